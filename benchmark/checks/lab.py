@@ -1,0 +1,134 @@
+"""A small, fast training set-up in which a method's promises can be tried."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.kit import EngineKit
+from benchmark.loader import DeviceTrainSet, Images
+from benchmark.registry import BACKBONES, METHODS
+from benchmark.seeds import seed_for
+from benchmark.spec import Augment, Recipe
+from benchmark.trainer import Evaluation, Progress, Trainer, Watched, seed_everything
+from methods.base import Hints, Method
+
+CPU = torch.device("cpu")
+NUM_SAMPLES = 90
+NUM_CLASSES = 3
+NOISE_RATE = 0.2
+
+
+def images(num_samples: int, num_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Separable images [n, 8, 8, 1] uint8 and labels [n]: each class lights its own columns, under noise."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(num_samples) % num_classes
+    pixels = generator.integers(0, 90, (num_samples, 8, 8, 1))
+    width = 8 // num_classes
+    for sample, label in enumerate(labels):
+        pixels[sample, :, label * width : (label + 1) * width] += 150
+    return pixels.astype(np.uint8), labels.astype(np.int64)
+
+
+def flipped(labels: np.ndarray, num_classes: int, rate: float) -> np.ndarray:
+    """A copy with the share `rate` of labels moved to the next class."""
+    generator = np.random.default_rng(5)
+    wrong = generator.random(len(labels)) < rate
+    return np.where(wrong, (labels + 1) % num_classes, labels)
+
+
+@dataclass
+class Lab:
+    """One method on the small problem. Everything is a function of the fields, not of global state."""
+
+    method: str
+    options: dict[str, Any]
+    epochs: int = 8
+    noise_rate: float = NOISE_RATE
+    num_classes: int = NUM_CLASSES
+    seed: int = 0
+    lr: float = 3e-3
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        pixels, self.clean = images(NUM_SAMPLES, self.num_classes, 1)
+        self.noisy = flipped(self.clean, self.num_classes, self.noise_rate)
+        recipe = Recipe(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augment=Augment(flip=True))
+        self.data = DeviceTrainSet(
+            Images(pixels, CPU),
+            self.noisy,
+            self.num_classes,
+            batch_size=self.batch_size,
+            policy=Augment(),
+            order_seed=self.seed,
+        )
+        plugin = METHODS.load(self.method)
+        config = plugin.Config.model_validate(self.options)
+        self.required: frozenset[str] = plugin.requires(config)
+        self.kit = EngineKit(
+            data=self.data,
+            build=self._network,
+            recipe=recipe,
+            hints=self.hints(self.required),
+            device=CPU,
+            init_key=(self.seed, "cnn"),
+        )
+        seed_everything(seed_for("method", self.seed, self.method))
+        self.instance: Method = plugin(config, self.kit)
+        self.data.model = self.instance
+
+    def hints(self, names: frozenset[str]) -> Hints:
+        transition = torch.eye(self.num_classes) * (1 - self.noise_rate)
+        transition += self.noise_rate * torch.eye(self.num_classes).roll(1, 1)
+        return Hints(
+            self.noise_rate if "noise_rate" in names else None,
+            transition if "transition" in names else None,
+        )
+
+    def _network(self, num_classes: int) -> Any:
+        plugin = BACKBONES.load("cnn")
+        return plugin(plugin.Config(), "").build(1, num_classes, 8, amp=False, small_maps=True)
+
+    def trainer(self, checkpoint: Path) -> Trainer:
+        pixels, labels = images(60, self.num_classes, 2)
+        held = Evaluation(Images(pixels, CPU), labels, labels)
+        return Trainer(
+            self.instance,
+            self.kit,
+            self.data,
+            Watched(self.noisy, self.clean, None),
+            {"val": held, "test": held},
+            main_metric="accuracy",
+            method_seed=self.seed,
+            checkpoint=checkpoint,
+            checkpoint_seconds=0,
+        )
+
+    def train(self) -> Progress:
+        with tempfile.TemporaryDirectory() as folder:
+            return self.trainer(Path(folder) / "checkpoint.pt").run()
+
+    def start(self, epoch: int) -> None:
+        """Seeds and schedules of an epoch, as the trainer sets them, for checks that step by hand."""
+        seed_everything(seed_for("epoch", self.seed, epoch))
+        self.kit.start_epoch(epoch)
+        self.instance.epoch = epoch
+        self.instance.train()
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.instance.state_dict().items()}
+
+
+def differing(first: dict[str, Tensor], second: dict[str, Tensor]) -> list[str]:
+    """Names of the tensors that differ in a bit (NaN equals NaN)."""
+    return [
+        name
+        for name, value in first.items()
+        if not torch.equal(torch.nan_to_num(value.double()), torch.nan_to_num(second[name].double()))
+    ]

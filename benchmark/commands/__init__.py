@@ -1,0 +1,1 @@
+"""The commands: they parse, call and print. Heavy imports happen inside the functions."""

@@ -1,0 +1,130 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from benchmark.spec import Job
+
+DATA_ROOT = Path.home() / ".medmnist"
+
+
+def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        help="Results folder: records are RESULTS/runs/**/<id>.json.",
+    )(command)
+
+
+def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """SUITE and the axes that stand for one or replace a part of one."""
+    options = [
+        click.argument("suite", required=False),
+        click.option("--dataset", "-d", "datasets", multiple=True, help="digits, pathmnist:size=64, npz:FILE, ..."),
+        click.option("--backbone", "-b", "backbones", multiple=True, help="cnn, resnet18, timm/NAME, ..."),
+        click.option("--method", "-m", "methods", multiple=True, help="ce, gce:q=0.5, ..."),
+        click.option("--noise", "-n", "noise", multiple=True, help="none, symmetric:0.2,0.4, given:worse, ..."),
+        click.option("--seeds", type=int, help="Number of seeds."),
+        click.option("--epochs", type=int, help="Short for --recipe epochs=N."),
+        click.option("--recipe", multiple=True, metavar="KEY=VALUE", help="lr=1e-4, augment.flip=true, ..."),
+        click.option("--track", "tracks", multiple=True, type=click.Choice(["blind", "oracle"])),
+        click.option("--subset", type=int, help="Train on a stratified subset of N images."),
+        click.option("--extra-test", "extra_tests", multiple=True, metavar="NAME=npz:FILE"),
+        click.option(
+            "--data-root",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=DATA_ROOT,
+            help="Folder of downloaded data sets.  [default: ~/.medmnist]",
+        ),
+        click.option(
+            "--plugin",
+            "plugins",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="A file with a plugin of your own; may be repeated.",
+        ),
+        results_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_suite(suite: str | None, axes: dict[str, Any]) -> Any:
+    """The Suite that the arguments of `grid_options` describe."""
+    from benchmark import suite as suites
+    from benchmark.errors import UsageError
+
+    overrides: dict[str, Any] = {
+        key: list(axes[key]) for key in ("datasets", "backbones", "methods", "noise", "tracks") if axes[key]
+    }
+    overrides |= {key: axes[key] for key in ("seeds", "subset", "keep") if axes.get(key) is not None}
+    if axes.get("allow_unidentifiable"):
+        overrides["allow_unidentifiable"] = True
+    recipe = _recipe(axes["recipe"])
+    if axes["epochs"] is not None:
+        recipe["epochs"] = axes["epochs"]
+    if recipe:
+        overrides["recipe"] = recipe
+    if axes["extra_tests"]:
+        pairs = [text.partition("=") for text in axes["extra_tests"]]
+        overrides["extra_tests"] = {name: reference for name, _, reference in pairs}
+    if suite is not None:
+        return suites.load(suite, overrides)
+    missing = [f"--{n}" for k, n in (("datasets", "dataset"), ("methods", "method"), ("noise", "noise")) if not axes[k]]
+    if missing:
+        raise UsageError(
+            f"no suite was named, so {', '.join(missing)} must be given; "
+            f"or name a suite: {', '.join(suites.names())}, or a .toml file"
+        )
+    return suites.build(overrides)
+
+
+def _recipe(items: tuple[str, ...]) -> dict[str, Any]:
+    from benchmark.errors import UsageError
+    from benchmark.suite import parse_value
+
+    recipe: dict[str, Any] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--recipe {item!r}: expected KEY=VALUE, for example --recipe lr=1e-4")
+        target = recipe
+        *parents, last = key.split(".")
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = parse_value(value)
+    return recipe
+
+
+def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
+    from benchmark.registry import add_plugin_file
+
+    for path in plugins:
+        add_plugin_file(path)
+    return tuple(str(path.resolve()) for path in plugins)
+
+
+def expand_grid(suite: str | None, axes: dict[str, Any], **how: Any) -> tuple[Any, list[Job]]:
+    """The suite and its jobs."""
+    from benchmark import suite as suites
+    from benchmark.spec import Options
+
+    plugins = add_plugins(axes["plugins"])
+    grid = read_suite(suite, axes)
+    options = Options(
+        results=str(axes["results"]),
+        data_root=str(axes["data_root"].expanduser()),
+        keep=grid.keep,
+        allow_unidentifiable=grid.allow_unidentifiable,
+        **how,
+    )
+    return grid, suites.expand(grid, options, plugins)

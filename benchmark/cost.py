@@ -1,0 +1,91 @@
+"""What a grid will cost: from records of the same kind where there are some, else from a few timed steps."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from benchmark.prepare import Prepared, Skipped, prepare
+from benchmark.registry import METHODS
+from benchmark.spec import Job, canonical
+from benchmark.store import Store
+from benchmark.worker import make_kit, make_train_set, pick_device
+from methods.base import Hints
+
+TIMED_STEPS = 3
+EVALUATION_SHARE = 0.35
+"""Cost of an evaluated image relative to a trained one: one forward pass of three."""
+
+
+def estimate_seconds(jobs: list[Job], store: Store) -> dict[str, float | None]:
+    """Run id -> seconds in one slot; None where the data would have to be downloaded first."""
+    measured = _measured(store)
+    timed: dict[bytes, float | None] = {}
+    result: dict[str, float | None] = {}
+    for job in jobs:
+        own = measured.get(_kind(job.spec.model_dump(mode="json"), method=True))
+        if own is not None:
+            result[job.spec.id] = own
+            continue
+        key = _kind(job.spec.model_dump(mode="json"), method=False)
+        if key not in timed:
+            timed[key] = _time_cross_entropy(job, store)
+        plain = timed[key]
+        result[job.spec.id] = None if plain is None else plain * _declared_cost(job.spec.method.name)
+    return result
+
+
+def _kind(spec: dict[str, Any], method: bool) -> bytes:
+    parts = ["dataset", "backbone", "recipe", *(["method"] if method else [])]
+    return canonical([spec[part] for part in parts])
+
+
+def _measured(store: Store) -> dict[bytes, float]:
+    seconds: dict[bytes, list[float]] = {}
+    for record in store.records().records:
+        if record["state"] == "ok":
+            seconds.setdefault(_kind(record["spec"], method=True), []).append(record["timing"]["total_seconds"])
+    return {key: statistics.median(values) for key, values in seconds.items()}
+
+
+def _time_cross_entropy(job: Job, store: Store) -> float | None:
+    """Seconds of a run of plain cross entropy, from a few steps on the run's own data and network."""
+    from benchmark.prepare import make_dataset_of
+
+    if not make_dataset_of(job).available():
+        return None
+    try:
+        prepared = prepare(job, store.cache("data"))
+    except Skipped:
+        return 0.0
+    device = pick_device(job.options.device)
+    torch.set_num_threads(job.options.threads)
+    data = make_train_set(job, prepared.train, prepared.num_classes, device)
+    kit = make_kit(job, prepared, data, Hints(), device)
+    network = kit.network("net")
+    optimizer = kit.optimizer("net", network.parameters())
+    steps = []
+    for _, batch in zip(range(TIMED_STEPS + 1), data.batches(), strict=False):
+        started = time.perf_counter()
+        kit.update(F.cross_entropy(network(batch.x[0]), batch.y), optimizer)
+        steps.append((time.perf_counter() - started) / len(batch.index))
+    per_image = min(steps)
+    return per_image * job.spec.recipe.epochs * (len(data) + EVALUATION_SHARE * _evaluated(prepared))
+
+
+def _evaluated(prepared: Prepared) -> int:
+    tests = sum(len(part.images) for part in prepared.tests.values())
+    return tests + len(prepared.val.images) + min(10_000, len(prepared.train.images))
+
+
+def _declared_cost(method: str) -> float:
+    declared = str(METHODS.find(method).declared.get("cost", "1x"))
+    found = re.search(r"\d+(\.\d+)?", declared)
+    return float(found.group()) if found else 1.0
+
+

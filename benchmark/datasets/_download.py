@@ -1,0 +1,66 @@
+"""Downloads that either complete and fit their checksum, or leave nothing behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from benchmark.datasets.base import DataError, Progress
+
+CHUNK = 1 << 20
+TIMEOUT = 30.0
+
+
+def md5(path: Path) -> str:
+    """Hexadecimal MD5 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def download(url: str, target: Path, expected_md5: str, progress: Progress | None = None) -> None:
+    """Brings `url` to `target`, through a temporary name next to it that is renamed only when the MD5 fits.
+
+    Raises DataError, which names the file, where it comes from, and where to put it by hand."""
+    by_hand = f"; to do it by hand, download {url} (md5 {expected_md5}) on any machine and put it at {target}"
+    partial = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        partial = Path(name)
+        found = hashlib.md5(usedforsecurity=False)
+        request = urllib.request.Request(url, headers={"User-Agent": "noisybench"})
+        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            total = int(answer.headers.get("Content-Length") or 0)
+            done = 0
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+                found.update(chunk)
+                done += len(chunk)
+                if progress:
+                    progress(f"download {target.name}", done, total)
+            file.flush()
+            os.fsync(file.fileno())
+        if total and done < total:
+            raise DataError(
+                f"download of {target.name} was cut off after {done:,} of {total:,} bytes: try again{by_hand}"
+            )
+        if found.hexdigest() != expected_md5:
+            raise DataError(
+                f"download of {target.name} has md5 {found.hexdigest()}, expected {expected_md5}: "
+                f"try again{by_hand}"
+            )
+        partial.chmod(0o644)
+        partial.replace(target)
+    except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "reason", None) or error
+        raise DataError(f"cannot download {target.name} ({reason}){by_hand}") from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,187 @@
+"""Reads files in the layout of MedMNIST: one npz with `{train,val,test}_images` and `..._labels`."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.datasets.base import Arrays, DataError, Labels
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of a file; `val` may be missing."""
+
+    train: Arrays
+    val: Arrays | None
+    test: Arrays
+    num_classes: int
+
+
+def read_npz(path: Path, num_classes: int | None = None, multilabel: bool = False) -> Splits:
+    """All splits of the file at `path`, checked.
+
+    Without `num_classes` it is one more than the largest training label, and each class must have a
+    training image. Raises DataError with what is wrong, where, and what was expected.
+    """
+    arrays = _read_arrays(path)
+    for split in ("train", "test"):
+        for kind in ("images", "labels"):
+            if f"{split}_{kind}" not in arrays:
+                raise DataError(
+                    f"{path} has no {split}_{kind}; expected train_images, train_labels, test_images and "
+                    f"test_labels (found: {', '.join(sorted(arrays)) or 'nothing'})"
+                )
+    present = [split for split in SPLITS if f"{split}_images" in arrays or f"{split}_labels" in arrays]
+    read = {split: _read_split(path, split, arrays, multilabel) for split in present}
+    shapes = {split: part.images.shape[1:] for split, part in read.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
+        raise DataError(f"{path} mixes image shapes ({told}): resize and convert all splits alike")
+    if not multilabel:
+        num_classes = _count_classes(path, read["train"].labels, num_classes)
+        for split, part in read.items():
+            for name, labels in {f"{split}_labels": part.labels, **_array_names(split, part)}.items():
+                _check_range(path, name, labels, num_classes)
+    return Splits(read["train"], read.get("val"), read["test"], num_classes or read["train"].labels.shape[1])
+
+
+def _array_names(split: str, part: Arrays) -> dict[str, Labels]:
+    return {f"{split}_labels_{name}": labels for name, labels in part.given.items()}
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as raw:
+            file = np.load(raw, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} is a single array, expected an npz file: use numpy.savez_compressed")
+            wanted = [name for name in file.files if name.startswith(tuple(f"{s}_" for s in SPLITS))]
+            return {name: _read_member(path, file, name) for name in wanted}
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        size = path.stat().st_size if path.is_file() else 0
+        why = "it is empty" if size == 0 else f"it is corrupt, cut off, or no npz file: {_first_line(error)}"
+        raise DataError(f"cannot read {path}: {why}; copy it again") from error
+
+
+def _read_member(path: Path, file: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(file[name])
+    except ValueError as error:
+        if "Object arrays" in str(error):
+            raise DataError(
+                f"{path}: {name} is an array of Python objects, which is never loaded, as it can run code; "
+                "store plain numbers (images uint8, labels integers)"
+            ) from None
+        raise _damaged(path, name, error) from error
+    except (OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(path, name, error) from error
+
+
+def _damaged(path: Path, name: str, error: BaseException) -> DataError:
+    return DataError(f"{path}: {name} is damaged or cut off ({_first_line(error)}): copy the file again")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _read_split(path: Path, split: str, arrays: dict[str, np.ndarray], multilabel: bool) -> Arrays:
+    for kind in ("images", "labels"):
+        if f"{split}_{kind}" not in arrays:
+            raise DataError(f"{path} has {split} data but no {split}_{kind}: add the array")
+    images = _check_images(path, f"{split}_images", arrays[f"{split}_images"])
+    labels = _check_labels(path, f"{split}_labels", arrays[f"{split}_labels"], len(images), multilabel)
+    prefix = f"{split}_labels_"
+    given = {
+        name.removeprefix(prefix): _check_labels(path, name, array, len(images), multilabel)
+        for name, array in arrays.items()
+        if name.startswith(prefix) and split != "test"
+    }
+    return Arrays(images, labels, given)
+
+
+def _check_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:
+    if images.dtype != np.uint8:
+        broken = images.dtype.kind == "f" and not np.isfinite(images).all()
+        also = " and holds NaN or infinite values" if broken else ""
+        raise DataError(f"{path}: {name} is {images.dtype}{also}, expected uint8 from 0 to 255: convert it")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise DataError(
+            f"{path}: {name} has shape {images.shape}, expected [n, H, W] (gray) or [n, H, W, 3] (RGB)"
+        )
+    if len(images) == 0:
+        raise DataError(f"{path}: {name} holds no image")
+    if images.shape[1] != images.shape[2] or images.shape[1] == 0:
+        raise DataError(
+            f"{path}: {name} are {images.shape[1]}x{images.shape[2]} px, expected squares: crop or pad them"
+        )
+    return images
+
+
+def _check_labels(path: Path, name: str, labels: np.ndarray, n: int, multilabel: bool) -> Labels:
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        first = int(np.isnan(labels).ravel().argmax())
+        raise DataError(f"{path}: {name} holds NaN at index {first}: label that image or leave it out")
+    if labels.dtype.kind not in "iub":
+        raise DataError(f"{path}: {name} is {labels.dtype}, expected integers: labels are 0..K-1")
+    if labels.ndim == 0 or len(labels) != n:
+        raise DataError(
+            f"{path}: {name} has shape {labels.shape} but its split has {n} images; "
+            "expected one label per image"
+        )
+    if multilabel:
+        if labels.ndim != 2 or not np.isin(labels, (0, 1)).all():
+            raise DataError(f"{path}: {name} has shape {labels.shape}, expected [n, K] of zeros and ones")
+        return labels.astype(np.int64)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(
+            f"{path}: {name} has shape {labels.shape}, expected (n,) or (n, 1): "
+            "one-hot and multi-label arrays are not read, store class numbers"
+        )
+    if labels.dtype == np.uint64 and labels.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{path}: {name} holds {labels.max()}, expected class numbers 0..K-1")
+    return labels.astype(np.int64)
+
+
+def _count_classes(path: Path, labels: Labels, declared: int | None) -> int:
+    """K, after a look at whether the training labels can be those of K classes."""
+    found = np.unique(labels)
+    if found[0] < 0:
+        raise DataError(f"{path}: train_labels holds {found[0]}, expected class numbers 0..K-1")
+    if len(found) == 1:
+        raise DataError(f"{path}: all training labels are {found[0]}, expected at least two classes")
+    if declared is not None:
+        return declared
+    if found[-1] != len(found) - 1:
+        absent = int(np.flatnonzero(found != np.arange(len(found)))[0])
+        raise DataError(
+            f"{path}: train_labels goes up to {found[-1]} but no training image has label {absent}; "
+            "expected every class of 0..K-1 (the largest label may be out of range): renumber the labels"
+        )
+    return len(found)
+
+
+def _check_range(path: Path, name: str, labels: Labels, num_classes: int) -> None:
+    wrong = (labels < 0) | (labels >= num_classes)
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise DataError(
+            f"{path}: {name} holds {labels[first]} at index {first} ({int(wrong.sum())} out of range), "
+            f"expected 0..{num_classes - 1} as in the training labels"
+        )

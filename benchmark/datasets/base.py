@@ -1,0 +1,181 @@
+"""What a data set is to the engine: labeled arrays in up to three splits, and a digest of their content."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from benchmark.errors import NoisybenchError
+from benchmark.seeds import seed_for
+
+DEFAULT_ROOT = Path.home() / ".medmnist"
+"""Where downloaded data sets lie unless told otherwise: the folder that the `medmnist` package uses."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total); the total is 0 where it is not known."""
+
+Labels = NDArray[np.int64]
+
+
+class DataError(NoisybenchError, ValueError):
+    """Data that cannot be used as they are: one sentence that says what to do."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, but are not what one might take them for."""
+
+
+class Settings(BaseModel):
+    """Base of every data set's configuration: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """One split. Its arrays are read-only, so that nothing can change the labels of a data set in place."""
+
+    images: NDArray[np.uint8]
+    """[n, H, W, C], uint8, C is 1 or 3."""
+    labels: Labels
+    """[n] int64; [n, K] of zeros and ones in a multi-label set."""
+    given: Mapping[str, Labels] = field(default_factory=dict)
+    """Further label vectors [n] that come with the data, such as those of several raters, by name."""
+    files: tuple[str, ...] | None = None
+    """Names of the images, relative to the data set's folder, where each is a file."""
+
+    def __post_init__(self) -> None:
+        self.images.setflags(write=False)
+        for labels in (self.labels, *self.given.values()):
+            labels.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.intp]) -> Arrays:
+        """The samples at `index`, in that order."""
+        return Arrays(
+            images=self.images[index],
+            labels=self.labels[index],
+            given={name: labels[index] for name, labels in self.given.items()},
+            files=None if self.files is None else tuple(self.files[i] for i in index),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A decoded data set."""
+
+    name: str
+    """For people and for named class maps: "cifar10", or the stem of the file."""
+    num_classes: int
+    classes: tuple[str, ...]
+    """[K] names in the order of the labels."""
+    train: Arrays
+    test: Arrays
+    val: Arrays | None = None
+    """None: the engine takes a part of the training set."""
+    extra_tests: Mapping[str, Arrays] = field(default_factory=dict)
+    """Further test sets of the same classes, by name."""
+    skipped: tuple[str, ...] = ()
+    """Files that could not be decoded and were left out on request."""
+
+    def with_extra_tests(self, sources: Mapping[str, Data]) -> Data:
+        """A copy that holds the test splits of `sources` too. Raises DataError where one does not fit."""
+        for name, other in sources.items():
+            if other.num_classes > self.num_classes:
+                raise DataError(
+                    f"extra test set {name!r} has {other.num_classes} classes, {self.name} has "
+                    f"{self.num_classes}; expected the same classes in the same order"
+                )
+            if other.test.images.shape[1:] != self.test.images.shape[1:]:
+                raise DataError(
+                    f"extra test set {name!r} has images of shape {other.test.images.shape[1:]}, expected "
+                    f"{self.test.images.shape[1:]} as in {self.name}: resize them"
+                )
+        return replace(self, extra_tests={name: other.test for name, other in sources.items()})
+
+
+class Dataset(ABC):
+    """A source of labeled images. A family lists what it can load in the literal tuple `names`."""
+
+    version: ClassVar[int] = 1
+    """Bump when the loaded arrays change."""
+    names: ClassVar[tuple[str, ...]] = ()
+    task: ClassVar[str] = "multiclass"
+    """"multiclass" or "multilabel"; a method that does not know the task skips the run."""
+    augment: ClassVar[dict[str, Any]] = {"flip": False, "rotate": 0.0}
+    """Default training augmentation: mirror at random, rotate by up to so many degrees."""
+
+    class Config(Settings):
+        """No options."""
+
+    def __init__(self, name: str, cfg: Any, root: Path = DEFAULT_ROOT) -> None:
+        self.name = name
+        self.cfg = cfg
+        self.root = Path(root).expanduser()
+
+    @property
+    def label(self) -> str:
+        """The name that people read and that class maps are found by."""
+        return self.name
+
+    @abstractmethod
+    def digest(self) -> str:
+        """ "md5:..." or "sha256:..." of the content, found without decoding an image.
+
+        Of a file that is still to be downloaded it is the official digest."""
+
+    def fetch(self, progress: Progress | None = None) -> None:
+        """Downloads what is absent. Raises DataError where that fails, with the manual way."""
+        return
+
+    @abstractmethod
+    def load(self, progress: Progress | None = None) -> Data:
+        """Decodes everything. Raises DataError where a file is absent or not as it should be."""
+
+
+def stratified_subset(labels: Labels, n: int, seed: int) -> NDArray[np.intp]:
+    """Sorted indices of `n` of the `labels` [N], the classes in proportion, small ones rounded up.
+
+    Subsets of one seed are nested: that of 100 lies within that of 200. Every class has a sample in it as
+    soon as `n` reaches the number of classes. Raises DataError unless 1 <= n <= N.
+    """
+    if not 1 <= n <= len(labels):
+        raise DataError(f"subset of {n} samples asked for, expected 1 to {len(labels)}")
+    return np.sort(_spread(labels, 0.0, seed_for("subset", seed))[:n])
+
+
+def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Sorted indices (rest, part) where `part` holds round(fraction * N) samples, the classes in proportion.
+
+    A class of a single sample stays in `rest` while `fraction` is below one half. Raises DataError unless
+    0 < fraction < 1 and both parts hold a sample.
+    """
+    size = round(fraction * len(labels))
+    if not 0 < fraction < 1 or not 0 < size < len(labels):
+        raise DataError(f"cannot split {fraction:g} off {len(labels)} samples: one part would be empty")
+    order = _spread(labels, 0.5, seed_for("split", seed))
+    return np.sort(order[size:]), np.sort(order[:size])
+
+
+def _spread(labels: Labels, offset: float, seed: int) -> NDArray[np.intp]:
+    """All indices, shuffled within each class, the classes interleaved in proportion to their sizes.
+
+    A sample's place is (its rank in its class + offset) / the size of its class: every head of the order
+    is stratified, and a shorter head is a part of a longer one.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, sizes = np.unique(labels, return_counts=True)
+    rank = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    place = (rank + offset) / np.repeat(sizes, sizes)
+    return by_class[np.lexsort((rng.random(len(labels)), place))]

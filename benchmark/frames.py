@@ -1,0 +1,182 @@
+"""Records to a DataFrame: one row per run, with the labels that people read and the keys that must agree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from benchmark import labels, mixtures
+from benchmark.labels import Defaults
+from benchmark.mixtures import PARTS, VISIBLE, TableError
+from benchmark.rules import RULES
+from benchmark.spec import canonical
+
+Record = Mapping[str, Any]
+
+CLEAN = "none"
+"""The noise that changes no label."""
+_NOT_CONTENT = frozenset({"provenance", "timing", "log"})
+_COMMIT_DIGITS = 12
+
+
+def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
+    """Every run once, by id in order, with the SHA-256 of its content (provenance and timing aside).
+
+    A run that failed and later ended counts as ended. Raises TableError where two records of one run differ.
+    """
+    found: dict[str, tuple[Record, str]] = {}
+    for record in records:
+        content = _content_digest(record)
+        known = found.get(record["id"])
+        if known is not None:
+            failed, failed_before = record["state"] == "failed", known[0]["state"] == "failed"
+            if not failed and not failed_before and content != known[1]:
+                raise TableError(
+                    f"run {record['id']} is there twice with different results; expected one record per run: "
+                    "leave one of the two folders out (--results DIR, --with DIR)"
+                )
+            if (failed, content) >= (failed_before, known[1]):
+                continue
+        found[record["id"]] = (record, content)
+    return dict(sorted(found.items()))
+
+
+def _content_digest(record: Record) -> str:
+    content = {key: value for key, value in record.items() if key not in _NOT_CONTENT}
+    if "error" in content:
+        content["error"] = content["error"].get("class")
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
+    """SHA-256 over the sorted ids and contents of the runs: equal for equal records in any order."""
+    lines = "".join(f"{run_id} {content}\n" for run_id, (_, content) in sorted(runs.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def suites(records: Iterable[Record]) -> tuple[str, ...]:
+    """Suites that the records were made for."""
+    return tuple(sorted({name for record in records if (name := _names(record).get("suite"))}))
+
+
+def commits(records: Iterable[Record]) -> tuple[str, ...]:
+    """Commits that the records were made with, those with uncommitted changes marked."""
+    made = [origin for record in records if (origin := _provenance(record)).get("commit")]
+    return tuple(sorted({o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}))
+
+
+def hardware(records: Iterable[Record]) -> tuple[str, ...]:
+    """Machines that the records were made on."""
+    described = [found for record in records if (found := _provenance(record).get("hardware"))]
+    return tuple(sorted({one if isinstance(one, str) else ", ".join(labels.pairs(one.items())) for one in described}))
+
+
+def _provenance(record: Record) -> Mapping[str, Any]:
+    return record.get("provenance") or {}
+
+
+def _names(record: Record) -> Mapping[str, Any]:
+    return _provenance(record).get("labels") or {}
+
+
+def flatten(
+    records: Sequence[Record],
+    *,
+    rule: str,
+    metric: str,
+    extra_test: str | None = None,
+    expected: Sequence[Mapping[str, Any]] = (),
+    defaults: Defaults | None = None,
+) -> pd.DataFrame:
+    """One row per record, and one of state "missing" per `expected` spec that no record holds.
+
+    Columns: state, reason, value (NaN where undefined or not ok), seeds, the labels `VISIBLE`; of the method
+    plugin, options, deviations, source; of the noise clean, noise_kind, rate, realized, estimated;
+    main_metric, test_size, seconds. Sorted by label and seeds. Raises TableError where equal labels would
+    hide different runs, and on a rule, metric or test set that the records do not have.
+    """
+    _check_choice(records, rule, metric, extra_test)
+    have = {canonical(record["spec"]) for record in records}
+    missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
+    rows = [_row(record, rule, metric, extra_test) for record in [*records, *missing]]
+    if not rows:
+        raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (or --results DIR)")
+    frame = pd.DataFrame(rows)
+    for part in PARTS:
+        frame[part] = frame[f"{part}_key"].map(labels.of_part(frame, part, defaults or {}))
+    frame["recipe"] = frame["recipe_key"].map({key: labels.recipe(key) for key in frame["recipe_key"].unique()})
+    mixtures.refuse(frame)
+    frame = frame.merge(_parsed(frame), on=["method_key", "recipe_key", "noise_key"], how="left")
+    floats = ["value", "realized", "estimated", "test_size", "seconds"]
+    return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
+        [*VISIBLE, "seeds"], kind="stable", ignore_index=True
+    )
+
+
+def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test: str | None) -> None:
+    if rule not in RULES:
+        raise TableError(f"unknown rule {rule!r}; expected one of {', '.join(RULES)} (--rule)")
+    scored = [found for record in records if (found := _figures(record, extra_test))]
+    if extra_test is not None and not scored:
+        there = ", ".join(sorted({name for record in records for name in record.get("extra_metrics") or {}}))
+        raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {there or 'none'} (--extra)")
+    example = next((figures for found in scored for figures in found.values() if figures), None)
+    if example is not None and (metric not in example or isinstance(example[metric], list)):
+        single = ", ".join(sorted(k for k, v in example.items() if not isinstance(v, list) and k != "epoch"))
+        fault = "has a value per class" if metric in example else "is unknown"
+        raise TableError(f"metric {metric!r} {fault}; expected one of {single} (--metric)")
+
+
+def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None:
+    if extra_test is None:
+        return record.get("metrics")
+    return (record.get("extra_metrics") or {}).get(extra_test)
+
+
+def _row(record: Record, rule: str, metric: str, extra_test: str | None) -> dict[str, Any]:
+    spec, provenance, names = record["spec"], _provenance(record), _names(record)
+    noise = record.get("noise") or {}
+    figures = (_figures(record, extra_test) or {}).get(rule) or {}
+    row = {
+        "state": record["state"],
+        "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
+        "value": figures.get(metric) if record["state"] == "ok" else None,
+        "seeds": canonical(spec["seeds"]),
+        "noise_seed": spec["seeds"]["noise"],
+        "track": spec["track"],
+        "recipe_key": canonical(spec["recipe"]),
+        "rest_key": canonical({k: v for k, v in spec.items() if k not in VISIBLE and k != "seeds"}),
+        "schema": record.get("schema"),
+        "main_metric": record.get("main_metric"),
+        "test_size": (record.get("sizes") or {}).get(extra_test or "test"),
+        "seconds": (record.get("timing") or {}).get("seconds"),
+        "realized": noise.get("realized_rate"),
+        "estimated": noise.get("estimated_rate"),
+        "noise_labels": noise.get("labels_sha256"),
+        "source": provenance.get("method_digest"),
+    }
+    for part in PARTS:
+        row[f"{part}_key"] = canonical(spec[part])
+        row[f"{part}_label"] = names.get(part)
+    return row
+
+
+def _parsed(frame: pd.DataFrame) -> pd.DataFrame:
+    """What is read once from each distinct (method, recipe, noise)."""
+    keys = frame[["method_key", "recipe_key", "noise_key"]].drop_duplicates(ignore_index=True)
+    rows = []
+    for method, recipe, noise in keys.map(orjson.loads).itertuples(index=False):
+        rows.append({
+            "plugin": method["name"],
+            "options": ", ".join(labels.pairs(labels.options(method).items())),
+            "deviations": labels.deviations(labels.options(method), recipe),
+            "clean": noise["name"] == CLEAN,
+            "noise_kind": noise["name"],
+            "rate": labels.options(noise).get("rate"),
+        })
+    parsed = pd.DataFrame(rows).astype({"rate": "float64"})
+    return pd.concat([keys, parsed], axis=1)

@@ -1,0 +1,86 @@
+"""Labels of the parts of a run as a table shows them: names as the command line takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+import pandas as pd
+
+Defaults = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Part of a spec ("method", "noise", ...) -> plugin name -> default configuration."""
+
+_DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
+_OPTIMIZER_FIELDS = ("lr", "weight_decay", "momentum", "optimizer")
+
+
+def of_part(frame: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
+    """Label of every distinct `{part}_key`, such as "gce:q=0.5": name and the options that are not default.
+
+    Where the defaults of a name are unknown: the options in which runs of that name differ. The name is the
+    one that a record gives for people (`{part}_label`), else the plugin's.
+    """
+    given = frame.dropna(subset=[f"{part}_label"]).groupby(f"{part}_key")[f"{part}_label"].min().to_dict()
+    parts = {key: orjson.loads(key) for key in frame[f"{part}_key"].unique()}
+    labels = {}
+    for key, own in parts.items():
+        shown = options(own)
+        standard = defaults.get(part, {}).get(own["name"])
+        if standard is not None or part == "noise":
+            shown = {k: v for k, v in shown.items() if v != (standard or {}).get(k)}
+        else:
+            others = [options(other) for other in parts.values() if other["name"] == own["name"]]
+            shown = {k: v for k, v in shown.items() if any(other.get(k) != v for other in others)}
+        if part == "dataset":
+            # A file is known by its name; two contents under one name are refused as a mixture.
+            shown = {k: v for k, v in shown.items() if not _DIGEST.fullmatch(str(v))}
+        labels[key] = _reference(given.get(key, own["name"]), shown)
+    return labels
+
+
+def options(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a part of a spec, a data set's subset with it."""
+    subset = {} if part.get("subset") is None else {"subset": part["subset"]}
+    return {**(part.get("config") or {}), **subset}
+
+
+def _reference(name: str, shown: Mapping[str, Any]) -> str:
+    rate = [show(shown["rate"])] if "rate" in shown else []
+    return ":".join(filter(None, [name, ",".join(rate + pairs((k, v) for k, v in shown.items() if k != "rate"))]))
+
+
+def pairs(items: Iterable[tuple[str, Any]]) -> list[str]:
+    return [f"{key}={show(value)}" for key, value in sorted(items)]
+
+
+def show(value: Any) -> str:
+    """A configuration value for people: digests shortened, 1.0 as 1."""
+    if isinstance(value, str):
+        return value[: value.index(":") + 9] if _DIGEST.fullmatch(value) else value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return orjson.dumps(value).decode()
+
+
+def recipe(key: bytes) -> str:
+    """All of a recipe in one line, what people compare first at its head."""
+    content = orjson.loads(key)
+    head = [name for name in ("epochs", "batch_size", "optimizer", "lr") if name in content]
+    items: list[str] = []
+    for name in [*head, *sorted(content.keys() - set(head))]:
+        value = content[name]
+        flat = {f"{name}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
+        items += [f"{k}={show(v)}" for k, v in flat.items() if v is not None]
+    return " ".join(items)
+
+
+def deviations(config: Mapping[str, Any], matched: Mapping[str, Any]) -> str:
+    """Optimizer settings that a method brings itself: options named like the recipe's, or such as `lr_u`."""
+    found = []
+    for key, value in sorted(config.items()):
+        field = next((f for f in _OPTIMIZER_FIELDS if f"_{f}_" in f"_{key}_"), None)
+        if field is not None and value is not None and value != matched.get(field):
+            found.append(f"{key}={show(value)} (recipe {show(matched.get(field))})")
+    return ", ".join(found)

@@ -1,0 +1,118 @@
+"""The training set on the device: uint8 images gathered, scaled and augmented a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.augment import augment
+from benchmark.seeds import seed_for
+from benchmark.spec import Augment
+from methods.base import Batch
+
+EVAL_BATCH = 512
+
+
+class Images:
+    """[n, H, W, C] uint8 on the device; batches come out as channels-last float [B, C, H, W] in [0, 1]."""
+
+    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+        # A copy: the array may be a read-only memory map.
+        self.data = torch.from_numpy(np.array(images)).to(device)
+
+    def __len__(self) -> int:
+        return self.data.shape[0]
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.data[index].permute(0, 3, 1, 2).float().mul_(1 / 255)
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        return self.data[start:stop].permute(0, 3, 1, 2).float().mul_(1 / 255)
+
+
+class DeviceTrainSet:
+    """The engine's `methods.base.TrainSet`."""
+
+    def __init__(
+        self,
+        images: Images,
+        noisy_labels: np.ndarray,
+        num_classes: int,
+        *,
+        batch_size: int,
+        policy: Augment,
+        order_seed: int,
+    ) -> None:
+        self.images = images
+        self.num_classes = num_classes
+        self.y = torch.from_numpy(np.array(noisy_labels)).to(images.data.device)
+        self.batch_size = batch_size
+        self.policy = policy
+        self.order_seed = order_seed
+        self.model: nn.Module | None = None
+        """Put into eval mode by `scan`."""
+        self.start_epoch(0)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def start_epoch(self, epoch: int, purpose: str = "train") -> None:
+        """Keys everything drawn until the next call; `purpose` separates reference fits from training."""
+        self.epoch = epoch
+        self.purpose = purpose
+        self.passes = 0
+
+    def batches(
+        self, index: Tensor | None = None, *, views: int = 1, augment: bool = True
+    ) -> Iterator[Batch]:
+        # The pass is counted here and not at the first batch, so that the numbering follows the calls.
+        number, self.passes = self.passes, self.passes + 1
+        return self._batches(index, views, augment, number)
+
+    def _batches(self, index: Tensor | None, views: int, augmented: bool, number: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(
+            seed_for("order", self.order_seed, self.purpose, self.epoch, number)
+        )
+        order = torch.randperm(len(self), generator=generator).to(self.y.device)
+        if index is not None:
+            # One order for the whole set, then the chosen: methods that keep nearly all see nearly the same.
+            chosen = torch.zeros(len(self), dtype=torch.bool, device=self.y.device)
+            chosen[index] = True
+            order = order[chosen[order]]
+        view_base = number * views
+        for position in order.split(self.batch_size):
+            if len(position) == 1:
+                return
+            plain = self.images.gather(position)
+            shown = [
+                self._augment(plain, position, view_base + view) if augmented else plain
+                for view in range(views)
+            ]
+            yield Batch(x=torch.stack(shown) if views > 1 else shown[0][None], y=self.y[position], index=position)
+
+    def _augment(self, x: Tensor, index: Tensor, view: int) -> Tensor:
+        seed = seed_for("view", self.order_seed, self.purpose)
+        return augment(x, index, self.policy, seed, self.epoch, view)
+
+    @torch.no_grad()
+    def scan(self, fn: Callable[[Tensor], Tensor], index: Tensor | None = None) -> Tensor:
+        modes = [(module, module.training) for module in self.model.modules()] if self.model else []
+        if self.model is not None:
+            self.model.eval()
+        try:
+            if index is None:
+                return predict(fn, self.images)
+            return torch.cat([fn(self.images.gather(part)) for part in index.split(EVAL_BATCH)])
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+@torch.no_grad()
+def predict(fn: Callable[[Tensor], Tensor], images: Images) -> Tensor:
+    """`fn` over all images in order, without gradient: [n, ...] on the device."""
+    starts = range(0, len(images), EVAL_BATCH)
+    return torch.cat([fn(images.slice(start, start + EVAL_BATCH)) for start in starts])

@@ -1,0 +1,126 @@
+"""What a kind of label noise may see, what it returns, and the class it derives from.
+
+T[i, j] = P(noisy = j | clean = i): rows sum to 1. A rate is the probability that a label ends up wrong,
+unless the kind says otherwise. The training and the validation part get the same process (same T, weights,
+class map) with draws of their own; the test part is never corrupted.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.errors import NoisybenchError
+
+
+class NoiseError(NoisybenchError, ValueError):
+    """Noise that cannot be made as asked, or that must not be made without saying so."""
+
+
+class Settings(BaseModel):
+    """Base of every configuration: immutable, unknown keys and non-finite numbers refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RateSettings(Settings):
+    rate: float = Field(ge=0, lt=1)
+    """Probability that a label ends up wrong, in [0, 1)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set, as a generator may see it."""
+
+    name: str
+    """"train" or "val"."""
+    labels: np.ndarray
+    """[n] int64 clean labels (the doubtful ones where the truth is unknown)."""
+    num_classes: int
+    dataset: str
+    """Name of the data set: class maps are looked up by it."""
+    key: str
+    """Digest of the data, equal for all parts: with kind, part and seed it keys the draws."""
+    images: np.ndarray | None = None
+    """[n, H, W, C] uint8, or None."""
+    given: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Named noisy labels of this part, [n] int64 each."""
+    probabilities: np.ndarray | None = None
+    """[n, K] out-of-fold probabilities of a reference classifier that was trained on clean labels."""
+
+    def __post_init__(self) -> None:
+        labels, classes = self.labels, self.num_classes
+        if classes < 2:
+            raise NoiseError(f"label noise needs at least 2 classes; data set {self.dataset!r} has {classes}")
+        if labels.ndim != 1 or labels.dtype != np.int64:
+            raise NoiseError(
+                f"the labels of {self.dataset!r} have shape {labels.shape} and type {labels.dtype}; "
+                "expected one int64 class number per sample: squeeze and convert them at loading"
+            )
+        check_labels(labels, classes, f"labels of {self.dataset!r} ({self.name})")
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What a kind made of one part."""
+
+    labels: np.ndarray
+    """[n] int64 noisy labels of the whole part."""
+    transition: np.ndarray | None = None
+    """[K, K] float64 T that the labels were drawn from, or None where there is no such T."""
+    selection: np.ndarray | None = None
+    """Sorted positions of the samples that are kept, int64; None: all of them."""
+
+
+class NoiseKind(ABC):
+    """A kind of label noise. Draws depend on the data, the kind, the part and the seed, never on the rate."""
+
+    names: ClassVar[tuple[str, ...]]
+    """The name it is registered under, as a tuple of one."""
+    version: ClassVar[int] = 1
+    """Bump when the labels change."""
+    nested: ClassVar[bool] = True
+    """Samples that are wrong at a low rate stay wrong, with the same new class, at every higher rate."""
+    positional: ClassVar[str] = "rate"
+    """The field that "kind:VALUE" sets; empty where the kind takes no value."""
+    truth_known: ClassVar[bool] = True
+    needs_reference: ClassVar[bool] = False
+    """Whether `Split.probabilities` is needed whatever the data set; see `requires_reference`."""
+    Config: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, cfg: Any) -> None:
+        self.cfg = cfg
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    def requires_reference(self, split: Split) -> bool:
+        """Whether this configuration needs `Split.probabilities` on this data set."""
+        return self.needs_reference
+
+    def skip(self, split: Split) -> str | None:
+        """Why this kind does not apply to the data, or None where it does."""
+        return None
+
+    def resolve(self, train: Split) -> NoiseKind:
+        """This kind with everything fixed that is learned from the training part, for all parts alike."""
+        return self
+
+    @abstractmethod
+    def corrupt(self, split: Split, seed: int) -> Corruption:
+        """Noisy labels of one part. Raises NoiseError where the data do not fit the configuration."""
+
+
+def check_labels(labels: np.ndarray, num_classes: int, what: str) -> None:
+    """Raises NoiseError unless all labels lie in [0, num_classes)."""
+    if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):
+        raise NoiseError(
+            f"{what} go from {labels.min()} to {labels.max()}; expected 0 to {num_classes - 1} "
+            f"for {num_classes} classes: renumber the labels"
+        )

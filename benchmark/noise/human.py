@@ -1,0 +1,67 @@
+"""Labels that somebody gave: noise that was observed, not drawn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split, check_labels
+
+
+class Given(NoiseKind):
+    """Noisy labels that come with the data: any array `train_labels_NAME` of an npz file."""
+
+    names = ("given",)
+    nested = False
+    positional = "labels"
+
+    class Config(Settings):
+        labels: str = Field(min_length=1)
+        """Name of the array."""
+
+    def skip(self, split: Split) -> str | None:
+        return _missing(split, self.cfg.labels)
+
+    def corrupt(self, split: Split, seed: int) -> Corruption:
+        return _given(split, self.cfg.labels)
+
+
+class Human(NoiseKind):
+    """Labels of crowd workers: CIFAR-10N and CIFAR-100N (Wei et al., ICLR 2022)."""
+
+    names = ("human",)
+    nested = False
+    positional = "labels"
+
+    class Config(Settings):
+        labels: Literal["aggre", "worse", "random_1", "random_2", "random_3", "noisy_label"]
+        """CIFAR-10N: majority of three people, the worst of them, or one. CIFAR-100N: noisy_label."""
+
+    def skip(self, split: Split) -> str | None:
+        return _missing(split, self.cfg.labels)
+
+    def corrupt(self, split: Split, seed: int) -> Corruption:
+        return _given(split, self.cfg.labels)
+
+
+def _missing(split: Split, name: str) -> str | None:
+    if name in split.given:
+        return None
+    known = ", ".join(sorted(split.given)) or "none at all"
+    return f"data set {split.dataset!r} ({split.name}) has no labels named {name!r}; it has {known}"
+
+
+def _given(split: Split, name: str) -> Corruption:
+    missing = _missing(split, name)
+    if missing:
+        raise NoiseError(missing)
+    labels = np.asarray(split.given[name])
+    if labels.shape != split.labels.shape or not np.issubdtype(labels.dtype, np.integer):
+        raise NoiseError(
+            f"labels {name!r} of {split.dataset!r} have shape {labels.shape} and type {labels.dtype}; "
+            f"expected {split.labels.shape} whole numbers, one per sample"
+        )
+    check_labels(labels, split.num_classes, f"labels {name!r} of {split.dataset!r} ({split.name})")
+    return Corruption(labels.astype(np.int64))

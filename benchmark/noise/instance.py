@@ -1,0 +1,93 @@
+"""Noise that depends on the image: part-dependent label noise (Xia et al., NeurIPS 2020)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.noise._draws import choose, generator, solve, uniforms
+from benchmark.noise.base import Corruption, NoiseKind, RateSettings, Split
+
+SPREAD = 0.1
+"""Standard deviation of the normal, before truncation, that flip probabilities come from (paper)."""
+CHUNK = 2**23
+"""Pixels that are held as float64 at a time: 64 MiB."""
+
+
+class Instance(NoiseKind):
+    """PDN: each image has its own flip probability, and its pixels decide to which class.
+
+    q ~ Normal(mean, .1) truncated to [0, 1]; wrong classes in proportion to softmax(x W[y]) with W normal
+    and x the pixels in [0, 1], unscaled as published. Truncation raises the mean of q at low rates, so the
+    mean is chosen such that the flip probabilities of each part average to the rate.
+    """
+
+    names = ("instance",)
+
+    class Config(RateSettings):
+        official: bool = False
+        """Truncate around `rate` itself, as the authors' code does: .05 becomes .10, .10 .13, .20 .21."""
+
+    def skip(self, split: Split) -> str | None:
+        return None if split.images is not None else f"data set {split.dataset!r} has no pixels to depend on"
+
+    def corrupt(self, split: Split, seed: int) -> Corruption:
+        labels, images, rate = split.labels.copy(), split.images, self.cfg.rate
+        assert images is not None
+        if rate == 0 or not len(labels):
+            return Corruption(labels)
+        u, v = uniforms(split, self.name, seed)
+        q = self._flip_probabilities(split, seed)
+        flipped = np.flatnonzero(u < q)
+        pixels = images.reshape(len(images), -1)
+        step = max(1, CHUNK // pixels.shape[1])
+        for label in range(split.num_classes):
+            members = flipped[split.labels[flipped] == label]
+            if not len(members):
+                continue
+            # One generator per class: all parts share W, and only K columns of it are held at a time.
+            weights = generator(split.key, self.name, "weights", seed, label).standard_normal(
+                (pixels.shape[1], split.num_classes)
+            )
+            for start in range(0, len(members), step):
+                rows = members[start : start + step]
+                # In float64, so that neither the rate nor the machine's blocking decides a class.
+                labels[rows] = choose(wrong_shares(pixels[rows] / 255.0, weights, label), v[rows])
+        return Corruption(labels)
+
+    def _flip_probabilities(self, split: Split, seed: int) -> np.ndarray:
+        own = generator(split.key, self.name, split.name, seed, "flip probability")
+        quantiles, rate = own.random(len(split.labels)), self.cfg.rate
+        return flip_probabilities(quantiles, rate if self.cfg.official else calibrated(quantiles, rate))
+
+
+def wrong_shares(x: np.ndarray, weights: np.ndarray, label: int) -> np.ndarray:
+    """[m, K] softmax of x [m, d] @ weights [d, K] over all classes but `label`, whose share is 0."""
+    logits = x @ weights
+    logits[:, label] = -np.inf
+    logits -= logits.max(1, keepdims=True)
+    np.exp(logits, out=logits)
+    return logits / logits.sum(1, keepdims=True)
+
+
+def flip_probabilities(quantiles: np.ndarray, mean: float) -> np.ndarray:
+    """Quantiles in [0, 1) of Normal(mean, SPREAD) truncated to [0, 1]; they rise with `mean`."""
+    from scipy.special import log_ndtr, ndtri_exp
+
+    if mean > 0.5:
+        return 1.0 - flip_probabilities(1.0 - quantiles, 1.0 - mean)
+    # Logarithms of upper tails: a mean far below 0 leaves tails that underflow otherwise.
+    above_zero, above_one = log_ndtr(mean / SPREAD), log_ndtr((mean - 1.0) / SPREAD)
+    tail = above_zero + np.log1p(quantiles * np.expm1(above_one - above_zero))
+    return np.clip(mean - SPREAD * ndtri_exp(tail), 0.0, 1.0)
+
+
+def calibrated(quantiles: np.ndarray, rate: float) -> float:
+    """The mean before truncation at which the flip probabilities of these quantiles average to `rate`."""
+    # Far below 0 the truncated normal is nearly exponential with mean SPREAD^2 / |mean|.
+    reach = 50 * SPREAD**2
+    return solve(
+        lambda mean: float(flip_probabilities(quantiles, mean).mean()),
+        rate,
+        low=-1.0 - reach / rate,
+        high=2.0 + reach / (1.0 - rate),
+    )

@@ -1,0 +1,131 @@
+"""The manifest of noisy labels: what was asked for, what came of it, and the digest of the labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Split
+
+FEW = 10
+"""A class with fewer correctly labeled samples than this gets a warning."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Plain values only: `dataclasses.asdict` gives what a record stores."""
+
+    kind: str
+    version: int
+    config: dict[str, Any]
+    num_samples: int
+    class_counts: list[int]
+    """[K] samples per clean class (per given class where the truth is unknown)."""
+    realized_rate: float | None
+    """Share of wrong labels; None where the truth is unknown."""
+    realized_rate_per_class: list[float | None] | None
+    """[K] share of wrong labels per clean class; None for a class without samples."""
+    transition: list[list[float]] | None
+    """[K, K] T[clean, noisy], or None where the truth is unknown."""
+    transition_source: str
+    """"generator", "empirical" (counted from the labels), or "unknown"."""
+    labels_sha256: str
+    """Of the kept labels as little-endian int64, in order."""
+    warnings: list[str]
+
+
+def make_manifest(
+    kind: NoiseKind,
+    config: Mapping[str, Any],
+    split: Split,
+    corruption: Corruption,
+    *,
+    allow_unidentifiable: bool = False,
+) -> Manifest:
+    """The manifest of what `kind` made of a split; `config` as it stands in the run's identity.
+
+    Raises NoiseError where the generator's T is not identifiable and that was not allowed.
+    """
+    kept = slice(None) if corruption.selection is None else corruption.selection
+    clean, noisy = split.labels[kept], corruption.labels[kept]
+    counts = np.bincount(clean, minlength=split.num_classes)
+    warnings: list[str] = []
+    rate: float | None = None
+    per_class: list[float | None] | None = None
+    transition: np.ndarray | None = None
+    source = "unknown"
+    if kind.truth_known:
+        joint = count(clean, noisy, split.num_classes)
+        correct = np.diagonal(joint)
+        rate = 1.0 - float(correct.sum()) / len(clean) if len(clean) else 0.0
+        per_class = [1.0 - float(c) / n if n else None for c, n in zip(correct, counts, strict=True)]
+        if corruption.transition is not None:
+            transition, source = corruption.transition, "generator"
+            warnings += check_identifiable(transition, allow_unidentifiable=allow_unidentifiable)
+        else:
+            transition, source = empirical_transition(joint), "empirical"
+            warnings += check_identifiable(transition, allow_unidentifiable=True)
+        warnings += [
+            f"class {k} has {c} correctly labeled samples of {n} in {split.name}, fewer than {FEW}"
+            for k, (c, n) in enumerate(zip(correct, counts, strict=True))
+            if c < FEW
+        ]
+    return Manifest(
+        kind=kind.name,
+        version=kind.version,
+        config=dict(config),
+        num_samples=len(noisy),
+        class_counts=counts.tolist(),
+        realized_rate=rate,
+        realized_rate_per_class=per_class,
+        transition=None if transition is None else transition.tolist(),
+        transition_source=source,
+        labels_sha256=labels_sha256(noisy),
+        warnings=warnings,
+    )
+
+
+def labels_sha256(labels: np.ndarray) -> str:
+    """Hexadecimal SHA-256 of labels [n] as little-endian int64, equal on every platform."""
+    return hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8").data).hexdigest()
+
+
+def count(clean: np.ndarray, noisy: np.ndarray, num_classes: int) -> np.ndarray:
+    """[K, K] number of samples by clean (row) and noisy (column) class."""
+    cells = np.bincount(clean * num_classes + noisy, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def empirical_transition(joint: np.ndarray) -> np.ndarray:
+    """[K, K] T of counts [K, K] by clean and noisy class; a class without samples keeps its label."""
+    totals = joint.sum(1, keepdims=True)
+    return np.where(totals > 0, joint / np.maximum(totals, 1), np.eye(len(joint)))
+
+
+def check_identifiable(transition: np.ndarray, *, allow_unidentifiable: bool = False) -> list[str]:
+    """Refuses a T [K, K] with T_ii <= T_ij for some j: nobody can tell i from j without knowing T.
+
+    Raises NoiseError, or returns the reason as a warning where that is allowed; empty for a sound T.
+    """
+    others = np.array(transition, dtype=np.float64)
+    stays = np.diagonal(others).copy()
+    np.fill_diagonal(others, -1.0)
+    lost = np.flatnonzero(stays <= others.max(1) + 1e-12)
+    if not len(lost):
+        return []
+    i = int(lost[0])
+    j = int(others[i].argmax())
+    reason = (
+        f"not identifiable: class {i} keeps its label with probability {stays[i]:.4g} and becomes class {j} "
+        f"with {others[i, j]:.4g} ({len(lost)} of {len(stays)} classes)"
+    )
+    if allow_unidentifiable:
+        return [reason]
+    raise NoiseError(
+        f"the noise is {reason}; expected the true class to stay the likeliest: lower the rate, "
+        "or say allow_unidentifiable = true"
+    )

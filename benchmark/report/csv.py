@@ -1,0 +1,36 @@
+"""Tables as CSV: one row per cell with every figure, for whoever wants to compute with them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from benchmark.tables import Block, Table
+
+_CELL_COLUMNS = [
+    "state", "n", "total", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",
+]  # fmt: skip
+_METHOD_COLUMNS = ["rank", "cost", "measured", "needs", "networks", "deviations"]
+_PRECISION = "%.8g"
+
+
+def render_csv(table: Table) -> str:
+    """Tidy CSV, one row per (block, method, noise); every row names the table's rule, suite and records.
+
+    `half` and `delta_half` are half widths of 95 % t intervals; empty where a cell has no figure.
+    """
+    frame = pd.concat([_rows(block, table.timing) for block in table.blocks], ignore_index=True)
+    frame["metric"], frame["rule"], frame["baseline"] = table.metric, table.rule, table.baseline
+    frame["test"] = table.extra_test or "test"
+    frame["suite"], frame["records"] = table.suite, f"sha256:{table.digest}"
+    frame["commit"], frame["hardware"] = "; ".join(table.commits), "; ".join(table.hardware)
+    return frame.to_csv(index=False, lineterminator="\n", float_format=_PRECISION)
+
+
+def _rows(block: Block, timing: bool) -> pd.DataFrame:
+    order = pd.MultiIndex.from_product([block.methods.index, block.columns], names=["method", "noise"])
+    kept = [name for name in _METHOD_COLUMNS if timing or name != "measured"]
+    rows = block.cells.reindex(order)[_CELL_COLUMNS].join(block.methods[kept], on="method").reset_index()
+    rows["delta_n"] = rows["delta_n"].astype("Int64")
+    return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)

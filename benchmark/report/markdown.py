@@ -1,0 +1,132 @@
+"""Tables as Markdown that reads as a table in a terminal too."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmark.metrics import LOWER_IS_BETTER
+from benchmark.rules import RULES
+from benchmark.tables import Block, Table
+
+WIDTH = 100
+_DIGITS = 3
+_ABSENT = "-"
+
+Row = Any  # of DataFrame.loc: a Series
+
+
+def render_markdown(table: Table) -> str:
+    """Per block: mean ± sd, differences from the baseline, drop from clean, then notes; last, the origin."""
+    test = f", test set {table.extra_test}" if table.extra_test else ""
+    lower = " (lower is better)" if table.metric in LOWER_IS_BETTER else ""
+    parts = [f"# {table.metric}{lower}, {table.rule}{test}", f"Rule {table.rule}: {RULES[table.rule]}."]
+    parts += [part for block in table.blocks for part in _block(block, table)]
+    return "\n\n".join([*parts, _origin(table)]) + "\n"
+
+
+def _origin(table: Table) -> str:
+    lines = [
+        f"Suite {table.suite}; {table.num_runs} runs, records sha256:{table.digest}",
+        f"Commit {', '.join(table.commits) or 'unknown'}; hardware {'; '.join(table.hardware) or 'unknown'}",
+    ]
+    return "  \n".join(_wrap(line) for line in lines)
+
+
+def _block(block: Block, table: Table) -> list[str]:
+    parts = [
+        f"## {block.place.dataset}, {block.place.backbone}, {block.place.track} track",
+        _wrap(f"Recipe: {block.place.recipe}"),
+        _wrap(f"**Mean ± sd over seeds, n = {block.runs_per_cell}** unless a cell says otherwise"
+              + _rank_caption(block)),
+        _grid(block, block.columns, lambda cell: _figure(cell, block.runs_per_cell), {"rank": _rank(block)}),
+    ]
+    if block.cells["delta"].notna().any():
+        parts += [
+            _wrap(f"**Difference from {table.baseline}** at equal seeds, ± half width of its 95 % t interval; "
+                  "cost in training passes, as declared" + ("; measured in seconds" if table.timing else "")),
+            _grid(block, block.columns, lambda cell: _delta(cell, block.runs_per_cell), _costs(block, table)),
+        ]
+    if block.cells["drop"].notna().any():
+        parts += [
+            _wrap(f"**Drop** from the method's own runs at {block.clean}, at equal seeds"),
+            _grid(block, block.columns[1:], lambda cell: _number(cell["drop"]), {}),
+        ]
+    return [*parts, "\n".join(_wrap(f"- {note}", "  ") for note in block.notes)]
+
+
+def _rank_caption(block: Block) -> str:
+    if block.methods["rank"].isna().all():
+        return ""
+    return "; rank: average over the noise cells, only of methods without a hole"
+
+
+def _rank(block: Block) -> list[str]:
+    return [_ABSENT if pd.isna(rank) else f"{rank:.1f}" for rank in block.methods["rank"]]
+
+
+def _costs(block: Block, table: Table) -> dict[str, list[str]]:
+    columns = {"cost": [cost or _ABSENT for cost in block.methods["cost"]]}
+    if table.timing:
+        columns["measured"] = [_ABSENT if pd.isna(x) else f"{x:.2f}x" for x in block.methods["measured"]]
+    return columns
+
+
+def _figure(cell: Row, usual: int) -> str:
+    if cell["state"] == "hole":
+        return f"{cell['n']}/{cell['total']}"
+    if cell["state"] != "value":
+        return {"absent": _ABSENT, "undefined": "n/a"}.get(cell["state"], cell["state"])
+    spread = "" if pd.isna(cell["sd"]) else f" ±{_number(cell['sd'])}"
+    return f"{_number(cell['mean'])}{spread}" + ("" if cell["n"] == usual else f" (n={cell['n']})")
+
+
+def _delta(cell: Row, usual: int) -> str:
+    if pd.isna(cell["delta"]):
+        return _ABSENT
+    spread = "" if pd.isna(cell["delta_half"]) else f" ±{_number(cell['delta_half'])}"
+    pairs = "" if cell["delta_n"] == usual else f" (n={cell['delta_n']:.0f})"
+    return f"{_number(cell['delta'], signed=True)}{spread}{pairs}"
+
+
+def _number(value: float, signed: bool = False) -> str:
+    """".873", "-.020", "1.204": no zero before the point, as the columns are many; no "-.000"."""
+    if pd.isna(value):
+        return _ABSENT
+    rounded = round(float(value), _DIGITS) + 0.0
+    text = f"{rounded:{'+' if signed else ''}.{_DIGITS}f}"
+    return text.replace("0.", ".", 1) if abs(rounded) < 1 else text
+
+
+def _grid(
+    block: Block, columns: Sequence[str], show: Callable[[Row], str], extra: dict[str, list[str]]
+) -> str:
+    rows = [["method", *columns, *extra]]
+    for position, method in enumerate(block.methods.index):
+        cells = [show(block.cells.loc[(method, noise)]) for noise in columns]
+        rows.append([_name(block, method), *cells, *(values[position] for values in extra.values())])
+    return _aligned([[cell.replace("|", "\\|") for cell in row] for row in rows])
+
+
+def _name(block: Block, method: str) -> str:
+    own = block.methods.loc[method]
+    marks = ("†" if own["needs"] else "") + ("*" if own["deviations"] else "")
+    networks = f" ({own['networks']} nets)" if own["networks"] > 1 else ""
+    return f"{method}{marks.replace('*', chr(92) + '*')}{networks}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+             for row in rows]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    return "\n".join(
+        textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    )

@@ -1,0 +1,80 @@
+"""Reporting rules: which epoch of a training speaks for it. One training yields all five figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmark.metrics import LOWER_IS_BETTER
+
+RULES = {
+    "val_noisy": "best epoch by the noisy validation labels",
+    "last": "last epoch",
+    "last5": "mean of the last five epochs",
+    "val_clean": "best epoch by clean validation labels",
+    "oracle_test": "ORACLE: best epoch by the test labels themselves; never ranked",
+}
+LAST5_EPOCHS = 5
+LAST5_NEEDS = 10
+"""A shorter training has no five late epochs."""
+
+Epoch = Mapping[str, Any]
+Figures = dict[str, Any]
+
+
+def select(curve: Sequence[Epoch], main_metric: str) -> dict[str, Figures | None]:
+    """The test figures of a `curve` (one entry per epoch) under every rule of `RULES`.
+
+    Rules that choose one epoch add its number under "epoch". None where a rule is undefined: no clean
+    validation labels, fewer than ten epochs for `last5`, no value of the main metric at any epoch.
+    """
+    return _report(curve, main_metric, lambda entry: entry["test"])
+
+
+def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[str, Figures | None]]:
+    """As `select`, for each extra test set: {name: {rule: figures}}.
+
+    Every rule scores the same model as in `select`: `oracle_test` too is the best on the main test set.
+    """
+    def figures_of(name: str) -> Callable[[Epoch], Figures]:
+        return lambda entry: entry["extra"][name]
+
+    names = sorted(curve[-1].get("extra") or {}) if curve else []
+    return {name: _report(curve, main_metric, figures_of(name)) for name in names}
+
+
+def best_epoch(scores: Sequence[float | None], lower_is_better: bool = False) -> int | None:
+    """Position of the best of `scores`, the earliest on ties; None if there is none. Sees nothing else."""
+    known = [at for at, value in enumerate(scores) if value is not None]
+    sign = -1 if lower_is_better else 1
+    return max(known, key=lambda at: sign * scores[at], default=None)
+
+
+def _report(
+    curve: Sequence[Epoch], main_metric: str, figures: Callable[[Epoch], Figures]
+) -> dict[str, Figures | None]:
+    def best_by(split: str) -> Figures | None:
+        scores = [(entry.get(split) or {}).get(main_metric) for entry in curve]
+        chosen = best_epoch(scores, main_metric in LOWER_IS_BETTER)
+        return None if chosen is None else at(chosen)
+
+    def at(position: int) -> Figures:
+        return {**figures(curve[position]), "epoch": curve[position]["epoch"]}
+
+    late = [figures(entry) for entry in curve[-LAST5_EPOCHS:]] if len(curve) >= LAST5_NEEDS else []
+    return {
+        "val_noisy": best_by("val_noisy"),
+        "last": at(-1) if curve else None,
+        "last5": {metric: _mean([f[metric] for f in late]) for metric in late[0]} if late else None,
+        "val_clean": best_by("val_clean"),
+        "oracle_test": best_by("test"),
+    }
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Mean of numbers, or elementwise of lists; None where one of them is None."""
+    if any(value is None for value in values):
+        return None
+    if isinstance(values[0], list):
+        return [_mean(column) for column in zip(*values, strict=True)]
+    return sum(values) / len(values)

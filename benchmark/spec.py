@@ -1,0 +1,146 @@
+"""The identity of a run: every choice that may change its numbers, and nothing else.
+
+A `RunSpec` knows no path, device, worker count or executor. Files count by their content digest. Adding a
+field changes every run id: a test holds the list of fields, so that nobody adds one without deciding so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+PROTOCOL = 1
+"""Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
+
+Track = Literal["blind", "oracle"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Augment(Frozen):
+    """Per-sample training augmentation."""
+
+    flip: bool = False
+    """Mirror left-right with probability one half."""
+    rotate: float = Field(0.0, ge=0, le=180)
+    """Largest rotation in degrees, uniform in both directions."""
+
+
+class Recipe(Frozen):
+    """How every method of a comparison trains: the matched profile."""
+
+    epochs: int = Field(10, ge=1, le=10_000)
+    batch_size: int = Field(128, ge=2, le=65_536)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(1e-3, gt=0, le=10)
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Of SGD; Adam keeps its (.9, .999)."""
+    schedule: Literal["constant", "cosine", "multistep"] = "constant"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    """Fractions of the epochs at which `multistep` multiplies the learning rate by `gamma`."""
+    gamma: float = Field(0.1, gt=0, le=1)
+    clip: float | None = Field(None, gt=0)
+    """Largest gradient norm; none by default."""
+    augment: Augment | None = None
+    """None: the data set's own default, which is written into the resolved run."""
+    precision: Literal["amp", "float32"] = "amp"
+    """`amp`: bfloat16 autocast on CUDA, float32 on the CPU; losses are float32 in both."""
+    small_maps: bool = True
+    """Compute convolutions on maps of at most 2x2 as dense products: equal up to rounding, faster."""
+
+
+class Seeds(Frozen):
+    """One seed per source of randomness, so that comparisons are paired."""
+
+    noise: int = Field(ge=0)
+    init: int = Field(ge=0)
+    order: int = Field(ge=0)
+    method: int = Field(ge=0)
+
+    @classmethod
+    def equal(cls, seed: int) -> Seeds:
+        return cls(noise=seed, init=seed, order=seed, method=seed)
+
+
+class Part(Frozen):
+    """A plugin with its whole configuration."""
+
+    name: str
+    version: int
+    config: dict[str, Any] = {}
+    source: str | None = None
+    """Content digest of a plugin that comes from outside the tree."""
+
+
+class DataPart(Part):
+    digest: str
+    """Content digest of the data."""
+    subset: int | None = Field(None, ge=2)
+    """Size of a stratified subset of the training set, taken after the noise was drawn."""
+    extra_tests: dict[str, str] = {}
+    """Further test sets: name -> content digest."""
+
+
+class RunSpec(Frozen):
+    """One run, resolved."""
+
+    protocol: int = PROTOCOL
+    track: Track = "blind"
+    """`oracle` only where the method consumes a hint: for the others both tracks are the same run."""
+    dataset: DataPart
+    noise: Part
+    backbone: Part
+    method: Part
+    recipe: Recipe
+    seeds: Seeds
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()[:16]
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no white space, shortest floats."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+class Options(Frozen):
+    """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
+
+    results: str
+    data_root: str
+    device: str = "cpu"
+    threads: int = 1
+    keep: Literal["none", "predictions", "model"] = "none"
+    allow_unidentifiable: bool = False
+    """Run noise that nobody can undo without knowing T (it is refused otherwise)."""
+    checkpoint_seconds: float = 30.0
+    """Least time between two checkpoints; 0: at every epoch's end."""
+
+
+class Job(Frozen):
+    """A run with what a worker needs to carry it out, wherever that is."""
+
+    spec: RunSpec
+    options: Options
+    sources: dict[str, str] = {}
+    """Content digest -> path, for every digest in the spec that stands for a file."""
+    plugins: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    """Names for people: data set, suite."""
+    provenance: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """For people: `pbc/gce/symmetric0.4/s3`."""
+        spec = self.spec
+        rate = spec.noise.config.get("rate")
+        noise = spec.noise.name if rate is None else f"{spec.noise.name}{rate:g}"
+        method = spec.method.name + ("" if spec.track == "blind" else f"[{spec.track}]")
+        return f"{self.labels.get('dataset', spec.dataset.name)}/{method}/{noise}/s{spec.seeds.noise}"

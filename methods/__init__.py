@@ -1,0 +1,7 @@
+"""Methods of learning with noisy labels, one file each; what an author needs is imported from here."""
+
+from pydantic import Field
+
+from methods.base import Batch, Hints, Kit, Method, MissingHint, Settings, TrainSet, accuracy
+
+__all__ = ["Batch", "Field", "Hints", "Kit", "Method", "MissingHint", "Settings", "TrainSet", "accuracy"]

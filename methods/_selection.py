@@ -1,0 +1,91 @@
+"""Small-loss selection (Co-teaching and its descendants): the schedule, the counts and their options."""
+
+import torch
+from torch import Tensor
+
+from methods import Field, Kit, Method, Settings
+
+
+def forget_rate(epoch: int, final: float, ramp: int, exponent: float = 1.0) -> float:
+    """Share of a batch that is dropped at `epoch` (from 0): linear to `final`^`exponent` over `ramp` epochs.
+
+    The exponent shapes the end of the ramp, not its course, as in the published code: after the ramp the
+    rate is `final` itself.
+    """
+    if epoch >= ramp:
+        return final
+    return final**exponent * epoch / max(ramp - 1, 1)
+
+
+def num_kept(size: int, forget: float) -> int:
+    """How many of `size` samples stay: truncated like the published codes, but never zero."""
+    return max(1, int((1 - forget) * size))
+
+
+def smallest(loss: Tensor, count: int) -> Tensor:
+    """Positions [count] of the smallest entries of `loss` [B]; ties keep their order."""
+    return loss.detach().argsort(stable=True)[:count]
+
+
+def small_loss_mask(loss: Tensor, candidates: Tensor, forget: float) -> Tensor:
+    """Boolean [B]: the (1 - forget) share of smallest `loss` [B] among `candidates` [B], without a host sync.
+
+    Where that share rounds to none, all candidates are kept; where there are none, nothing is.
+    """
+    total = candidates.sum()
+    count = ((1 - forget) * total.double()).floor()
+    count = torch.where(count > 0, count, total)
+    ranked = loss.detach().masked_fill(~candidates, torch.inf).argsort(stable=True)
+    rank = torch.empty_like(ranked)
+    rank[ranked] = torch.arange(len(loss), device=loss.device)
+    return candidates & (rank < count)
+
+
+def as_mask(positions: Tensor, size: int) -> Tensor:
+    """Boolean [size], true at `positions`."""
+    mask = torch.zeros(size, dtype=torch.bool, device=positions.device)
+    mask[positions] = True
+    return mask
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `values` [B] where `mask` [B] (boolean or weights) is set; 0 where nothing is, never NaN."""
+    weight = mask.to(values.dtype)
+    return (values * weight).sum() / weight.sum().clamp(min=1e-8)
+
+
+class SmallLoss(Method):
+    """What the small-loss methods share: the rate to forget, its ramp and their two phases."""
+
+    phases = ("ramp", "select")
+
+    class Config(Settings):
+        forget_rate: float | None = Field(None, ge=0, lt=1)
+        """tau, the share of samples dropped after the ramp; None: the noise rate that the track gives."""
+        ramp: float = Field(10 / 200, gt=0, le=1)
+        """T_k as a fraction of all epochs."""
+
+    @classmethod
+    def requires(cls, cfg: Settings) -> frozenset[str]:
+        """The noise rate, unless the configuration states what to forget."""
+        given = isinstance(cfg, SmallLoss.Config) and cfg.forget_rate is not None
+        return frozenset() if given else frozenset({"noise_rate"})
+
+    def phase(self, epoch: int) -> str:
+        return self.phases[0] if epoch < self.kit.schedule(self.cfg.ramp) else self.phases[1]
+
+    @property
+    def forget(self) -> float:
+        """The rate to forget in the current epoch."""
+        final = self.kit.hints.noise_rate if self.cfg.forget_rate is None else self.cfg.forget_rate
+        return forget_rate(self.epoch, final, self.kit.schedule(self.cfg.ramp))
+
+
+def report_all(kit: Kit, **diagnostics: Tensor) -> None:
+    """Reports diagnostics [N] of the whole training set."""
+    kit.report(torch.arange(kit.num_samples, device=kit.device), **diagnostics)
+
+
+def keep_or_all(kept: Tensor) -> Tensor:
+    """`kept` [N], or all where fewer than two are: a batch needs two samples, an epoch a batch."""
+    return kept if kept.sum() > 1 else torch.ones_like(kept)

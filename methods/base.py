@@ -1,0 +1,226 @@
+"""What a method sees of the benchmark: batches, the training set, the kit, and the class it overrides.
+
+A method is one file in `methods/`. It overrides the smallest of `loss`, `step`, `plan`, `build` and
+`predict` that its paper needs. It never sees a clean label: `TrainSet` holds none, and what the run may
+tell (`Hints`) must be declared in `needs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from backbones.base import Network
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch. A method may subclass it: the engine only passes it from `plan` to `step`."""
+
+    x: Tensor
+    """[views, B, C, H, W] in [0, 1] (the backbone normalises), or [views, B, D] cached features."""
+    y: Tensor
+    """[B] noisy labels, int64."""
+    index: Tensor
+    """[B] stable positions in the training set, int64: the only right key of per-sample state."""
+
+
+class TrainSet(Protocol):
+    """The training set as a method may see it: images and noisy labels, no clean label."""
+
+    num_classes: int
+    y: Tensor
+    """[N] noisy labels of all samples, int64, on the device."""
+
+    def __len__(self) -> int: ...
+
+    def batches(
+        self, index: Tensor | None = None, *, views: int = 1, augment: bool = True
+    ) -> Iterator[Batch]:
+        """Shuffled batches of the samples `index` (default: all); a last batch of one is dropped."""
+        ...
+
+    def scan(self, fn: Callable[[Tensor], Tensor], index: Tensor | None = None) -> Tensor:
+        """`fn(x)` over ordered, unaugmented batches in eval mode without gradient, concatenated: [N, ...]."""
+        ...
+
+
+HINT_NAMES = frozenset({"noise_rate", "transition"})
+
+
+class MissingHint(LookupError):
+    """A method asked for a hint that it did not declare or that the track does not give."""
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Privileged knowledge. In the blind track `noise_rate` is the engine's estimate; T is never given."""
+
+    given_noise_rate: float | None = None
+    given_transition: Tensor | None = None
+
+    @property
+    def noise_rate(self) -> float:
+        """Share of wrong training labels in [0, 1)."""
+        if self.given_noise_rate is None:
+            raise MissingHint('noise_rate was not given: declare needs = frozenset({"noise_rate"})')
+        return self.given_noise_rate
+
+    @property
+    def transition(self) -> Tensor:
+        """[K, K] row-stochastic T, T[i, j] = P(noisy = j | clean = i)."""
+        if self.given_transition is None:
+            raise MissingHint(
+                'transition was not given: declare needs = frozenset({"transition"}), '
+                "and run in the oracle track (--track oracle)"
+            )
+        return self.given_transition
+
+
+class Kit(Protocol):
+    """What the engine lends to a method: networks, optimizers, schedules, diagnostics."""
+
+    num_samples: int
+    num_classes: int
+    epochs: int
+    hints: Hints
+    device: torch.device
+
+    def network(self, name: str, num_classes: int | None = None) -> Network:
+        """A freshly initialised network. Equal names start from equal weights in every method."""
+        ...
+
+    def optimizer(
+        self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any
+    ) -> Optimizer:
+        """The suite's optimizer over `params`; `overrides` replace recipe fields (`lr`, `weight_decay`,
+        `momentum`, `optimizer`). `scheduled=False` keeps the learning rate constant."""
+        ...
+
+    def reset(self, name: str) -> None:
+        """Fresh state for the optimizer `name`; its schedule starts anew over the remaining epochs."""
+        ...
+
+    def update(
+        self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None
+    ) -> None:
+        """zero_grad, backward, `before_step` (edits of gradients), clip, step."""
+        ...
+
+    def fit(self, network: Network, index: Tensor, epochs: int | None = None) -> None:
+        """Plain cross entropy with the suite's recipe on the samples `index`; leaves `network` in eval mode."""
+        ...
+
+    def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
+        """[N, K] probabilities of every training sample from networks that were fitted without it."""
+        ...
+
+    def schedule(self, fraction: float) -> int:
+        """`fraction` of the run's epochs as an epoch number, at least 1."""
+        ...
+
+    def report(
+        self,
+        index: Tensor,
+        *,
+        kept: Tensor | None = None,
+        score: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> None:
+        """Diagnostics of the samples `index` [B]: which were kept (bool), how clean they look (higher is
+        cleaner), and the label that the method would give them. The engine scores them; no host sync."""
+        ...
+
+    def report_transition(self, transition: Tensor) -> None:
+        """The method's estimate of T, [K, K] row-stochastic."""
+        ...
+
+
+class Settings(BaseModel):
+    """Base of every configuration: immutable, unknown keys and non-finite numbers refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Method(nn.Module):
+    """A way of training with noisy labels. The defaults are plain cross entropy with one network.
+
+    Networks, optimizers and buffers are made in `build`, buffers at their final shape. State lives in
+    parameters and buffers and is indexed by `batch.index`; a plain attribute is lost at resume. The
+    engine sets `epoch` before every epoch and seeds all generators from (seed, epoch).
+    """
+
+    version: ClassVar[int] = 1
+    """Bump when the numbers change."""
+    family: ClassVar[str] = "other"
+    cost: ClassVar[str] = "1x"
+    """Forward and backward passes relative to cross entropy."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Privileged knowledge consumed: of {"noise_rate", "transition"}."""
+    tasks: ClassVar[frozenset[str]] = frozenset({"multiclass"})
+    min_classes: ClassVar[int] = 2
+    networks_at_test: ClassVar[int] = 1
+    phases: ClassVar[tuple[str, ...]] = ("train",)
+    """Names that `phase` returns over a run; a contract test checks that a short run enters them all."""
+    equals_ce: ClassVar[str] = ""
+    """Why the trained weights may equal those of `ce`, where the method's mathematics says so."""
+    proof: ClassVar[str] = "none"
+    """What its numbers are checked against: "golden", "closed form" or "worked example"."""
+    fidelity: ClassVar[str] = "paper form"
+    reproduction: ClassVar[str] = "not run"
+
+    class Config(Settings):
+        """No options."""
+
+    cfg: Any
+    epoch: int = 0
+
+    def __init__(self, cfg: Settings, kit: Kit) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.kit = kit
+        self.build()
+
+    @classmethod
+    def requires(cls, cfg: Settings) -> frozenset[str]:
+        """The hints that this configuration consumes."""
+        return cls.needs
+
+    def build(self) -> None:
+        self.net = self.kit.network("net")
+        self.optimizer = self.kit.optimizer("net", self.net.parameters())
+
+    def phase(self, epoch: int) -> str:
+        return self.phases[0]
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        return data.batches()
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Scalar loss of float32 `logits` [B, K]."""
+        return F.cross_entropy(logits, batch.y)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Trains on one batch; returns detached 0-dim tensors, so that nothing waits for the device."""
+        logits = self.net(batch.x[0])
+        loss = self.loss(logits, batch)
+        self.kit.update(loss, self.optimizer)
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Logits [B, K] of images [B, C, H, W] in [0, 1]."""
+        return self.net(x)
+
+
+def accuracy(logits: Tensor, y: Tensor) -> Tensor:
+    """Share of rows of `logits` [B, K] whose largest entry is `y` [B]: detached, 0-dim."""
+    return (logits.detach().argmax(1) == y).float().mean()

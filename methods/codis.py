@@ -1,0 +1,67 @@
+"""CoDis: combating noisy labels with discrepant views (Xia et al., ICCV 2023)."""
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods import Batch, Field, accuracy
+from methods._divergence import jensen_shannon, kl, log_mean
+from methods._selection import SmallLoss, as_mask, num_kept, smallest
+
+
+class CoDis(SmallLoss):
+    """Co-teaching whose criterion rewards disagreement: CE - lambda * JS(p_1, p_2), picked for the peer.
+
+    Each network ranks the batch by its criterion and its peer is trained by the criterion of the peer on
+    the (1 - R(t)) share of the smallest, R(t) = tau * min(t / (T_k - 1), 1). Predicts with the first network.
+    Official settings (CIFAR-10): T_k = 10 of 200 epochs, Adam 1e-3, batch 128.
+    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: at least one
+    sample is kept; each network sees the other as constant (the published order of backward passes erases
+    the other gradient). `divergence = "reverse_kl"` is the published code's, (KL(m||p_1) + KL(m||p_2)) / 2
+    with m the mean prediction, which is not bounded as the paper's is.
+    """
+
+    family = "sample selection"
+    cost = "2x"
+    needs = frozenset({"noise_rate"})
+    phases = ("ramp", "select")
+    proof = "golden"
+
+    class Config(SmallLoss.Config):
+        co_lambda: float = Field(0.1, ge=0, le=1)
+        divergence: Literal["js", "reverse_kl"] = "js"
+
+    def build(self) -> None:
+        super().build()
+        self.net2 = self.kit.network("net2")
+        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
+
+    def divergence(self, logits: Tensor, logits2: Tensor) -> Tensor:
+        """Distance of the two predictions per sample [B]."""
+        log_p, log_q = logits.log_softmax(1), logits2.log_softmax(1)
+        if self.cfg.divergence == "js":
+            return jensen_shannon(log_p, log_q)
+        middle = log_mean(log_p, log_q)
+        return (kl(middle, log_p) + kl(middle, log_q)) / 2
+
+    def criterion(self, logits: Tensor, other: Tensor, y: Tensor) -> Tensor:
+        """What a network with `logits` [B, K] ranks and trains by: [B]."""
+        each = F.cross_entropy(logits, y, reduction="none")
+        return each - self.cfg.co_lambda * self.divergence(logits, other)
+
+    def losses(self, each: Tensor, each2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Both losses, then the positions that network 1 and network 2 picked, of the criteria [B]."""
+        count = num_kept(len(each), self.forget)
+        kept, kept2 = smallest(each, count), smallest(each2, count)
+        return each[kept2].mean(), each2[kept].mean(), kept, kept2
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
+        each = self.criterion(logits, logits2.detach(), batch.y)
+        each2 = self.criterion(logits2, logits.detach(), batch.y)
+        loss, loss2, kept, _ = self.losses(each, each2)
+        self.kit.report(batch.index, kept=as_mask(kept, len(each)), score=-each.detach())
+        self.kit.update(loss, self.optimizer)
+        self.kit.update(loss2, self.optimizer2)
+        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}

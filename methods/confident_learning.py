@@ -1,0 +1,54 @@
+"""Confident learning (Northcutt, Jiang & Chuang, JAIR 2021), by the library cleanlab."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from methods import Batch, Field, Method, TrainSet
+from methods._selection import keep_or_all, report_all
+
+
+def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Boolean [N]: labels that `prune_by_noise_rate` flags, by out-of-sample probabilities [N, K]."""
+    from cleanlab.filter import find_label_issues
+
+    return find_label_issues(labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
+
+
+class ConfidentLearning(Method):
+    """Drops the labels that out-of-sample predictions contradict, then trains with cross entropy on the rest.
+
+    k networks are fitted on k stratified folds; their held-out probabilities give the confident joint
+    Q[given, true], whose thresholds are the mean self-confidences of the classes. For every off-diagonal
+    cell the N * Q[i, j] samples with the largest margin p_j - p_i are dropped (`prune_by_noise_rate`).
+    Official settings: 4 folds on CIFAR-10, 5 in cleanlab.
+    State: [N] kept, [N] quality. Needs: nothing. Cost: k + 1 trainings of at most the full set (with 5 folds
+    about 5x). Deviations: the kept samples are not reweighted by class.
+    """
+
+    family = "data cleaning"
+    cost = "5x"
+    proof = "golden"
+
+    kept: Tensor
+    quality: Tensor
+
+    class Config(Method.Config):
+        folds: int = Field(5, ge=2, le=20)
+
+    def build(self) -> None:
+        super().build()
+        n, device = self.kit.num_samples, self.kit.device
+        self.register_buffer("kept", torch.ones(n, dtype=torch.bool, device=device))
+        self.register_buffer("quality", torch.zeros(n, device=device))
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        if epoch == 0:
+            probabilities = self.kit.out_of_fold(self.cfg.folds)
+            self.quality.copy_(probabilities.gather(1, data.y[:, None]).squeeze(1))
+            issues = label_issues(data.y.cpu().numpy(), probabilities.double().cpu().numpy())
+            self.kept.copy_(keep_or_all(torch.from_numpy(~issues)))
+        report_all(self.kit, kept=self.kept, score=self.quality)
+        return data.batches(self.kept.nonzero().squeeze(1))

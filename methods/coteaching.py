@@ -1,0 +1,46 @@
+"""Co-teaching (Han et al., NeurIPS 2018)."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods import Batch, accuracy
+from methods._selection import SmallLoss, as_mask, num_kept, smallest
+
+
+class Coteaching(SmallLoss):
+    """Two networks; each picks the (1 - R(t)) share of smallest losses of the batch, its peer trains on them.
+
+    R(t) = tau * min(t / (T_k - 1), 1) with t from 0. Predicts with the first network.
+    Official settings (MNIST, CIFAR-10, CIFAR-100): tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3,
+    batch 128.
+    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: at least one
+    sample is kept; the loss is the mean over the kept samples, while the published code divides that mean by
+    their number once more (a smaller step, which Adam hides).
+    """
+
+    family = "sample selection"
+    cost = "2x"
+    needs = frozenset({"noise_rate"})
+    phases = ("ramp", "select")
+    proof = "golden"
+
+    def build(self) -> None:
+        super().build()
+        self.net2 = self.kit.network("net2")
+        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
+
+    def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of either network, of logits [B, K] each."""
+        each = F.cross_entropy(logits, batch.y, reduction="none")
+        each2 = F.cross_entropy(logits2, batch.y, reduction="none")
+        count = num_kept(len(each), self.forget)
+        kept, kept2 = smallest(each, count), smallest(each2, count)
+        self.kit.report(batch.index, kept=as_mask(kept, len(each)), score=-each.detach())
+        return each[kept2].mean(), each2[kept].mean()
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
+        loss, loss2 = self.losses(logits, logits2, batch)
+        self.kit.update(loss, self.optimizer)
+        self.kit.update(loss2, self.optimizer2)
+        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}

@@ -1,0 +1,80 @@
+"""Co-teaching+ (Yu et al., ICML 2019)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods import Batch, Field, accuracy
+from methods._selection import SmallLoss, masked_mean, small_loss_mask
+
+
+class CoteachingPlus(SmallLoss):
+    """Co-teaching among the samples on which the two networks disagree ("update by disagreement").
+
+    Up to the initial epochs it is Co-teaching: each network picks the (1 - R(t)) share of smallest losses
+    of the batch for its peer, R(t) = tau * min(t / (T_k - 1), 1). After them the share is taken of the
+    samples with unequal predictions. Predicts with the first network.
+    Official settings (MNIST, CIFAR-10, CIFAR-100): 20 initial of 200 epochs, T_k = 10, Adam 1e-3, batch 128.
+    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: where no sample
+    of a batch is disagreed on, its update is zero; `form = "reference"` gives the published code, which
+    takes cross entropy of probabilities (a second softmax), divides the mean by the number kept once more,
+    drops the last disagreed sample when training sample 0 is among them, and in its first steps trains on
+    the whole batch where nothing is disagreed on.
+    """
+
+    family = "sample selection"
+    cost = "2x"
+    needs = frozenset({"noise_rate"})
+    phases = ("initial", "disagreement")
+    proof = "golden"
+
+    class Config(SmallLoss.Config):
+        initial: float = Field(20 / 200, gt=0, lt=1)
+        """Share of the epochs that are plain Co-teaching."""
+        form: Literal["paper", "reference"] = "paper"
+
+    def build(self) -> None:
+        super().build()
+        self.net2 = self.kit.network("net2")
+        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
+
+    def phase(self, epoch: int) -> str:
+        return "initial" if epoch < self.kit.schedule(self.cfg.initial) else "disagreement"
+
+    def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of either network, of logits [B, K] each."""
+        disagreement = self.phase(self.epoch) == "disagreement"
+        reference = disagreement and self.cfg.form == "reference"
+        scores = (logits.softmax(1), logits2.softmax(1)) if reference else (logits, logits2)
+        each, each2 = (F.cross_entropy(score, batch.y, reduction="none") for score in scores)
+        candidates = torch.ones_like(batch.y, dtype=torch.bool)
+        if disagreement:
+            candidates = logits.argmax(1) != logits2.argmax(1)
+        if reference:
+            candidates = _without_last(candidates, batch.index)
+        kept = small_loss_mask(each, candidates, self.forget)
+        kept2 = small_loss_mask(each2, candidates, self.forget)
+        self.kit.report(batch.index, kept=kept, score=-each.detach())
+        loss, loss2 = masked_mean(each, kept2), masked_mean(each2, kept)
+        if not reference:
+            return loss, loss2
+        divisor = kept.sum().clamp(min=1)
+        agreed = (~candidates.any()).to(each.dtype) * (self.epoch < 2 * self.kit.schedule(self.cfg.initial))
+        return loss / divisor + agreed * each.mean(), loss2 / divisor + agreed * each2.mean()
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
+        loss, loss2 = self.losses(logits, logits2, batch)
+        self.kit.update(loss, self.optimizer)
+        self.kit.update(loss2, self.optimizer2)
+        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}
+
+
+def _without_last(candidates: Tensor, index: Tensor) -> Tensor:
+    """`candidates` [B] less its last entry, if training sample 0 is among them (as the published code)."""
+    position = torch.arange(len(candidates), device=candidates.device)
+    last = torch.where(candidates, position, -1).amax()
+    affected = (candidates & (index == 0)).any()
+    return candidates & ~((position == last) & affected)

@@ -1,0 +1,202 @@
+"""DivideMix: label noise as semi-supervised learning (Li, Socher & Hoi, ICLR 2020)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods import Batch, Field, Method, TrainSet, accuracy
+from methods._mixture import mixture_posterior, rescale
+from methods._mixup import mixup, one_hot, soft_cross_entropy
+from methods._selection import keep_or_all, report_all
+
+
+@dataclass(frozen=True)
+class _Pair(Batch):
+    """A labelled batch for the network `turn`, its clean probabilities and an unlabelled batch beside it."""
+
+    turn: int
+    clean: Tensor
+    """[B] probability that the label is right."""
+    unlabelled: Tensor | None
+    """[2, U, C, H, W] two views."""
+    ramp: float
+    """Factor of the unlabelled loss, in [0, 1]."""
+
+
+class DivideMix(Method):
+    """Two networks; each is trained by MixMatch on the split that the other one's losses give.
+
+    After a warm-up with cross entropy, every epoch fits a mixture of two Gaussians to each network's losses
+    (moved to [0, 1]); w_i is the posterior of the smaller mean. For the peer, samples with w > `threshold`
+    are labelled, the others not. Labels are refined, w y + (1 - w) mean p over two views of the network in
+    training, and guessed, the mean of p over two views and both networks, then sharpened, p^(1/T). MixMatch
+    mixes all of them (larger part first) and minimizes
+        L_x + lambda_u * r(t) * L_u + KL(uniform || mean p),
+    L_x soft cross entropy, L_u the squared error, mean over samples and classes, r a linear ramp. Predicts
+    with the mean of both networks' logits (published: their sum, of the same classes).
+    Official settings: CIFAR-10: warm-up 10 of 300 epochs (30 on CIFAR-100), ramp 16 epochs, T = 0.5,
+    mixup alpha = 4, threshold 0.5, batch 64, SGD 0.02, weight decay 5e-4; the code sets lambda_u by the true
+    noise: 0 (symmetric 20 %, asymmetric), 25 (symmetric 50 % and more), 150 (CIFAR-100). Here it is 25
+    throughout. The asymmetric setting adds a confidence penalty, sum p log p, in warm-up; at symmetric 90 %
+    the losses are averaged over 5 epochs: `confidence_penalty`, `history`.
+    State: [2, H, N] losses. Needs: nothing. Cost: 6x (two networks, two views, guessing). Deviations: both
+    networks share one batch order in warm-up; the batch size is the suite's.
+    """
+
+    family = "semi-supervised"
+    cost = "6x"
+    networks_at_test = 2
+    phases = ("warm-up", "divide")
+    proof = "golden"
+
+    losses: Tensor
+
+    class Config(Method.Config):
+        warmup: float = Field(10 / 300, gt=0, lt=1)
+        ramp: float = Field(16 / 300, gt=0, le=1)
+        lambda_u: float = Field(25.0, ge=0)
+        temperature: float = Field(0.5, gt=0, le=1)
+        alpha: float = Field(4.0, gt=0)
+        threshold: float = Field(0.5, gt=0, lt=1)
+        history: int = Field(1, ge=1, le=20)
+        confidence_penalty: bool = False
+
+    def build(self) -> None:
+        super().build()
+        self.net2 = self.kit.network("net2")
+        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
+        shape = (2, self.cfg.history, self.kit.num_samples)
+        self.register_buffer("losses", torch.zeros(shape, device=self.kit.device))
+
+    def phase(self, epoch: int) -> str:
+        return "warm-up" if epoch < self.kit.schedule(self.cfg.warmup) else "divide"
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        if self.phase(epoch) == "warm-up":
+            return data.batches()
+        past = epoch - self.kit.schedule(self.cfg.warmup)
+        clean = [self.divide(turn, past, data) for turn in (0, 1)]
+        report_all(self.kit, kept=clean[0] > self.cfg.threshold, score=clean[0])
+        return self.pairs(past, data, clean)
+
+    def divide(self, turn: int, past: int, data: TrainSet) -> Tensor:
+        """Probability [N] that a label is right, by the losses of the network `turn`, `past` splits in."""
+        net = (self.net, self.net2)[turn]
+        logits = data.scan(net)
+        loss = rescale(F.cross_entropy(logits, data.y, reduction="none"))
+        self.losses[turn, past % self.cfg.history] = loss.to(self.losses.dtype)
+        return clean_probability(self.losses[turn, : past + 1].mean(0))
+
+    def pairs(self, past: int, data: TrainSet, clean: list[Tensor]) -> Iterator[Batch]:
+        """Batches of the first network by the split of the second, then the reverse."""
+        for turn in (0, 1):
+            w = clean[1 - turn]
+            chosen = keep_or_all(w > self.cfg.threshold)
+            labelled, rest = chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
+            unlabelled = forever(data, rest) if len(rest) > 1 else None
+            done = 0
+            for batch in data.batches(labelled, views=2):
+                yield _Pair(
+                    batch.x,
+                    batch.y,
+                    batch.index,
+                    turn,
+                    w[batch.index],
+                    next(unlabelled).x if unlabelled else None,
+                    self.ramp(past + done / len(labelled)),
+                )
+                done += len(batch.index)
+
+    def ramp(self, past: float) -> float:
+        """Factor of the unlabelled loss `past` epochs after the warm-up."""
+        return min(max(past / self.kit.schedule(self.cfg.ramp), 0.0), 1.0)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        return self.mixmatch(batch) if isinstance(batch, _Pair) else self.warm_up(batch)
+
+    def warm_up(self, batch: Batch) -> dict[str, Tensor]:
+        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
+        for score, optimizer in ((logits, self.optimizer), (logits2, self.optimizer2)):
+            loss = F.cross_entropy(score, batch.y)
+            if self.cfg.confidence_penalty:
+                loss = loss + negative_entropy(score)
+            self.kit.update(loss, optimizer)
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+
+    def mixmatch(self, batch: _Pair) -> dict[str, Tensor]:
+        net, peer = (self.net, self.net2)[:: 1 - 2 * batch.turn]
+        x, targets, plain = self.prepare(net, peer, batch)
+        mixed_x, mixed_targets = mixup(x, targets, self.cfg.alpha, dominant=True)
+        logits = net(mixed_x)
+        labelled = 2 * len(batch.index)
+        parts = self.semi_loss(
+            logits[:labelled], mixed_targets[:labelled], logits[labelled:], mixed_targets[labelled:]
+        )
+        loss = parts[0] + batch.ramp * self.cfg.lambda_u * parts[1] + parts[2]
+        self.kit.update(loss, self.optimizer if batch.turn == 0 else self.optimizer2)
+        return {"loss": loss.detach(), "accuracy": accuracy(plain, batch.y)}
+
+    @torch.no_grad()
+    def prepare(self, net: Any, peer: Any, batch: _Pair) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs and targets for mixing: both views of the labelled, then of the unlabelled; and predictions
+        [B, K] of the labelled."""
+        seen = torch.stack([net(view).softmax(1) for view in batch.x])
+        labels = one_hot(batch.y, self.kit.num_classes, seen.dtype)
+        refined = sharpen(refine(seen, labels, batch.clean.to(seen.dtype)), self.cfg.temperature)
+        inputs, targets = [*batch.x], [refined, refined]
+        if batch.unlabelled is not None:
+            # The peer only advises: its normalization statistics must not see these batches.
+            peer.eval()
+            views = [model(view).softmax(1) for model in (net, peer) for view in batch.unlabelled]
+            peer.train()
+            guessed = sharpen(torch.stack(views).mean(0), self.cfg.temperature)
+            inputs += [*batch.unlabelled]
+            targets += [guessed, guessed]
+        return torch.cat(inputs), torch.cat(targets), seen.mean(0)
+
+    def semi_loss(
+        self, logits_x: Tensor, targets_x: Tensor, logits_u: Tensor, targets_u: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """L_x, L_u and the penalty, of logits and targets [.., K]; L_u is 0 without unlabelled rows."""
+        supervised = soft_cross_entropy(logits_x, targets_x)
+        squares = (logits_u.softmax(1) - targets_u).square()
+        unsupervised = squares.sum() / max(1, squares.numel())
+        mean = torch.cat([logits_x, logits_u]).softmax(1).mean(0)
+        k = len(mean)
+        penalty = -(mean.clamp(min=1e-30) * k).log().sum() / k
+        return supervised, unsupervised, penalty
+
+    def predict(self, x: Tensor) -> Tensor:
+        return (self.net(x) + self.net2(x)) / 2
+
+
+def forever(data: TrainSet, index: Tensor) -> Iterator[Batch]:
+    """Two views of the samples `index` (at least two), over and over."""
+    while True:
+        yield from data.batches(index, views=2)
+
+
+def clean_probability(loss: Tensor) -> Tensor:
+    """Posterior [N] of the component with the smaller mean, of losses [N] in [0, 1]."""
+    return mixture_posterior(loss, clean="small", max_iter=10, tol=1e-2, reg_covar=5e-4)
+
+
+def refine(seen: Tensor, labels: Tensor, clean: Tensor) -> Tensor:
+    """w y + (1 - w) mean p: `seen` [views, B, K] probabilities, `labels` [B, K], `clean` [B]."""
+    w = clean[:, None]
+    return w * labels + (1 - w) * seen.mean(0)
+
+
+def sharpen(p: Tensor, temperature: float) -> Tensor:
+    """p^(1/T) / sum, of probabilities [B, K]."""
+    return (p.clamp(min=1e-30).log() / temperature).softmax(1)
+
+
+def negative_entropy(logits: Tensor) -> Tensor:
+    """Mean over the batch of sum_k p_k log p_k; finite at p = 0."""
+    log_p = logits.log_softmax(1)
+    return (log_p.exp() * log_p).sum(1).mean()

@@ -1,0 +1,78 @@
+"""Peer loss (Liu & Guo, ICML 2020; multi-class form and code by Wei)."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from methods import Batch, Field, Method, TrainSet, accuracy
+from methods._losses import pick, stable_nll
+
+
+class Peer(Method):
+    """Loss: l(x_i, y_i) - a l(x_j, y_k) with random j and k, j != k, l = -log(p_y + eps).
+
+    Official settings (CIFAR-10): a is 0 for 20 of 300 epochs, then rises, to 5 with symmetric and 20 with
+    sparse noise, while the learning rate is divided by 1 + a; SGD 0.1, weight decay 1e-4; eps = 1e-5, which
+    is what bounds the loss from below. `pairing` = "prior" takes the exact mean over y_k with the noisy label
+    frequencies and x_i for x_j (the form that CORES and CAL warm up with; there eps_base = 1e-8).
+    State: the label frequencies. Needs: nothing. Cost: 1x. Deviations: j and k come from the same batch (a
+    second one would double the cost); a rises linearly and is at its end after a third of the epochs, as
+    the official one for symmetric noise; the step's loss, not the learning rate, is divided by 1 + a.
+    """
+
+    family = "robust loss"
+    proof = "golden"
+    fidelity = "documented deviation: pairs within the batch"
+    phases = ("warmup", "peer")
+    prior: Tensor
+
+    class Config(Method.Config):
+        alpha: float = Field(5.0, ge=0, description="final weight of the peer term")
+        eps: float = Field(1e-5, gt=0, lt=1)
+        eps_base: float = Field(1e-5, gt=0, lt=1, description="eps of the first term")
+        pairing: Literal["random", "prior"] = "random"
+        warmup: float = Field(20 / 300, ge=0, le=1, description="a = 0, fraction of the epochs")
+        ramp_end: float = Field(100 / 300, gt=0, le=1, description="a = alpha from here on")
+
+    def build(self) -> None:
+        super().build()
+        self.register_buffer("prior", torch.full((self.kit.num_classes,), 1 / self.kit.num_classes))
+
+    def phase(self, epoch: int) -> str:
+        return self.phases[self.weight(epoch) > 0]
+
+    def weight(self, epoch: int) -> float:
+        """The weight a of the peer term."""
+        start, end = self.kit.schedule(self.cfg.warmup), self.kit.schedule(self.cfg.ramp_end)
+        if epoch >= end:
+            return self.cfg.alpha
+        return self.cfg.alpha * max(0.0, (epoch - start) / (end - start)) if end > start else 0.0
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        if self.cfg.pairing == "prior":
+            self.prior.copy_(torch.bincount(data.y, minlength=self.kit.num_classes) / len(data))
+        return data.batches()
+
+    def difference(self, logits: Tensor, y: Tensor, peer_logits: Tensor, peer_y: Tensor) -> Tensor:
+        """The loss for given peers: `peer_logits` [B', K] and their unrelated labels `peer_y` [B']."""
+        base = pick(stable_nll(logits, self.cfg.eps_base), y).mean()
+        return base - self.weight(self.epoch) * pick(stable_nll(peer_logits, self.cfg.eps), peer_y).mean()
+
+    def expected_peer(self, logits: Tensor) -> Tensor:
+        """Mean of l(x_i, y_k) over the batch and over labels drawn with the noisy frequencies."""
+        return (stable_nll(logits, self.cfg.eps) @ self.prior.to(logits.dtype)).mean()
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        if self.cfg.pairing == "prior":
+            base = pick(stable_nll(logits, self.cfg.eps_base), batch.y).mean()
+            return base - self.weight(self.epoch) * self.expected_peer(logits)
+        order = torch.randperm(len(logits), device=logits.device)
+        return self.difference(logits, batch.y, logits[order], batch.y[order.roll(1)])
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.net(batch.x[0])
+        loss = self.loss(logits, batch)
+        self.kit.update(loss / (1 + self.weight(self.epoch)), self.optimizer)
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}

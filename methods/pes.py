@@ -1,0 +1,97 @@
+"""PES: progressive early stopping (Bai et al., NeurIPS 2021)."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods import Batch, Field, Method, TrainSet, accuracy
+from methods._selection import keep_or_all, report_all
+
+
+class PES(Method):
+    """Stops early parts late and late parts early, then trains where the prediction equals the label.
+
+    Cross entropy for T_1 epochs; the last two stages of the network are initialized anew and trained alone
+    for T_2 epochs, then the head alone for T_3. After that every epoch trains the whole network on the
+    samples whose predicted class equals their label, each class weighted by mean count / own count.
+    Official settings: CIFAR-10: T_1, T_2, T_3 = 25, 7, 5 of 200 epochs, the late parts with Adam 1e-4; SGD
+    0.1, weight decay 1e-4; CIFAR-100: 30 epochs first.
+    State: [K] class weights. Needs: nothing. Cost: 1x. Deviations: the late parts are trained within the
+    run's epochs, the official code adds them; predictions are made without augmentation.
+    """
+
+    family = "sample selection"
+    phases = ("early", "late stages", "head", "confident")
+    proof = "golden"
+
+    class_weight: Tensor
+
+    class Config(Method.Config):
+        first: float = Field(25 / 200, gt=0, lt=1)
+        second: float = Field(7 / 200, gt=0, lt=1)
+        third: float = Field(5 / 200, gt=0, lt=1)
+        refine_lr: float = Field(1e-4, gt=0)
+
+    def build(self) -> None:
+        super().build()
+        self.register_buffer("class_weight", torch.ones(self.kit.num_classes, device=self.kit.device))
+        adam = {"optimizer": "adam", "lr": self.cfg.refine_lr, "weight_decay": 0.0, "scheduled": False}
+        self.refiners = {
+            count: self.kit.optimizer(
+                f"last{count}", [p for stage in self.net.stages()[-count:] for p in stage.parameters()], **adam
+            )
+            for count in (2, 1)
+        }
+
+    def starts(self) -> tuple[int, int, int]:
+        """First epochs of the phases after the first."""
+        first = self.kit.schedule(self.cfg.first)
+        second = first + self.kit.schedule(self.cfg.second)
+        return first, second, second + self.kit.schedule(self.cfg.third)
+
+    def phase(self, epoch: int) -> str:
+        return self.phases[sum(epoch >= start for start in self.starts())]
+
+    def renew(self, count: int) -> None:
+        """Initializes the last `count` stages anew."""
+        fresh = self.kit.network(f"renewed{count}")
+        for stage, new in zip(self.net.stages()[-count:], fresh.stages()[-count:], strict=True):
+            stage.load_state_dict(new.state_dict())
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        late, head, confident = self.starts()
+        if epoch in (late, head):
+            self.renew(2 if epoch == late else 1)
+        if epoch < confident:
+            return data.batches()
+        probabilities = data.scan(lambda x: self.net(x).softmax(1))
+        kept = keep_or_all(is_confident(probabilities, data.y))
+        self.class_weight.copy_(balance(data.y[kept], self.kit.num_classes))
+        given = probabilities.gather(1, data.y[:, None]).squeeze(1)
+        report_all(self.kit, kept=kept, score=given)
+        return data.batches(kept.nonzero().squeeze(1))
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        return F.cross_entropy(logits, batch.y, weight=self.class_weight.to(logits.dtype))
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        phase = self.phase(self.epoch)
+        logits = self.net(batch.x[0])
+        loss = self.loss(logits, batch)
+        count = {"late stages": 2, "head": 1}.get(phase)
+        self.kit.update(loss, self.refiners[count] if count else self.optimizer)
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+
+
+def is_confident(probabilities: Tensor, y: Tensor) -> Tensor:
+    """Boolean [N]: the predicted class is the given one."""
+    return probabilities.argmax(1) == y
+
+
+def balance(y: Tensor, num_classes: int) -> Tensor:
+    """[K] weights, mean count of the present classes / own count; 0 for an absent class."""
+    count = torch.bincount(y, minlength=num_classes).float()
+    mean = count.sum() / (count > 0).sum().clamp(min=1)
+    return torch.where(count > 0, mean / count.clamp(min=1), 0.0)

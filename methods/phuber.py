@@ -1,0 +1,34 @@
+"""Partially Huberised cross entropy (Menon et al., ICLR 2020)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from methods import Batch, Field, Method
+from methods._losses import pick, power_loss
+
+
+class PHuber(Method):
+    """Loss: -log p_y where p_y > 1 / tau, and its tangent there below: log tau + 1 - tau p_y.
+
+    Official settings: tau = 2 on CIFAR-10, 10 or 50 on CIFAR-100; SGD 0.1, weight decay 5e-4, 200 epochs.
+    q > 0 takes (1 - p_y^q) / q for -log p_y; its slope is -tau at p_y = tau^(1 / (q - 1)).
+    State: none. Needs: nothing. Cost: 1x. Deviations: none.
+    """
+
+    family = "robust loss"
+    proof = "golden"
+
+    class Config(Method.Config):
+        tau: float = Field(2.0, gt=1)
+        q: float = Field(0.0, ge=0, lt=1)
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        tau, q = self.cfg.tau, self.cfg.q
+        log_p = pick(logits.log_softmax(1), batch.y)
+        log_edge = math.log(tau) / (q - 1)
+        edge = math.exp(log_edge)
+        at_edge = -math.expm1(q * log_edge) / q if q else -log_edge
+        above = power_loss(log_p, q) if q else -log_p
+        return torch.where(log_p > log_edge, above, at_edge + tau * (edge - log_p.exp())).mean()

@@ -1,0 +1,75 @@
+"""PLC: progressive label correction (Zhang et al., ICLR 2021)."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods import Batch, Field, Method, TrainSet, accuracy
+from methods._history import PredictionWindow
+from methods._selection import report_all
+
+
+class PLC(Method):
+    """After a warm-up, a label y whose p_y / max_k p_k is below delta becomes the predicted class, every epoch.
+
+    p is the mean prediction of the last epochs. Where fewer than 0.1 % of the labels change, delta grows by
+    `increment`, up to 0.9.
+    Official settings: CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs, mean over 5
+    epochs, SGD 0.01, weight decay 5e-4.
+    State: [N] labels, [W, N, K] predictions, delta. Needs: nothing. Cost: 1x. Deviations: none.
+    """
+
+    family = "label refurbishment"
+    phases = ("warm-up", "correct")
+    proof = "golden"
+
+    label: Tensor
+    delta: Tensor
+
+    class Config(Method.Config):
+        delta: float = Field(0.3, gt=0, lt=1)
+        increment: float = Field(0.1, ge=0, lt=1)
+        warmup: float = Field(8 / 180, gt=0, lt=1, description="epochs on the given labels, as a fraction")
+        window: float = Field(5 / 180, gt=0, le=1, description="epochs whose predictions are averaged")
+
+    def build(self) -> None:
+        super().build()
+        n, device = self.kit.num_samples, self.kit.device
+        window = self.kit.schedule(self.cfg.window)
+        self.history = PredictionWindow(window, n, self.kit.num_classes, device)
+        self.register_buffer("label", torch.zeros(n, dtype=torch.int64, device=device))
+        delta = torch.tensor(self.cfg.delta, dtype=torch.float64, device=device)
+        self.register_buffer("delta", delta)
+
+    def phase(self, epoch: int) -> str:
+        return "warm-up" if epoch < self.kit.schedule(self.cfg.warmup) else "correct"
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        if epoch == 0:
+            self.label.copy_(data.y)
+            self.history.fill(data.y)
+        elif self.phase(epoch) == "correct":
+            self.correct(self.history.mean(epoch))
+        report_all(self.kit, label=self.label)
+        return data.batches()
+
+    def correct(self, probabilities: Tensor) -> None:
+        """One round of corrections by mean predictions [N, K]; moves delta."""
+        top, best = probabilities.max(1)
+        given = probabilities.gather(1, self.label[:, None]).squeeze(1)
+        wrong = given < self.delta.to(given.dtype) * top
+        self.label.copy_(torch.where(wrong, best, self.label))
+        few = wrong.sum() < 1e-3 * len(wrong)
+        self.delta.copy_(torch.where(few, (self.delta + self.cfg.increment).clamp(max=0.9), self.delta))
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        return F.cross_entropy(logits, self.label[batch.index])
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.net(batch.x[0])
+        loss = self.loss(logits, batch)
+        self.kit.update(loss, self.optimizer)
+        self.history.record(self.epoch, batch.index, logits.softmax(1))
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}

@@ -1,0 +1,163 @@
+"""A method without a training run: a small float64 kit, so that golden cases can call `loss` and `step`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from methods.base import Batch, Hints, Method
+
+
+class TinyNetwork(nn.Module):
+    """Two linear layers over flattened inputs of `dim` numbers, with the parts that a method may ask for."""
+
+    def __init__(self, dim: int, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.body = nn.Linear(dim, width)
+        self.classifier = nn.Linear(width, num_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.body(x.flatten(1)))
+
+    def head(self, z: Tensor) -> Tensor:
+        return self.classifier(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+    def stages(self) -> list[nn.Module]:
+        return [self.body, self.classifier]
+
+
+@dataclass
+class TinyKit:
+    """What `methods.base.Kit` promises, at its smallest; `reports` and `transitions` keep what was told."""
+
+    num_classes: int
+    num_samples: int
+    epochs: int = 10
+    hints: Hints = field(default_factory=Hints)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float64
+    dim: int = 4
+    width: int = 5
+    lr: float = 0.1
+    reports: list[dict[str, Tensor | None]] = field(default_factory=list)
+    transitions: list[Tensor] = field(default_factory=list)
+    optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
+
+    def network(self, name: str, num_classes: int | None = None) -> Any:
+        with torch.random.fork_rng():
+            torch.manual_seed(sum(map(ord, name)))
+            network = TinyNetwork(self.dim, self.width, num_classes or self.num_classes)
+        return network.to(self.dtype)
+
+    def optimizer(
+        self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any
+    ) -> torch.optim.Optimizer:
+        keys = ("lr", "momentum", "weight_decay")
+        options = {"lr": self.lr} | {key: overrides[key] for key in keys if key in overrides}
+        if overrides.get("optimizer") == "adam":
+            self.optimizers[name] = torch.optim.Adam(params, lr=options["lr"])
+        else:
+            self.optimizers[name] = torch.optim.SGD(params, **options)
+        return self.optimizers[name]
+
+    def reset(self, name: str) -> None:
+        self.optimizers[name].state.clear()
+
+    def update(
+        self, loss: Tensor, *optimizers: torch.optim.Optimizer, before_step: Callable[[], None] | None = None
+    ) -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        if before_step is not None:
+            before_step()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def fit(self, network: nn.Module, index: Tensor, epochs: int | None = None) -> None:
+        network.eval()
+
+    def schedule(self, fraction: float) -> int:
+        return max(1, round(fraction * self.epochs))
+
+    def report(self, index: Tensor, **columns: Tensor | None) -> None:
+        self.reports.append({"index": index} | columns)
+
+    def report_transition(self, transition: Tensor) -> None:
+        self.transitions.append(transition)
+
+
+@dataclass
+class TinyData:
+    """`methods.base.TrainSet` over tensors x [N, D] and y [N], in order, without augmentation."""
+
+    x: Tensor
+    y: Tensor
+    num_classes: int
+    size: int = 8
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def _parts(self, index: Tensor | None) -> Iterator[Tensor]:
+        return iter((torch.arange(len(self)) if index is None else index).split(self.size))
+
+    def batches(
+        self, index: Tensor | None = None, *, views: int = 1, augment: bool = True
+    ) -> Iterator[Batch]:
+        for part in self._parts(index):
+            yield Batch(x=self.x[part].expand(views, *self.x[part].shape), y=self.y[part], index=part)
+
+    def scan(self, fn: Callable[[Tensor], Tensor], index: Tensor | None = None) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([fn(self.x[part]) for part in self._parts(index)])
+
+
+def make(
+    method_cls: type[Method],
+    config: dict[str, Any] | None = None,
+    K: int = 10,
+    N: int = 64,
+    *,
+    epochs: int = 10,
+    epoch: int = 0,
+    hints: Hints | None = None,
+    **kit: Any,
+) -> Method:
+    """A built method in float64 with `config` validated by its `Config`; `kit` sets further TinyKit fields."""
+    lent = TinyKit(num_classes=K, num_samples=N, epochs=epochs, hints=hints or Hints(), **kit)
+    method = method_cls(method_cls.Config(**(config or {})), lent).to(lent.dtype)
+    method.epoch = epoch
+    return method
+
+
+def tensors(case: dict[str, Any], *names: str) -> list[Tensor]:
+    """The named inputs of a golden case: int64 where they hold integers, float64 otherwise."""
+    values = (torch.tensor(case["inputs"][name]) for name in names)
+    return [value.double() if value.is_floating_point() else value for value in values]
+
+
+def batch_of(y: Tensor, index: Tensor | None = None, x: Tensor | None = None) -> Batch:
+    """A batch of the labels `y` [B]; `index` defaults to 0..B-1 and `x` to one view of zeros [1, B, 4]."""
+    index = torch.arange(len(y)) if index is None else index
+    return Batch(x=torch.zeros(1, len(y), 4, dtype=torch.float64) if x is None else x, y=y, index=index)
+
+
+def loss_and_grad(method: Method, logits: Tensor, y: Tensor) -> dict[str, Any]:
+    """`loss`, `grad_logits` and `loss_per_sample` of a method whose loss is a mean over independent rows."""
+    z = logits.detach().clone().requires_grad_()
+    loss = method.loss(z, batch_of(y))
+    (grad,) = torch.autograd.grad(loss, z)
+    rows = [method.loss(z[i : i + 1], batch_of(y[i : i + 1])).detach() for i in range(len(y))]
+    return {
+        "loss": loss.detach().item(),
+        "grad_logits": grad.tolist(),
+        "loss_per_sample": torch.stack(rows).tolist(),
+    }
