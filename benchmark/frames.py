@@ -19,12 +19,14 @@ Record = Mapping[str, Any]
 
 CLEAN = "none"
 """The noise that changes no label."""
-_NOT_CONTENT = frozenset({"provenance", "timing", "log"})
+_NOT_CONTENT = frozenset({"provenance", "timing", "log", "curve"})
+"""Not in a table's digest: what differs between equal runs, and curves, whose figures are in the metrics
+and which are nine tenths of a record: a table must not have to read them."""
 _COMMIT_DIGITS = 12
 
 
 def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
-    """Every run once, by id in order, with the SHA-256 of its content (provenance and timing aside).
+    """Every run once, by id in order, with the SHA-256 of its content (curve, provenance and timing aside).
 
     A run that failed and later ended counts as ended. Raises TableError where two records of one run differ.
     """
@@ -66,13 +68,14 @@ def suites(records: Iterable[Record]) -> tuple[str, ...]:
 def commits(records: Iterable[Record]) -> tuple[str, ...]:
     """Commits that the records were made with, those with uncommitted changes marked."""
     made = [origin for record in records if (origin := _provenance(record)).get("commit")]
-    return tuple(sorted({o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}))
+    named = {o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}
+    return tuple(sorted(named))
 
 
 def hardware(records: Iterable[Record]) -> tuple[str, ...]:
     """Machines that the records were made on."""
-    described = [found for record in records if (found := _provenance(record).get("hardware"))]
-    return tuple(sorted({one if isinstance(one, str) else ", ".join(labels.pairs(one.items())) for one in described}))
+    found = {canonical(machine) for record in records if (machine := _provenance(record).get("hardware"))}
+    return tuple(sorted(", ".join(labels.pairs(orjson.loads(machine).items())) for machine in found))
 
 
 def _provenance(record: Record) -> Mapping[str, Any]:
@@ -100,18 +103,19 @@ def flatten(
     hide different runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
-    have = {canonical(record["spec"]) for record in records}
+    have = {canonical(record["spec"]) for record in records} if expected else set()
     missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
-    rows = [_row(record, rule, metric, extra_test) for record in [*records, *missing]]
+    rows = [_run(record, rule, metric, extra_test) for record in [*records, *missing]]
     if not rows:
-        raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (or --results DIR)")
-    frame = pd.DataFrame(rows)
+        raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
+    runs = pd.DataFrame(rows)
+    specs = pd.DataFrame([_spec(key) for key in runs["spec_key"].unique()])
+    specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
     for part in PARTS:
-        frame[part] = frame[f"{part}_key"].map(labels.of_part(frame, part, defaults or {}))
-    frame["recipe"] = frame["recipe_key"].map({key: labels.recipe(key) for key in frame["recipe_key"].unique()})
+        specs[part] = specs[f"{part}_key"].map(labels.of_part(specs, part, defaults or {}))
+    frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     mixtures.refuse(frame)
-    frame = frame.merge(_parsed(frame), on=["method_key", "recipe_key", "noise_key"], how="left")
-    floats = ["value", "realized", "estimated", "test_size", "seconds"]
+    floats = ["value", "rate", "realized", "estimated", "test_size", "seconds"]
     return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
         [*VISIBLE, "seeds"], kind="stable", ignore_index=True
     )
@@ -122,8 +126,9 @@ def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test:
         raise TableError(f"unknown rule {rule!r}; expected one of {', '.join(RULES)} (--rule)")
     scored = [found for record in records if (found := _figures(record, extra_test))]
     if extra_test is not None and not scored:
-        there = ", ".join(sorted({name for record in records for name in record.get("extra_metrics") or {}}))
-        raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {there or 'none'} (--extra)")
+        names = {name for record in records for name in record.get("extra_metrics") or {}}
+        there = ", ".join(sorted(names)) or "none"
+        raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {there} (--extra)")
     example = next((figures for found in scored for figures in found.values() if figures), None)
     if example is not None and (metric not in example or isinstance(example[metric], list)):
         single = ", ".join(sorted(k for k, v in example.items() if not isinstance(v, list) and k != "epoch"))
@@ -137,19 +142,18 @@ def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None
     return (record.get("extra_metrics") or {}).get(extra_test)
 
 
-def _row(record: Record, rule: str, metric: str, extra_test: str | None) -> dict[str, Any]:
-    spec, provenance, names = record["spec"], _provenance(record), _names(record)
+def _run(record: Record, rule: str, metric: str, extra_test: str | None) -> dict[str, Any]:
+    """What is read from every record: little, as there are many."""
+    spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
-    row = {
+    return {
+        "spec_key": canonical({key: value for key, value in spec.items() if key != "seeds"}),
+        "seeds": canonical(spec["seeds"]),
+        "noise_seed": spec["seeds"]["noise"],
         "state": record["state"],
         "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
         "value": figures.get(metric) if record["state"] == "ok" else None,
-        "seeds": canonical(spec["seeds"]),
-        "noise_seed": spec["seeds"]["noise"],
-        "track": spec["track"],
-        "recipe_key": canonical(spec["recipe"]),
-        "rest_key": canonical({k: v for k, v in spec.items() if k not in VISIBLE and k != "seeds"}),
         "schema": record.get("schema"),
         "main_metric": record.get("main_metric"),
         "test_size": (record.get("sizes") or {}).get(extra_test or "test"),
@@ -158,25 +162,24 @@ def _row(record: Record, rule: str, metric: str, extra_test: str | None) -> dict
         "estimated": noise.get("estimated_rate"),
         "noise_labels": noise.get("labels_sha256"),
         "source": provenance.get("method_digest"),
+        "dataset_label": _names(record).get("dataset"),
     }
-    for part in PARTS:
-        row[f"{part}_key"] = canonical(spec[part])
-        row[f"{part}_label"] = names.get(part)
-    return row
 
 
-def _parsed(frame: pd.DataFrame) -> pd.DataFrame:
-    """What is read once from each distinct (method, recipe, noise)."""
-    keys = frame[["method_key", "recipe_key", "noise_key"]].drop_duplicates(ignore_index=True)
-    rows = []
-    for method, recipe, noise in keys.map(orjson.loads).itertuples(index=False):
-        rows.append({
-            "plugin": method["name"],
-            "options": ", ".join(labels.pairs(labels.options(method).items())),
-            "deviations": labels.deviations(labels.options(method), recipe),
-            "clean": noise["name"] == CLEAN,
-            "noise_kind": noise["name"],
-            "rate": labels.options(noise).get("rate"),
-        })
-    parsed = pd.DataFrame(rows).astype({"rate": "float64"})
-    return pd.concat([keys, parsed], axis=1)
+def _spec(key: bytes) -> dict[str, Any]:
+    """What is read once from each spec that differs in more than seeds."""
+    spec = orjson.loads(key)
+    method, noise = spec["method"], spec["noise"]
+    return {
+        "spec_key": key,
+        "track": spec["track"],
+        "recipe": labels.recipe(spec["recipe"]),
+        "rest_key": canonical({name: value for name, value in spec.items() if name not in VISIBLE}),
+        **{f"{part}_key": canonical(spec[part]) for part in PARTS},
+        "plugin": method["name"],
+        "options": ", ".join(labels.pairs(labels.options(method).items())),
+        "deviations": labels.deviations(labels.options(method), spec["recipe"]),
+        "clean": noise["name"] == CLEAN,
+        "noise_kind": noise["name"],
+        "rate": labels.options(noise).get("rate"),
+    }

@@ -16,14 +16,16 @@ _DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
 _OPTIMIZER_FIELDS = ("lr", "weight_decay", "momentum", "optimizer")
 
 
-def of_part(frame: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
+def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
     """Label of every distinct `{part}_key`, such as "gce:q=0.5": name and the options that are not default.
 
-    Where the defaults of a name are unknown: the options in which runs of that name differ. The name is the
-    one that a record gives for people (`{part}_label`), else the plugin's.
+    Where the defaults of a name are unknown: the options in which runs of that name differ. A data set goes
+    by the name that its records give for people (`dataset_label`), if any.
     """
-    given = frame.dropna(subset=[f"{part}_label"]).groupby(f"{part}_key")[f"{part}_label"].min().to_dict()
-    parts = {key: orjson.loads(key) for key in frame[f"{part}_key"].unique()}
+    parts = {key: orjson.loads(key) for key in specs[f"{part}_key"].unique()}
+    given: dict[bytes, str] = {}
+    if part == "dataset":
+        given = specs.dropna(subset=["dataset_label"]).groupby("dataset_key")["dataset_label"].min().to_dict()
     labels = {}
     for key, own in parts.items():
         shown = options(own)
@@ -48,7 +50,8 @@ def options(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reference(name: str, shown: Mapping[str, Any]) -> str:
     rate = [show(shown["rate"])] if "rate" in shown else []
-    return ":".join(filter(None, [name, ",".join(rate + pairs((k, v) for k, v in shown.items() if k != "rate"))]))
+    text = ",".join(rate + pairs((key, value) for key, value in shown.items() if key != "rate"))
+    return f"{name}:{text}" if text else name
 
 
 def pairs(items: Iterable[tuple[str, Any]]) -> list[str]:
@@ -64,9 +67,8 @@ def show(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def recipe(key: bytes) -> str:
+def recipe(content: Mapping[str, Any]) -> str:
     """All of a recipe in one line, what people compare first at its head."""
-    content = orjson.loads(key)
     head = [name for name in ("epochs", "batch_size", "optimizer", "lr") if name in content]
     items: list[str] = []
     for name in [*head, *sorted(content.keys() - set(head))]:

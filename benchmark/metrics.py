@@ -130,30 +130,21 @@ def selection_scores(
     """
     right = clean == noisy
     groups = [np.ones(len(right), dtype=bool), *(noisy == k for k in range(num_classes))]
-    precision, recall, area = [_UNREPORTED] * 3
+    found: dict[str, list[float | None]] = {}
     if kept is not None:
         known, chosen = kept != -1, kept == 1
-        precision = _overall_and_per_class([_share(right, chosen & group) for group in groups])
-        recall = _overall_and_per_class([_share(chosen, right & known & group) for group in groups])
+        found["precision"] = [_share(right, chosen & group) for group in groups]
+        found["recall"] = [_share(chosen, right & known & group) for group in groups]
     if score is not None:
         known = ~np.isnan(score)
-        area = _overall_and_per_class([auroc(score[known & group], right[known & group]) for group in groups])
-    return {
-        "precision": precision[0],
-        "recall": recall[0],
-        "auroc": area[0],
-        "precision_per_class": precision[1],
-        "recall_per_class": recall[1],
-        "auroc_per_class": area[1],
-        "corrected_accuracy": None if label is None else _share(label == clean, label != -1),
-    }
-
-
-_UNREPORTED = (None, None)
-
-
-def _overall_and_per_class(values: list[float | None]) -> tuple[float | None, list[float | None] | None]:
-    return values[0], values[1:]
+        found["auroc"] = [auroc(score[known & group], right[known & group]) for group in groups]
+    result: dict[str, Any] = {}
+    for name in ("precision", "recall", "auroc"):
+        values = found.get(name)
+        result[name] = values[0] if values else None
+        result[f"{name}_per_class"] = values[1:] if values else None
+    result["corrected_accuracy"] = None if label is None else _share(label == clean, label != -1)
+    return result
 
 
 def _share(of: Bools, among: Bools) -> float | None:

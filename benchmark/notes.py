@@ -13,11 +13,17 @@ NAMED_CELLS = 6
 
 
 def of_block(
-    runs: pd.DataFrame, cells: pd.DataFrame, methods: pd.DataFrame, baseline: str, explained: frozenset[str]
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    methods: pd.DataFrame,
+    *,
+    metric: str,
+    baseline: str,
+    explained: frozenset[str],
 ) -> Iterator[str]:
     """Sentences about one block. `explained`: methods whose labels show all that is not default."""
     yield from _intervals(cells)
-    yield from _scale(runs, cells)
+    yield from _scale(runs, cells, metric)
     yield from _marks(methods)
     if baseline not in methods.index:
         yield f"no runs of `{baseline}` here: no differences from it, no measured cost"
@@ -42,25 +48,25 @@ def _intervals(cells: pd.DataFrame) -> Iterator[str]:
         yield f"95 % t interval of a mean: mean ± {factors}"
 
 
-def _scale(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
+def _scale(runs: pd.DataFrame, cells: pd.DataFrame, metric: str) -> Iterator[str]:
     """What the figures rest on: who chose the epoch, and how many test images there are."""
     choosers = sorted(set(runs["main_metric"].dropna()))
     if choosers:
         yield f"epochs chosen by {', '.join(choosers)}"
     sizes = runs["test_size"].dropna()
     means = cells["mean"].dropna()
-    if len(sizes) and len(means) and means.between(0, 1).all():
-        worst = ((means * (1 - means)) ** 0.5).max() / sizes.min() ** 0.5
+    if metric == "accuracy" and len(sizes) and len(means):
+        worst = (means * (1 - means) / sizes.min()).max() ** 0.5
         yield (
-            f"sampling error of the test set itself ({sizes.min():.0f} images): sd up to {worst:.3f} for a share "
-            "of images; it is shared by all methods, and no seed shows it"
+            f"sampling error of the test set ({sizes.min():.0f} images): sd up to {worst:.3f}; "
+            "all methods share it, and no seed shows it"
         )
 
 
 def _marks(methods: pd.DataFrame) -> Iterator[str]:
     privileged = methods["needs"][methods["needs"] != ""].sort_index()
     if len(privileged):
-        users = {needs: ", ".join(f"`{m}`" for m in group.index) for needs, group in privileged.groupby(privileged)}
+        users = privileged.groupby(privileged).agg(lambda same: ", ".join(f"`{m}`" for m in same.index))
         yield "† privileged: uses " + "; ".join(f"{needs} ({who})" for needs, who in users.items())
     deviating = methods["deviations"][methods["deviations"] != ""].sort_index()
     if len(deviating):

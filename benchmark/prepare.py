@@ -117,7 +117,7 @@ def prepare(job: Job, cache: Path) -> Prepared:
         size = job.spec.dataset.subset
         if size > len(selected):
             raise Skipped(f"subset {size} is larger than the {len(selected)} training images of {data.name}")
-        chosen = stratified_subset(data.train.labels[selected], size, seed_for("subset", job.spec.dataset.digest, size))
+        chosen = stratified_subset(data.train.labels[selected], size, seed_for("subset", job.spec.dataset.digest))
         selected = selected[chosen]
     tests = {"test": data.test, **data.extra_tests}
     counts = np.bincount(data.train.labels, minlength=data.num_classes)

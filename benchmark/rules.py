@@ -26,7 +26,7 @@ def select(curve: Sequence[Epoch], main_metric: str) -> dict[str, Figures | None
     """The test figures of a `curve` (one entry per epoch) under every rule of `RULES`.
 
     Rules that choose one epoch add its number under "epoch". None where a rule is undefined: no clean
-    validation labels, fewer than ten epochs for `last5`, no value of the main metric at any epoch.
+    validation or test labels, fewer than ten epochs for `last5`, no value of the main metric at any epoch.
     """
     return _report(curve, main_metric, lambda entry: entry["test"])
 
@@ -36,7 +36,7 @@ def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[str
 
     Every rule scores the same model as in `select`: `oracle_test` too is the best on the main test set.
     """
-    def figures_of(name: str) -> Callable[[Epoch], Figures]:
+    def figures_of(name: str) -> Callable[[Epoch], Figures | None]:
         return lambda entry: entry["extra"][name]
 
     names = sorted(curve[-1].get("extra") or {}) if curve else []
@@ -45,27 +45,29 @@ def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[str
 
 def best_epoch(scores: Sequence[float | None], lower_is_better: bool = False) -> int | None:
     """Position of the best of `scores`, the earliest on ties; None if there is none. Sees nothing else."""
-    known = [at for at, value in enumerate(scores) if value is not None]
     sign = -1 if lower_is_better else 1
-    return max(known, key=lambda at: sign * scores[at], default=None)
+    known = {at: sign * value for at, value in enumerate(scores) if value is not None}
+    return max(known, key=known.__getitem__, default=None)
 
 
 def _report(
-    curve: Sequence[Epoch], main_metric: str, figures: Callable[[Epoch], Figures]
+    curve: Sequence[Epoch], main_metric: str, figures: Callable[[Epoch], Figures | None]
 ) -> dict[str, Figures | None]:
     def best_by(split: str) -> Figures | None:
         scores = [(entry.get(split) or {}).get(main_metric) for entry in curve]
         chosen = best_epoch(scores, main_metric in LOWER_IS_BETTER)
         return None if chosen is None else at(chosen)
 
-    def at(position: int) -> Figures:
-        return {**figures(curve[position]), "epoch": curve[position]["epoch"]}
+    def at(position: int) -> Figures | None:
+        found = figures(curve[position])
+        return {**found, "epoch": curve[position]["epoch"]} if found else None
 
-    late = [figures(entry) for entry in curve[-LAST5_EPOCHS:]] if len(curve) >= LAST5_NEEDS else []
+    late = [found for entry in curve[-LAST5_EPOCHS:] if (found := figures(entry))]
+    steady = len(curve) >= LAST5_NEEDS and len(late) == LAST5_EPOCHS
     return {
         "val_noisy": best_by("val_noisy"),
         "last": at(-1) if curve else None,
-        "last5": {metric: _mean([f[metric] for f in late]) for metric in late[0]} if late else None,
+        "last5": {metric: _mean([f[metric] for f in late]) for metric in late[0]} if steady else None,
         "val_clean": best_by("val_clean"),
         "oracle_test": best_by("test"),
     }

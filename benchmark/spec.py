@@ -87,6 +87,11 @@ class DataPart(Part):
     """Further test sets: name -> content digest."""
 
 
+class NoisePart(Part):
+    reference: str | None = None
+    """Content digest of a reference classifier's probabilities, where the noise is made from them."""
+
+
 class RunSpec(Frozen):
     """One run, resolved."""
 
@@ -94,7 +99,7 @@ class RunSpec(Frozen):
     track: Track = "blind"
     """`oracle` only where the method consumes a hint: for the others both tracks are the same run."""
     dataset: DataPart
-    noise: Part
+    noise: NoisePart
     backbone: Part
     method: Part
     recipe: Recipe

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from benchmark import files
 from benchmark.errors import UsageError
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
-from benchmark.spec import Augment, DataPart, Frozen, Job, Options, Part, Recipe, RunSpec, Seeds, Track
+from benchmark.spec import Augment, DataPart, Frozen, Job, NoisePart, Options, Part, Recipe, RunSpec, Seeds, Track
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -282,7 +282,7 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
         spec = RunSpec(
             track=track if hints else "blind",
             dataset=data.part,
-            noise=kind.part,
+            noise=NoisePart(**kind.part.model_dump()),
             backbone=network.part,
             method=method.part,
             recipe=recipe,

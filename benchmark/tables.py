@@ -77,7 +77,7 @@ class Table:
     suite: str
     num_runs: int
     digest: str
-    """SHA-256 of the records, provenance and timing aside."""
+    """SHA-256 of the records: their curves, provenance and timing aside."""
     commits: tuple[str, ...]
     hardware: tuple[str, ...]
     timing: bool
@@ -110,7 +110,7 @@ def build(
         kept, rule=rule, metric=metric, extra_test=extra_test, expected=expected or (), defaults=defaults
     )
     marks = needs or {}
-    compare = Comparison(baseline, metric in LOWER_IS_BETTER, rule != UNRANKED_RULE, timing, marks)
+    compare = Comparison(baseline, metric, rule != UNRANKED_RULE, timing, marks)
     explained = frozenset((defaults or {}).get("method", {}))
     return Table(
         rule=rule,
@@ -132,10 +132,14 @@ class Comparison:
     """What the cells of every block are held against."""
 
     baseline: str
-    lower_is_better: bool
+    metric: str
     ranked: bool
     timing: bool
     marks: Mapping[str, Marks]
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.metric in LOWER_IS_BETTER
 
 
 def _places(frame: pd.DataFrame, marks: Mapping[str, Marks]) -> Iterator[tuple[Place, pd.DataFrame]]:
@@ -172,7 +176,11 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         runs_per_cell=_most_common(table["total"]),
         cells=table,
         methods=methods,
-        notes=tuple(notes.of_block(runs, table, methods, compare.baseline, explained)),
+        notes=tuple(
+            notes.of_block(
+                runs, table, methods, metric=compare.metric, baseline=compare.baseline, explained=explained
+            )
+        ),
     )
 
 

@@ -16,7 +16,8 @@ def one_hot(y: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> 
 def beta_weight(alpha: float) -> Tensor:
     """One draw of Beta(alpha, alpha), 0-dim. It stays on the CPU, where it scales tensors of any device
     without a wait; float64, which as a 0-dim tensor leaves the dtype of its partner as it is."""
-    return Beta(*torch.full((2,), alpha, dtype=torch.float64), validate_args=False).sample()
+    both = torch.tensor(alpha, dtype=torch.float64)
+    return Beta(both, both, validate_args=False).sample()
 
 
 def mixup(x: Tensor, targets: Tensor, alpha: float, *, dominant: bool = False) -> tuple[Tensor, Tensor]:

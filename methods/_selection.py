@@ -60,10 +60,10 @@ class SmallLoss(Method):
     phases = ("ramp", "select")
 
     class Config(Settings):
-        forget_rate: float | None = Field(None, ge=0, lt=1)
-        """tau, the share of samples dropped after the ramp; None: the noise rate that the track gives."""
-        ramp: float = Field(10 / 200, gt=0, le=1)
-        """T_k as a fraction of all epochs."""
+        forget_rate: float | None = Field(
+            None, ge=0, lt=1, description="tau, the share dropped after the ramp; null: the noise rate"
+        )
+        ramp: float = Field(10 / 200, gt=0, le=1, description="T_k, as a fraction of the epochs")
 
     @classmethod
     def requires(cls, cfg: Settings) -> frozenset[str]:

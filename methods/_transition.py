@@ -23,8 +23,9 @@ def check_transition(transition: Tensor, num_classes: int) -> None:
     if off.max() > 1e-4:
         row = int(off.argmax())
         raise ValueError(
-            f"the transition matrix is not row-stochastic: row {row} sums to {float(transition[row].sum()):.4f}, "
-            "expected 1; T[i, j] is P(noisy = j | clean = i), so transpose it if its columns sum to 1"
+            f"the transition matrix is not row-stochastic: row {row} sums to "
+            f"{float(transition[row].sum()):.4f}, expected 1; T[i, j] is P(noisy = j | clean = i), "
+            "so transpose it if its columns sum to 1"
         )
 
 
@@ -42,7 +43,7 @@ def anchor_rows(probabilities: Tensor, percentile: float | None = None, *, in_pl
     rounded up) are outliers and passed over. `in_place` is the published code's form of that: outliers are
     set to 0 for good, so that later rows may show zeros in earlier columns.
     """
-    n, k = probabilities.shape
+    n = len(probabilities)
     if percentile is None:
         return probabilities[probabilities.argmax(0)]
     position = math.ceil(percentile / 100 * (n - 1))
@@ -74,7 +75,7 @@ class TransitionMethod(Method):
             97.0, ge=50, lt=100, description="samples at or above it are no anchors; null: take the surest"
         )
         in_place_filter: bool = Field(False, description="filter outliers as the published codes do")
-        estimation: float = Field(0.5, gt=0, le=1, description="epochs of the estimating network, as a fraction")
+        estimation: float = Field(0.5, gt=0, le=1, description="epochs of the network behind the estimate")
 
     @classmethod
     def requires(cls, cfg: Settings) -> frozenset[str]:

@@ -1,10 +1,10 @@
 """Bi-tempered logistic loss (Amid et al., NeurIPS 2019)."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from methods import Batch, Field, Method
+from methods._losses import tempered_log, tempered_softmax
 
 
 class BiTempered(Method):
@@ -32,27 +32,3 @@ class BiTempered(Method):
         y = (1 - self.cfg.smoothing * classes / (classes - 1)) * y + self.cfg.smoothing / (classes - 1)
         difference = y * (tempered_log(y + 1e-10, t1) - tempered_log(p, t1))
         return (difference - (y ** (2 - t1) - p ** (2 - t1)) / (2 - t1)).sum(1).mean()
-
-
-def tempered_log(x: Tensor, t: float) -> Tensor:
-    return (x ** (1 - t) - 1) / (1 - t)
-
-
-def tempered_exp(x: Tensor, t: float) -> Tensor:
-    return (1 + (1 - t) * x).relu() ** (1 / (1 - t))
-
-
-def tempered_softmax(z: Tensor, t: float, iterations: int) -> Tensor:
-    """[B, K] heavy-tailed probabilities of `z` [B, K], for t > 1."""
-    with torch.no_grad():
-        top = z.amax(1, keepdim=True)
-        shifted = z - top
-        scaled = shifted
-        for _ in range(iterations):
-            scaled = shifted * tempered_exp(scaled, t).sum(1, keepdim=True) ** (1 - t)
-        total = tempered_exp(scaled, t).sum(1, keepdim=True)
-        constant = -tempered_log(1 / total, t) + top
-        escort = tempered_exp(z - constant, t) ** t
-        escort = escort / escort.sum(1, keepdim=True)
-    # The derivative of the constant is the escort distribution (implicit function), not that of the loop.
-    return tempered_exp(z - (constant + (escort * (z - z.detach())).sum(1, keepdim=True)), t)

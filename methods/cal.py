@@ -16,9 +16,9 @@ EPS_BASE, EPS_PEER = 1e-8, 1e-5
 class CAL(Method):
     """Peer loss less the covariance of label flips and losses, which instance-dependent noise adds to it.
 
-    First step: CE - alpha_1 E_k[l_k], k drawn from the noisy labels (the loss of CORES), then a sieve: a label
-    with CE - mean_k l_k <= -8 is right, any other is replaced by the prediction. Second step, with a fresh
-    network and d_n the sieved label:
+    First step: CE - alpha_1 E_k[l_k], k drawn from the noisy labels (the loss of CORES), then a sieve: a
+    label with CE - mean_k l_k <= -8 is right, any other is replaced by the prediction. Second step, with a
+    fresh network and d_n the sieved label:
         L = CE - alpha_2 E_k[l_k] - sum_i P(d = i) sum_j Cov(1{y = j}, l_j | d = i),
     the covariance over the batch, around the frequencies of y given d and the mean losses of the last epoch.
     Official settings: CIFAR-10: sieve after 65 epochs, then 100; alpha_1 rises from 0 at epoch 10 to 2 at 40,
@@ -31,7 +31,7 @@ class CAL(Method):
 
     family = "loss correction"
     phases = ("peer", "covariance")
-    proof = "golden"
+    proof = "worked example"
     fidelity = "paper form; both steps within the run's epochs"
 
     prior: Tensor

@@ -25,8 +25,7 @@ class CDR(Method):
     proof = "golden"
 
     class Config(Method.Config):
-        forget_rate: float | None = Field(None, ge=0, lt=1)
-        """tau; None: the noise rate that the track gives."""
+        forget_rate: float | None = Field(None, ge=0, lt=1, description="tau; null: the noise rate")
 
     @classmethod
     def requires(cls, cfg: Settings) -> frozenset[str]:

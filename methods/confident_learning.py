@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from methods import Batch, Field, Method, TrainSet
+from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
 
@@ -47,7 +48,7 @@ class ConfidentLearning(Method):
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if epoch == 0:
             probabilities = self.kit.out_of_fold(self.cfg.folds)
-            self.quality.copy_(probabilities.gather(1, data.y[:, None]).squeeze(1))
+            self.quality.copy_(pick(probabilities, data.y))
             issues = label_issues(data.y.cpu().numpy(), probabilities.double().cpu().numpy())
             self.kept.copy_(keep_or_all(torch.from_numpy(~issues)))
         report_all(self.kit, kept=self.kept, score=self.quality)

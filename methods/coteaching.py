@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, accuracy
+from methods import Batch, Field, accuracy
 from methods._selection import SmallLoss, as_mask, num_kept, smallest
 
 
@@ -15,7 +15,7 @@ class Coteaching(SmallLoss):
     batch 128.
     State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: at least one
     sample is kept; the loss is the mean over the kept samples, while the published code divides that mean by
-    their number once more (a smaller step, which Adam hides).
+    their number once more (a smaller step, which Adam hides): `divide_twice`.
     """
 
     family = "sample selection"
@@ -23,6 +23,9 @@ class Coteaching(SmallLoss):
     needs = frozenset({"noise_rate"})
     phases = ("ramp", "select")
     proof = "golden"
+
+    class Config(SmallLoss.Config):
+        divide_twice: bool = Field(False, description="divide the mean by the number kept, as published")
 
     def build(self) -> None:
         super().build()
@@ -36,7 +39,8 @@ class Coteaching(SmallLoss):
         count = num_kept(len(each), self.forget)
         kept, kept2 = smallest(each, count), smallest(each2, count)
         self.kit.report(batch.index, kept=as_mask(kept, len(each)), score=-each.detach())
-        return each[kept2].mean(), each2[kept].mean()
+        divisor = count if self.cfg.divide_twice else 1
+        return each[kept2].mean() / divisor, each2[kept].mean() / divisor
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])

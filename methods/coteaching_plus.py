@@ -31,8 +31,7 @@ class CoteachingPlus(SmallLoss):
     proof = "golden"
 
     class Config(SmallLoss.Config):
-        initial: float = Field(20 / 200, gt=0, lt=1)
-        """Share of the epochs that are plain Co-teaching."""
+        initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")
         form: Literal["paper", "reference"] = "paper"
 
     def build(self) -> None:

@@ -72,7 +72,7 @@ class DISC(Method):
         return data.batches(views=2)
 
     def divide(self, y: Tensor) -> None:
-        """Forms the sets by the predictions of the last epoch for labels `y` [N], then moves the thresholds."""
+        """Forms the sets by the last epoch's predictions for labels `y` [N], then moves the thresholds."""
         given = self.probabilities.gather(2, y.expand(2, -1)[..., None]).squeeze(2)
         accepted = given > self.threshold
         self.clean.copy_(accepted.all(0))

@@ -86,10 +86,13 @@ class DivideMix(Method):
     def divide(self, turn: int, past: int, data: TrainSet) -> Tensor:
         """Probability [N] that a label is right, by the losses of the network `turn`, `past` splits in."""
         net = (self.net, self.net2)[turn]
-        logits = data.scan(net)
-        loss = rescale(F.cross_entropy(logits, data.y, reduction="none"))
-        self.losses[turn, past % self.cfg.history] = loss.to(self.losses.dtype)
-        return clean_probability(self.losses[turn, : past + 1].mean(0))
+        return self.split(turn, past, F.cross_entropy(data.scan(net), data.y, reduction="none"))
+
+    def split(self, turn: int, past: int, loss: Tensor) -> Tensor:
+        """Posterior [N] of the smaller mean, by losses [N] averaged with those of earlier splits."""
+        self.losses[turn, past % self.cfg.history] = rescale(loss).to(self.losses.dtype)
+        mean = self.losses[turn, : past + 1].mean(0)
+        return mixture_posterior(mean, clean="small", max_iter=10, tol=1e-2, reg_covar=5e-4)
 
     def pairs(self, past: int, data: TrainSet, clean: list[Tensor]) -> Iterator[Batch]:
         """Batches of the first network by the split of the second, then the reverse."""
@@ -178,11 +181,6 @@ def forever(data: TrainSet, index: Tensor) -> Iterator[Batch]:
     """Two views of the samples `index` (at least two), over and over."""
     while True:
         yield from data.batches(index, views=2)
-
-
-def clean_probability(loss: Tensor) -> Tensor:
-    """Posterior [N] of the component with the smaller mean, of losses [N] in [0, 1]."""
-    return mixture_posterior(loss, clean="small", max_iter=10, tol=1e-2, reg_covar=5e-4)
 
 
 def refine(seen: Tensor, labels: Tensor, clean: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""ELR+: early-learning regularization with two networks, weight averaging and mixup (Liu et al., NeurIPS 2020)."""
+"""ELR+: ELR with two networks, weight averages and mixup (Liu et al., NeurIPS 2020)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-import math
 
 import torch
 from timm.utils import ModelEmaV3
@@ -43,8 +43,7 @@ class ELRPlus(Method):
     class Config(Method.Config):
         beta: float = Field(0.7, ge=0, lt=1)
         lam: float = Field(3.0, ge=0)
-        ramp: float = Field(0.0, ge=0, le=1)
-        """Share of the epochs over which the regularizer ramps up; 0: at once."""
+        ramp: float = Field(0.0, ge=0, le=1, description="epochs over which the regularizer grows; 0: none")
         alpha: float = Field(1.0, gt=0)
         ema_decay: float = Field(0.997, ge=0, lt=1)
 
@@ -76,7 +75,7 @@ class ELRPlus(Method):
         return math.exp(-5 * (1 - min(1.0, self.epoch / self.kit.schedule(self.cfg.ramp))) ** 2)
 
     def remember(self, turn: int, other_logits: Tensor, index: Tensor) -> Tensor:
-        """Updates the targets of the samples `index` [B] by the other network's logits; returns them [B, K]."""
+        """Updates the targets of the samples `index` [B] by the other network's logits; gives them [B, K]."""
         now = other_logits.detach().softmax(1)
         target = torch.lerp(now, self.target[turn, index].to(now.dtype), self.cfg.beta)
         self.target[turn, index] = target.to(self.target.dtype)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from methods import Batch, Field, Method, TrainSet, accuracy
 from methods._history import PredictionWindow
+from methods._losses import pick
 from methods._mixup import one_hot, soft_cross_entropy
 from methods._selection import report_all
 
@@ -34,7 +35,7 @@ class JointOptimization(Method):
     class Config(Method.Config):
         alpha: float = Field(1.2, ge=0, description="weight of the prior's term")
         beta: float = Field(0.8, ge=0, description="weight of the entropy")
-        begin: float = Field(70 / 320, gt=0, lt=1, description="first epoch with pseudo labels, as a fraction")
+        begin: float = Field(70 / 320, gt=0, lt=1, description="first epoch with pseudo labels (fraction)")
         retrain: float = Field(200 / 320, gt=0, lt=1, description="start of the second step, as a fraction")
         window: float = Field(10 / 320, gt=0, le=1, description="epochs that a pseudo label averages")
 
@@ -62,7 +63,7 @@ class JointOptimization(Method):
             self.kit.reset("net")
         if phase == "pseudo labels" or starts:
             self.label.copy_(self.history.mean(epoch))
-        report_all(self.kit, label=self.label.argmax(1), score=self.label.gather(1, data.y[:, None]).squeeze(1))
+        report_all(self.kit, label=self.label.argmax(1), score=pick(self.label, data.y))
         return data.batches()
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:

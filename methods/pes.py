@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods import Batch, Field, Method, TrainSet, accuracy
+from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
 
@@ -38,12 +39,10 @@ class PES(Method):
         super().build()
         self.register_buffer("class_weight", torch.ones(self.kit.num_classes, device=self.kit.device))
         adam = {"optimizer": "adam", "lr": self.cfg.refine_lr, "weight_decay": 0.0, "scheduled": False}
-        self.refiners = {
-            count: self.kit.optimizer(
-                f"last{count}", [p for stage in self.net.stages()[-count:] for p in stage.parameters()], **adam
-            )
-            for count in (2, 1)
-        }
+        self.refiners = {}
+        for count in (2, 1):
+            late = [p for stage in self.net.stages()[-count:] for p in stage.parameters()]
+            self.refiners[count] = self.kit.optimizer(f"last{count}", late, **adam)
 
     def starts(self) -> tuple[int, int, int]:
         """First epochs of the phases after the first."""
@@ -69,7 +68,7 @@ class PES(Method):
         probabilities = data.scan(lambda x: self.net(x).softmax(1))
         kept = keep_or_all(is_confident(probabilities, data.y))
         self.class_weight.copy_(balance(data.y[kept], self.kit.num_classes))
-        given = probabilities.gather(1, data.y[:, None]).squeeze(1)
+        given = pick(probabilities, data.y)
         report_all(self.kit, kept=kept, score=given)
         return data.batches(kept.nonzero().squeeze(1))
 

@@ -8,11 +8,12 @@ from torch.nn import functional as F
 
 from methods import Batch, Field, Method, TrainSet, accuracy
 from methods._history import PredictionWindow
+from methods._losses import pick
 from methods._selection import report_all
 
 
 class PLC(Method):
-    """After a warm-up, a label y whose p_y / max_k p_k is below delta becomes the predicted class, every epoch.
+    """In every epoch after a warm-up, a label y with p_y / max_k p_k < delta becomes the predicted class.
 
     p is the mean prediction of the last epochs. Where fewer than 0.1 % of the labels change, delta grows by
     `increment`, up to 0.9.
@@ -58,7 +59,7 @@ class PLC(Method):
     def correct(self, probabilities: Tensor) -> None:
         """One round of corrections by mean predictions [N, K]; moves delta."""
         top, best = probabilities.max(1)
-        given = probabilities.gather(1, self.label[:, None]).squeeze(1)
+        given = pick(probabilities, self.label)
         wrong = given < self.delta.to(given.dtype) * top
         self.label.copy_(torch.where(wrong, best, self.label))
         few = wrong.sum() < 1e-3 * len(wrong)

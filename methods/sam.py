@@ -26,12 +26,12 @@ class SAM(Method):
         rho: float = Field(0.05, gt=0)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        params = [p for p in self.net.parameters() if p.requires_grad]
+        params: list[Tensor] = [p for p in self.net.parameters() if p.requires_grad]
         logits = self.net(batch.x[0])
         loss = self.loss(logits, batch)
         gradient = torch.autograd.grad(loss, params)
         norm = torch.nn.utils.get_total_norm(gradient)
-        ascent = torch._foreach_mul(gradient, self.cfg.rho / (norm + 1e-12))
+        ascent = list(torch._foreach_mul(gradient, self.cfg.rho / (norm + 1e-12)))
         before = [p.detach().clone() for p in params]
         with torch.no_grad():
             torch._foreach_add_(params, ascent)

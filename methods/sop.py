@@ -17,9 +17,9 @@ class SOP(Method):
     """Models the label noise of each sample by s_i = u_i^2 * y - v_i^2 * (1 - y), trained with the network.
 
     Loss: CE(norm(p + u^2 y - v^2 (1 - y)), y), v constant, + |onehot(argmax p) + u^2 y - v^2 (1 - y) - y|^2,
-    u constant; the first trains the network and u, the second v. `consistency` and `balance` above 0 give
-    SOP+: KL between the predictions of two views, and the cross entropy of the mean prediction against the
-    uniform distribution.
+    summed over classes, mean over the batch: the first trains the network and u, the second u and v.
+    `consistency` and `balance` above 0 give SOP+: KL between the predictions of two views, and the cross
+    entropy of the mean prediction against the uniform distribution.
     Official settings: learning rates of u, v: 10, 10 on CIFAR-10 (10, 100 asymmetric), 1, 10 on CIFAR-100,
     without momentum, decay or schedule; u, v drawn from N(0, 1e-8); SGD 0.02, weight decay 5e-4, 120
     epochs; SOP+: consistency 0.9, balance 0.1.
@@ -54,13 +54,13 @@ class SOP(Method):
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         label = one_hot(batch.y, logits.shape[1], logits.dtype)
-        u_square = (self.u[batch.index] ** 2 * label).clamp(0, 1 - EPS).to(logits.dtype)
-        v_square = (self.v[batch.index] ** 2 * (1 - label)).clamp(0, 1 - EPS).to(logits.dtype)
+        u_square = (self.u[batch.index] ** 2 * label).clamp(0, 1).to(logits.dtype)
+        v_square = (self.v[batch.index] ** 2 * (1 - label)).clamp(0, 1).to(logits.dtype)
         p = (logits.softmax(1) + u_square - v_square.detach()).clamp(min=EPS)
         p = F.normalize(p, p=1, eps=EPS).clamp(EPS, 1.0)
         cross_entropy = -(label * p.log()).sum(1).mean()
         hard = one_hot(logits.detach().argmax(1), logits.shape[1], logits.dtype)
-        square = (hard + u_square.detach() - v_square - label).square().sum(1).mean()
+        square = (hard + u_square - v_square - label).square().sum(1).mean()
         loss = cross_entropy + square
         if self.cfg.balance:
             loss = loss - self.cfg.balance * p.mean(0).clamp(EPS, 1.0).log().mean()

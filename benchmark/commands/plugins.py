@@ -71,7 +71,7 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
 
 def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     from benchmark.checks import run_checks
-    from benchmark.checks.suites import checks_for
+    from benchmark.checks.suites import BY_KIND
     from benchmark.registry import ALL, add_plugin_file
     from benchmark.suite import parse_reference
 
@@ -86,7 +86,7 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     failed = 0
     for registry, entry in found:
         registry.load(entry.name)
-        for finding in run_checks(checks_for(registry.kind), entry.name, chosen):
+        for finding in run_checks(BY_KIND[registry.kind], entry.name, chosen):
             failed += bool(finding.problem)
             click.echo(f"{'FAILED' if finding.problem else 'ok':6}  {entry.name}  {finding.check}: {finding.promise}")
             if finding.problem:

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, DirectoryPath, FilePath
 
 from benchmark.errors import NoisybenchError
 from benchmark.seeds import seed_for
@@ -22,6 +22,15 @@ Progress = Callable[[str, int, int], None]
 """Called with (what, done, total); the total is 0 where it is not known."""
 
 Labels = NDArray[np.int64]
+
+
+def _expand_home(value: Any) -> Any:
+    # The shell leaves the "~" of "npz:~/cells.npz" alone.
+    return str(Path(value).expanduser()) if isinstance(value, str) else value
+
+
+InputFile = Annotated[FilePath, BeforeValidator(_expand_home)]
+InputFolder = Annotated[DirectoryPath, BeforeValidator(_expand_home)]
 
 
 class DataError(NoisybenchError, ValueError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from pydantic import DirectoryPath, Field, field_validator
+from pydantic import Field, field_validator
 
 from benchmark import files
 from benchmark.datasets._images import SUFFIXES, decode_all
@@ -21,6 +21,7 @@ from benchmark.datasets.base import (
     DataError,
     Dataset,
     DataWarning,
+    InputFolder,
     Labels,
     Progress,
     Settings,
@@ -39,7 +40,7 @@ class Folder(Dataset):
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
     class Config(Settings):
-        path: DirectoryPath
+        path: InputFolder
         """`CLASS/*.png`, or `train/CLASS/*.png`, `test/...` and perhaps `val/...`."""
         size: int = Field(64, ge=8, le=1024)
         """Side in px to which the centered square of every image is resized, once."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
-from pydantic import FilePath
-
 from benchmark import files
 from benchmark.datasets._layout import read_npz
-from benchmark.datasets.base import Data, Dataset, Progress, Settings
+from benchmark.datasets.base import Data, Dataset, InputFile, Progress, Settings
 
 
 class Npz(Dataset):
@@ -19,7 +17,7 @@ class Npz(Dataset):
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
     class Config(Settings):
-        path: FilePath
+        path: InputFile
         """Arrays `{train,val,test}_images`, uint8 [n, H, W] or [n, H, W, 3], and `{train,val,test}_labels`,
         (n,) or (n, 1); those of val may be absent."""
 

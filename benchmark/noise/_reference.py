@@ -7,14 +7,21 @@ import numpy as np
 from benchmark.noise.base import NoiseError, Split
 
 
+def without_probabilities(split: Split) -> str | None:
+    """The reason to skip a kind that needs a reference classifier, where the split comes without one."""
+    if split.probabilities is not None:
+        return None
+    return (
+        f"{split.dataset!r} ({split.name}) comes without probabilities of a reference classifier; "
+        "expected out-of-fold probabilities of a classifier that was trained on the clean labels"
+    )
+
+
 def checked_probabilities(split: Split) -> np.ndarray:
     """[n, K] float64 reference probabilities of a split. Raises NoiseError where they are none."""
     expected = (len(split.labels), split.num_classes)
     if split.probabilities is None:
-        raise NoiseError(
-            f"{split.dataset!r} ({split.name}) comes without probabilities of a reference classifier; "
-            "expected out-of-fold probabilities of a classifier that was trained on the clean labels"
-        )
+        raise NoiseError(without_probabilities(split))
     probabilities = np.asarray(split.probabilities, dtype=np.float64)
     if probabilities.shape != expected:
         raise NoiseError(

@@ -57,7 +57,7 @@ class Instance(NoiseKind):
     def _flip_probabilities(self, split: Split, seed: int) -> np.ndarray:
         own = generator(split.key, self.name, split.name, seed, "flip probability")
         quantiles, rate = own.random(len(split.labels)), self.cfg.rate
-        return flip_probabilities(quantiles, rate if self.cfg.official else calibrated(quantiles, rate))
+        return flip_probabilities(quantiles, rate) if self.cfg.official else calibrated_flips(quantiles, rate)
 
 
 def wrong_shares(x: np.ndarray, weights: np.ndarray, label: int) -> np.ndarray:
@@ -81,13 +81,16 @@ def flip_probabilities(quantiles: np.ndarray, mean: float) -> np.ndarray:
     return np.clip(mean - SPREAD * ndtri_exp(tail), 0.0, 1.0)
 
 
-def calibrated(quantiles: np.ndarray, rate: float) -> float:
-    """The mean before truncation at which the flip probabilities of these quantiles average to `rate`."""
+def calibrated_flips(quantiles: np.ndarray, rate: float) -> np.ndarray:
+    """Flip probabilities of these quantiles, around that mean at which they average to `rate`."""
+    # Nearer to 0 or 1 the normal would lie so far outside that rounding decides: there the shape stays.
+    inner = min(max(rate, 1e-6), 1 - 1e-6)
     # Far below 0 the truncated normal is nearly exponential with mean SPREAD^2 / |mean|.
     reach = 50 * SPREAD**2
-    return solve(
-        lambda mean: float(flip_probabilities(quantiles, mean).mean()),
-        rate,
-        low=-1.0 - reach / rate,
-        high=2.0 + reach / (1.0 - rate),
+    mean = solve(
+        lambda value: float(flip_probabilities(quantiles, value).mean()),
+        inner,
+        low=-1.0 - reach / inner,
+        high=2.0 + reach / (1.0 - inner),
     )
+    return flip_probabilities(quantiles, mean) * min(1.0, rate / inner)

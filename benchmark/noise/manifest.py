@@ -61,8 +61,9 @@ def make_manifest(
     if kind.truth_known:
         joint = count(clean, noisy, split.num_classes)
         correct = np.diagonal(joint)
-        rate = 1.0 - float(correct.sum()) / len(clean) if len(clean) else 0.0
-        per_class = [1.0 - float(c) / n if n else None for c, n in zip(correct, counts, strict=True)]
+        rate = float(len(clean) - correct.sum()) / max(1, len(clean))
+        pairs = zip(correct.tolist(), counts.tolist(), strict=True)
+        per_class = [(n - c) / n if n else None for c, n in pairs]
         if corruption.transition is not None:
             transition, source = corruption.transition, "generator"
             warnings += check_identifiable(transition, allow_unidentifiable=allow_unidentifiable)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.noise._draws import choose, solve, uniforms
-from benchmark.noise._reference import checked_probabilities
+from benchmark.noise._reference import checked_probabilities, without_probabilities
 from benchmark.noise.base import Corruption, NoiseError, NoiseKind, RateSettings, Split
 
 
@@ -26,6 +26,9 @@ class PolynomialMargin(NoiseKind):
         """Polynomial of the margin d: 1/2 - d^2/2, 1 - d^3, or 1 - (d^3 + d^2 + d)/3."""
         official: bool = False
         """Scale as the authors' code does, 1 - (1 - f)/factor: sure samples flip nearly as often."""
+
+    def skip(self, split: Split) -> str | None:
+        return without_probabilities(split)
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
         labels, rate = split.labels.copy(), self.cfg.rate
@@ -60,7 +63,7 @@ class Confusion(NoiseKind):
     def skip(self, split: Split) -> str | None:
         if split.num_classes == 2:
             return f"data set {split.dataset!r} has two classes, where this is the same as symmetric noise"
-        return None
+        return without_probabilities(split)
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
         labels = split.labels.copy()

@@ -46,8 +46,8 @@ def _block(block: Block, table: Table) -> list[str]:
     ]
     if block.cells["delta"].notna().any():
         parts += [
-            _wrap(f"**Difference from {table.baseline}** at equal seeds, ± half width of its 95 % t interval; "
-                  "cost in training passes, as declared" + ("; measured in seconds" if table.timing else "")),
+            _wrap(f"**Difference from {table.baseline}** at equal seeds ± half width of its 95 % t interval; "
+                  "cost: passes as declared" + (", and seconds as measured" if table.timing else "")),
             _grid(block, block.columns, lambda cell: _delta(cell, block.runs_per_cell), _costs(block, table)),
         ]
     if block.cells["drop"].notna().any():

@@ -167,6 +167,12 @@ def test_missing_file_is_refused_by_the_configuration(tmp_path):
         Npz.Config(path=tmp_path / "absent.npz")
 
 
+def test_home_folder_is_expanded_in_the_path(layout, write_npz, monkeypatch):
+    path = write_npz(layout())
+    monkeypatch.setenv("HOME", str(path.parent))
+    assert Npz.Config(path="~/cells.npz").path == path
+
+
 def test_digest_follows_content_and_not_the_path(layout, write_npz):
     first, copy = write_npz(layout(), "a.npz"), write_npz(layout(), "b.npz")
     other = write_npz(layout(channels=1), "c.npz")

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmark.spec import Augment, DataPart, Job, Options, Part, Recipe, RunSpec, Seeds
+from benchmark.spec import Augment, DataPart, Job, NoisePart, Options, Part, Recipe, RunSpec, Seeds
 
 GOLDEN_ID = "acec4cbc117b92a6"
 
@@ -11,7 +11,7 @@ GOLDEN_ID = "acec4cbc117b92a6"
 def spec(**changes) -> RunSpec:
     parts = {
         "dataset": DataPart(name="digits", version=1, digest="sha256:ab"),
-        "noise": Part(name="symmetric", version=1, config={"rate": 0.4, "inclusive": False}),
+        "noise": NoisePart(name="symmetric", version=1, config={"rate": 0.4, "inclusive": False}),
         "backbone": Part(name="cnn", version=1),
         "method": Part(name="gce", version=1, config={"q": 0.7}),
         "recipe": Recipe(epochs=3, augment=Augment()),
@@ -31,6 +31,7 @@ def test_a_new_field_is_a_decision():
     }  # fmt: skip
     assert set(Part.model_fields) == {"name", "version", "config", "source"}
     assert set(DataPart.model_fields) - set(Part.model_fields) == {"digest", "subset", "extra_tests"}
+    assert set(NoisePart.model_fields) - set(Part.model_fields) == {"reference"}
     assert set(Recipe.model_fields) == {
         "epochs", "batch_size", "optimizer", "lr", "weight_decay", "momentum", "schedule", "milestones",
         "gamma", "clip", "augment", "precision", "small_maps",
@@ -53,7 +54,7 @@ def test_the_order_of_keys_does_not_matter():
         {"protocol": 99},
         {"dataset": DataPart(name="digits", version=1, digest="sha256:cd")},
         {"dataset": DataPart(name="digits", version=1, digest="sha256:ab", subset=100)},
-        {"noise": Part(name="symmetric", version=2, config={"rate": 0.4, "inclusive": False})},
+        {"noise": NoisePart(name="symmetric", version=2, config={"rate": 0.4, "inclusive": False})},
         {"method": Part(name="gce", version=1, config={"q": 0.8})},
         {"recipe": Recipe(epochs=3, augment=Augment(flip=True))},
         {"seeds": Seeds(noise=1, init=1, order=1, method=2)},

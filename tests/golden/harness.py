@@ -131,7 +131,7 @@ def make(
     hints: Hints | None = None,
     **kit: Any,
 ) -> Method:
-    """A built method in float64 with `config` validated by its `Config`; `kit` sets further TinyKit fields."""
+    """A built method in float64; its `Config` validates `config`, and `kit` sets further TinyKit fields."""
     lent = TinyKit(num_classes=K, num_samples=N, epochs=epochs, hints=hints or Hints(), **kit)
     method = method_cls(method_cls.Config(**(config or {})), lent).to(lent.dtype)
     method.epoch = epoch

@@ -19,9 +19,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods import ael, agce, anl_ce, aul, batch_flip, bi_tempered, bootstrap_hard, bootstrap_soft, ce
-from methods import cores, focal, gce, gce_truncated, gjs, js, label_smoothing, logit_clip, mae, nce_mae
-from methods import nce_rce, nls, peer, phuber, rce, sce, taylor_ce
+from methods import (
+    ael,
+    agce,
+    anl_ce,
+    aul,
+    batch_flip,
+    bi_tempered,
+    bootstrap_hard,
+    bootstrap_soft,
+    ce,
+    cores,
+    focal,
+    gce,
+    gce_truncated,
+    gjs,
+    js,
+    label_smoothing,
+    logit_clip,
+    mae,
+    nce_mae,
+    nce_rce,
+    nls,
+    peer,
+    phuber,
+    rce,
+    sce,
+    taylor_ce,
+)
 from methods.base import Method
 from tests.golden.harness import batch_of, loss_and_grad, make, tensors
 
@@ -94,7 +119,7 @@ def keys(*names: str, **renamed: str) -> Callable[[dict[str, Any], int], dict[st
     return lambda config, classes: {ours: config[theirs] for ours, theirs in pairs if theirs in config}
 
 
-# ---- the references' own formulas, with their clamps -------------------------------------------------------
+# ---- the references' own formulas, with their clamps ----------------------------------------------
 
 
 def ref_nce(p: Tensor, onehot: Tensor) -> Tensor:
@@ -156,7 +181,7 @@ def ref_js(weights: list[float], scaled: bool) -> Callable[[list[Tensor], Tensor
     return rows
 
 
-# ---- cases that need more than logits and labels ------------------------------------------------------------
+# ---- cases that need more than logits and labels --------------------------------------------------
 
 
 def disturb_label(case: Case) -> Result:
@@ -209,7 +234,7 @@ def nrce(case: Case) -> Result:
         "status": "reference",
         "outputs": outputs(wrong) | corrected,
         "clamped": rows_result(reference, logits, y) | corrected,
-        "note": "the official normalizer (K - 1) / 4 and the corrected 1 / (|A| (K - 1)), all by rce's `scale`",
+        "note": "official normalizer (K - 1) / 4 and corrected 1 / (|A| (K - 1)), all by rce's `scale`",
     }
 
 
@@ -341,7 +366,11 @@ def logit_clip_case(case: Case) -> Result:
 
 def peer_case(case: Case) -> Result:
     logits, y = tensors(case, "logits", "labels")
-    config = {"alpha": case["config"]["alpha"], "eps": case["config"]["eps"], "eps_base": case["config"]["eps"]}
+    config = {
+        "alpha": case["config"]["alpha"],
+        "eps": case["config"]["eps"],
+        "eps_base": case["config"]["eps"],
+    }
     method = make(peer.Peer, config, K=logits.shape[1], N=len(y), epochs=300, epoch=299)
     z = logits.clone().requires_grad_()
     if "peer_logits" in case["inputs"]:
@@ -359,7 +388,12 @@ def peer_case(case: Case) -> Result:
 def peer_prior(case: Case) -> Result:
     logits, y = tensors(case, "logits", "labels")
     given = case["config"]
-    config = {"alpha": given["alpha"], "eps": given["eps_peer"], "eps_base": given["eps_base"], "pairing": "prior"}
+    config = {
+        "alpha": given["alpha"],
+        "eps": given["eps_peer"],
+        "eps_base": given["eps_base"],
+        "pairing": "prior",
+    }
     method = make(peer.Peer, config, K=logits.shape[1], N=len(y), epochs=300, epoch=299)
     method.prior.copy_(torch.tensor(given["noisy_prior"], dtype=torch.float64))
     outputs = loss_and_grad(method, logits, y)
@@ -409,9 +443,7 @@ def nce_passive(passive: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable
     def of_config(config: dict[str, Any]) -> Rows:
         alpha, beta = config.get("alpha", config.get("scale", 1.0)), config.get("beta", 0.0)
         gamma = config.get("gamma", 0.0)
-        return clamped(
-            lambda p, onehot, z: alpha * ref_nfl(p, onehot, gamma) + beta * passive(p, onehot, z)
-        )
+        return clamped(lambda p, onehot, z: alpha * ref_nfl(p, onehot, gamma) + beta * passive(p, onehot, z))
 
     return of_config
 
@@ -441,14 +473,18 @@ CASES: dict[str, Callable[[Case], Result]] = {
         status="reason",
         scale=lsr_mass,
         reference=lambda c: clamped(
-            lambda p, o, z: -((o * (1 - c["epsilon"] - c["epsilon"] / 10) + c["epsilon"] / 10) * p.log()).sum(1),
+            lambda p, o, z: (
+                -((o * (1 - c["epsilon"] - c["epsilon"] / 10) + c["epsilon"] / 10) * p.log()).sum(1)
+            ),
             1e-7,
             1 - 1e-7,
         ),
-        note="the reference hard-codes 10 classes, so that its targets do not sum to 1: no option. Shown: label "
-        "smoothing at that ratio of weights, times the sum of the target",
+        note="the reference hard-codes 10 classes, so that its targets do not sum to 1: no option. Shown: "
+        "label smoothing at that ratio of weights, times the sum of the target",
     ),
-    "mae": on_logits(mae.MAE, keys("scale"), status="reference", note="scale = 1; the paper's 2 is the default"),
+    "mae": on_logits(
+        mae.MAE, keys("scale"), status="reference", note="scale = 1; the paper's 2 is the default"
+    ),
     "mae_alf": on_logits(mae.MAE, keys("scale")),
     "unhinged": on_logits(mae.MAE, lambda c, k: {"scale": 1.0}, status="reference", note="mae at scale = 1"),
     "nmae": on_logits(
@@ -555,9 +591,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
         keys("alpha", "beta", "a", "q"),
         note=EXACT,
         reference=lambda c: nce_passive(
-            lambda p, o, z: (
-                ((c["a"] + 1) ** c["q"] - (c["a"] + (o * z.softmax(1)).sum(1)) ** c["q"]) / c["q"]
-            )
+            lambda p, o, z: ((c["a"] + 1) ** c["q"] - (c["a"] + (o * z.softmax(1)).sum(1)) ** c["q"]) / c["q"]
         )(c),
     ),
     "nce_aul": on_logits(
@@ -565,18 +599,14 @@ CASES: dict[str, Callable[[Case], Result]] = {
         keys("alpha", "beta", "a", "q"),
         note=EXACT,
         reference=lambda c: nce_passive(
-            lambda p, o, z: (
-                ((c["a"] - (o * z.softmax(1)).sum(1)) ** c["q"] - (c["a"] - 1) ** c["q"]) / c["q"]
-            )
+            lambda p, o, z: ((c["a"] - (o * z.softmax(1)).sum(1)) ** c["q"] - (c["a"] - 1) ** c["q"]) / c["q"]
         )(c),
     ),
     "nce_ael": on_logits(
         ael.AEL,
         keys("alpha", "beta", "a"),
         note=EXACT,
-        reference=lambda c: nce_passive(
-            lambda p, o, z: (-(o * z.softmax(1)).sum(1) / c["a"]).exp()
-        )(c),
+        reference=lambda c: nce_passive(lambda p, o, z: (-(o * z.softmax(1)).sum(1) / c["a"]).exp())(c),
     ),
     "anorm": reason("the asymmetric norm loss is a sibling of agce, aul and ael outside the suite's list"),
     "nnce": anl,

@@ -91,7 +91,7 @@ def y() -> Tensor:
     return torch.arange(13) % 7
 
 
-# ---- golden parity ------------------------------------------------------------------------------------------
+# ---- golden parity --------------------------------------------------------------------------------
 
 
 def golden_cases() -> list[Any]:
@@ -135,13 +135,15 @@ def test_golden_functions_take_other_shapes_and_extreme_logits(logits: Tensor, y
             if name not in inputs:
                 other = {"logits2": logits.flip(1), "peer_logits": logits.flip(0), "peer_labels": y.flip(0)}
                 inputs[name] = other.get(name, torch.arange(13).roll(1)).tolist()
-        priors = {name: [0.1] * 6 + [0.4] for name in ("noise_prior", "noisy_prior") if case["config"].get(name)}
+        priors = {
+            name: [0.1] * 6 + [0.4] for name in ("noise_prior", "noisy_prior") if case["config"].get(name)
+        }
         result = CASES[case["method"]]({**case, "inputs": inputs, "config": case["config"] | priors})
         for name, value in result["outputs"].items():
             assert torch.tensor(value).double().isfinite().all(), f"{case['method']}: {name}"
 
 
-# ---- stability ----------------------------------------------------------------------------------------------
+# ---- stability ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -181,12 +183,14 @@ def test_sure_mistakes_keep_a_gradient(name: str) -> None:
     assert grad.abs().max() > 0
 
 
-# ---- closed forms -------------------------------------------------------------------------------------------
+# ---- closed forms ---------------------------------------------------------------------------------
 
 
 def test_sce_reverse_term_is_9_21_times_one_minus_p(logits: Tensor, y: Tensor) -> None:
     reverse = loss_of("sce", logits, y, {"alpha": 0.0, "beta": 1.0})
-    assert reverse.item() == pytest.approx(9.210340371976 * (1 - p_of_label(logits, y)).mean().item(), rel=1e-9)
+    assert reverse.item() == pytest.approx(
+        9.210340371976 * (1 - p_of_label(logits, y)).mean().item(), rel=1e-9
+    )
 
 
 def test_gce_tends_to_cross_entropy_and_is_one_minus_p_at_q_1(logits: Tensor, y: Tensor) -> None:
@@ -220,7 +224,7 @@ def test_symmetric_losses_sum_to_a_constant_over_all_labels(logits: Tensor) -> N
 
 def test_js_tends_to_cross_entropy_as_the_label_weight_vanishes(logits: Tensor, y: Tensor) -> None:
     js = loss_of("js", logits, y, {"label_weight": 1e-6}).item()
-    assert js == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-4)
+    assert js == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-3)
 
 
 def test_gjs_of_two_equal_views_is_js(logits: Tensor, y: Tensor) -> None:
@@ -243,7 +247,7 @@ def test_phuber_is_continuous_and_linear_below_its_edge() -> None:
 
 
 def test_bi_tempered_probabilities_sum_to_one(logits: Tensor) -> None:
-    from methods.bi_tempered import tempered_softmax
+    from methods._losses import tempered_softmax
 
     for t in (1.05, 1.2, 2.0, 4.0):
         assert (tempered_softmax(10 * logits, t, 20).sum(1) - 1).abs().max() < 1e-6
@@ -264,7 +268,9 @@ def test_log_complement_loses_no_digits_near_one() -> None:
 
 
 def test_focal_with_gamma_0_is_cross_entropy(logits: Tensor, y: Tensor) -> None:
-    assert loss_of("focal", logits, y, {"gamma": 0.0}).item() == pytest.approx(F.cross_entropy(logits, y).item())
+    assert loss_of("focal", logits, y, {"gamma": 0.0}).item() == pytest.approx(
+        F.cross_entropy(logits, y).item()
+    )
     torch.testing.assert_close(focal_terms(logits.log_softmax(1), 0.0), -logits.log_softmax(1))
 
 
@@ -272,14 +278,14 @@ def test_anl_trains_without_weight_decay() -> None:
     assert build("anl_ce").optimizer.param_groups[0]["weight_decay"] == 0
 
 
-# ---- batch_flip ---------------------------------------------------------------------------------------------
+# ---- batch_flip -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["bernoulli", "exact"])
 @pytest.mark.parametrize("size", [1, 2, 3, 16, 17, 128])
 def test_batch_flip_realizes_its_rate_at_every_batch_size(mode: str, size: int) -> None:
     torch.manual_seed(size)
-    rho, rounds = 0.05, 40_000 // size
+    rho, rounds = 0.05, 2_000 + 10_000 // size
     method = build("batch_flip", {"rho": rho, "mode": mode}, K=9)
     y = torch.arange(size) % 9
     rate = torch.stack([(method.flip(y, 9) != y).double().mean() for _ in range(rounds)]).mean().item()
@@ -327,7 +333,7 @@ def test_expected_gradient_of_batch_flip_is_label_smoothing() -> None:
     torch.testing.assert_close(sampled, smoothed, atol=3e-3, rtol=0)
 
 
-# ---- methods with state or phases ---------------------------------------------------------------------------
+# ---- methods with state or phases -----------------------------------------------------------------
 
 
 def run(method: Method, data: TinyData, epochs: int) -> list[str]:
@@ -383,12 +389,12 @@ def test_declarations_are_complete(name: str) -> None:
 
 
 def test_gce_prunes_labels_below_k_from_its_start_on(data: TinyData) -> None:
-    method = build("gce_truncated", {"period": 0.2}, K=3, N=24, epochs=9)
+    method = build("gce_truncated", {"k": 0.3}, K=3, N=24, epochs=9)
     run(method, data, 3)
     assert method.kept.all()
     method.epoch = 3
     list(method.plan(3, data))
-    expected = p_of_label(method.net(data.x), data.y) > 0.5
+    expected = p_of_label(method.net(data.x), data.y) > 0.3
     assert torch.equal(method.kept, expected)
     assert 0 < expected.sum() < 24
     logits = torch.zeros(24, 3, dtype=torch.float64, requires_grad=True)
@@ -439,7 +445,7 @@ def test_nls_starts_with_cross_entropy(logits: Tensor, y: Tensor) -> None:
     assert method.loss(logits, batch_of(y)).item() == pytest.approx(negative.item())
 
 
-# ---- mixup, averages, SAM -----------------------------------------------------------------------------------
+# ---- mixup, averages, SAM -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [2, 3, 7])

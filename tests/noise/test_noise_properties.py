@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,27 @@ from hypothesis import strategies as st
 from noise_cases import IDS, RATED, make, make_split
 from scipy import stats
 
+from benchmark.noise._draws import uniforms
 from benchmark.noise.base import NoiseError
 from benchmark.noise.manifest import count
 from benchmark.registry import NOISE
 
-every_rated_kind = pytest.mark.parametrize(("name", "options"), RATED, ids=IDS)
+
+def each(keep: Callable[[str, dict[str, Any]], bool]) -> pytest.MarkDecorator:
+    kept = [(case, label) for case, label in zip(RATED, IDS, strict=True) if keep(*case)]
+    return pytest.mark.parametrize(("name", "options"), [k[0] for k in kept], ids=[k[1] for k in kept])
+
+
+every_rated_kind = each(lambda name, options: True)
+every_calibrated_kind = each(lambda name, options: (name, options) != ("instance", {"official": True}))
+every_classwise_kind = each(lambda name, options: name in ("symmetric", "pair", "asymmetric"))
 shapes = {
     "n": st.integers(1, 300),
     "num_classes": st.integers(2, 12),
     "seed": st.integers(0, 2**31),
 }
-rates = st.floats(0.0, 0.9)
-fast = settings(max_examples=30, deadline=None)
+rates = st.floats(0.0, 0.9, allow_subnormal=False)
+fast = settings(max_examples=20, deadline=None)
 
 
 @every_rated_kind
@@ -69,25 +79,34 @@ def test_every_flip_leaves_the_clean_class(name: str, options: dict[str, Any]) -
     split = make_split(20_000, 5)
     made = make(name, rate=0.9 if name != "asymmetric" else 0.49, **options).corrupt(split, 3)
     if made.transition is None:
-        share = (made.labels != split.labels).mean()
-        assert share == pytest.approx(0.9 if not (options.get("official") and name == "instance") else 0.871, abs=0.01)
+        expected = 0.871 if (name, options) == ("instance", {"official": True}) else 0.9
     else:
-        wrong = 1 - np.diagonal(made.transition)
-        expected = wrong[split.labels].mean()
-        assert (made.labels != split.labels).mean() == pytest.approx(expected, abs=0.02)
+        expected = (1 - np.diagonal(made.transition))[split.labels].mean()
+    assert (made.labels != split.labels).mean() == pytest.approx(expected, abs=0.015)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.49])
+@every_classwise_kind
+def test_a_label_is_wrong_exactly_where_its_uniform_says_flip(
+    name: str, options: dict[str, Any], rate: float
+) -> None:
+    split = make_split()
+    made = make(name, rate=rate, **options).corrupt(split, 3)
+    u, _ = uniforms(split, name, 3)
+    assert made.transition is not None
+    flips = u < (1 - np.diagonal(made.transition))[split.labels]
+    np.testing.assert_array_equal(made.labels != split.labels, flips)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.45])
-@every_rated_kind
+@every_calibrated_kind
 def test_realized_rate_lies_inside_the_exact_binomial_bound(
     name: str, options: dict[str, Any], rate: float, seed: int
 ) -> None:
     n = 4000
     split = make_split(n)
     made = make(name, rate=rate, **options).corrupt(split, seed)
-    if name == "instance" and options:
-        pytest.skip("overshoots by design; its mean is checked against the reference")
     nominal = rate
     if made.transition is not None:
         nominal = (1 - np.diagonal(made.transition))[split.labels].mean()
@@ -96,14 +115,13 @@ def test_realized_rate_lies_inside_the_exact_binomial_bound(
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.4])
-@every_rated_kind
+@every_classwise_kind
 def test_drawn_labels_agree_with_the_returned_transition(
     name: str, options: dict[str, Any], rate: float
 ) -> None:
     split = make_split(30_000, 7)
     made = make(name, rate=rate, **options).corrupt(split, 5)
-    if made.transition is None:
-        pytest.skip("drawn per sample: there is no T to agree with")
+    assert made.transition is not None
     np.testing.assert_allclose(made.transition.sum(1), 1, atol=1e-12)
     joint = count(split.labels, made.labels, 7)
     expected = joint.sum(1, keepdims=True) * made.transition
@@ -127,7 +145,8 @@ def test_parts_seeds_and_data_draw_independently(name: str, options: dict[str, A
     ]
     for other in others:
         wrong, too = first != split.labels, other.labels != split.labels
-        assert abs(np.corrcoef(wrong, too)[0, 1]) < 0.3  # pmd and asymmetric share who is likely to flip
+        # Not 0: pmd and asymmetric share which samples are likely to flip. Equal draws would give 1.
+        assert abs(np.corrcoef(wrong, too)[0, 1]) < 0.6
         assert (first != other.labels).any()
 
 

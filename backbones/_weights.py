@@ -1,0 +1,90 @@
+"""Weights files: read without running code from them, loaded only where they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import FilePath
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from backbones.base import BackboneError
+
+Weights = Literal["imagenet"] | FilePath | None
+"""Where a network starts: its published pretrained weights, a file, or a random initialization."""
+
+SHOWN = 5
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a .safetensors, .pt or .pth file, on the CPU.
+
+    A training checkpoint that keeps it under "state_dict" or "model" is read too. Raises BackboneError.
+    """
+    if path.suffix not in {".safetensors", ".pt", ".pth"}:
+        raise BackboneError(f"weights file {path} ends in {path.suffix!r}; expected .safetensors, .pt or .pth")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise a dozen types for a damaged file
+        reason = str(error).split("\n")[0][:200]
+        raise BackboneError(
+            f"weights file {path} cannot be read ({type(error).__name__}: {reason}); expected tensors by name, "
+            "as torch.save(network.state_dict(), FILE) or safetensors write them"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
+        raise BackboneError(
+            f"weights file {path} holds no state dict; expected tensors by name, "
+            "as torch.save(network.state_dict(), FILE) writes them"
+        )
+    return state
+
+
+def input_channels(weights: Weights, state: dict[str, Tensor] | None, stem: str, channels: int) -> int:
+    """Input channels of a network whose first convolution is `stem`, for images with `channels` channels.
+
+    Pretrained networks expect colors and see a gray image in three equal channels: exactly what they were
+    trained on, at the cost of two more input planes. A file trained on gray images keeps its one channel.
+    """
+    if weights is None:
+        return channels
+    first = (state or {}).get(f"{stem}.weight")
+    return channels if first is not None and first.dim() == 4 and first.shape[1] == channels else 3
+
+
+def load_weights(net: nn.Module, state: dict[str, Tensor], head: str, source: str) -> None:
+    """Loads `state` into `net`; the layer `head` stays fresh where `state` lacks it or has other classes.
+
+    Everything else must agree in name and shape. Raises BackboneError with the first tensors that do not.
+    """
+    own = net.state_dict()
+    in_head = {name for name in own if name.startswith(f"{head}.")}
+    problems = []
+    for name, tensor in own.items():
+        found = state.get(name)
+        if found is None:
+            # Counters of batch norm, absent from old files, matter to nobody who has a fixed momentum.
+            if name not in in_head and not name.endswith("num_batches_tracked"):
+                problems.append(f"{name} {list(tensor.shape)} is missing")
+        elif found.shape[name in in_head :] != tensor.shape[name in in_head :]:
+            problems.append(f"{name} has shape {list(found.shape)}, expected {list(tensor.shape)}")
+    problems += [
+        f"{name} {list(state[name].shape)} is not expected"
+        for name in state
+        if name not in own and not name.startswith(f"{head}.")
+    ]
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise BackboneError(
+            f"{source} does not fit this network: {'; '.join(problems[:SHOWN])}{more}. Expected the weights of "
+            "the same network: choose the backbone (and stem) that they were trained with, or another file"
+        )
+    same_head = all(name in state and state[name].shape == own[name].shape for name in in_head)
+    taken = own.keys() & state.keys() if same_head else (own.keys() & state.keys()) - in_head
+    net.load_state_dict({name: state[name] for name in taken}, strict=False)
