@@ -10,8 +10,6 @@ WIDTHS = (32, 64, 128)
 SIDE = 4
 """Larger last maps are averaged down to this side, so that the features do not grow with the image."""
 FEATURES = 256
-TINY_IMAGE = 16
-"""Up to this side the first convolution keeps the resolution."""
 
 
 class _SmallNetwork(Network):
@@ -19,10 +17,10 @@ class _SmallNetwork(Network):
         super().__init__(channels, HALF, HALF, amp)
         layers: list[nn.Module] = []
         inputs, side = channels, image_size
-        for width, stride in zip(WIDTHS, (1 if image_size <= TINY_IMAGE else 2, 2, 2), strict=True):
-            convolution = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        for width in WIDTHS:
+            convolution = nn.Conv2d(inputs, width, 3, stride=2, padding=1, bias=False)
             layers.append(nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)))
-            inputs, side = width, (side - 1) // stride + 1
+            inputs, side = width, (side + 1) // 2
         self.blocks = nn.ModuleList(layers)
         self.pool = nn.AdaptiveAvgPool2d(SIDE) if side > SIDE else nn.Identity()
         # A wide dense layer over places, not their average: this is what can memorize single images.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from benchmark.loader import DeviceTrainSet
 from benchmark.seeds import seed_for
 from benchmark.spec import Recipe
 from methods.base import Hints
+
+PATIENCE = 2
+"""Epochs without better agreement after which a reference fit stops."""
 
 Build = Callable[[int], Network]
 """Makes a network for a number of classes, drawing its weights from torch's generator."""
@@ -101,17 +104,8 @@ class EngineKit:
             optimizer.step()
 
     def fit(self, network: Network, index: Tensor, epochs: int | None = None) -> None:
-        epochs = epochs or self.epochs
-        self._fits += 1
-        data = copy.copy(self._data)  # its own epoch and pass counters over the same images
-        optimizer = _make_optimizer(self._recipe, network.parameters(), {})
-        network.train()
-        for epoch in range(epochs):
-            data.start_epoch(epoch, purpose=f"fit/{self._epoch}/{self._fits}")
-            for group in optimizer.param_groups:
-                group["lr"] = self._recipe.lr * lr_factor(self._recipe, epoch / epochs)
-            for batch in data.batches(index):
-                self.update(F.cross_entropy(network(batch.x[0]), batch.y), optimizer)
+        for _ in self._fitting(network, index, epochs or self.epochs):
+            pass
         network.eval()
 
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
@@ -122,11 +116,42 @@ class EngineKit:
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
         probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
         for fold, (train, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
-            network = self.network(f"fold{fold}")
-            self.fit(network, torch.from_numpy(train).to(self.device), epochs)
             index = torch.from_numpy(held).to(self.device)
-            probabilities[index] = self._data.scan(lambda x, net=network: net(x).softmax(1), index)
+            fitted = torch.from_numpy(train).to(self.device)
+            probabilities[index] = self._early_stopped(self.network(f"fold{fold}"), fitted, index, epochs)
         return probabilities
+
+    def _early_stopped(self, network: Network, index: Tensor, held: Tensor, epochs: int | None) -> Tensor:
+        """Probabilities of `held` at the epoch that agrees best with its noisy labels.
+
+        Later epochs memorize wrong labels, and predict worse where they have not looked.
+        """
+        best, chosen, since = -1.0, torch.empty(0), 0
+        for _ in self._fitting(network, index, epochs or self.epochs):
+            network.eval()
+            probabilities = self._data.scan(lambda x: network(x).softmax(1), held)
+            agreement = float((probabilities.argmax(1) == self._data.y[held]).float().mean())
+            since += 1
+            if agreement > best:
+                best, chosen, since = agreement, probabilities, 0
+            if since == PATIENCE:
+                break
+        return chosen
+
+    def _fitting(self, network: Network, index: Tensor, epochs: int) -> Iterator[None]:
+        """Trains `network` with cross entropy, an epoch per step of the iteration."""
+        self._fits += 1
+        data = copy.copy(self._data)  # its own epoch and pass counters over the same images
+        optimizer = _make_optimizer(self._recipe, network.parameters(), {})
+        purpose = f"fit/{self._epoch}/{self._fits}"
+        for epoch in range(epochs):
+            network.train()
+            data.start_epoch(epoch, purpose)
+            for group in optimizer.param_groups:
+                group["lr"] = self._recipe.lr * lr_factor(self._recipe, epoch / epochs)
+            for batch in data.batches(index):
+                self.update(F.cross_entropy(network(batch.x[0]), batch.y), optimizer)
+            yield
 
     def schedule(self, fraction: float) -> int:
         return max(1, round(fraction * self.epochs))

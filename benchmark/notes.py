@@ -97,7 +97,7 @@ def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
         yield f"{what}{why}: {_where(group[['method', 'noise']].drop_duplicates())}"
     missing = cells[cells["missing"] > 0].index.to_frame(index=False)
     if len(missing):
-        yield f"{cells['missing'].sum()} runs not finished yet: {_where(missing)}"
+        yield f"{cells['missing'].sum()} not run yet: {_where(missing)}"
     undefined = cells[(cells["n"] < cells["ok"])].index.to_frame(index=False)
     if len(undefined):
         yield (

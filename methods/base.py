@@ -121,7 +121,10 @@ class Kit(Protocol):
         ...
 
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
-        """[N, K] probabilities of every training sample from networks that were fitted without it."""
+        """[N, K] probabilities of every training sample from networks that were fitted without it.
+
+        Each of the `folds` networks stops early, where it agrees best with its held-out noisy labels.
+        """
         ...
 
     def schedule(self, fraction: float) -> int:

@@ -37,7 +37,7 @@ class CDR(Method):
         """Scales the gradients of the critical weights and clears those of the others, in place."""
         tau = self.kit.hints.noise_rate if self.cfg.forget_rate is None else self.cfg.forget_rate
         weights = [p for p in self.net.parameters() if p.dim() in (2, 4) and p.grad is not None]
-        importance = [(p.detach() * p.grad).abs() for p in weights]
+        importance = [(p.detach() * p.grad).abs() for p in weights if p.grad is not None]
         flat = torch.cat([values.flatten() for values in importance])
         count = max(1, int((1 - tau) * flat.numel()))
         threshold = flat.kthvalue(flat.numel() - count + 1).values

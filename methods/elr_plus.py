@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from timm.utils import ModelEmaV3
+from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from methods import Batch, Field, Method, TrainSet, accuracy
@@ -52,10 +52,8 @@ class ELRPlus(Method):
         self.net2 = self.kit.network("net2")
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
         # A power of 1 makes the first average a plain mean: decay = 1 - 1 / (1 + step).
-        self.averages = torch.nn.ModuleList(
-            ModelEmaV3(net, decay=self.cfg.ema_decay, use_warmup=True, warmup_power=1.0)
-            for net in (self.net, self.net2)
-        )
+        settings = {"decay": self.cfg.ema_decay, "use_warmup": True, "warmup_power": 1.0}
+        self.average, self.average2 = (ModelEmaV3(net, **settings) for net in (self.net, self.net2))
         device = self.kit.device
         shape = (2, self.kit.num_samples, self.kit.num_classes)
         self.register_buffer("target", torch.zeros(shape, device=device))
@@ -91,12 +89,13 @@ class ELRPlus(Method):
         assert isinstance(batch, _Turn)
         turn, x = batch.turn, batch.x[0]
         net, optimizer = ((self.net, self.optimizer), (self.net2, self.optimizer2))[turn]
+        average, other = (self.average, self.average2)[:: 1 - 2 * turn]
         weight = beta_weight(self.cfg.alpha)
         weight = torch.maximum(weight, 1 - weight)
         partner = torch.randperm(len(x), device=x.device)
         logits = net(mix(x, x[partner], weight))
         with torch.no_grad():
-            target = self.remember(turn, self.averages[1 - turn](x), batch.index)
+            target = self.remember(turn, other(x), batch.index)
         labels = one_hot(batch.y, self.kit.num_classes, logits.dtype)
         loss = self.mixed_loss(
             logits, mix(labels, labels[partner], weight), mix(target, target[partner], weight)
@@ -104,7 +103,7 @@ class ELRPlus(Method):
         self.kit.update(loss, optimizer)
         self.steps[turn] += 1
         self.count[turn] += 1
-        self.averages[turn].update(net, step=self.count[turn])
+        average.update(net, step=self.count[turn])
         return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
 
     def predict(self, x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class PLC(Method):
         """One round of corrections by mean predictions [N, K]; moves delta."""
         top, best = probabilities.max(1)
         given = pick(probabilities, self.label)
-        wrong = given < self.delta.to(given.dtype) * top
+        wrong = given / top < self.delta.to(given.dtype)
         self.label.copy_(torch.where(wrong, best, self.label))
         few = wrong.sum() < 1e-3 * len(wrong)
         self.delta.copy_(torch.where(few, (self.delta + self.cfg.increment).clamp(max=0.9), self.delta))

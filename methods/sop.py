@@ -1,6 +1,7 @@
 """SOP: robust training by sparse over-parameterization (Liu et al., ICML 2022)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class SOP(Method):
         std = self.cfg.init_std ** min(1.0, self.kit.epochs / OFFICIAL_EPOCHS)
         self.u = nn.Parameter(torch.randn(n, 1, device=device) * std)
         self.v = nn.Parameter(torch.randn(n, k, device=device) * std)
-        plain = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "scheduled": False}
+        plain: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "scheduled": False}
         self.optimizer_u = self.kit.optimizer("u", [self.u], lr=self.cfg.lr_u, **plain)
         self.optimizer_v = self.kit.optimizer("v", [self.v], lr=self.cfg.lr_v, **plain)
 

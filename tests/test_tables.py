@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import random
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +25,7 @@ from benchmark.tables import Marks, TableError
 Record = dict[str, Any]
 RECIPE = {"epochs": 10, "batch_size": 64, "optimizer": "adam", "lr": 0.001, "weight_decay": 0.0, "clip": None}
 MARKS = {"ce": Marks(cost="1x"), "gce": Marks(cost="1x"), "forward": Marks(frozenset({"transition"}), "1x")}
-ACROSS = {"method": {"ce": {}, "gce": {"q": 0.7}, "forward": {}}}
+DEFAULTS = {"method": {"ce": {}, "gce": {"q": 0.7}, "forward": {}}}
 
 
 def spec(method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -> Record:
@@ -50,7 +51,9 @@ def spec(method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -
     return made
 
 
-def record(value: float | None, method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -> Record:
+def record(
+    value: float | None, method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any
+) -> Record:
     """An ended run whose accuracy is `value` under val_noisy, `value` - .1 under last; last5 is null."""
     whole = spec(method, rate, seed, **changes)
     figures = {"accuracy": value, "nll": None if value is None else 1 - value, "recall": [value, value]}
@@ -99,8 +102,8 @@ def grid() -> list[Record]:
 
 
 def build(records: list[Record], **choices: Any) -> tables.Table:
-    defaults = {"rule": "val_noisy", "metric": "accuracy", "baseline": "ce", "needs": MARKS, "defaults": ACROSS}
-    return tables.build(records, **(defaults | choices))
+    usual = {"rule": "val_noisy", "metric": "accuracy", "baseline": "ce", "needs": MARKS, "defaults": DEFAULTS}
+    return tables.build(records, **(usual | choices))
 
 
 def cell(table: tables.Table, method: str, noise: str) -> Mapping[str, Any]:
@@ -165,8 +168,7 @@ def test_less_is_better_for_losses_in_rank_and_drop() -> None:
 
 @pytest.mark.parametrize("state", ["diverged", "failed", "missing"])
 def test_a_hole_is_shown_and_never_averaged_over(state: str) -> None:
-    records = [r for r in grid() if (r["spec"]["method"]["name"], r["spec"]["noise"]["name"],
-                                     r["spec"]["seeds"]["init"]) != ("gce", "symmetric", 1)]
+    records = [r for r in grid() if r["spec"] != spec("gce", 0.4, 1)]
     expected = None
     if state == "missing":
         expected = [r["spec"] for r in grid()]
@@ -179,7 +181,8 @@ def test_a_hole_is_shown_and_never_averaged_over(state: str) -> None:
     assert np.isnan(table.blocks[0].methods["rank"]["gce"])
     text = render_markdown(table)
     assert "| 2/3" in text
-    assert "1 runs not finished yet: `gce` at symmetric:0.4" in text or f"1 {state} (OutOfMemory): `gce`" in text
+    reason = "1 not run yet" if state == "missing" else f"1 {state} (OutOfMemory)"
+    assert f"- {reason}: `gce` at symmetric:0.4" in text
 
 
 def test_nothing_is_compared_with_a_baseline_that_has_a_hole() -> None:
@@ -232,31 +235,30 @@ def test_the_number_of_runs_is_shown_where_it_is_not_the_usual_one() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"dataset__digest": "md5:b"}, "dataset.digest is md5:a .6 runs. and md5:b .6 runs."),
-        ({"dataset__version": 2}, "dataset.version is 1"),
-        ({"backbone__version": 2}, "backbone.version is 1"),
-        ({"method__version": 2}, "method.version is 1 .3 runs. and 2 .3 runs."),
-        ({"method__source": "sha256:0123456789"}, "method.source is absent .* and sha256:01234567"),
-        ({"noise__version": 2}, "noise.version is 1"),
-        ({"protocol": 2}, "protocol is 1"),
-        ({"something_new": 2}, "something_new is 2 .6 runs. and absent"),
+        ({"dataset__digest": "md5:b"}, "dataset.digest is md5:a (12 runs) and md5:b (3 runs)"),
+        ({"dataset__version": 2}, "dataset.version is 1 (12 runs) and 2 (3 runs)"),
+        ({"backbone__version": 2}, "backbone.version is 1 (12 runs) and 2 (3 runs)"),
+        ({"method__version": 2}, "method.version is 1 (6 runs) and 2 (3 runs)"),
+        ({"method__source": "sha256:0123456789"}, "method.source is absent (6 runs) and sha256:01234567 (3 runs)"),
+        ({"noise__version": 2}, "noise.version is 1 (6 runs) and 2 (3 runs)"),
+        ({"protocol": 2}, "protocol is 1 (12 runs) and 2 (3 runs)"),
+        ({"something_new": 2}, "something_new is 2 (3 runs) and absent (12 runs)"),
     ],
 )
-def test_runs_that_differ_in_a_hidden_way_are_refused_by_its_name(change: dict, words: str) -> None:
-    records = [record(0.9, "gce" if "method__version" not in change and "method__source" not in change else "ce",
-                      rate, seed + 3, **change) for rate in (0.0, 0.4) for seed in range(3)]
-    kept = [r for r in grid() if r["spec"]["method"]["name"] == "ce"]
-    if "method__version" in change or "method__source" in change:
-        kept, records = [r for r in kept if r["spec"]["noise"]["name"] == "none"], records[:3]
-    with pytest.raises(TableError, match=words):
-        build(kept + records)
+@pytest.mark.parametrize("first_seed", [0, 3])
+def test_runs_that_differ_in_a_hidden_way_are_refused_by_its_name(
+    change: dict[str, Any], words: str, first_seed: int
+) -> None:
+    others = [record(0.9, "ce", 0.4, first_seed + seed, **change) for seed in range(3)]
+    with pytest.raises(TableError, match=re.escape(words)):
+        build(grid() + others)
 
 
 def test_other_schemas_and_other_noisy_labels_are_refused() -> None:
     with pytest.raises(TableError, match="schema is 1"):
         build([*grid(), record(0.9, "forward") | {"schema": 2}])
     other = record(0.9, "forward", 0.4) | {"noise": {"realized_rate": 0.4, "labels_sha256": "another"}}
-    with pytest.raises(TableError, match="different noisy labels: symmetric:0.4"):
+    with pytest.raises(TableError, match=r"different noisy labels: symmetric:0\.4"):
         build([*grid(), other])
 
 
@@ -272,7 +274,8 @@ def test_two_results_of_one_run_are_refused_and_equal_ones_count_once() -> None:
 
 @pytest.mark.parametrize("change", [{"recipe__lr": 0.01}, {"backbone__name": "resnet18"}, {"dataset__subset": 500}])
 def test_what_a_table_shows_may_differ_and_makes_a_block_of_its_own(change: dict) -> None:
-    table = build(grid() + [record(0.5, rate=rate, seed=s, **change) for rate in (0.0, 0.4) for s in range(3)])
+    others = [record(0.5, rate=rate, seed=seed, **change) for rate in (0.0, 0.4) for seed in range(3)]
+    table = build(grid() + others)
     assert len(table.blocks) == 2
     assert {block.cells.loc[("ce", "none"), "total"] for block in table.blocks} == {3}
 
@@ -334,7 +337,8 @@ def test_bytes_depend_on_the_records_and_not_on_their_order(render: Any) -> None
 def test_a_table_names_suite_records_commit_and_hardware() -> None:
     table = build(grid())
     text = render_markdown(table)
-    assert f"Suite quick; 12 runs, records sha256:{table.digest}" in text
+    assert "Suite quick; 12 runs" in text
+    assert f"Records sha256:{table.digest}" in text
     assert "Commit 0123456789ab; hardware cores=2, processor=abacus" in text
     assert {row["records"] for row in rows(render_csv(table))} == {f"sha256:{table.digest}"}
     changed = grid()
@@ -343,22 +347,25 @@ def test_a_table_names_suite_records_commit_and_hardware() -> None:
     changed = grid()
     changed[0]["provenance"]["commit"] = "f" * 40
     assert build(changed).digest == table.digest
-    assert "with changes" in render_markdown(build([run | {"provenance": {"commit": "a", "dirty": True}} for run in grid()]))
+    changed = [run | {"provenance": {"commit": "a", "dirty": True}} for run in grid()]
+    assert "Commit a with changes" in render_markdown(build(changed))
 
 
 def test_csv_holds_every_figure_of_every_cell() -> None:
     found = {(row["method"], row["noise"]): row for row in rows(render_csv(build(grid())))}
     assert len(found) == 4
     row = found["gce", "symmetric:0.4"]
-    assert [float(row[name]) for name in ("mean", "sd", "delta", "drop")] == pytest.approx([0.83, 0.03, 0.18, 0.08])
-    assert (row["n"], row["delta_n"], row["rule"], row["cost"], row["track"]) == ("3", "3", "val_noisy", "1x", "blind")
+    figures = [float(row[name]) for name in ("mean", "sd", "delta", "drop")]
+    assert figures == pytest.approx([0.83, 0.03, 0.18, 0.08])
+    words = [row[name] for name in ("n", "delta_n", "rule", "cost", "track")]
+    assert words == ["3", "3", "val_noisy", "1x", "blind"]
     assert found["ce", "none"]["delta"] == ""
 
 
 def test_figures_read_as_a_paper_prints_them() -> None:
     text = render_markdown(build(grid()))
     assert ".830 ±.030" in text
-    assert "+.180 ±.037" in text
+    assert "+.180 ±.043" in text
     assert "| .080" in text
     assert all(len(line) <= 100 for line in text.splitlines() if not line.startswith("|"))
 
@@ -368,7 +375,7 @@ def test_an_extra_test_set_is_tabulated_on_request() -> None:
     for run in records:
         run["extra_metrics"] = {"elsewhere": {"val_noisy": {"accuracy": 0.5}}}
     assert cell(build(records, extra_test="elsewhere"), "ce", "none")["mean"] == pytest.approx(0.5)
-    with pytest.raises(TableError, match="nowhere.*there are: elsewhere"):
+    with pytest.raises(TableError, match=r"nowhere.*there are: elsewhere"):
         build(records, extra_test="nowhere")
 
 
@@ -390,11 +397,14 @@ def test_an_empty_table_says_what_to_type() -> None:
         build([])
 
 
-def test_a_table_of_many_records_takes_no_more_than_a_tenth_of_a_millisecond_each() -> None:
+def test_the_cost_of_a_table_grows_by_less_than_a_tenth_of_a_millisecond_per_record() -> None:
     records = [
         record(0.5 + seed % 7 / 100, "gce", rate, seed, method__config={"q": q / 10})
         for q in range(10) for rate in (0.0, 0.2, 0.4, 0.6, 0.8) for seed in range(100)
     ]  # fmt: skip
-    begin = time.perf_counter()
-    render_markdown(build(records))
-    assert time.perf_counter() - begin < 0.1e-3 * len(records) + 0.5
+    seconds = []
+    for part in (records[::10], records):
+        begin = time.process_time()
+        build(part)
+        seconds.append(time.process_time() - begin)
+    assert seconds[1] - seconds[0] < 0.1e-3 * len(records)

@@ -30,7 +30,8 @@ def render_markdown(table: Table) -> str:
 
 def _origin(table: Table) -> str:
     lines = [
-        f"Suite {table.suite}; {table.num_runs} runs, records sha256:{table.digest}",
+        f"Suite {table.suite}; {table.num_runs} runs",
+        f"Records sha256:{table.digest}",
         f"Commit {', '.join(table.commits) or 'unknown'}; hardware {'; '.join(table.hardware) or 'unknown'}",
     ]
     return "  \n".join(_wrap(line) for line in lines)

@@ -384,7 +384,18 @@ def correction_case(method_cls: type[Method]) -> Callable[[Case], Result]:
         method = make(method_cls, K=logits.shape[1], N=len(y))
         matrix = torch.tensor(case["config"]["T"], dtype=torch.float64)
         method.adopt(matrix)
-        return paper(loss_and_grad(method, logits, y))
+        note = "forward in log space, the reference clips p at 1e-7"
+        result = paper(loss_and_grad(method, logits, y), note)
+        if method_cls is forward.Forward:
+            z = leaf(logits)
+            noisy = z.softmax(1).clamp(1e-7, 1 - 1e-7) @ matrix
+            rows = -noisy.gather(1, y[:, None]).squeeze(1).log()
+            result["clamped"] = {
+                "loss": rows.mean().item(),
+                **grads(rows.mean(), grad_logits=z),
+                "loss_per_sample": rows.tolist(),
+            }
+        return result
 
     return run
 
