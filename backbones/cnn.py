@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from backbones.base import HALF, Backbone, Network
 
-WIDTHS = (32, 64, 128)
+WIDTHS = (16, 32, 64)
 SIDE = 4
 """Larger last maps are averaged down to this side, so that the features do not grow with the image."""
 FEATURES = 256
@@ -43,7 +43,7 @@ class _SmallNetwork(Network):
 
 
 class SmallCNN(Backbone):
-    """Three 3x3 convolutions (32, 64, 128 channels) with batch norm, a dense layer of 256 features."""
+    """Three 3x3 convolutions (16, 32, 64 channels) with batch norm, a dense layer of 256 features."""
 
     def network(self, channels: int, num_classes: int, image_size: int, amp: bool) -> Network:
         return _SmallNetwork(channels, num_classes, image_size, amp)

@@ -19,9 +19,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _ResNetwork(Network):
-    def __init__(
-        self, net: torchvision.models.ResNet, channels: int, amp: bool, mean: tuple[float, ...], std: tuple[float, ...]
-    ) -> None:
+    def __init__(self, net: torchvision.models.ResNet, channels: int, amp: bool, pretrained: bool) -> None:
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (HALF, HALF)
         super().__init__(channels, mean, std, amp)
         self.net = net
 
@@ -64,10 +63,9 @@ class _ResNet(Backbone):
             kernel, stride = (3, 1) if small else (7, 2)
             net.conv1 = nn.Conv2d(inputs, 64, kernel, stride, padding=kernel // 2, bias=False)
             nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
-        if state is None:
-            return _ResNetwork(net, inputs, amp, HALF, HALF)
-        load_weights(net, state, "fc", f"the weights {weights}")
-        return _ResNetwork(net, inputs, amp, IMAGENET_MEAN, IMAGENET_STD)
+        if state is not None:
+            load_weights(net, state, "fc", f"the weights {weights}")
+        return _ResNetwork(net, inputs, amp, pretrained=state is not None)
 
     def _state(self, weights: Path | str) -> dict[str, Tensor]:
         if isinstance(weights, Path):
@@ -84,6 +82,7 @@ class _ResNet(Backbone):
             ) from error
 
 
+# `Backbone` stands among the bases so that the registry, which reads and does not import, knows a plugin.
 class ResNet18(_ResNet, Backbone):
     """torchvision's ResNet-18: 11 M parameters, 512 features."""
 

@@ -55,8 +55,8 @@ def _content_digest(record: Record) -> str:
 
 
 def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
-    """SHA-256 over the sorted ids and contents of the runs: equal for equal records in any order."""
-    lines = "".join(f"{run_id} {content}\n" for run_id, (_, content) in sorted(runs.items()))
+    """SHA-256 over the ids and contents of `unique` runs: equal for equal records in any order."""
+    lines = "".join(f"{run_id} {content}\n" for run_id, (_, content) in runs.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

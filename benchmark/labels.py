@@ -19,8 +19,9 @@ _OPTIMIZER_FIELDS = ("lr", "weight_decay", "momentum", "optimizer")
 def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
     """Label of every distinct `{part}_key`, such as "gce:q=0.5": name and the options that are not default.
 
-    Where the defaults of a name are unknown: the options in which runs of that name differ. A data set goes
-    by the name that its records give for people (`dataset_label`), if any.
+    Where the defaults of a name are unknown: the options in which runs of that name differ, a rate always,
+    and all options of noise without a rate. A data set goes by the name that its records give for people
+    (`dataset_label`), if any.
     """
     parts = {key: orjson.loads(key) for key in specs[f"{part}_key"].unique()}
     given: dict[bytes, str] = {}
@@ -30,11 +31,11 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
     for key, own in parts.items():
         shown = options(own)
         standard = defaults.get(part, {}).get(own["name"])
-        if standard is not None or part == "noise":
-            shown = {k: v for k, v in shown.items() if v != (standard or {}).get(k)}
-        else:
+        if standard is not None:
+            shown = {k: v for k, v in shown.items() if v != standard.get(k)}
+        elif part != "noise" or "rate" in shown:
             others = [options(other) for other in parts.values() if other["name"] == own["name"]]
-            shown = {k: v for k, v in shown.items() if any(other.get(k) != v for other in others)}
+            shown = {k: v for k, v in shown.items() if k == "rate" or any(o.get(k) != v for o in others)}
         if part == "dataset":
             # A file is known by its name; two contents under one name are refused as a mixture.
             shown = {k: v for k, v in shown.items() if not _DIGEST.fullmatch(str(v))}

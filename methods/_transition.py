@@ -75,7 +75,9 @@ class TransitionMethod(Method):
             97.0, ge=50, lt=100, description="samples at or above it are no anchors; null: take the surest"
         )
         in_place_filter: bool = Field(False, description="filter outliers as the published codes do")
-        estimation: float = Field(0.5, gt=0, le=1, description="epochs of the network behind the estimate")
+        estimation: float = Field(
+            20 / 200, gt=0, le=1, description="epochs of the network behind the estimate"
+        )
 
     @classmethod
     def requires(cls, cfg: Settings) -> frozenset[str]:

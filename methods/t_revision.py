@@ -20,14 +20,14 @@ class TRevision(TransitionMethod):
     While T is fixed, b is a constant weight; in the revision the gradient reaches dT through b.
     Official settings: CIFAR-10, CIFAR-100: 20 epochs for the estimate, 200 with T, 200 of revision with
     Adam 5e-7 on network and dT, weight decay 1e-4.
-    State: [K, K] T and dT. Needs: nothing; T with `estimate = "oracle"`. Cost: 1.5x. Deviations: the
+    State: [K, K] T and dT. Needs: nothing; T with `estimate = "oracle"`. Cost: 1.1x. Deviations: the
     network keeps the suite's optimizer in the revision, and dT's rate is scaled by official / own epochs of
     revision, so that a short run moves it as far. `form = "reference"` is the first published code,
     which adds dT once more for every sample of the batch (sample n sees T + n dT).
     """
 
     family = "loss correction"
-    cost = "1.5x"
+    cost = "1.1x"
     phases = ("reweight", "revise")
     proof = "golden"
 

@@ -16,7 +16,10 @@ WIDTH = 100
 _DIGITS = 3
 _ABSENT = "-"
 
-Row = Any  # of DataFrame.loc: a Series
+_SILENT = {"absent": _ABSENT, "undefined": "n/a", "skipped": "skipped"}
+
+Cell = dict[str, Any]
+"""A row of `Block.cells`."""
 
 
 def render_markdown(table: Table) -> str:
@@ -43,7 +46,7 @@ def _block(block: Block, table: Table) -> list[str]:
         _wrap(f"Recipe: {block.place.recipe}"),
         _wrap(f"**Mean ± sd over seeds, n = {block.runs_per_cell}** unless a cell says otherwise"
               + _rank_caption(block)),
-        _grid(block, block.columns, lambda cell: _figure(cell, block.runs_per_cell), {"rank": _rank(block)}),
+        _grid(block, block.columns, lambda cell: _figure(cell, block.runs_per_cell), _rank(block)),
     ]
     if block.cells["delta"].notna().any():
         parts += [
@@ -65,8 +68,11 @@ def _rank_caption(block: Block) -> str:
     return "; rank: average over the noise cells, only of methods without a hole"
 
 
-def _rank(block: Block) -> list[str]:
-    return [_ABSENT if pd.isna(rank) else f"{rank:.1f}" for rank in block.methods["rank"]]
+def _rank(block: Block) -> dict[str, list[str]]:
+    ranks = block.methods["rank"]
+    if ranks.isna().all():
+        return {}
+    return {"rank": [_ABSENT if pd.isna(rank) else f"{rank:.1f}" for rank in ranks]}
 
 
 def _costs(block: Block, table: Table) -> dict[str, list[str]]:
@@ -76,16 +82,16 @@ def _costs(block: Block, table: Table) -> dict[str, list[str]]:
     return columns
 
 
-def _figure(cell: Row, usual: int) -> str:
+def _figure(cell: Cell, usual: int) -> str:
     if cell["state"] == "hole":
         return f"{cell['n']}/{cell['total']}"
     if cell["state"] != "value":
-        return {"absent": _ABSENT, "undefined": "n/a"}.get(cell["state"], cell["state"])
+        return _SILENT[cell["state"]]
     spread = "" if pd.isna(cell["sd"]) else f" ±{_number(cell['sd'])}"
     return f"{_number(cell['mean'])}{spread}" + ("" if cell["n"] == usual else f" (n={cell['n']})")
 
 
-def _delta(cell: Row, usual: int) -> str:
+def _delta(cell: Cell, usual: int) -> str:
     if pd.isna(cell["delta"]):
         return _ABSENT
     spread = "" if pd.isna(cell["delta_half"]) else f" ±{_number(cell['delta_half'])}"
@@ -103,11 +109,12 @@ def _number(value: float, signed: bool = False) -> str:
 
 
 def _grid(
-    block: Block, columns: Sequence[str], show: Callable[[Row], str], extra: dict[str, list[str]]
+    block: Block, columns: Sequence[str], show: Callable[[Cell], str], extra: dict[str, list[str]]
 ) -> str:
+    known = block.cells.to_dict("index")
     rows = [["method", *columns, *extra]]
     for position, method in enumerate(block.methods.index):
-        cells = [show(block.cells.loc[(method, noise)]) for noise in columns]
+        cells = [show(known[method, noise]) for noise in columns]
         rows.append([_name(block, method), *cells, *(values[position] for values in extra.values())])
     return _aligned([[cell.replace("|", "\\|") for cell in row] for row in rows])
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods._selection import masked_mean, num_kept, small_loss_mask
-from methods._transition import anchor_rows, check_transition, row_normalize
 from methods.aum import AUM, margins
 from methods.backward import Backward
 from methods.cal import CAL
@@ -77,15 +76,6 @@ def test_golden_outputs_match(case: dict[str, Any]) -> None:
     result = CASES[case["method"]](case)
     assert result["outputs"]
     assert_close(result["outputs"], case["outputs"], case["method"])
-
-
-def test_forward_equals_the_exact_loss_on_extreme_logits() -> None:
-    method = make(Forward, K=3)
-    matrix = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6]], dtype=torch.float64)
-    method.adopt(matrix)
-    logits = torch.tensor([[60.0, -60.0, 0.0], [-60.0, 60.0, 60.0]], dtype=torch.float64)
-    expected = -(logits.softmax(1) @ matrix)[[0, 1], [1, 0]].log().mean()
-    torch.testing.assert_close(method.loss(logits, batch_of(torch.tensor([1, 0]))), expected)
 
 
 # ---- selection ---------------------------------------------------------------------------------------------
@@ -357,47 +347,6 @@ def test_losses_and_gradients_are_finite_at_logits_of_60(method_cls: type, dtype
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()
-
-
-# ---- transition matrices -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("matrix", "message"),
-    [
-        ([[0.9, 0.2], [0.1, 0.8]], "not row-stochastic"),
-        ([[1.1, -0.1], [0.0, 1.0]], "negative"),
-        ([[1.0]], "shape"),
-    ],
-)
-def test_a_matrix_that_is_not_a_transition_is_refused(matrix: list[list[float]], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        check_transition(torch.tensor(matrix), 2)
-
-
-def test_backward_refuses_a_given_matrix_without_inverse() -> None:
-    from methods import Hints
-
-    hints = Hints(given_transition=torch.full((2, 2), 0.5))
-    with pytest.raises(ValueError, match="singular"):
-        make(Backward, {"estimate": "oracle"}, K=2, hints=hints)
-
-
-def test_oracle_estimates_are_declared_as_privileged() -> None:
-    assert Forward.requires(Forward.Config(estimate="oracle")) == {"transition"}
-    assert Forward.requires(Forward.Config()) == frozenset()
-    assert Coteaching.requires(Coteaching.Config(forget_rate=0.2)) == frozenset()
-    assert Coteaching.requires(Coteaching.Config()) == {"noise_rate"}
-
-
-def test_anchor_rows_pass_over_outliers_without_touching_other_columns() -> None:
-    p = torch.tensor([[0.99, 0.01], [0.9, 0.1], [0.2, 0.8], [0.05, 0.95]], dtype=torch.float64)
-    assert anchor_rows(p).tolist() == [[0.99, 0.01], [0.05, 0.95]]
-    assert anchor_rows(p, 97).tolist() == [[0.9, 0.1], [0.2, 0.8]]
-
-
-def test_an_empty_row_becomes_the_identity() -> None:
-    assert row_normalize(torch.tensor([[0.0, 0.0], [1.0, 3.0]])).tolist() == [[1.0, 0.0], [0.25, 0.75]]
 
 
 def test_confident_learning_keeps_its_decision_in_buffers() -> None:

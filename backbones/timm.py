@@ -1,0 +1,134 @@
+"""Every network of timm, as timm/NAME ("timm/tf_efficientnet_lite0", "timm/vit_tiny_patch16_224")."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backbones._weights import Weights, input_channels, load_weights, read_weights
+from backbones.base import HALF, Backbone, BackboneError, Network, Settings
+
+_STACKS = frozenset({"blocks", "stages", "layers"})
+"""timm's names for the part that holds the whole depth of a network: its members are stages of their own."""
+
+
+class _TimmNetwork(Network):
+    def __init__(self, net: Any, channels: int, amp: bool, pretrained: bool, input_size: int | None) -> None:
+        published = net.pretrained_cfg
+        mean, std = (published["mean"], published["std"]) if pretrained else (HALF, HALF)
+        super().__init__(channels, mean, std, amp)
+        self.net = net
+        self.input_size = input_size
+
+    def prepare(self, x: Tensor) -> Tensor:
+        if self.input_size is not None and x.shape[-2:] != (self.input_size, self.input_size):
+            size = (self.input_size, self.input_size)
+            x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
+        return super().prepare(x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        return self.net.forward_head(self.net.forward_features(x), pre_logits=True)
+
+    def classify(self, z: Tensor) -> Tensor:
+        return self.net.get_classifier()(z)
+
+    def stages(self) -> list[nn.Module]:
+        classifier = self.net.get_classifier()
+        parts = [part for name, child in self.net.named_children() for part in _split(name, child, classifier)]
+        stages: list[nn.ModuleList] = []
+        for part in parts:
+            # A norm goes with what it follows.
+            if stages and not any(weight.dim() > 1 for weight in part.parameters()):
+                stages[-1].append(part)
+            else:
+                stages.append(nn.ModuleList([part]))
+        return [*stages, classifier]
+
+
+def _split(name: str, child: nn.Module, classifier: nn.Module) -> list[nn.Module]:
+    """The parts of `child` that have parameters, without the classifier."""
+    if child is classifier or not any(True for _ in child.parameters()):
+        return []
+    if name in _STACKS or any(module is classifier for module in child.modules()):
+        return [part for key, inner in child.named_children() for part in _split(key, inner, classifier)]
+    return [child]
+
+
+class Timm(Backbone):
+    """A network of timm; `weights` = "imagenet" takes the weights that timm publishes under the name."""
+
+    class Config(Settings):
+        weights: Weights = None
+        """ "imagenet" (the weights that timm publishes for the name), a file of timm's layout, or null."""
+        input_size: int | None = Field(default=None, ge=8, le=1024)
+        """Images are resized to this side inside the network (bilinear, antialiased); null: as they are."""
+
+    def network(self, channels: int, num_classes: int, image_size: int, amp: bool) -> Network:
+        name, weights = self.argument, self.cfg.weights
+        _check_name(name)
+        state = read_weights(weights) if isinstance(weights, Path) else None
+        published = timm.get_pretrained_cfg(name)
+        stem = published.first_conv if published is not None else None
+        inputs = input_channels(weights, state, stem if isinstance(stem, str) else "", channels)
+        net = self._create(inputs, num_classes)
+        if not isinstance(net.get_classifier(), nn.Linear):
+            raise BackboneError(
+                f"timm/{name} does not end in one linear layer ({type(net.get_classifier()).__name__}), "
+                "so it has no features to speak of; choose another network"
+            )
+        if state is not None:
+            head = next(key for key, module in net.named_modules() if module is net.get_classifier())
+            load_weights(net, state, head, f"the weights {weights}")
+        network = _TimmNetwork(net, inputs, amp, weights is not None, self.cfg.input_size)
+        self._try(network, channels, image_size)
+        return network
+
+    def _create(self, inputs: int, num_classes: int) -> Any:
+        if self.cfg.weights != "imagenet":
+            return timm.create_model(self.argument, in_chans=inputs, num_classes=num_classes)
+        try:
+            return timm.create_model(self.argument, pretrained=True, in_chans=inputs, num_classes=num_classes)
+        except Exception as error:  # no network, a proxy's page, a full disk, no published weights
+            published = timm.get_pretrained_cfg(self.argument)
+            source = published.url if published is not None else ""
+            if published is not None and published.hf_hub_id:
+                source = f"https://huggingface.co/{published.hf_hub_id}/resolve/main/model.safetensors"
+            if not source:
+                raise BackboneError(
+                    f"timm publishes no weights for {self.argument}; pass weights = FILE or weights = null"
+                ) from error
+            reason = str(error).split("\n")[0][:200]
+            raise BackboneError(
+                f"the pretrained weights of timm/{self.argument} could not be had "
+                f"({type(error).__name__}: {reason}); download {source} and pass weights = FILE"
+            ) from error
+
+    def _try(self, network: _TimmNetwork, channels: int, image_size: int) -> None:
+        """One image in eval mode: some networks take one size of image only, and say so with an assertion."""
+        network.eval()
+        try:
+            with torch.no_grad():
+                network(torch.zeros(1, channels, image_size, image_size))
+        except Exception as error:
+            size = network.net.pretrained_cfg["input_size"][-1]
+            reason = str(error).split("\n")[0][:200]
+            raise BackboneError(
+                f"timm/{self.argument} does not take images of {self.cfg.input_size or image_size} pixels "
+                f"({reason}); it was made for {size}: set input_size = {size}"
+            ) from error
+        network.train()
+
+
+def _check_name(name: str) -> None:
+    if name and timm.is_model(name.partition(".")[0]):
+        return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    hint = f"did you mean {', '.join(f'timm/{other}' for other in near)}?" if near else "as in timm/resnet18"
+    raise BackboneError(f"timm has no network {name!r}; {hint} (timm.list_models() lists them all)")
