@@ -42,9 +42,8 @@ class Reports:
         """The epoch's diagnostics; {} where nothing was reported or the truth is unknown."""
         result: dict[str, Any] = {}
         if clean is not None and self._used:
-            result |= metrics.selection_scores(
-                *(self._array(name) for name in ("kept", "score", "label")), clean, noisy, self.num_classes
-            )
+            kept, score, label = (self._array(name) for name in ("kept", "score", "label"))
+            result |= metrics.selection_scores(kept, score, label, clean, noisy, self.num_classes)
         if self.transition is not None:
             estimate = self.transition.cpu().numpy()
             result["transition"] = estimate.tolist()

@@ -143,9 +143,9 @@ class Job(Frozen):
 
     @property
     def label(self) -> str:
-        """For people: `pbc/gce/symmetric0.4/s3`."""
+        """For people: `pbc/gce/symmetric0.4/s3`; of a noise's options the first is shown."""
         spec = self.spec
-        rate = spec.noise.config.get("rate")
-        noise = spec.noise.name if rate is None else f"{spec.noise.name}{rate:g}"
+        value = next(iter(spec.noise.config.values()), "")
+        noise = spec.noise.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
         method = spec.method.name + ("" if spec.track == "blind" else f"[{spec.track}]")
         return f"{self.labels.get('dataset', spec.dataset.name)}/{method}/{noise}/s{spec.seeds.noise}"

@@ -15,7 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from benchmark import files
 from benchmark.errors import UsageError
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
-from benchmark.spec import Augment, DataPart, Frozen, Job, NoisePart, Options, Part, Recipe, RunSpec, Seeds, Track
+from benchmark.spec import (
+    Augment,
+    DataPart,
+    Frozen,
+    Job,
+    NoisePart,
+    Options,
+    Part,
+    Recipe,
+    RunSpec,
+    Seeds,
+    Track,
+)
 
 SUITES = Path(__file__).parent / "suites"
 

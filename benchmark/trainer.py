@@ -55,7 +55,7 @@ class Progress:
 def seed_everything(seed: int) -> None:
     """Seeds torch (all devices), numpy and python."""
     torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that methods use draw from the global state
+    np.random.seed(seed % 2**32)
     random.seed(seed)
 
 

@@ -236,7 +236,7 @@ def _keep(job: Job, store: Store, progress: Progress, method: Method) -> None:
     base.parent.mkdir(parents=True, exist_ok=True)
     try:
         with base.with_suffix(".predictions.npz").open("wb") as file:
-            np.savez_compressed(file, **progress.test_probabilities)
+            np.savez_compressed(file, allow_pickle=False, **progress.test_probabilities)
         if job.options.keep == "model":
             from safetensors.torch import save_file
 

@@ -1,10 +1,10 @@
 """Label flips anew in every batch: DisturbLabel (Xie et al., CVPR 2016)."""
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from methods import Batch, Field, Method
 
@@ -35,5 +35,6 @@ class BatchFlip(Method):
         moved = (y + torch.randint(1, num_classes, y.shape, device=y.device)) % num_classes
         return torch.where(flipped, moved, y)
 
-    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        return F.cross_entropy(logits, self.flip(batch.y, logits.shape[1]))
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        # The running accuracy is against the flipped labels too, as the loss is.
+        return super().step(replace(batch, y=self.flip(batch.y, self.kit.num_classes)))

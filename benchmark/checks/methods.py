@@ -61,7 +61,7 @@ def same_seed_same_bits(method: str, options: dict[str, Any]) -> None:
     first = Lab(method, options, epochs=SHORT)
     first.train()
     torch.manual_seed(987)
-    np.random.seed(987)  # noqa: NPY002 - the global state is what is tried
+    np.random.seed(987)
     random.seed(987)
     second = Lab(method, options, epochs=SHORT)
     second.train()
@@ -96,7 +96,7 @@ def resumes_bit_identically(method: str, options: dict[str, Any]) -> None:
                 raise CheckFailed(f"after a stop at epoch {stop}, the curve of epoch {one['epoch']} differs")
 
 
-class _StopRun(Exception):  # noqa: N818 - a signal of this module, not an error
+class _StopRun(Exception):
     pass
 
 

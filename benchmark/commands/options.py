@@ -26,7 +26,7 @@ def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """SUITE and the axes that stand for one or replace a part of one."""
-    options = [
+    options: list[Callable[..., Any]] = [
         click.argument("suite", required=False),
         click.option("--dataset", "-d", "datasets", multiple=True, help="digits, pathmnist:size=64, npz:FILE, ..."),
         click.option("--backbone", "-b", "backbones", multiple=True, help="cnn, resnet18, timm/NAME, ..."),

@@ -21,8 +21,8 @@ BASELINE = "ce"
 @grid_options
 @click.option("--format", "form", type=click.Choice(["md", "csv"]), default="md", show_default=True)
 @click.option("--rule", default="val_noisy", show_default=True, help="val_noisy, last, last5, val_clean, oracle_test.")
-@click.option("--metric", default="accuracy", show_default=True, help="accuracy, balanced_accuracy, auroc, f1, ece, nll.")
-@click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join the records of another folder.")
+@click.option("--metric", default="accuracy", show_default=True, help="balanced_accuracy, auroc, f1, ece, nll, ...")
+@click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join another folder's records.")
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
 def table(
@@ -83,7 +83,8 @@ def print_table(
     names = {record["spec"]["method"]["name"] for record in records} | {
         job.spec.method.name for job in jobs or ()
     }
-    marks, defaults = _declared(names)
+    kinds = {record["spec"]["noise"]["name"] for record in records}
+    marks, defaults = _declared(names, kinds)
     made = tables.build(
         records,
         rule=rule,
@@ -99,21 +100,36 @@ def print_table(
     click.echo(render(made), nl=False)
 
 
-def _declared(methods: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the methods declare of themselves, and their default configurations; unknown ones are left out."""
-    from benchmark.errors import UsageError
-    from benchmark.registry import METHODS
+def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the methods declare of themselves, and the default options of methods and noise."""
+    from benchmark.registry import METHODS, NOISE
     from benchmark.tables import Marks
 
-    marks, defaults = {}, {}
-    for name in sorted(methods):
+    found = _loaded(METHODS, methods)
+    marks = {name: Marks(plugin.needs, plugin.cost, plugin.networks_at_test) for name, plugin in found.items()}
+    defaults = {
+        part: {name: _defaults(plugin) for name, plugin in plugins.items()}
+        for part, plugins in (("method", found), ("noise", _loaded(NOISE, noise)))
+    }
+    return marks, defaults
+
+
+def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:
+    """Plugins by name; the record of a plugin that is not here shows what it holds, without marks."""
+    from benchmark.errors import UsageError
+
+    found = {}
+    for name in sorted(names):
         try:
-            plugin = METHODS.load(name)
+            found[name] = registry.load(name)
         except UsageError:
-            continue  # a record of a plugin that is not here: its row shows what the record holds
-        marks[name] = Marks(plugin.needs, plugin.cost, plugin.networks_at_test)
-        defaults[name] = plugin.Config().model_dump(mode="json")
-    return marks, {"method": defaults}
+            continue
+    return found
+
+
+def _defaults(plugin: Any) -> dict[str, Any]:
+    fields = plugin.Config.model_fields.items()
+    return {name: field.default for name, field in fields if not field.is_required()}
 
 
 @click.command()
@@ -129,7 +145,7 @@ def status(suite: str | None, **given: Any) -> int:
         grid, jobs = expand_grid(suite, given)
         ids = {job.spec.id for job in jobs}
         states = {record["id"]: record["state"] for record in contents.records}
-        states |= {run_id: "failed" for run_id in failures}
+        states |= dict.fromkeys(failures, "failed")
         counts = Counter(states.get(run_id, "missing") for run_id in ids)
         failures = {run_id: record for run_id, record in failures.items() if run_id in ids}
         click.echo(f"suite {grid.name}: {len(ids)} runs")

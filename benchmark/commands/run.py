@@ -18,7 +18,7 @@ from benchmark.commands.options import expand_grid, grid_options
 @click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
 @click.option("--keep", type=click.Choice(["none", "predictions", "model"]), help="What stays besides the record.")
 @click.option("--allow-unidentifiable", is_flag=True, help="Run noise under which the true class is outvoted.")
-@click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
+@click.option("--checkpoint-seconds", type=float, default=30.0, help="Least time between checkpoints.  [default: 30]")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the runs and their estimated cost; run nothing.")
 @click.option("--no-table", is_flag=True, help="Do not print the table at the end.")
 def run(suite: str | None, **given: Any) -> int:

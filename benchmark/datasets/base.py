@@ -146,6 +146,10 @@ class Dataset(ABC):
         """Downloads what is absent. Raises DataError where that fails, with the manual way."""
         return
 
+    def available(self) -> bool:
+        """Whether `load` needs no download."""
+        return True
+
     @abstractmethod
     def load(self, progress: Progress | None = None) -> Data:
         """Decodes everything. Raises DataError where a file is absent or not as it should be."""

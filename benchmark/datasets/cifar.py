@@ -89,6 +89,9 @@ class Cifar(Dataset):
             download(source.url, archive, source.tgz_md5, progress)
         _extract(archive, self.root, source.base_folder)
 
+    def available(self) -> bool:
+        return (self.root / self._source.base_folder).is_dir()
+
     def load(self, progress: Progress | None = None) -> Data:
         source = self._source
         folder = self.root / source.base_folder

@@ -71,6 +71,9 @@ class MedMNIST(Dataset):
             download(url, self.path, self._official_md5, progress)
             self.__dict__.pop("_digest", None)
 
+    def available(self) -> bool:
+        return self.path.is_file()
+
     def load(self, progress: Progress | None = None) -> Data:
         info = _info()[self.name]
         if not self.path.is_file():

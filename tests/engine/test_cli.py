@@ -136,7 +136,7 @@ def test_a_suite_with_six_faults_reports_all_six(noisybench, tmp_path):
         'backbones = ["cnm"]\nseeds = 0\n[recipe]\nepochs = -1\nlr = "fast"\n'
     )
     told = noisybench("run", "bad.toml", code=2).stderr
-    for part in ("gec", "less than or equal to 1", "less than 1", "cnm", "number of seeds", "recipe.epochs", "recipe.lr"):
+    for part in ("gec", "equal to 1", "less than 1", "cnm", "number of seeds", "recipe.epochs", "recipe.lr"):
         assert part in told, told
 
 
@@ -220,7 +220,8 @@ def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(noisybench, tmp_pat
     )  # fmt: skip
     assert "2 failed, 2 ok" in done.stderr
     failures = [json.loads(path.read_text()) for path in (tmp_path / "results" / "failures").iterdir()]
-    assert {f["error"]["class"] for f in failures} == {{"killed": "Killed", "exited": "Exited", "slow": "Timeout"}[what]}
+    named = {"killed": "Killed", "exited": "Exited", "slow": "Timeout"}
+    assert {f["error"]["class"] for f in failures} == {named[what]}
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, finished):
@@ -247,6 +248,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, finish
 def test_a_broken_plugin_in_the_folder_blocks_nobody_but_its_user(noisybench, tmp_path):
     (tmp_path / "torn.py").write_text("class Torn(Method:\n")
     assert "torn.py" in noisybench("check", "./torn.py", code=2).stderr
-    (tmp_path / "lost.py").write_text("import nowhere_at_all\nfrom methods import Method\nclass Lost(Method):\n    pass\n")
+    lost = "import nowhere_at_all\nfrom methods import Method\nclass Lost(Method):\n    pass\n"
+    (tmp_path / "lost.py").write_text(lost)
     told = noisybench("run", "-d", "digits", "-m", "lost", "-n", "none", "--plugin", "lost.py", code=2).stderr
     assert "nowhere_at_all" in told
