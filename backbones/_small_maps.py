@@ -72,9 +72,7 @@ class _SmallMapConvolution(torch.autograd.Function):
     """3x3 convolution, padding 1, of x [B, C, H, W] with weight [O, C, 3, 3]."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int]
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int]) -> Tensor:
         batch, channels, height, width = x.shape
         ctx.stride = stride
         ctx.save_for_backward(x, weight)
@@ -87,9 +85,7 @@ class _SmallMapConvolution(torch.autograd.Function):
         if bias is not None:
             out += bias
         for p in products:
-            out[:, p.i, p.j].addmm_(
-                pixels[:, p.row, p.cols].flatten(1), taps[:, p.k, p.taps].flatten(1).t()
-            )
+            out[:, p.i, p.j].addmm_(pixels[:, p.row, p.cols].flatten(1), taps[:, p.k, p.taps].flatten(1).t())
         return out.permute(0, 3, 1, 2)
 
     @staticmethod
@@ -114,18 +110,14 @@ class _SmallMapConvolution(torch.autograd.Function):
         if need_x and _dense_map(height, width, ctx.stride, channels):
             taps, grad_pixels = weight.permute(0, 2, 3, 1), torch.zeros_like(pixels)
             for p in products:
-                grad_pixels[:, p.row, p.cols].flatten(1).addmm_(
-                    out[:, p.i, p.j], taps[:, p.k, p.taps].flatten(1)
-                )
+                grad_pixels[:, p.row, p.cols].flatten(1).addmm_(out[:, p.i, p.j], taps[:, p.k, p.taps].flatten(1))
             grad_x = grad_pixels.permute(0, 3, 1, 2)
         elif need_x:
             grad_x = library((True, False, False))[0]
         if need_weight:
             grad_taps = weight.new_zeros(len(weight), 3, 3, channels)
             for p in products:
-                grad_taps[:, p.k, p.taps].flatten(1).addmm_(
-                    out[:, p.i, p.j].t(), pixels[:, p.row, p.cols].flatten(1)
-                )
+                grad_taps[:, p.k, p.taps].flatten(1).addmm_(out[:, p.i, p.j].t(), pixels[:, p.row, p.cols].flatten(1))
             grad_weight = grad_taps.permute(0, 3, 1, 2)
         grad_bias = grad.sum((0, 2, 3)) if need_bias else None
         return grad_x, grad_weight, grad_bias, None

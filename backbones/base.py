@@ -106,9 +106,7 @@ class Backbone(ABC):
         self.cfg = cfg
         self.argument = argument
 
-    def build(
-        self, channels: int, num_classes: int, image_size: int, amp: bool, small_maps: bool = True
-    ) -> Network:
+    def build(self, channels: int, num_classes: int, image_size: int, amp: bool, small_maps: bool = True) -> Network:
         """A fresh network for images with `channels` (1 or 3) channels and `image_size` pixels a side.
 
         Its weights depend on torch's global generator only. `small_maps` computes convolutions on small maps

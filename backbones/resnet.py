@@ -54,9 +54,7 @@ class _ResNet(Backbone):
         state = None if weights is None else self._state(weights)
         inputs = input_channels(weights, state, "conv1", channels)
         net = getattr(torchvision.models, self.torchvision_name)(weights=None, num_classes=num_classes)
-        small = self.cfg.stem == "small" or (
-            self.cfg.stem == "auto" and weights is None and image_size <= SMALL_IMAGE
-        )
+        small = self.cfg.stem == "small" or (self.cfg.stem == "auto" and weights is None and image_size <= SMALL_IMAGE)
         if small:
             net.maxpool = nn.Identity()
         if small or inputs != 3:

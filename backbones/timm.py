@@ -42,6 +42,9 @@ class _TimmNetwork(Network):
     def stages(self) -> list[nn.Module]:
         classifier = self.net.get_classifier()
         parts = [part for name, child in self.net.named_children() for part in _split(name, child, classifier)]
+        loose = list(self.net.parameters(recurse=False))  # class tokens and position embeddings
+        if loose:
+            parts.insert(0, nn.ParameterList(loose))
         stages: list[nn.ModuleList] = []
         for part in parts:
             # A norm goes with what it follows.

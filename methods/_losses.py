@@ -93,7 +93,8 @@ def tempered_exp(x: Tensor, t: float) -> Tensor:
 def tempered_softmax(z: Tensor, t: float, iterations: int) -> Tensor:
     """[B, K] heavy-tailed probabilities exp_t(z - c(z)) of `z` [B, K], for t > 1.
 
-    c(z), which makes rows sum to 1, is a fixed point: 20 steps reach 1e-8 for any t, 5 leave up to 1e-2.
+    c(z), which makes rows sum to 1, is a fixed point: after 20 steps they do within 1e-7 for t in [1.05, 10]
+    and |z| <= 40, after 5 within 3e-2.
     """
     with torch.no_grad():
         top = z.amax(1, keepdim=True)

@@ -36,11 +36,11 @@ def test_gradients_reach_all_parameters_at_every_size(name: str, size: int, chan
     for parameter in net.parameters():
         if not parameter.any():  # a residual branch that begins as zero gets its gradient one step later
             nn.init.ones_(parameter)
-    x = torch.rand(4, channels, size, size)
+    x = torch.rand(3, channels, size, size)
     logits = net(x)
-    assert logits.shape == (4, 5)
+    assert logits.shape == (3, 5)
     assert logits.dtype == torch.float32
-    nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 4])).backward()
+    nn.functional.cross_entropy(logits, torch.tensor([0, 2, 4])).backward()
     for parameter_name, parameter in net.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name

@@ -216,7 +216,7 @@ def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(noisybench, tmp_pat
     )
     done = noisybench(
         "run", "-d", "digits", "-m", "deadly", "-m", "ce", "-n", "none", "--seeds", "2", "--epochs", "1",
-        "--plugin", "deadly.py", "--timeout", "20", "--slots", "2", code=1,
+        "--plugin", "deadly.py", "--timeout", "12", "--slots", "2", code=1,
     )  # fmt: skip
     assert "2 failed, 2 ok" in done.stderr
     failures = [json.loads(path.read_text()) for path in (tmp_path / "results" / "failures").iterdir()]
