@@ -38,6 +38,10 @@ def takes_grey_and_color(backbone: str, options: dict[str, Any]) -> None:
 def gradients_reach_everything(backbone: str, options: dict[str, Any]) -> None:
     """A gradient reaches every trainable parameter."""
     network = make(backbone, options)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.fill_(1)  # a branch that starts at zero lets gradients through one step later
     F.cross_entropy(network(torch.rand(8, 3, 32, 32)), torch.arange(8) % NUM_CLASSES).backward()
     dry = [n for n, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     if dry:

@@ -47,6 +47,7 @@ def trainer(tmp_path):
     )
 
 
+@pytest.mark.slow  # alone on the machine: CI runs the slow tests one after the other
 def test_the_harness_costs_at_most_5_percent_over_a_bare_loop(trainer, benchmark):
     images, labels = trainer.data.images.data, trainer.data.y
     bare = network(9).train()

@@ -141,7 +141,7 @@ def test_a_suite_with_six_faults_reports_all_six(noisybench, tmp_path):
 
 
 def test_malformed_toml_names_file_and_line(noisybench, tmp_path):
-    (tmp_path / "bad.toml").write_text('methods = ["ce"]\nnoise = [\n')
+    (tmp_path / "bad.toml").write_text('methods = ["ce"\nnoise = []\n')
     told = noisybench("run", "bad.toml", code=2).stderr
     assert "bad.toml" in told
     assert "line" in told

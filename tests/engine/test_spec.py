@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from benchmark.spec import Augment, DataPart, Job, NoisePart, Options, Part, Recipe, RunSpec, Seeds
 
-GOLDEN_ID = "acec4cbc117b92a6"
+GOLDEN_ID = "84cef79390965751"
 
 
 def spec(**changes) -> RunSpec:
