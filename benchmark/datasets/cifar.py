@@ -97,15 +97,15 @@ class Cifar(Dataset):
         folder = self.root / source.base_folder
         if not folder.is_dir():
             raise DataError(
-                f"{self.name} is not in {self.root}: run `noisybench data fetch {self.name}`, or download "
+                f"{self.name} is not in {self.root}: `noisybench run` fetches it where there is a network, or download "
                 f"{source.url} on any machine and put it at {self.root / source.filename}"
             )
         try:
             train, test = source(self.root, train=True), source(self.root, train=False)
         except READ_ERRORS as error:
             raise DataError(
-                f"{folder} is incomplete or damaged ({error}): remove the folder, then run "
-                f"`noisybench data fetch {self.name}`"
+                f"{folder} is incomplete or damaged ({error}): remove the folder, and "
+                "`noisybench run` fetches it anew"
             ) from error
         labels = np.asarray(train.targets, dtype=np.int64)
         given = self._human(labels, len(train.classes)) if self.human_path.is_file() else {}
