@@ -17,6 +17,9 @@ COMMANDS = {
     "list": "benchmark.commands.plugins:list_plugins",
     "check": "benchmark.commands.plugins:check",
     "new": "benchmark.commands.plugins:new",
+    "data": "benchmark.commands.data:data",
+    "noise": "benchmark.commands.noise:noise",
+    "suspects": "benchmark.commands.suspects:suspects",
 }
 
 

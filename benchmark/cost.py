@@ -66,7 +66,7 @@ def _time_cross_entropy(job: Job, store: Store) -> float | None:
     device = pick_device(job.options.device)
     torch.set_num_threads(job.options.threads)
     data = make_train_set(job, prepared.train, prepared.num_classes, device)
-    kit = make_kit(job, prepared, data, Hints(), device)
+    kit = make_kit(job, data, Hints(), device)
     network = kit.network("net")
     optimizer = kit.optimizer("net", network.parameters())
     steps = []

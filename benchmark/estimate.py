@@ -34,13 +34,18 @@ def noise_rate_of(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     `labels` [n] are the noisy ones, `probabilities` [n, K] come from networks that did not see the sample.
     """
+    _, joint = confident_joint(labels, probabilities)
+    return float(np.clip(1 - np.trace(joint), 0, 0.99))
+
+
+def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The classes that occur in `labels`, [k], and the estimated joint [k, k] of given (row) and true label."""
     from cleanlab.count import estimate_joint
 
     present = np.unique(labels)
     renumbered = np.searchsorted(present, labels)
     kept = probabilities[:, present]
-    joint = estimate_joint(renumbered, kept / kept.sum(1, keepdims=True))
-    return float(np.clip(1 - np.trace(joint), 0, 0.99))
+    return present, np.asarray(estimate_joint(renumbered, kept / kept.sum(1, keepdims=True)))
 
 
 def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Estimate:

@@ -8,12 +8,17 @@ from typing import Any
 
 
 def digest(path: Path) -> str:
-    """"sha256:..." of a file's bytes, or of a folder's sorted relative names and contents."""
+    """"sha256:..." of a file's bytes, or of a folder's sorted relative names and contents.
+
+    Below a folder, names that begin with a dot do not count: the folder data set ignores them too.
+    """
     if path.is_file():
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     total = hashlib.sha256()
     for inner in sorted(p for p in path.rglob("*") if p.is_file()):
+        if any(part.startswith(".") for part in inner.relative_to(path).parts):
+            continue
         total.update(f"{inner.relative_to(path).as_posix()}\0{digest(inner)}\n".encode())
     return "sha256:" + total.hexdigest()
 

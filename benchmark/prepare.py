@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import suite
+from benchmark import reference, suite
 from benchmark.datasets.base import Arrays, Data, Dataset, stratified_split, stratified_subset
 from benchmark.datasets.cache import cached
 from benchmark.errors import NoisybenchError
 from benchmark.files import to_paths
-from benchmark.noise.base import NoiseKind, Split
+from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.manifest import Manifest, make_manifest
 from benchmark.registry import DATASETS, NOISE
 from benchmark.seeds import seed_for
@@ -48,14 +48,22 @@ class Prepared:
     transition: np.ndarray | None
     main_metric: str
     """Balanced accuracy where the largest class is over three times the smallest."""
+    skipped_files: int
+    """Files that could not be decoded and were left out on request."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A part of the data with its noisy labels, before any subset or split is taken."""
+
+    split: Split
+    corruption: Corruption
 
     @property
-    def image_size(self) -> int:
-        return self.train.images.shape[1]
-
-    @property
-    def channels(self) -> int:
-        return self.train.images.shape[3]
+    def kept(self) -> np.ndarray:
+        """Sorted positions of the samples that stay."""
+        selection = self.corruption.selection
+        return np.arange(len(self.split.labels)) if selection is None else selection
 
 
 def make_dataset_of(job: Job) -> Dataset:
@@ -90,29 +98,28 @@ def prepare(job: Job, cache: Path) -> Prepared:
     So every method, subset and backbone of one (data set, noise, seed) sees the same labels.
     """
     data = load_data(job, cache)
-    seed = job.spec.seeds.noise
-    split = _as_split(job, data, "train", data.train)
-    kind = make_noise(job)
-    reason = kind.skip(split)
-    if reason:
-        raise Skipped(reason)
-    kind = kind.resolve(split)
-    corruption = kind.corrupt(split, seed)
+    kind, drawn = draw_noise(job, data)
     manifest = make_manifest(
-        kind, job.spec.noise.config, split, corruption, allow_unidentifiable=job.options.allow_unidentifiable
+        kind,
+        job.spec.noise.config,
+        drawn["train"].split,
+        drawn["train"].corruption,
+        allow_unidentifiable=job.options.allow_unidentifiable,
     )
-    selected = np.arange(len(split.labels)) if corruption.selection is None else corruption.selection
-    clean = data.train.labels if kind.truth_known else None
-    noisy = corruption.labels
 
-    def take(index: np.ndarray) -> LabelledSet:
-        return LabelledSet(data.train.images[index], noisy[index], None if clean is None else clean[index])
+    def take(part: Drawn, index: np.ndarray) -> LabelledSet:
+        assert part.split.images is not None
+        clean = part.split.labels[index] if kind.truth_known else None
+        return LabelledSet(part.split.images[index], part.corruption.labels[index], clean)
 
-    val = _validation(job, data, kind, seed)
-    if val is None:
+    selected = drawn["train"].kept
+    counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)
+    if "val" in drawn:
+        val = take(drawn["val"], drawn["val"].kept)
+    else:
         cut = seed_for("validation", job.spec.dataset.digest)
         rest, held = stratified_split(data.train.labels[selected], VALIDATION_SHARE, cut)
-        selected, val = selected[rest], take(selected[held])
+        selected, val = selected[rest], take(drawn["train"], selected[held])
     if job.spec.dataset.subset is not None:
         size = job.spec.dataset.subset
         if size > len(selected):
@@ -120,16 +127,34 @@ def prepare(job: Job, cache: Path) -> Prepared:
         chosen = stratified_subset(data.train.labels[selected], size, seed_for("subset", job.spec.dataset.digest))
         selected = selected[chosen]
     tests = {"test": data.test, **data.extra_tests}
-    counts = np.bincount(data.train.labels, minlength=data.num_classes)
     return Prepared(
         num_classes=data.num_classes,
-        train=take(selected),
+        train=take(drawn["train"], selected),
         val=val,
         tests={name: LabelledSet(part.images, part.labels, part.labels) for name, part in tests.items()},
         manifest=manifest,
         transition=None if manifest.transition is None else np.array(manifest.transition),
         main_metric="balanced_accuracy" if counts.max() > IMBALANCE * max(1, counts.min()) else "accuracy",
+        skipped_files=len(data.skipped),
     )
+
+
+def draw_noise(job: Job, data: Data) -> tuple[NoiseKind, dict[str, Drawn]]:
+    """The noise with what it learned from the training part, and the noisy labels of "train" and "val".
+
+    There is no "val" where the data has none or the noise gives it no labels. Raises Skipped, NoiseError.
+    """
+    train = _as_split(job, data, "train", data.train)
+    kind = make_noise(job)
+    reason = kind.skip(train)
+    if reason:
+        raise Skipped(reason)
+    kind = kind.resolve(train)
+    splits = [train] if data.val is None else [train, _as_split(job, data, "val", data.val)]
+    seed = job.spec.seeds.noise
+    return kind, {
+        split.name: Drawn(split, kind.corrupt(split, seed)) for split in splits if not kind.skip(split)
+    }
 
 
 def _as_split(job: Job, data: Data, name: str, arrays: Arrays) -> Split:
@@ -141,17 +166,5 @@ def _as_split(job: Job, data: Data, name: str, arrays: Arrays) -> Split:
         key=job.spec.dataset.digest,
         images=arrays.images,
         given=arrays.given,
+        probabilities=reference.probabilities_of(job, name),
     )
-
-
-def _validation(job: Job, data: Data, kind: NoiseKind, seed: int) -> LabelledSet | None:
-    """The validation split under the same noise; None where it has none or the noise gives it no labels."""
-    if data.val is None:
-        return None
-    split = _as_split(job, data, "val", data.val)
-    if kind.skip(split):
-        return None
-    corruption = kind.corrupt(split, seed)
-    index = np.arange(len(split.labels)) if corruption.selection is None else corruption.selection
-    clean = split.labels[index] if kind.truth_known else None
-    return LabelledSet(data.val.images[index], corruption.labels[index], clean)

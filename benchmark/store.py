@@ -46,8 +46,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.close(folder)
     except OSError as error:
         raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder with "
-            "--results, then run again: finished runs are kept"
+            f"cannot write {path}: {error.strerror or error}; free space or choose another folder, "
+            "then run again: finished runs are kept"
         ) from error
 
 

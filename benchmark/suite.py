@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,13 +54,24 @@ def parse_reference(text: str) -> dict[str, Any]:
     """"symmetric:0,0.2" -> {name, positional: [0, 0.2]}; "gce:q=0.5" -> {name, q: 0.5}."""
     name, _, rest = text.partition(":")
     parsed: dict[str, Any] = {"name": name}
-    for item in filter(None, re.split(r",(?![^\[]*\])", rest)):
+    for item in filter(None, _split_outside_brackets(rest)):
         key, equals, value = item.partition("=")
         if equals and key.isidentifier():
             parsed[key] = parse_value(value)
         else:
             parsed.setdefault("positional", []).append(parse_value(item))
     return parsed
+
+
+def _split_outside_brackets(text: str) -> Iterator[str]:
+    """Parts of "0.4,map=[[0,1],[1,0]]" between the commas that no square or curly bracket encloses."""
+    start = depth = 0
+    for position, letter in enumerate(text):
+        depth = max(0, depth + (letter in "[{") - (letter in "]}"))
+        if letter == "," and depth == 0:
+            yield text[start:position]
+            start = position + 1
+    yield text[start:]
 
 
 def read_reference(item: Any) -> Reference:
@@ -256,8 +266,16 @@ def make_dataset(reference: Reference, data_root: Path) -> Any:
     return plugin(reference.name, _validated(DATASETS, reference, options), data_root)
 
 
-def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> list[Job]:
-    """All runs of a suite, each once, in the suite's order. Raises SuiteError with every fault."""
+def expand(
+    suite: Suite, options: Options, plugins: tuple[str, ...] = (), *, train_references: bool = True
+) -> list[Job]:
+    """All runs of a suite, each once, in the suite's order. Raises SuiteError with every fault.
+
+    Reference classifiers that noise is made from are trained here where they are not stored yet, unless
+    `train_references` forbids it: such runs then have an id that no record has.
+    """
+    from benchmark.reference import attach
+
     faults: list[str] = []
 
     def collect(key: str, references: list[Reference], resolve: Callable[[Reference], Any]) -> list[Any]:
@@ -300,13 +318,15 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
             recipe=recipe,
             seeds=seeds,
         )
-        jobs[spec.id] = Job(
+        job = Job(
             spec=spec,
             options=options,
             sources={**data.sources, **network.sources, **kind.sources, **method.sources},
             plugins=plugins,
             labels={"dataset": label, "suite": suite.name},
         )
+        job = attach(job, train=train_references)
+        jobs[job.spec.id] = job
     return list(jobs.values())
 
 

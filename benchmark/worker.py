@@ -103,17 +103,19 @@ def make_train_set(job: Job, train: LabelledSet, num_classes: int, device: torch
     )
 
 
-def make_kit(job: Job, prepared: Prepared, data: DeviceTrainSet, hints: Hints, device: torch.device) -> EngineKit:
+def make_kit(job: Job, data: DeviceTrainSet, hints: Hints, device: torch.device) -> EngineKit:
     part = job.spec.backbone
     plugin = BACKBONES.load(part.name)
     config = plugin.Config.model_validate(files.to_paths(part.config, job.sources))
     backbone = plugin(config, part.name.partition("/")[2])
 
+    _, side, _, channels = data.images.data.shape
+
     def build(num_classes: int) -> Any:
         return backbone.build(
-            prepared.channels,
+            channels,
             num_classes,
-            prepared.image_size,
+            side,
             amp=job.spec.recipe.precision == "amp",
             small_maps=job.spec.recipe.small_maps,
         )
@@ -149,7 +151,7 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
     prepared_seconds = time.perf_counter() - started
 
     hints, noise, estimate_seconds = _hints(job, plugin.requires(config), prepared, data, store, device)
-    kit = make_kit(job, prepared, data, hints, device)
+    kit = make_kit(job, data, hints, device)
     seed_everything(seed_for("method", job.spec.seeds.method, part.name))
     method = plugin(config, kit).to(device)
     trainer = Trainer(
@@ -182,7 +184,8 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
         "noise": asdict(prepared.manifest) | noise,
         "diagnostics": curve[-1]["diagnostics"] if curve else {},
         "sizes": {"train": len(data), "val": len(prepared.val.images)}
-        | {name: len(part.images) for name, part in prepared.tests.items()},
+        | {name: len(part.images) for name, part in prepared.tests.items()}
+        | {"skipped_files": prepared.skipped_files},
         "timing": {
             "prepare_seconds": prepared_seconds,
             "epochs": [entry["seconds"] for entry in curve],
@@ -218,7 +221,7 @@ def _hints(
     elif "noise_rate" in required:
 
         def predict() -> tuple[np.ndarray, np.ndarray]:
-            kit = make_kit(job, prepared, data, Hints(), device)
+            kit = make_kit(job, data, Hints(), device)
             seed_everything(seed_for("estimate", job.spec.seeds.order))
             return prepared.train.noisy, kit.out_of_fold(FOLDS).double().cpu().numpy()
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.checks.report import CheckFailed
 from benchmark.noise.base import Corruption, NoiseKind, Split
+from benchmark.noise.files import export_csv
 from benchmark.noise.manifest import make_manifest
 from benchmark.registry import NOISE
 
@@ -47,7 +48,14 @@ def made(noise: str, options: dict[str, Any], rate: float = 0.3) -> Iterator[Noi
         matrix = np.full((NUM_CLASSES, NUM_CLASSES), rate / (NUM_CLASSES - 1))
         np.fill_diagonal(matrix, 1 - rate)
         np.save(Path(folder) / "matrix.npy", matrix)
-        examples = {"rate": rate, "rho": 5.0, "labels": "worse", "file": Path(folder) / "matrix.npy"}
+        export_csv(Path(folder) / "labels.csv", split().labels, split().given["worse"])
+        examples = {
+            "rate": rate,
+            "rho": 5.0,
+            "labels": "worse",
+            "file": Path(folder) / "matrix.npy",
+            "csv": Path(folder) / "labels.csv",
+        }
         known = {plugin.positional: examples[plugin.positional]} if plugin.positional in examples else {}
         yield plugin(plugin.Config.model_validate(known | options))
 

@@ -35,7 +35,12 @@ def run(suite: str | None, **given: Any) -> int:
 
     device = _device(given["device"])
     grid, jobs = expand_grid(
-        suite, given, device=device, threads=given["threads"], checkpoint_seconds=given["checkpoint_seconds"]
+        suite,
+        given,
+        train_references=not given["dry_run"],
+        device=device,
+        threads=given["threads"],
+        checkpoint_seconds=given["checkpoint_seconds"],
     )
     slots = given["slots"] or (provenance.cores() // given["threads"] or 1 if device == "cpu" else 1)
     store = Store(given["results"])
@@ -85,6 +90,7 @@ def _fetch(jobs: list[Any]) -> None:
 def _dry_run(todo: list[Any], store: Any, slots: int) -> None:
     from benchmark.cost import estimate_seconds
     from benchmark.progress import duration
+    from benchmark.reference import needed
 
     seconds = estimate_seconds(todo, store)
     for job in todo:
@@ -93,6 +99,8 @@ def _dry_run(todo: list[Any], store: Any, slots: int) -> None:
     total = sum(filter(None, seconds.values())) / slots
     unknown = sum(value is None for value in seconds.values())
     note = f"; {unknown} runs of unknown cost (their data is not here yet)" if unknown else ""
+    if waiting := sum(job.spec.noise.reference is None and needed(job) for job in todo):
+        note += f"; {waiting} runs need a reference classifier that is not trained yet: id and cost may change"
     _say(f"about {total / 60:.1f} minutes with {slots} slot(s){note}")
 
 

@@ -97,7 +97,8 @@ class Cifar(Dataset):
         folder = self.root / source.base_folder
         if not folder.is_dir():
             raise DataError(
-                f"{self.name} is not in {self.root}: `noisybench run` fetches it where there is a network, or download "
+                f"{self.name} is not in {self.root}: `noisybench data fetch {self.name}` brings it where there is a "
+                f"network, or download "
                 f"{source.url} on any machine and put it at {self.root / source.filename}"
             )
         try:

@@ -133,11 +133,11 @@ def contact_sheet(
         members = np.flatnonzero(has)
         chosen = np.sort(rng.permutation(members)[:per_class])
         for column, i in enumerate(chosen):
-            sheet.paste(_thumbnail(arrays.images[i], cell), (gutter + column * step, top))
+            sheet.paste(thumbnail(arrays.images[i], cell), (gutter + column * step, top))
     return sheet
 
 
-def _thumbnail(image: np.ndarray, cell: int) -> Image.Image:
+def thumbnail(image: np.ndarray, cell: int) -> Image.Image:
     """[H, W, C] uint8 as an RGB picture of `cell` x `cell` px."""
     picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
     enlarging = image.shape[0] <= cell

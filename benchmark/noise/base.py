@@ -101,7 +101,10 @@ class NoiseKind(ABC):
         return self.names[0]
 
     def requires_reference(self, split: Split) -> bool:
-        """Whether this configuration needs `Split.probabilities` on this data set."""
+        """Whether this configuration needs `Split.probabilities` on this data set.
+
+        Asked before the data is loaded too, of a split that holds its name and nothing else of it.
+        """
         return self.needs_reference
 
     def skip(self, split: Split) -> str | None:

@@ -12,9 +12,13 @@ from benchmark.noise.base import NoiseError, check_labels
 HEADER = "index,clean,noisy"
 
 
-def export_csv(path: Path, clean: np.ndarray, noisy: np.ndarray) -> None:
-    """Writes one line per sample: its position in the training set, clean and noisy label ([n] each)."""
-    rows = np.stack([np.arange(len(clean)), clean, noisy], axis=1)
+def export_csv(path: Path, clean: np.ndarray, noisy: np.ndarray, index: np.ndarray | None = None) -> None:
+    """Writes one line per sample: its position in the training set, clean and noisy label ([n] each).
+
+    `index`: positions of the samples that are written, sorted; None: all.
+    """
+    index = np.arange(len(clean)) if index is None else index
+    rows = np.stack([index, clean[index], noisy[index]], axis=1)
     partial = path.with_name(path.name + ".part")
     np.savetxt(partial, rows, fmt="%d", delimiter=",", header=HEADER, comments="")
     partial.replace(path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FilePath
 
 from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split, check_labels
+from benchmark.noise.files import read_csv
 
 
 class Given(NoiseKind):
@@ -44,6 +45,33 @@ class Human(NoiseKind):
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
         return _given(split, self.cfg.labels)
+
+
+class File(NoiseKind):
+    """Noisy labels of a CSV file (index, clean, noisy), as `noisybench noise export` writes them."""
+
+    names = ("file",)
+    nested = False
+    positional = "csv"
+
+    class Config(Settings):
+        csv: FilePath
+        """One line for every sample of the training part, in any order."""
+
+    def skip(self, split: Split) -> str | None:
+        # Validation labels are then taken from the training part, under the same noise.
+        return None if split.name == "train" else f"{self.cfg.csv} holds labels of the training part only"
+
+    def corrupt(self, split: Split, seed: int) -> Corruption:
+        clean, noisy = read_csv(self.cfg.csv, len(split.labels), split.num_classes)
+        different = np.flatnonzero(clean != split.labels)
+        if len(different):
+            i = int(different[0])
+            raise NoiseError(
+                f"{self.cfg.csv} gives sample {i} the clean label {clean[i]}, {split.dataset!r} has "
+                f"{split.labels[i]} ({len(different)} differ): it was made for another data set or another split"
+            )
+        return Corruption(noisy)
 
 
 def _missing(split: Split, name: str) -> str | None:

@@ -25,6 +25,7 @@ def runs(**axes):
         ("gce:q=0.5", {"name": "gce", "q": 0.5}),
         ("symmetric:0,0.2", {"name": "symmetric", "positional": [0, 0.2]}),
         ("symmetric:0.2,inclusive=true", {"name": "symmetric", "positional": [0.2], "inclusive": True}),
+        ("asymmetric:0.4,map=[[0,1],[1,0]]", {"name": "asymmetric", "positional": [0.4], "map": [[0, 1], [1, 0]]}),
         ("given:worse", {"name": "given", "positional": ["worse"]}),
         ("npz:a/b.npz", {"name": "npz", "positional": ["a/b.npz"]}),
     ],

@@ -1,0 +1,109 @@
+"""Pictures of noisy labels: matrices, rates, and images with captions. Arrays in, Pillow images out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmark.datasets.inspect import thumbnail
+
+MARGIN = 10
+SIZE = 12
+"""Of the letters, in px."""
+INK = (8, 48, 107)
+"""Color of 1 in a heat map; 0 is white."""
+WRONG, RIGHT, UNKNOWN = (200, 40, 40), (40, 140, 60), (120, 120, 120)
+FONT = ImageFont.load_default(SIZE)
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """One image [H, W, C] uint8 of a sheet, the lines beneath it, and the color of its frame."""
+
+    image: np.ndarray
+    lines: Sequence[str]
+    frame: tuple[int, int, int] = UNKNOWN
+
+
+def heat_map(matrix: np.ndarray, names: Sequence[str], title: str) -> Image.Image:
+    """`matrix` [K, K] of shares in [0, 1], rows named; cells hold their number where there is room."""
+    classes = len(matrix)
+    cell = int(np.clip(900 // classes, 6, 38))
+    labelled = cell >= SIZE
+    left = MARGIN + (_widest(names) + 6 if labelled else 0)
+    top = MARGIN + 3 * SIZE
+    width = max(left + classes * cell + MARGIN, MARGIN * 2 + _widest([title]))
+    picture = Image.new("RGB", (width, top + classes * cell + MARGIN), "white")
+    draw = ImageDraw.Draw(picture)
+    _write(draw, (MARGIN, MARGIN), title)
+    for i in range(classes):
+        if labelled:
+            _write(draw, (left - 6, top + i * cell + cell // 2), names[i], "rm")
+            _write(draw, (left + i * cell + cell // 2, top - 2), str(i), "mb")
+        for j in range(classes):
+            value = float(np.clip(matrix[i, j], 0, 1))
+            x, y = left + j * cell, top + i * cell
+            draw.rectangle((x, y, x + cell - 1, y + cell - 1), fill=_shade(value))
+            if cell >= 28 and value > 0:
+                text = f"{value:.2f}".lstrip("0")
+                _write(draw, (x + cell // 2, y + cell // 2), text, "mm", "white" if value > 0.3 else "black")
+    draw.rectangle((left - 1, top - 1, left + classes * cell, top + classes * cell), outline=UNKNOWN)
+    return picture
+
+
+def bars(values: Sequence[float | None], names: Sequence[str], title: str, overall: float | None = None) -> Image.Image:
+    """A bar for each of `values` in [0, 1] (None: no samples); a line marks the `overall` value."""
+    left, length, step = MARGIN + _widest(names) + 6, 400, SIZE + 6
+    picture = Image.new("RGB", (left + length + 60, 3 * SIZE + MARGIN + len(values) * step), "white")
+    draw = ImageDraw.Draw(picture)
+    _write(draw, (MARGIN, MARGIN), title)
+    for i, value in enumerate(values):
+        y = 3 * SIZE + i * step
+        _write(draw, (left - 6, y + SIZE // 2), names[i], "rm")
+        draw.rectangle((left, y, left + length, y + SIZE), fill=(235, 235, 235))
+        if value is not None:
+            draw.rectangle((left, y, left + round(length * value), y + SIZE), fill=INK)
+        _write(draw, (left + length + 6, y + SIZE // 2), "-" if value is None else f"{value:.3f}", "lm")
+    if overall is not None:
+        x = left + round(length * overall)
+        draw.line((x, 3 * SIZE - 3, x, 3 * SIZE + len(values) * step - 3), fill=WRONG, width=2)
+    return picture
+
+
+def sheet(items: Sequence[Captioned], title: str, columns: int = 8, cell: int = 84) -> Image.Image:
+    """Images in rows of `columns`, each `cell` px wide in a colored frame with its lines beneath."""
+    lines = max((len(item.lines) for item in items), default=0)
+    text = [line for item in items for line in item.lines]
+    wide, high = max(cell + 6, _widest(text)) + MARGIN, cell + 6 + lines * (SIZE + 2) + MARGIN
+    rows = -(-len(items) // columns)
+    width = max(2 * MARGIN + min(columns, max(1, len(items))) * wide, 2 * MARGIN + _widest([title]))
+    picture = Image.new("RGB", (width, 3 * SIZE + rows * high), "white")
+    draw = ImageDraw.Draw(picture)
+    _write(draw, (MARGIN, MARGIN), title)
+    for place, item in enumerate(items):
+        x, y = MARGIN + place % columns * wide, 3 * SIZE + place // columns * high
+        draw.rectangle((x, y, x + cell + 5, y + cell + 5), fill=item.frame)
+        picture.paste(thumbnail(item.image, cell), (x + 3, y + 3))
+        for row, line in enumerate(item.lines):
+            _write(draw, (x, y + cell + 8 + row * (SIZE + 2)), line)
+    return picture
+
+
+def _shade(value: float) -> tuple[int, int, int]:
+    # The root spreads the small values, which are most of a noise matrix.
+    depth = value**0.5
+    red, green, blue = (round(255 + (ink - 255) * depth) for ink in INK)
+    return red, green, blue
+
+
+def _widest(texts: Sequence[str]) -> int:
+    return int(max((FONT.getlength(text) for text in texts), default=0)) + 1
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, anchor: str = "la", fill: str = "black"
+) -> None:
+    draw.text(at, text, fill=fill, font=FONT, anchor=anchor)

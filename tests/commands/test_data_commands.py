@@ -1,0 +1,82 @@
+"""`noisybench data` and folders of images, from the disk to the record."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.engine.test_cli import records
+
+RUN = ("run", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1")
+
+
+def test_info_counts_classes_and_finds_what_occurs_twice(here, tmp_path, cells):
+    with np.load(cells) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["test_images"][3] = arrays["train_images"][7]
+    np.savez(cells, **arrays)
+    told = here("data", "info", f"npz:{cells}").stdout
+    assert "3 classes, 8x8 px, 1 channel(s)" in told
+    assert [line.split() for line in told.splitlines()].count(["0", "80", "20", "20", "120"]) == 1
+    assert "1 image(s) of train occur in test too" in told
+    assert "occur in test" in here("data", "verify", f"npz:{cells}", code=1).stdout
+
+
+def test_verify_accepts_sound_data_and_names_damage(here, cells):
+    assert "train 240, val 60, test 60" in here("data", "verify", f"npz:{cells}").stdout
+    cells.write_bytes(cells.read_bytes()[:3000])
+    assert "copy" in here("data", "verify", f"npz:{cells}", code=1).stderr
+
+
+def test_fetch_takes_names_as_messages_tell_it_and_says_how_to_do_without_network(noisybench, tmp_path):
+    assert "digits: here already" in noisybench("data", "fetch", "digits").stdout
+    missing = noisybench("data", "info", "bloodmnist", code=1, https_proxy="http://127.0.0.1:9").stderr
+    assert "put it at" in missing
+    done = noisybench("data", "fetch", "bloodmnist:size=64", code=1, https_proxy="http://127.0.0.1:9")
+    assert "download" in done.stderr
+    assert not list((tmp_path / ".medmnist").glob("*")), "a broken download leaves nothing that counts"
+
+
+def test_preview_draws_a_row_per_class(here, tmp_path):
+    here("data", "preview", "digits", "--out", "sheet.png", "--per-class", "5")
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.height > picture.width
+    assert "expected one of train, val, test" in here(
+        "data", "preview", "digits", "--out", "x.png", "--split", "tset", code=2
+    ).stderr
+
+
+def test_a_folder_trains_with_its_patients_kept_together_and_its_damage_counted(here, tmp_path, image_folder):
+    folder = ("-d", f"folder:{image_folder},size=8", "--group-by", r"^(patient\d+)_")
+    here(*RUN, *folder, code=1)
+    assert "1 of 81 files" in here("status", code=1).stdout, "damaged files are refused by default"
+    here(*RUN, *folder, "--skip-corrupt")
+    (record,) = records(tmp_path / "results").values()
+    assert record["sizes"]["skipped_files"] == 1
+    assert record["sizes"]["train"] + record["sizes"]["val"] + record["sizes"]["test"] == 80
+    assert record["spec"]["dataset"]["config"]["group_by"] == r"^(patient\d+)_"
+    (meta,) = (tmp_path / "results" / "work" / "data").glob("*/meta.json")
+    splits = json.loads(meta.read_text())["splits"]
+    patients = [{name.split("/")[1].split("_")[0] for name in split["files"]} for split in splits.values()]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 20, "no patient is in two splits"
+
+
+def test_a_regex_that_matches_nothing_is_refused(here, image_folder):
+    told = here("data", "verify", f"folder:{image_folder}", "--skip-corrupt", "--group-by", "^(slide)", code=1)
+    assert "matches 0 of 80 files" in told.stderr
+
+
+def test_dot_files_change_neither_the_data_nor_its_digest(here, image_folder):
+    command = ("data", "verify", f"folder:{image_folder}", "--skip-corrupt")
+    before = here(*command, code=None).stdout
+    (image_folder / ".DS_Store").write_bytes(b"finder")
+    (image_folder / "red" / "._patient10_0.png").write_bytes(b"finder")
+    assert here(*command, code=None).stdout == before
+
+
+@pytest.mark.parametrize(("rho", "metric"), [(2, "accuracy"), (10, "balanced_accuracy")])
+def test_the_main_metric_follows_the_classes_that_are_left(here, tmp_path, rho, metric):
+    here("run", "-d", "digits", "-m", "ce", "-n", f"long_tail:{rho}", "--seeds", "1", "--epochs", "1")
+    (record,) = records(tmp_path / "results").values()
+    assert record["main_metric"] == metric

@@ -1,0 +1,110 @@
+"""`noisybench noise`: labels that are made can be kept, looked at, checked, and used elsewhere."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.noise.files import read_csv
+from tests.engine.test_cli import records
+
+
+def test_made_labels_are_verified_and_a_changed_one_is_found(noisybench, tmp_path):
+    made = noisybench("noise", "make", "-d", "digits", "-n", "instance:0.2", "--seed", "1", "--out", "made")
+    manifest, labels = (tmp_path / line for line in made.stdout.split())
+    told = json.loads(manifest.read_text())
+    assert abs(told["splits"]["train"]["realized_rate"] - 0.2) < 0.05
+    assert noisybench("noise", "verify", manifest).stdout.count("ok ") == 2, "training and validation part"
+    with np.load(labels) as file:
+        arrays = {name: file[name] for name in file.files}
+    wrong = (arrays["train_noisy"] != arrays["train_clean"]).mean()
+    assert wrong == pytest.approx(told["splits"]["train"]["realized_rate"])
+    arrays["train_noisy"][5] = (arrays["train_noisy"][5] + 1) % 10
+    np.savez(labels, **arrays)
+    assert "SHA-256" in noisybench("noise", "verify", manifest, code=1).stdout
+
+
+def test_verify_finds_a_manifest_whose_seed_was_changed(here, tmp_path):
+    here("noise", "make", "-d", "digits", "-n", "pair:0.2", "--out", "made")
+    (path,) = (tmp_path / "made").glob("*.json")
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    assert "made again" in here("noise", "verify", path, code=1).stdout
+
+
+def test_verify_follows_a_file_that_has_moved_and_refuses_another(here, tmp_path, cells):
+    here("noise", "make", "-d", f"npz:{cells}", "-n", "pair:0.2", "--out", "made")
+    (manifest,) = (tmp_path / "made").glob("*.json")
+    moved = cells.rename(tmp_path / "moved.npz")
+    assert "cells.npz" in here("noise", "verify", manifest, code=2).stderr
+    assert "ok" in here("noise", "verify", manifest, "-d", f"npz:{moved}").stdout
+    assert "digest" in here("noise", "verify", manifest, "-d", "digits", code=1).stdout
+
+
+def test_show_prints_the_realized_matrix_and_draws_it(here, tmp_path):
+    shown = here("noise", "show", "-d", "digits", "-n", "pair:0.4", "--out", "pictures")
+    assert "realized T" in shown.stdout
+    rate = float(shown.stdout.split("realized rate ")[1].split(",")[0])
+    assert 0.3 < rate < 0.5
+    for name in ("transition", "rates", "flips"):
+        with Image.open(tmp_path / "pictures" / f"{name}.png") as picture:
+            assert min(picture.size) > 100
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 5, "an empty picture tells nothing"
+
+
+def test_exported_labels_are_those_of_the_run_and_can_be_trained_on(here, tmp_path):
+    exported = here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--seed", "3", "--out", "n.csv")
+    clean, noisy = read_csv(tmp_path / "n.csv", 1078, 10)
+    grid = ("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1")
+    here(*grid, "--noise-file", "n.csv")
+    (record,) = records(tmp_path / "results").values()
+    assert record["noise"]["labels_sha256"] in exported.stdout, "the same labels, whoever reads them"
+    assert record["noise"]["realized_rate"] == pytest.approx((clean != noisy).mean())
+    assert record["sizes"]["val"] == 108, "a tenth of the training set, since the file has no validation labels"
+    assert record["sizes"]["train"] == 970
+
+
+def test_a_noise_file_counts_by_its_content(here, tmp_path):
+    here("noise", "export", "-d", "digits", "-n", "pair:0.3", "--out", "one.csv")
+    (tmp_path / "two.csv").write_bytes((tmp_path / "one.csv").read_bytes())
+    grid = ("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1", "--dry-run")
+    ids = {here(*grid, "--noise-file", name).stdout.split()[0] for name in ("one.csv", "two.csv")}
+    assert len(ids) == 1
+
+
+def test_a_noise_file_of_another_data_set_is_a_clear_failure(here, tmp_path, cells):
+    here("noise", "export", "-d", "digits", "-n", "pair:0.3", "--out", "n.csv")
+    grid = ("run", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "n.csv")
+    here(*grid, "-d", f"npz:{cells}", code=1)
+    assert "was it made for another data set" in here("status", code=1).stdout
+    lines = (tmp_path / "n.csv").read_text().splitlines()
+    (tmp_path / "n.csv").write_text("\n".join([lines[0], "0,7,7", *lines[2:]]))
+    here(*grid, "-d", "digits", code=1)
+    assert "gives sample 0 the clean label 7" in here("status", code=1).stdout
+
+
+def test_a_long_tail_is_exported_with_the_positions_that_are_left(here, tmp_path):
+    told = here("noise", "export", "-d", "digits", "-n", "long_tail:10,noise=pair:0.2", "--out", "n.csv").stderr
+    index = np.loadtxt(tmp_path / "n.csv", delimiter=",", skiprows=1, dtype=int)[:, 0]
+    assert f"only the {len(index)} of 1078" in told
+    assert (np.diff(index) > 0).all()
+
+
+BAD = {
+    "two kinds at once": ("show", ("-n", "symmetric:0.2,0.4"), 2, "expected one"),
+    "unknown truth": ("export", ("-n", "as_is", "--out", "x.csv"), 2, "unknown"),
+    "not identifiable": ("show", ("-n", "symmetric:0.95"), 1, "not identifiable"),
+    "no such labels": ("show", ("-n", "given:worse"), 1, "no labels named 'worse'"),
+    "rate out of range": ("show", ("-n", "pair:1"), 2, "less than 1"),
+}
+
+
+@pytest.mark.parametrize(("command", "arguments", "code", "told"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_clear_sentence(here, command, arguments, code, told):
+    assert told in here("noise", command, "-d", "digits", *arguments, code=code).stderr
+
+
+def test_pairs_of_a_class_map_can_be_typed(here):
+    shown = here("noise", "show", "-d", "digits", "-n", "asymmetric:0.5,map=[[0,1],[3,4]]", "--allow-unidentifiable")
+    wrong = [line for line in shown.stdout.split("val:")[0].splitlines() if line.rstrip().endswith("#")]
+    assert [int(line.split()[0]) for line in wrong] == [0, 3]
