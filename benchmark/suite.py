@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import tomllib
 from collections.abc import Callable, Iterator
@@ -203,12 +204,14 @@ def _validated(registry: Registry[Any], reference: Reference, options: dict[str,
 def _resolved(registry: Registry[Any], reference: Reference, config: Any) -> Resolved:
     entry = registry.find(reference.name)
     sources: dict[str, str] = {}
-    outside = files.digest(entry.path) if entry.external and entry.path else None
+    plugin = registry.load(reference.name)
+    # An installed package's version may stay while its code changes: the file itself counts.
+    path = entry.path or Path(inspect.getfile(plugin))
     part = Part(
         name=reference.name,
-        version=registry.load(reference.name).version,
+        version=plugin.version,
         config=files.to_digests(config.model_dump(), sources),
-        source=outside,
+        source=files.digest(path) if entry.external else None,
     )
     return Resolved(part=part, sources=sources)
 

@@ -10,7 +10,6 @@ from methods import Batch, Field, Method, TrainSet, accuracy
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
-
 OFFICIAL_LATE_EPOCHS = 7
 
 
