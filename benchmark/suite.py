@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import itertools
@@ -167,8 +168,19 @@ def build(raw: dict[str, Any], origin: str = "command line") -> Suite:
 def _faults(error: ValidationError, where: str = "") -> Iterator[str]:
     for fault in error.errors():
         place = where + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"])
-        given = "" if fault["type"] in ("missing", "extra_forbidden") else f" (given: {fault['input']!r})"
-        yield f"{place.lstrip('.')}: {fault['msg']}{given}"
+        if fault["type"] == "extra_forbidden":
+            told = f"unknown key{_nearest_key(str(fault['loc'][-1]))}"
+        elif fault["type"] == "missing":
+            told = fault["msg"]
+        else:
+            told = f"{fault['msg']} (given: {fault['input']!r})"
+        yield f"{place.lstrip('.')}: {told}"
+
+
+def _nearest_key(name: str) -> str:
+    known = {key for model in (Suite, Recipe, Augment, SeedAxes) for key in model.model_fields}
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _plugin_faults(raw: dict[str, Any]) -> Iterator[str]:
