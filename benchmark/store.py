@@ -19,6 +19,8 @@ import orjson
 from benchmark.errors import NoisybenchError, UsageError
 
 SCHEMA = 1
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 class StoreError(NoisybenchError):
@@ -32,6 +34,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
+                os.fchmod(handle, 0o666 & ~_UMASK)  # temporary files are private; records are as any file
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
