@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from methods import Batch, Field, Method, TrainSet
@@ -24,6 +23,8 @@ class AveragedMethod(Method):
         decay: float = Field(0.999, ge=0, lt=1, description="limit of the decay per step")
 
     def build(self) -> None:
+        from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
+
         super().build()
         self.average = ModelEmaV3(self.net, decay=self.cfg.decay, use_warmup=True)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))

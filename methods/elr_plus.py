@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from methods import Batch, Field, Method, TrainSet, accuracy
@@ -48,6 +47,8 @@ class ELRPlus(Method):
         ema_decay: float = Field(0.997, ge=0, lt=1)
 
     def build(self) -> None:
+        from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
+
         super().build()
         self.net2 = self.kit.network("net2")
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
