@@ -47,7 +47,7 @@ def _kind(spec: dict[str, Any], method: bool) -> bytes:
 
 def _measured(store: Store) -> dict[bytes, float]:
     seconds: dict[bytes, list[float]] = {}
-    for record in store.records().records:
+    for record in store.records(("spec", "state", "timing")).records:
         if record["state"] == "ok":
             seconds.setdefault(_kind(record["spec"], method=True), []).append(record["timing"]["total_seconds"])
     return {key: statistics.median(values) for key, values in seconds.items()}

@@ -12,16 +12,12 @@ import pandas as pd
 from benchmark import labels, mixtures
 from benchmark.labels import Defaults
 from benchmark.mixtures import PARTS, VISIBLE, TableError
+from benchmark.records import Record, content_digest
 from benchmark.rules import RULES
 from benchmark.spec import canonical
 
-Record = Mapping[str, Any]
-
 CLEAN = "none"
 """The noise that changes no label."""
-_NOT_CONTENT = frozenset({"provenance", "timing", "log", "curve"})
-"""Not in a table's digest: what differs between equal runs, and curves, whose figures are in the metrics
-and which are nine tenths of a record: a table must not have to read them."""
 _COMMIT_DIGITS = 12
 
 
@@ -32,7 +28,7 @@ def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
     """
     found: dict[str, tuple[Record, str]] = {}
     for record in records:
-        content = _content_digest(record)
+        content = content_digest(record)
         known = found.get(record["id"])
         if known is not None:
             failed, failed_before = record["state"] == "failed", known[0]["state"] == "failed"
@@ -45,13 +41,6 @@ def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
                 continue
         found[record["id"]] = (record, content)
     return dict(sorted(found.items()))
-
-
-def _content_digest(record: Record) -> str:
-    content = {key: value for key, value in record.items() if key not in _NOT_CONTENT}
-    if "error" in content:
-        content["error"] = content["error"].get("class")
-    return hashlib.sha256(canonical(content)).hexdigest()
 
 
 def digest(runs: Mapping[str, tuple[Record, str]]) -> str:

@@ -139,7 +139,7 @@ def status(suite: str | None, **given: Any) -> int:
     from benchmark.store import Store
 
     store = Store(given["results"])
-    contents = store.records()
+    contents = store.records(("state", "reason"))
     failures = store.failures()
     if suite is not None or given["datasets"]:
         grid, jobs = expand_grid(suite, given)
@@ -179,15 +179,22 @@ def show(what: str, name: str | None, results: Path) -> None:
     from benchmark.store import Store
 
     store = Store(results)
-    matching = [record for record in store.records().records if record["id"].startswith(what)]
-    matching += [record for run_id, record in store.failures().items() if run_id.startswith(what)]
+    failures = store.failures()
+    ids = {*store.finished(), *failures}
+    matching = sorted(run_id for run_id in ids if run_id.startswith(what))
     if len(matching) != 1:
         found = "no run has" if not matching else f"{len(matching)} runs have"
+        some = ", ".join(matching[:3] or sorted(ids)[:3]) or "none"
         raise UsageError(
-            f"{found} an id that begins with {what!r} in {results}; "
-            "ids are the file names in runs/ (`noisybench status` counts them)"
+            f"{found} an id that begins with {what!r} in {results}; expected one of {len(ids)} ids, such as {some}"
         )
-    _show_run(matching[0])
+    record = failures.get(matching[0]) or store.read(matching[0])
+    if record is None:
+        raise UsageError(
+            f"the record of {matching[0]} could not be read and was moved to {results / 'quarantine'}; "
+            "`noisybench run` with the same suite makes it anew"
+        )
+    _show_run(record)
 
 
 def _show_run(record: dict[str, Any]) -> None:
