@@ -49,22 +49,36 @@ def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def fields(rule: str) -> tuple[str, ...]:
+    """What a table by `rule` reads of a record, for `Store.records`."""
+    figures = {f"metrics.{rule}", "metrics.last"}  # the last epoch's are always there, and name the metrics
+    noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
+    whole = ("schema", "spec", "state", "reason", "error", "main_metric", "extra_metrics", "sizes")
+    origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
+    return (*whole, *sorted(figures), *noise, *origin, "timing.seconds")
+
+
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
     """Suites that the records were made for."""
-    return tuple(sorted({name for record in records if (name := _names(record).get("suite"))}))
+    return tuple(sorted({name for record in _origins(records) if (name := _names(record).get("suite"))}))
 
 
 def commits(records: Iterable[Record]) -> tuple[str, ...]:
     """Commits that the records were made with, those with uncommitted changes marked."""
-    made = [origin for record in records if (origin := _provenance(record)).get("commit")]
+    made = [origin for record in _origins(records) if (origin := _provenance(record)).get("commit")]
     named = {o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}
     return tuple(sorted(named))
 
 
 def hardware(records: Iterable[Record]) -> tuple[str, ...]:
     """Machines that the records were made on."""
-    found = {canonical(machine) for record in records if (machine := _provenance(record).get("hardware"))}
+    found = {canonical(machine) for record in _origins(records) if (machine := _provenance(record).get("hardware"))}
     return tuple(sorted(", ".join(labels.pairs(orjson.loads(machine).items())) for machine in found))
+
+
+def _origins(records: Iterable[Record]) -> Iterable[Record]:
+    """A record for each provenance object: records of one segment share them."""
+    return {id(record.get("provenance")): record for record in records}.values()
 
 
 def _provenance(record: Record) -> Mapping[str, Any]:
@@ -94,10 +108,11 @@ def flatten(
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
     missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
-    rows = [_run(record, rule, metric, extra_test) for record in [*records, *missing]]
+    dumped = _Dumped()
+    rows = [_run(record, rule, metric, extra_test, dumped) for record in [*records, *missing]]
     if not rows:
         raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
-    runs = pd.DataFrame(rows)
+    runs = pd.DataFrame({name: [row[name] for row in rows] for name in rows[0]})
     specs = pd.DataFrame([_spec(key) for key in runs["spec_key"].unique()])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
     for part in PARTS:
@@ -131,14 +146,29 @@ def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None
     return (record.get("extra_metrics") or {}).get(extra_test)
 
 
-def _run(record: Record, rule: str, metric: str, extra_test: str | None) -> dict[str, Any]:
+class _Dumped:
+    """Canonical JSON of mappings that outlive it, once for the same parts: records of one segment share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], bytes] = {}
+
+    def __call__(self, parts: Mapping[str, Any]) -> bytes:
+        key = (*parts, *map(id, parts.values()))
+        if key not in self._known:
+            self._known[key] = canonical(dict(parts))
+        return self._known[key]
+
+
+def _run(
+    record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped
+) -> dict[str, Any]:
     """What is read from every record: little, as there are many."""
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
     return {
-        "spec_key": canonical({key: value for key, value in spec.items() if key != "seeds"}),
-        "seeds": canonical(spec["seeds"]),
+        "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
+        "seeds": dumped(spec["seeds"]),
         "noise_seed": spec["seeds"]["noise"],
         "state": record["state"],
         "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",

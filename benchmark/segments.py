@@ -1,8 +1,8 @@
 """The format of a segment: many records in one immutable Parquet file, read by columns.
 
-A row holds a record's file as it was, byte for byte (`record`), its `id`, its content digest, and each of its
-top-level fields but the curve as JSON in a column of its own. Whoever counts or tabulates reads the columns
-that it needs; equal values are stored and parsed once.
+A row holds a record's file as it was, byte for byte (`record`), its `id`, its content digest, and its fields but
+the curve as JSON, in a column for each path of at most two keys (`["spec","seeds"]`). Whoever counts or tabulates
+reads the columns that it needs; equal values are stored and parsed once.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmark.records import CURVE, CompactedRecord, content_digest
+from benchmark.records import CURVE, CompactedRecord, Record, content_digest
 from benchmark.spec import canonical
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
 FORMAT_KEY = b"noisybench.segment"
 SUFFIX = ".parquet"
-_FIELD = "field."
-_GROUP_BYTES = 16 * 2**20
+_TEXT = ("id", "content")
+_FIXED = (*_TEXT, "record")
+"""Columns that are no field; a field's name is a JSON list, so that they cannot meet."""
+_GROUP_BYTES = 64 * 2**20
 """Of record files that are compressed together: to show one record, so much is read."""
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError)
@@ -47,27 +49,26 @@ def name_of(originals: Sequence[Original]) -> str:
 
 def encode(originals: Sequence[Original]) -> bytes:
     """The segment file of these records."""
-    columns: dict[str, list[Any]] = {"id": [], "content": [], "record": []}
-    with _collector_paused():
+    columns: dict[str, list[Any]] = {name: [] for name in _FIXED}
+    with collector_paused():
         for position, (run_id, content) in enumerate(sorted(originals)):
             record = orjson.loads(content)
             columns["id"].append(run_id)
             columns["content"].append(content_digest(record))
             columns["record"].append(content)
-            for key in record.keys() - {CURVE}:
-                values = columns.setdefault(_FIELD + key, [])
+            for path, value in _paths(record):
+                values = columns.setdefault(canonical(path).decode(), [])
                 values += [None] * (position - len(values))
-                values.append(canonical(record[key]))
+                values.append(canonical(value))
     for values in columns.values():
         values += [None] * (len(originals) - len(values))
-    fields = sorted(name for name in columns if name.startswith(_FIELD))
+    fields = sorted(columns.keys() - set(_FIXED))
     total = sum(len(content) for _, content in originals)
+    arrays = {name: pa.array(columns[name], pa.string() if name in _TEXT else pa.binary()) for name in columns}
+    table = pa.table(arrays).select([*_FIXED, *fields]).replace_schema_metadata({FORMAT_KEY: FORMAT})
     sink = pa.BufferOutputStream()
     pq.write_table(
-        pa.table(
-            {name: pa.array(columns[name], pa.string() if name in ("id", "content") else pa.binary())
-             for name in ("id", "content", "record", *fields)}
-        ).replace_schema_metadata({FORMAT_KEY: FORMAT}),
+        table,
         sink,
         row_group_size=max(1, len(originals) * _GROUP_BYTES // total),
         compression="zstd",
@@ -101,37 +102,76 @@ def original(path: Path, run_id: str) -> bytes | None:
 
 
 def records(path: Path, fields: Sequence[str] | None = None) -> list[CompactedRecord]:
-    """Its records without their curves; only the top-level `fields` where these are named."""
+    """Its records without their curves; only `fields` where these are named ("state", "metrics.last")."""
     with _open(path) as file:
-        there = [name.removeprefix(_FIELD) for name in file.schema_arrow.names if name.startswith(_FIELD)]
-        keys = [key for key in there if fields is None or key in fields]
-        rows = file.read(["id", "content", *(_FIELD + key for key in keys)])
-    with _collector_paused():
-        columns = [_parsed(rows[_FIELD + key]) for key in keys]
-        found = []
-        for run_id, content, *values in zip(*(rows[c].to_pylist() for c in ("id", "content")), *columns, strict=True):
-            record = CompactedRecord(zip(keys, values, strict=True))
-            for key in [key for key, value in record.items() if value is _ABSENT]:
-                del record[key]
-            record["id"] = run_id
-            record.content = content
-            found.append(record)
-    return found
+        columns: dict[str, list[tuple[str, ...]]] = {}
+        for name in file.schema_arrow.names:
+            if name not in _FIXED and _wanted(keys := tuple(orjson.loads(name)), fields):
+                columns.setdefault(keys[0], []).append(keys)
+        rows = file.read([*_TEXT, *(canonical(keys).decode() for found in columns.values() for keys in found)])
+    with collector_paused():
+        values = {key: _assembled(rows, found) for key, found in columns.items()}
+        made = []
+        for row in zip(*(rows[name].to_pylist() for name in _TEXT), *values.values(), strict=True):
+            record = CompactedRecord({k: v for k, v in zip(values, row[2:], strict=True) if v is not _ABSENT})
+            record["id"], record.content = row[:2]
+            made.append(record)
+    return made
+
+
+def _paths(record: Record) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from (((key, inner), part) for inner, part in value.items())
+        elif key not in (CURVE, "id"):
+            yield (key,), value
+
+
+def _wanted(keys: tuple[str, ...], fields: Sequence[str] | None) -> bool:
+    if fields is None or keys[0] in fields:
+        return True
+    if len(keys) == 2:
+        return ".".join(keys) in fields
+    return any(field.startswith(f"{keys[0]}.") for field in fields)  # it may be null where others have parts
 
 
 _ABSENT = object()
 
 
-def _parsed(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a field, each different one parsed once; `_ABSENT` where a record has none."""
+def _assembled(rows: pa.Table, columns: list[tuple[str, ...]]) -> list[Any]:
+    """The values of one top-level field, equal ones as one object; `_ABSENT` where a record has none."""
+    parsed = [_parsed(rows[canonical(keys).decode()]) for keys in columns]
+    if len(columns) == 1:
+        values, places = parsed[0]
+        joined = [_joined(columns, [value]) for value in values]
+        return [joined[place] for place in places]
+    known: dict[tuple[int, ...], Any] = {}
+    made = []
+    for row in zip(*(found for _, found in parsed), strict=True):
+        if row not in known:
+            parts = [values[place] for (values, _), place in zip(parsed, row, strict=True)]
+            known[row] = _joined(columns, parts)
+        made.append(known[row])
+    return made
+
+
+def _joined(columns: list[tuple[str, ...]], parts: list[Any]) -> Any:
+    there = [(keys, part) for keys, part in zip(columns, parts, strict=True) if part is not _ABSENT]
+    if not there:
+        return _ABSENT
+    return there[0][1] if len(there[0][0]) == 1 else {keys[1]: part for keys, part in there}
+
+
+def _parsed(column: pa.ChunkedArray) -> tuple[list[Any], list[int]]:
+    """The different values of a column, each parsed once, and which of them each row has."""
     encoded = column.combine_chunks().dictionary_encode()
     values = [orjson.loads(text) for text in encoded.dictionary.to_pylist()] + [_ABSENT]
-    return [values[place] for place in encoded.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)]
+    return values, encoded.indices.fill_null(len(values) - 1).to_pylist()
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """What JSON makes holds no cycles; searching millions of its objects for some takes most of the time."""
+def collector_paused() -> Iterator[None]:
+    """What JSON makes holds no cycles; searching millions of its objects for some would take most of the time."""
     running = gc.isenabled()
     gc.disable()
     try:

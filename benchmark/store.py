@@ -98,13 +98,13 @@ class Store:
         return self.folder / "work" / name
 
     def write(self, record: dict[str, Any]) -> None:
-        write_atomically(self.run_path(record["id"]), _encode(record))
+        write_atomically(self.run_path(record["id"]), encode(record))
 
     def write_failure(self, record: dict[str, Any]) -> None:
         """Failures are never overwritten: each attempt is a file of its own."""
         folder = self.folder / "failures"
         attempt = len(list(folder.glob(f"{record['id']}-*.json"))) + 1
-        write_atomically(folder / f"{record['id']}-{attempt:03d}.json", _encode(record))
+        write_atomically(folder / f"{record['id']}-{attempt:03d}.json", encode(record))
 
     def finished(self) -> set[str]:
         """Ids of the runs that need not run again, from file names and the segments' columns alone."""
@@ -140,7 +140,7 @@ class Store:
     def records(self, fields: Sequence[str] | None = None) -> Contents:
         """All records that can be read, once each; the others are quarantined and named, never counted.
 
-        With `fields`, only these top-level fields (and the id) are promised to be in the records.
+        With `fields` ("state", "metrics.last"), only these and the id are promised to be in the records.
         """
         contents = Contents()
         for path in self.loose():
@@ -237,5 +237,6 @@ def _damaged(segment: Path, error: Exception) -> StoreError:
     )
 
 
-def _encode(record: dict[str, Any]) -> bytes:
+def encode(record: dict[str, Any]) -> bytes:
+    """The bytes of a record file."""
     return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from methods import Batch, Field, Method, TrainSet
@@ -25,6 +24,8 @@ class AveragedMethod(Method):
 
     def build(self) -> None:
         super().build()
+        from timm.utils.model_ema import ModelEmaV3  # two seconds, which a table need not wait
+
         self.average = ModelEmaV3(self.net, decay=self.cfg.decay, use_warmup=True)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 

@@ -36,23 +36,25 @@ def table(
     **given: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
+    from benchmark.segments import collector_paused
     from benchmark.store import Store
 
     store = Store(given["results"])
     jobs = None
     if suite is not None or given["datasets"]:
         _, jobs = expand_grid(suite, given)
-    print_table(
-        store,
-        jobs,
-        suite=suite,
-        form=form,
-        others=others,
-        rule=rule,
-        metric=metric,
-        extra_test=extra,
-        timing=timing,
-    )
+    with collector_paused():
+        print_table(
+            store,
+            jobs,
+            suite=suite,
+            form=form,
+            others=others,
+            rule=rule,
+            metric=metric,
+            extra_test=extra,
+            timing=timing,
+        )
 
 
 def print_table(
@@ -67,17 +69,17 @@ def print_table(
     **choices: Any,
 ) -> None:
     """Prints the table of `jobs` (None: of all records) to stdout."""
-    from benchmark import tables
+    from benchmark import frames, tables
     from benchmark.report import csv, markdown
     from benchmark.store import Store
 
     wanted = None if jobs is None else {job.spec.id for job in jobs}
-    contents = store.records()
+    contents = store.records(frames.fields(rule))
     records = [*contents.records, *store.failures().values()]
     if wanted is not None:
         records = [record for record in records if record["id"] in wanted]
     for folder in others:
-        records += Store(folder).records().records
+        records += Store(folder).records(frames.fields(rule)).records
     for path, reason in contents.quarantined:
         click.echo(f"not counted: {path} ({reason})", err=True)
     names = {record["spec"]["method"]["name"] for record in records} | {
