@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "benchmark.commands.results:status",
     "table": "benchmark.commands.results:table",
     "show": "benchmark.commands.results:show",
+    "compact": "benchmark.commands.compact:compact",
     "list": "benchmark.commands.plugins:list_plugins",
     "check": "benchmark.commands.plugins:check",
     "new": "benchmark.commands.plugins:new",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import statistics
 import time
-from typing import Any
 
 import torch
 from torch.nn import functional as F
 
+from benchmark.placement import declared_cost, kind, measured_seconds
 from benchmark.prepare import Prepared, Skipped, prepare
-from benchmark.registry import METHODS
-from benchmark.spec import Job, canonical
+from benchmark.spec import Job
 from benchmark.store import Store
 from benchmark.worker import make_kit, make_train_set, pick_device
 from methods.base import Hints
@@ -24,33 +21,20 @@ EVALUATION_SHARE = 0.35
 
 def estimate_seconds(jobs: list[Job], store: Store) -> dict[str, float | None]:
     """Run id -> seconds in one slot; None where the data would have to be downloaded first."""
-    measured = _measured(store)
+    measured = measured_seconds(store)
     timed: dict[bytes, float | None] = {}
     result: dict[str, float | None] = {}
     for job in jobs:
-        own = measured.get(_kind(job.spec.model_dump(mode="json"), method=True))
+        own = measured.get(kind(job.spec.model_dump(mode="json")))
         if own is not None:
             result[job.spec.id] = own
             continue
-        key = _kind(job.spec.model_dump(mode="json"), method=False)
+        key = kind(job.spec.model_dump(mode="json"), ("dataset", "backbone", "recipe"))
         if key not in timed:
             timed[key] = _time_cross_entropy(job, store)
         plain = timed[key]
-        result[job.spec.id] = None if plain is None else plain * _declared_cost(job.spec.method.name)
+        result[job.spec.id] = None if plain is None else plain * declared_cost(job.spec.method.name)
     return result
-
-
-def _kind(spec: dict[str, Any], method: bool) -> bytes:
-    parts = ["dataset", "backbone", "recipe", *(["method"] if method else [])]
-    return canonical([spec[part] for part in parts])
-
-
-def _measured(store: Store) -> dict[bytes, float]:
-    seconds: dict[bytes, list[float]] = {}
-    for record in store.records().records:
-        if record["state"] == "ok":
-            seconds.setdefault(_kind(record["spec"], method=True), []).append(record["timing"]["total_seconds"])
-    return {key: statistics.median(values) for key, values in seconds.items()}
 
 
 def _time_cross_entropy(job: Job, store: Store) -> float | None:
@@ -81,11 +65,3 @@ def _time_cross_entropy(job: Job, store: Store) -> float | None:
 def _evaluated(prepared: Prepared) -> int:
     tests = sum(len(part.images) for part in prepared.tests.values())
     return tests + len(prepared.val.images) + min(10_000, len(prepared.train.images))
-
-
-def _declared_cost(method: str) -> float:
-    declared = str(METHODS.find(method).declared.get("cost", "1x"))
-    found = re.search(r"\d+(\.\d+)?", declared)
-    return float(found.group()) if found else 1.0
-
-

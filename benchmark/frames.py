@@ -12,16 +12,12 @@ import pandas as pd
 from benchmark import labels, mixtures
 from benchmark.labels import Defaults
 from benchmark.mixtures import PARTS, VISIBLE, TableError
+from benchmark.records import Record, content_digest
 from benchmark.rules import RULES
 from benchmark.spec import canonical
 
-Record = Mapping[str, Any]
-
 CLEAN = "none"
 """The noise that changes no label."""
-_NOT_CONTENT = frozenset({"provenance", "timing", "log", "curve"})
-"""Not in a table's digest: what differs between equal runs, and curves, whose figures are in the metrics
-and which are nine tenths of a record: a table must not have to read them."""
 _COMMIT_DIGITS = 12
 
 DIAGNOSTICS = {
@@ -41,7 +37,7 @@ def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
     """
     found: dict[str, tuple[Record, str]] = {}
     for record in records:
-        content = _content_digest(record)
+        content = content_digest(record)
         known = found.get(record["id"])
         if known is not None:
             failed, failed_before = record["state"] == "failed", known[0]["state"] == "failed"
@@ -56,35 +52,43 @@ def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
     return dict(sorted(found.items()))
 
 
-def _content_digest(record: Record) -> str:
-    content = {key: value for key, value in record.items() if key not in _NOT_CONTENT}
-    if "error" in content:
-        content["error"] = content["error"].get("class")
-    return hashlib.sha256(canonical(content)).hexdigest()
-
-
 def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
     """SHA-256 over the ids and contents of `unique` runs: equal for equal records in any order."""
     lines = "".join(f"{run_id} {content}\n" for run_id, (_, content) in runs.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def fields(rule: str) -> tuple[str, ...]:
+    """What a table by `rule` reads of a record, for `Store.records`."""
+    figures = {f"metrics.{rule}", "metrics.last"}  # the last epoch's are always there, and name the metrics
+    noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
+    whole = ("schema", "spec", "state", "reason", "error", "main_metric", "extra_metrics", "sizes")
+    origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
+    said = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
+    return (*whole, *sorted(figures), *noise, *said, *origin, "timing.seconds")
+
+
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
     """Suites that the records were made for."""
-    return tuple(sorted({name for record in records if (name := _names(record).get("suite"))}))
+    return tuple(sorted({name for record in _origins(records) if (name := _names(record).get("suite"))}))
 
 
 def commits(records: Iterable[Record]) -> tuple[str, ...]:
     """Commits that the records were made with, those with uncommitted changes marked."""
-    made = [origin for record in records if (origin := _provenance(record)).get("commit")]
+    made = [origin for record in _origins(records) if (origin := _provenance(record)).get("commit")]
     named = {o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}
     return tuple(sorted(named))
 
 
 def hardware(records: Iterable[Record]) -> tuple[str, ...]:
     """Machines that the records were made on."""
-    found = {canonical(machine) for record in records if (machine := _provenance(record).get("hardware"))}
+    found = {canonical(machine) for record in _origins(records) if (machine := _provenance(record).get("hardware"))}
     return tuple(sorted(", ".join(labels.pairs(orjson.loads(machine).items())) for machine in found))
+
+
+def _origins(records: Iterable[Record]) -> Iterable[Record]:
+    """A record for each provenance object: records of one segment share them."""
+    return {id(record.get("provenance")): record for record in records}.values()
 
 
 def _provenance(record: Record) -> Mapping[str, Any]:
@@ -114,10 +118,11 @@ def flatten(
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
     missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
-    rows = [_run(record, rule, metric, extra_test) for record in [*records, *missing]]
+    dumped = _Dumped()
+    rows = [_run(record, rule, metric, extra_test, dumped) for record in [*records, *missing]]
     if not rows:
         raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
-    runs = pd.DataFrame(rows)
+    runs = pd.DataFrame({name: [row[name] for row in rows] for name in rows[0]})
     specs = pd.DataFrame([_spec(key) for key in runs["spec_key"].unique()])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
     for part in PARTS:
@@ -151,15 +156,30 @@ def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None
     return (record.get("extra_metrics") or {}).get(extra_test)
 
 
-def _run(record: Record, rule: str, metric: str, extra_test: str | None) -> dict[str, Any]:
+class _Dumped:
+    """Canonical JSON of mappings that outlive it, once for the same parts: records of one segment share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], bytes] = {}
+
+    def __call__(self, parts: Mapping[str, Any]) -> bytes:
+        key = (*parts, *map(id, parts.values()))
+        if key not in self._known:
+            self._known[key] = canonical(dict(parts))
+        return self._known[key]
+
+
+def _run(
+    record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped
+) -> dict[str, Any]:
     """What is read from every record: little, as there are many."""
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
     diagnostics = record.get("diagnostics") or {}
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
     return {
-        "spec_key": canonical({key: value for key, value in spec.items() if key != "seeds"}),
-        "seeds": canonical(spec["seeds"]),
+        "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
+        "seeds": dumped(spec["seeds"]),
         "noise_seed": spec["seeds"]["noise"],
         "state": record["state"],
         "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from benchmark import frames, notes
-from benchmark.frames import Record
 from benchmark.labels import Defaults
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.mixtures import TableError
+from benchmark.records import Record
 from benchmark.stats import paired_difference, summarize
 
 __all__ = ["Block", "Defaults", "Marks", "Table", "TableError", "build"]

@@ -38,24 +38,26 @@ def table(
     **given: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
+    from benchmark.segments import collector_paused
     from benchmark.store import Store
 
     store = Store(given["results"])
     jobs = None
     if suite is not None or given["datasets"]:
         _, jobs = expand_grid(suite, given)
-    print_table(
-        store,
-        jobs,
-        suite=suite,
-        form=form,
-        others=others,
-        rule=rule,
-        metric=metric,
-        extra_test=extra,
-        timing=timing,
-        diagnostics=diagnostics,
-    )
+    with collector_paused():
+        print_table(
+            store,
+            jobs,
+            suite=suite,
+            form=form,
+            others=others,
+            rule=rule,
+            metric=metric,
+            extra_test=extra,
+            timing=timing,
+            diagnostics=diagnostics,
+        )
 
 
 def print_table(
@@ -70,17 +72,17 @@ def print_table(
     **choices: Any,
 ) -> None:
     """Prints the table of `jobs` (None: of all records) to stdout."""
-    from benchmark import tables
+    from benchmark import frames, tables
     from benchmark.report import csv, markdown
     from benchmark.store import Store
 
     wanted = None if jobs is None else {job.spec.id for job in jobs}
-    contents = store.records()
+    contents = store.records(frames.fields(rule))
     records = [*contents.records, *store.failures().values()]
     if wanted is not None:
         records = [record for record in records if record["id"] in wanted]
     for folder in others:
-        records += Store(folder).records().records
+        records += Store(folder).records(frames.fields(rule)).records
     for path, reason in contents.quarantined:
         click.echo(f"not counted: {path} ({reason})", err=True)
     names = {record["spec"]["method"]["name"] for record in records} | {
@@ -142,7 +144,7 @@ def status(suite: str | None, **given: Any) -> int:
     from benchmark.store import Store
 
     store = Store(given["results"])
-    contents = store.records()
+    contents = store.records(("state", "reason"))
     failures = store.failures()
     if suite is not None or given["datasets"]:
         grid, jobs = expand_grid(suite, given)
@@ -182,15 +184,22 @@ def show(what: str, name: str | None, results: Path) -> None:
     from benchmark.store import Store
 
     store = Store(results)
-    matching = [record for record in store.records().records if record["id"].startswith(what)]
-    matching += [record for run_id, record in store.failures().items() if run_id.startswith(what)]
+    failures = store.failures()
+    ids = {*store.finished(), *failures}
+    matching = sorted(run_id for run_id in ids if run_id.startswith(what))
     if len(matching) != 1:
         found = "no run has" if not matching else f"{len(matching)} runs have"
+        some = ", ".join(matching[:3] or sorted(ids)[:3]) or "none"
         raise UsageError(
-            f"{found} an id that begins with {what!r} in {results}; "
-            "ids are the file names in runs/ (`noisybench status` counts them)"
+            f"{found} an id that begins with {what!r} in {results}; expected one of {len(ids)} ids, such as {some}"
         )
-    _show_run(matching[0])
+    record = failures.get(matching[0]) or store.read(matching[0])
+    if record is None:
+        raise UsageError(
+            f"the record of {matching[0]} could not be read and was moved to {results / 'quarantine'}; "
+            "`noisybench run` with the same suite makes it anew"
+        )
+    _show_run(record)
 
 
 def _show_run(record: dict[str, Any]) -> None:

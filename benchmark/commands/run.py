@@ -66,12 +66,12 @@ def run(suite: str | None, **given: Any) -> int:
 
 
 def _carry_out(todo: list[Any], store: Any, slots: int, timeout: float | None) -> dict[str, str]:
-    from benchmark import provenance
+    from benchmark import placement, provenance
     from benchmark.executors import local
     from benchmark.progress import GridProgress
 
     origin = provenance.collect()
-    jobs = [job.model_copy(update={"provenance": origin}) for job in todo]
+    jobs = [job.model_copy(update={"provenance": origin}) for job in placement.ordered(todo, store)]
     _fetch(jobs)
     with GridProgress(len(jobs), slots) as progress:
         return local.run(jobs, store, slots=slots, timeout=timeout, on_event=progress)

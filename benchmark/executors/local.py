@@ -150,7 +150,7 @@ def _record_death(running: Running, store: Store, timeout: float | None) -> tupl
 
     running.process.join()
     code = running.process.exitcode
-    if store.run_path(running.job.spec.id).exists():
+    if store.has(running.job.spec.id):
         return "ok", "(ended after its record was written)"
     if timeout is not None and running.seconds > timeout:
         kind, message = "Timeout", f"took longer than {timeout:g} s; raise --timeout"
