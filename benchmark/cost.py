@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from benchmark.features import stand_in
 from benchmark.prepare import Prepared, Skipped, prepare
 from benchmark.registry import METHODS
 from benchmark.spec import Job, canonical
 from benchmark.store import Store
-from benchmark.worker import make_kit, make_train_set, pick_device
+from benchmark.worker import make_backbone, make_kit, make_train_set, pick_device
 from methods.base import Hints
 
 TIMED_STEPS = 3
@@ -65,7 +66,9 @@ def _time_cross_entropy(job: Job, store: Store) -> float | None:
         return 0.0
     device = pick_device(job.options.device)
     torch.set_num_threads(job.options.threads)
-    data = make_train_set(job, prepared.train, prepared.num_classes, device)
+    backbone = make_backbone(job)
+    inputs = stand_in(job, backbone, prepared.train) if backbone.frozen else None
+    data = make_train_set(job, prepared.train, prepared.num_classes, device, inputs)
     kit = make_kit(job, data, Hints(), device)
     network = kit.network("net")
     optimizer = kit.optimizer("net", network.parameters())
@@ -79,8 +82,8 @@ def _time_cross_entropy(job: Job, store: Store) -> float | None:
 
 
 def _evaluated(prepared: Prepared) -> int:
-    tests = sum(len(part.images) for part in prepared.tests.values())
-    return tests + len(prepared.val.images) + min(10_000, len(prepared.train.images))
+    tests = sum(len(part.noisy) for part in prepared.tests.values())
+    return tests + len(prepared.val.noisy) + min(10_000, len(prepared.train.noisy))
 
 
 def _declared_cost(method: str) -> float:

@@ -230,7 +230,9 @@ def resolve_method(reference: Reference) -> Resolved:
 
 def resolve_backbone(reference: Reference) -> Resolved:
     options = _no_positional(BACKBONES, reference)
-    return _resolved(BACKBONES, reference, _validated(BACKBONES, reference, options))
+    config = _validated(BACKBONES, reference, options)
+    settled = BACKBONES.load(reference.name).settled(config, reference.name.partition("/")[2])
+    return _resolved(BACKBONES, reference, settled)
 
 
 def resolve_noise(reference: Reference) -> list[Resolved]:
