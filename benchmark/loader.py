@@ -69,7 +69,7 @@ class Features:
         return self.data.shape[0]
 
     def gather(self, index: Tensor) -> Tensor:
-        return self.data[index]
+        return self.data.index_select(0, index)  # half the time of indexing with brackets
 
     def slice(self, start: int, stop: int) -> Tensor:
         return self.data[start:stop]
@@ -83,7 +83,8 @@ class Features:
             return plain
         count = self.views.shape[0]
         (draw,) = uniforms(index, seed_for("stored-view", seed, epoch), 1)
-        return self.views[((draw * count).long() + view) % count, index]
+        chosen = ((draw * count).long() + view) % count
+        return self.views.flatten(0, 1).index_select(0, chosen * len(self) + index)
 
 
 class DeviceTrainSet:

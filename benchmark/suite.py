@@ -188,6 +188,8 @@ class Resolved(Frozen):
 
     part: Part
     sources: dict[str, str] = {}
+    augmented: bool = True
+    """Of a backbone: whether training sees augmented images."""
 
 
 def _validated(registry: Registry[Any], reference: Reference, options: dict[str, Any]) -> Any:
@@ -232,7 +234,8 @@ def resolve_backbone(reference: Reference) -> Resolved:
     options = _no_positional(BACKBONES, reference)
     config = _validated(BACKBONES, reference, options)
     settled = BACKBONES.load(reference.name).settled(config, reference.name.partition("/")[2])
-    return _resolved(BACKBONES, reference, settled)
+    resolved = _resolved(BACKBONES, reference, settled)
+    return resolved.model_copy(update={"augmented": getattr(settled, "augmented", True)})
 
 
 def resolve_noise(reference: Reference) -> list[Resolved]:
@@ -310,7 +313,9 @@ def expand(
         hints = _hints(method)
         if track == "blind" and hints - {"noise_rate"}:
             continue
-        recipe = suite.recipe if suite.recipe.augment else suite.recipe.model_copy(update={"augment": augment})
+        # The recipe says what is done, and a network that is shown plain images only is augmented nothing.
+        shown = (suite.recipe.augment or augment) if network.augmented else Augment()
+        recipe = suite.recipe.model_copy(update={"augment": shown})
         spec = RunSpec(
             track=track if hints else "blind",
             dataset=data.part,
