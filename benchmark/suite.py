@@ -201,6 +201,8 @@ class Resolved(Frozen):
 
     part: Part
     sources: dict[str, str] = {}
+    augmented: bool = True
+    """Of a backbone: whether training sees augmented images."""
 
 
 def _validated(registry: Registry[Any], reference: Reference, options: dict[str, Any]) -> Any:
@@ -245,7 +247,10 @@ def resolve_method(reference: Reference) -> Resolved:
 
 def resolve_backbone(reference: Reference) -> Resolved:
     options = _no_positional(BACKBONES, reference)
-    return _resolved(BACKBONES, reference, _validated(BACKBONES, reference, options))
+    config = _validated(BACKBONES, reference, options)
+    settled = BACKBONES.load(reference.name).settled(config, reference.name.partition("/")[2])
+    resolved = _resolved(BACKBONES, reference, settled)
+    return resolved.model_copy(update={"augmented": getattr(settled, "augmented", True)})
 
 
 def resolve_noise(reference: Reference) -> list[Resolved]:
@@ -323,7 +328,9 @@ def expand(
         hints = _hints(method)
         if track == "blind" and hints - {"noise_rate"}:
             continue
-        recipe = suite.recipe if suite.recipe.augment else suite.recipe.model_copy(update={"augment": augment})
+        # The recipe says what is done, and a network that is shown plain images only is augmented nothing.
+        shown = (suite.recipe.augment or augment) if network.augmented else Augment()
+        recipe = suite.recipe.model_copy(update={"augment": shown})
         spec = RunSpec(
             track=track if hints else "blind",
             dataset=data.part,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmark import metrics
 from benchmark.kit import EngineKit
-from benchmark.loader import DeviceTrainSet, Images, predict
+from benchmark.loader import DeviceTrainSet, Samples, predict
 from benchmark.seeds import seed_for
 from methods.base import Method
 
@@ -27,7 +27,7 @@ MEMORIZATION_SAMPLE = 10_000
 class Evaluation:
     """A labelled set to score after every epoch; `clean` is None where the truth is unknown."""
 
-    images: Images
+    images: Samples
     noisy: np.ndarray | None
     clean: np.ndarray | None
 
