@@ -26,7 +26,6 @@ class AveragedMethod(Method):
         from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
 
         super().build()
-        from timm.utils.model_ema import ModelEmaV3  # two seconds, which a table need not wait
 
         self.average = ModelEmaV3(self.net, decay=self.cfg.decay, use_warmup=True)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))

@@ -54,7 +54,6 @@ class ELRPlus(Method):
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
         # A power of 1 makes the first average a plain mean: decay = 1 - 1 / (1 + step).
         settings = {"decay": self.cfg.ema_decay, "use_warmup": True, "warmup_power": 1.0}
-        from timm.utils.model_ema import ModelEmaV3  # two seconds, which a table need not wait
 
         self.average, self.average2 = (ModelEmaV3(net, **settings) for net in (self.net, self.net2))
         device = self.kit.device
