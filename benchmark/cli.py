@@ -20,6 +20,7 @@ COMMANDS = {
     "new": "benchmark.commands.plugins:new",
     "data": "benchmark.commands.data:data",
     "noise": "benchmark.commands.noise:noise",
+    "bench": "benchmark.commands.bench:bench",
     "suspects": "benchmark.commands.suspects:suspects",
 }
 
