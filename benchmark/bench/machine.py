@@ -39,6 +39,7 @@ class Training:
             backbone_options=self.options,
             num_samples=8 * BATCH,
             device=torch.device(self.device),
+            amp=self.device != "cpu",
             small_maps=self.small_maps,
         ).stream()
 

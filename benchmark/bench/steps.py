@@ -56,6 +56,7 @@ class Steps:
         epochs: int = 1,
         small_maps: bool = True,
         device: torch.device = CPU,
+        amp: bool = False,
     ) -> None:
         recipe = Recipe(epochs=epochs, batch_size=BATCH, augment=POLICY, small_maps=small_maps)
         labels = random_labels(num_samples, num_classes)
@@ -73,7 +74,7 @@ class Steps:
         config = plugin.Config()
         self.kit = EngineKit(
             data=self.data,
-            build=lambda classes: network.build(channels, classes, SIDE, device.type == "cuda", small_maps),
+            build=lambda classes: network.build(channels, classes, SIDE, amp, small_maps),
             recipe=recipe,
             hints=_hints(plugin.requires(config), num_classes, device),
             device=device,
@@ -83,9 +84,9 @@ class Steps:
         self.method = plugin(config, self.kit).to(device)
         self.data.model = self.method
         for epoch in range(epochs - 1):
-            for batch in self._plan(epoch):
+            for batch in self.plan(epoch):
                 self.method.step(batch)
-        self.batches = list(itertools.islice(self._plan(epochs - 1), 2))
+        self.batches = list(itertools.islice(self.plan(epochs - 1), 2))
         self._turn = itertools.cycle(self.batches)
 
     def step(self) -> None:
@@ -95,11 +96,12 @@ class Steps:
     def stream(self) -> Iterator[int]:
         """Endless training, batches made as in a run: the number of images of every step."""
         for epoch in itertools.count():
-            for batch in self._plan(epoch):
+            for batch in self.plan(epoch):
                 self.method.step(batch)
                 yield len(batch.index)
 
-    def _plan(self, epoch: int) -> Iterator[Batch]:
+    def plan(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, seeded as the trainer does."""
         seed_everything(seed_for("epoch", 0, epoch))
         self.kit.start_epoch(epoch)
         self.method.epoch = epoch

@@ -1,0 +1,298 @@
+#!/usr/bin/env python
+"""Measures this machine and writes results/published/performance.md. Run it alone on the machine.
+
+    python scripts/performance.py                                   # about eight minutes on two cores
+    python scripts/performance.py --end-to-end-stem small           # MedMNIST's stem there too: some 20 more
+
+The plain side is what most people write with torch and torchvision: a Dataset of PIL images, per-image flip,
+rotation, ToTensor and Normalize, a DataLoader, default threads. It imports nothing of noisybench. PneumoniaMNIST
+comes from $NOISYBENCH_DATA (default ../shared/data).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from benchmark import provenance
+from benchmark.bench import machine
+from benchmark.bench.flops import TRAINING, Operations, count
+from benchmark.bench.machine import Division, Training
+from benchmark.bench.overhead import BATCHES, Overhead, overhead
+
+ROOT = Path(__file__).resolve().parent.parent
+BATCH, LR, DEGREES = 128, 1e-3, 15
+STEMS = {"imagenet": "7x7 stem", "small": "3x3 stem, no max-pool, as MedMNIST's baseline"}
+DEFAULT_THREADS = torch.get_num_threads()
+
+
+# The plain side
+
+
+class PlainImages(Dataset):
+    """Images as MedMNIST's loaders give them: one PIL image at a time through torchvision's transforms."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, train: bool) -> None:
+        self.images, self.labels = images, labels
+        channels = 1 if images.ndim == 3 else 3
+        steps = [transforms.ToTensor(), transforms.Normalize([0.5] * channels, [0.5] * channels)]
+        if train:
+            steps = [transforms.RandomHorizontalFlip(), transforms.RandomRotation(DEGREES), *steps]
+        self.transform = transforms.Compose(steps)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
+
+
+def plain_network(stem: str, channels: int, classes: int) -> nn.Module:
+    net = torchvision.models.resnet18(num_classes=classes)
+    if stem == "small":
+        net.conv1, net.maxpool = nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.Identity()
+    elif channels != 3:
+        net.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    return net
+
+
+def plain_stream(stem: str) -> Iterator[int]:
+    """Endless training on random colour images: the number of images of every step."""
+    images = np.random.default_rng(0).integers(0, 256, (8 * BATCH, 28, 28, 3), dtype=np.uint8)
+    data = PlainImages(images, np.arange(len(images)) % 9, train=True)
+    net = plain_network(stem, 3, 9)
+    optimizer = torch.optim.Adam(net.parameters(), LR)
+    while True:
+        for x, y in DataLoader(data, BATCH, shuffle=True):
+            plain_step(net, optimizer, x, y)
+            yield len(y)
+
+
+def plain_step(net: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+
+
+def plain_rate(stem: str, seconds: float) -> float:
+    torch.set_num_threads(DEFAULT_THREADS)
+    stream = plain_stream(stem)
+    for _ in range(machine.WARM_UP):
+        next(stream)
+    started, images = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        images += next(stream)
+    return images / (time.perf_counter() - started)
+
+
+def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, float]:
+    """Seconds and last test accuracy: Adam, batch 128, train, val and test scored after every epoch."""
+    torch.set_num_threads(DEFAULT_THREADS)
+    torch.manual_seed(seed)
+    started = time.perf_counter()
+    with np.load(file) as arrays:
+        splits = {s: (arrays[f"{s}_images"], arrays[f"{s}_labels"].ravel()) for s in ("train", "val", "test")}
+    images, labels = splits["train"]
+    net = plain_network(stem, 1 if images.ndim == 3 else 3, int(labels.max()) + 1)
+    optimizer = torch.optim.Adam(net.parameters(), LR)
+    loaders = {name: DataLoader(PlainImages(*split, train=False), BATCH) for name, split in splits.items()}
+    accuracy = 0.0
+    for _ in range(epochs):
+        net.train()
+        for x, y in DataLoader(PlainImages(images, labels, train=True), BATCH, shuffle=True):
+            plain_step(net, optimizer, x, y)
+        net.eval()
+        for loader in loaders.values():
+            with torch.no_grad():
+                right = sum(int((net(x).argmax(1) == y).sum()) for x, y in loader)
+            accuracy = right / len(loader.dataset)  # test comes last
+    return time.perf_counter() - started, accuracy
+
+
+# The same with noisybench
+
+
+def our_recipe(file: Path, stem: str, epochs: int, runs: int) -> tuple[float, list[float]]:
+    """Seconds of the whole command for `runs` seeds on the whole machine, and their last test accuracies."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmark.cli", "run", "-d", f"npz:{file}", "-b", f"resnet18:stem={stem}"]
+        command += ["-m", "ce", "-n", "none", "--seeds", str(runs), "--epochs", str(epochs), "--slots", str(runs)]
+        command += ["--recipe", f"lr={LR}", "--recipe", f"batch_size={BATCH}", "--recipe", "augment.flip=true"]
+        command += ["--recipe", f"augment.rotate={DEGREES}", "--no-table", "--results", folder, "--device", "cpu"]
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        started = time.perf_counter()
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+        seconds = time.perf_counter() - started
+        records = [json.loads(path.read_bytes()) for path in sorted(Path(folder).glob("runs/*/*.json"))]
+    return seconds, [record["metrics"]["last"]["accuracy"] for record in records]
+
+
+# The page
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Images per second of a ResNet-18 on 28x28 colour images."""
+
+    stem: str
+    plain: float
+    ours: float
+    operations: Operations
+    peak: float
+    """10^9 operations per second, before and after, the larger."""
+
+    def row(self) -> str:
+        useful = self.peak * 1e9 / (TRAINING * self.operations.useful)
+        usual = self.peak * 1e9 / (TRAINING * self.operations.usual)
+        return cells(
+            STEMS[self.stem],
+            f"{self.plain:.0f}",
+            f"{self.ours:.0f}",
+            f"{self.ours / self.plain:.2f}x",
+            f"{TRAINING * self.operations.useful / 1e6:.0f} / {TRAINING * self.operations.usual / 1e6:.0f}",
+            f"{useful:.0f} / {usual:.0f}",
+            f"{self.ours / useful:.0%} / {self.ours / usual:.0%}",
+        )
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """One plain run, and as many runs of noisybench as there are cores, at the same time."""
+
+    stem: str
+    images: int
+    epochs: int
+    plain_seconds: float
+    plain_accuracy: float
+    seconds: float
+    accuracies: list[float]
+
+    def row(self) -> str:
+        trained, runs = self.images * self.epochs, len(self.accuracies)
+        return cells(
+            STEMS[self.stem],
+            f"{self.plain_seconds:.1f}",
+            f"{self.seconds:.1f} for {runs}",
+            f"{self.plain_seconds / (self.seconds / runs):.2f}x",
+            f"{trained / self.plain_seconds:.0f}",
+            f"{trained * runs / self.seconds:.0f}",
+            f"{self.plain_accuracy:.3f}",
+            ", ".join(f"{value:.3f}" for value in self.accuracies),
+        )
+
+
+def throughput(stem: str, seconds: float) -> Throughput:
+    whole = Division(provenance.cores(), 1)
+    network = plain_network(stem, 3, 9)
+    peaks, plain, ours = [machine.peak_gflops(whole)], [], []
+    for _ in range(2):  # in turns: the machine's speed drifts
+        plain.append(plain_rate(stem, seconds))
+        ours.append(machine.images_per_second(Training(options={"stem": stem}), whole, seconds))
+        peaks.append(machine.peak_gflops(whole))
+    return Throughput(stem, max(plain), max(ours), count(network, 3, 28), max(peaks))
+
+
+def end_to_end(file: Path, stem: str, epochs: int) -> EndToEnd:
+    with np.load(file) as arrays:
+        images = len(arrays["train_labels"])
+    plain = plain_recipe(file, stem, epochs, seed=0)
+    return EndToEnd(stem, images, epochs, *plain, *our_recipe(file, stem, epochs, provenance.cores()))
+
+
+def cells(*values: str) -> str:
+    return f"| {' | '.join(values)} |"
+
+
+def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> str:
+    origin = provenance.collect()
+    hardware = origin["hardware"]
+    dirty = " with changes" if origin["dirty"] else ""
+    lines = [
+        "# Performance",
+        "",
+        f"{hardware['processor']}, {hardware['cores']} cores, {origin['platform']}; Python {origin['python']}, "
+        f"torch {origin['libraries'].get('torch')}; commit {(origin['commit'] or 'unknown')[:12]}{dirty}; "
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}. Made by `scripts/performance.py`. Ratios are of one "
+        "session; seconds of another day or machine may differ by a factor of two.",
+        "",
+        "## Training a ResNet-18 on 28x28 colour images",
+        "",
+        f"Batch {BATCH}, Adam, flip and rotation, 9 classes. Plain: `DataLoader` and torchvision's transforms, one "
+        f"process, {DEFAULT_THREADS} threads. noisybench: {provenance.cores()} processes of one thread. Limit: the "
+        f"matrix-product peak of this session ({max(rate.peak for rate in rates):.0f} GFLOP/s, all cores) over the "
+        "operations of a training step; first without products with padding zeros, then as usually counted.",
+        "",
+        cells("network", "plain, images/s", "noisybench, images/s", "ratio", "MFLOP", "limit, images/s", "reached"),
+        cells(*["---"] * 7),
+        *[rate.row() for rate in rates],
+        "",
+    ]
+    if ends:
+        lines += [
+            f"## PneumoniaMNIST, {ends[0].epochs} epochs, end to end",
+            "",
+            "After every epoch train, val and test are scored. noisybench's seconds are those of its command from "
+            "start to end; the plain ones leave out the start of Python and the import of torch. The ratio is of "
+            "seconds per run. Accuracy: test, last epoch, one seed each.",
+            "",
+            cells("network", "plain, s a run", "noisybench, s", "ratio", "plain, images/s", "noisybench, images/s",
+                  "plain accuracy", "noisybench accuracy"),
+            cells(*["---"] * 8),
+            *[end.row() for end in ends],
+            "",
+        ]
+    lines += [
+        "## Harness",
+        "",
+        f"An epoch of {BATCHES} steps of the small network over a bare loop of the same operations, in turns: "
+        f"{harness.ratio.value:.3f} ({harness.milliseconds:+.2f} ms a step).",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--seconds", type=float, default=20, help="of each timed training (default 20)")
+    parser.add_argument("--epochs", type=int, default=3, help="of the end-to-end comparison (default 3; 0: none)")
+    parser.add_argument("--end-to-end-stem", choices=STEMS, default="imagenet", help="default imagenet")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/published/performance.md")
+    options = parser.parse_args(arguments)
+    file = Path(os.environ.get("NOISYBENCH_DATA", ROOT.parent / "shared/data")).resolve() / "pneumoniamnist.npz"
+    if limits := [name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ]:
+        unset = " ".join(f"-u {name}" for name in limits)
+        raise SystemExit(
+            f"{', '.join(limits)} would keep the plain side from torch's default threads; "
+            f"type: env {unset} python scripts/performance.py"
+        )
+    if options.epochs and not file.is_file():
+        raise SystemExit(f"{file} is not there; set NOISYBENCH_DATA to the folder that holds it, or type --epochs 0")
+    rates = [throughput(stem, options.seconds) for stem in STEMS]
+    ends = [end_to_end(file, options.end_to_end_stem, options.epochs)] if options.epochs else []
+    with tempfile.TemporaryDirectory() as folder:
+        harness = overhead(Path(folder))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(page(rates, ends, harness), encoding="utf-8")
+    print(f"{options.out} written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

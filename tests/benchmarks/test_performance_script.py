@@ -1,0 +1,75 @@
+"""The page of published speeds is made by one script; here its parts run at tiny sizes."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from benchmark.bench.flops import Operations
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("performance", ROOT / "scripts" / "performance.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["performance"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["performance"]
+
+
+@pytest.fixture
+def small(tmp_path):
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for split, size in (("train", 160), ("val", 20), ("test", 30)):
+        labels = np.arange(size) % 2
+        pixels = generator.integers(0, 100, (size, 28, 28)) + 150 * labels[:, None, None]
+        arrays |= {f"{split}_images": pixels.astype(np.uint8), f"{split}_labels": labels[:, None].astype(np.uint8)}
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    return tmp_path / "pneumoniamnist.npz"
+
+
+def test_both_sides_of_the_end_to_end_comparison_train_and_are_scored(script, small):
+    found = script.end_to_end(small, "imagenet", 1)
+    assert found.images == 160
+    assert found.plain_seconds > 0
+    assert 0 <= found.plain_accuracy <= 1
+    assert len(found.accuracies) >= 1
+
+
+def test_the_plain_network_is_the_one_that_the_limit_is_stated_for(script):
+    from benchmark.bench.flops import count
+
+    assert round(count(script.plain_network("imagenet", 3, 9), 3, 28).useful / 1e6) == 38
+    assert round(count(script.plain_network("small", 3, 9), 3, 28).usual / 1e9, 2) == 0.91
+    assert script.plain_rate("imagenet", 0.1) > 0
+
+
+def test_the_page_names_the_machine_and_the_fraction_of_the_limit(script, tmp_path):
+    from benchmark.bench.overhead import Overhead
+    from benchmark.bench.timing import Ratio
+
+    rate = script.Throughput("imagenet", plain=100, ours=600, operations=Operations(40e6, 80e6), peak=120)
+    end = script.EndToEnd("imagenet", 4708, 3, 100.0, 0.85, 50.0, [0.84, 0.86])
+    text = script.page([rate], [end], Overhead(Ratio(1.02, 1.0)))
+    assert script.provenance.collect()["hardware"]["processor"] in text
+    assert "6.00x | 120 / 240 | 1000 / 500 | 60% / 120%" in text
+    assert "| 4.00x | 141 | 565 | 0.850 | 0.840, 0.860 |" in text
+    assert "1.020 (+2.50 ms a step)" in text
+
+
+def test_absent_data_is_named_with_what_to_type(script, monkeypatch, tmp_path):
+    monkeypatch.setenv("NOISYBENCH_DATA", str(tmp_path))
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit, match="set NOISYBENCH_DATA"):
+        script.main([])
+
+
+def test_the_plain_side_is_never_measured_with_fewer_than_its_default_threads(script, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(SystemExit, match="env -u OMP_NUM_THREADS"):
+        script.main([])
