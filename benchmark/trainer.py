@@ -94,6 +94,7 @@ class Trainer:
         generator = np.random.default_rng(seed_for("memorization-sample", len(data)))
         size = min(len(data), MEMORIZATION_SAMPLE)
         self.sample = np.sort(generator.choice(len(data), size, replace=False))
+        self.sampled = data.images.take(torch.from_numpy(self.sample).to(kit.device))
 
     def run(self) -> Progress:
         """Trains from the last checkpoint, or the start, to the last epoch or to divergence."""
@@ -166,8 +167,7 @@ class Trainer:
     def _memorization(self) -> dict[str, Any] | None:
         if self.watched.clean is None:
             return None
-        index = torch.from_numpy(self.sample).to(self.kit.device)
-        predictions = self.data.scan(lambda x: self.method.predict(x).argmax(1), index).cpu().numpy()
+        predictions = predict(lambda x: self.method.predict(x).argmax(1), self.sampled).cpu().numpy()
         return metrics.memorization(
             predictions, self.watched.clean[self.sample], self.watched.noisy[self.sample]
         )

