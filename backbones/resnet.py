@@ -8,10 +8,11 @@ from urllib.parse import urlparse
 
 import torch
 import torchvision
+from pydantic import Field
 from torch import Tensor, nn
 
 from backbones._weights import Weights, input_channels, load_weights, read_weights
-from backbones.base import HALF, Backbone, BackboneError, Network, Settings
+from backbones.base import HALF, Backbone, BackboneError, Freezable, Network
 
 SMALL_IMAGE = 64
 """Up to this side the stem that `auto` picks keeps the resolution."""
@@ -19,9 +20,11 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _ResNetwork(Network):
-    def __init__(self, net: torchvision.models.ResNet, channels: int, amp: bool, pretrained: bool) -> None:
+    def __init__(
+        self, net: torchvision.models.ResNet, channels: int, amp: bool, pretrained: bool, input_size: int | None
+    ) -> None:
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (HALF, HALF)
-        super().__init__(channels, mean, std, amp)
+        super().__init__(channels, mean, std, amp, input_size)
         self.net = net
 
     def embed(self, x: Tensor) -> Tensor:
@@ -42,19 +45,23 @@ class _ResNetwork(Network):
 class _ResNet(Backbone):
     torchvision_name: ClassVar[str]
 
-    class Config(Settings):
+    class Config(Backbone.Config):
+        later: ClassVar[tuple[str, ...]] = (*Freezable.later, "input_size")
         weights: Weights = None
         """ "imagenet", a file of torchvision's layout (normalized with ImageNet's mean and deviation), or null."""
         stem: Literal["auto", "imagenet", "small"] = "auto"
         """ "imagenet": 7x7 of stride 2 and max-pool; "small": 3x3 without max-pool, as for CIFAR;
         "auto": small up to 64 pixels, unless pretrained."""
+        input_size: int | None = Field(default=None, ge=8, le=1024)
+        """Images are resized to this side inside the network (bilinear, antialiased); null: as they are."""
 
     def network(self, channels: int, num_classes: int, image_size: int, amp: bool) -> Network:
         weights = self.cfg.weights
         state = None if weights is None else self._state(weights)
         inputs = input_channels(weights, state, "conv1", channels)
         net = getattr(torchvision.models, self.torchvision_name)(weights=None, num_classes=num_classes)
-        small = self.cfg.stem == "small" or (self.cfg.stem == "auto" and weights is None and image_size <= SMALL_IMAGE)
+        side = self.cfg.input_size or image_size
+        small = self.cfg.stem == "small" or (self.cfg.stem == "auto" and weights is None and side <= SMALL_IMAGE)
         if small:
             net.maxpool = nn.Identity()
         if small or inputs != 3:
@@ -63,7 +70,7 @@ class _ResNet(Backbone):
             nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
         if state is not None:
             load_weights(net, state, "fc", f"the weights {weights}")
-        return _ResNetwork(net, inputs, amp, pretrained=state is not None)
+        return _ResNetwork(net, inputs, amp, state is not None, self.cfg.input_size)
 
     def _state(self, weights: Path | str) -> dict[str, Tensor]:
         if isinstance(weights, Path):

@@ -10,28 +10,19 @@ import timm
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from backbones._packages import Scaling, installed, offered, packaged, renamed
 from backbones._weights import Weights, input_channels, load_weights, read_weights
-from backbones.base import HALF, Backbone, BackboneError, Network, Settings
+from backbones.base import HALF, Backbone, BackboneError, Network
 
 _STACKS = frozenset({"blocks", "stages", "layers"})
 """timm's names for the part that holds the whole depth of a network: its members are stages of their own."""
 
 
 class _TimmNetwork(Network):
-    def __init__(self, net: Any, channels: int, amp: bool, pretrained: bool, input_size: int | None) -> None:
-        published = net.pretrained_cfg
-        mean, std = (published["mean"], published["std"]) if pretrained else (HALF, HALF)
-        super().__init__(channels, mean, std, amp)
+    def __init__(self, net: Any, channels: int, amp: bool, scaling: Scaling, input_size: int | None) -> None:
+        super().__init__(channels, *scaling, amp, input_size)
         self.net = net
-        self.input_size = input_size
-
-    def prepare(self, x: Tensor) -> Tensor:
-        if self.input_size is not None and x.shape[-2:] != (self.input_size, self.input_size):
-            size = (self.input_size, self.input_size)
-            x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
-        return super().prepare(x)
 
     def embed(self, x: Tensor) -> Tensor:
         return self.net.forward_head(self.net.forward_features(x), pre_logits=True)
@@ -65,36 +56,48 @@ def _split(name: str, child: nn.Module, classifier: nn.Module) -> list[nn.Module
 
 
 class Timm(Backbone):
-    """A network of timm; `weights` = "imagenet" takes the weights that timm publishes under the name."""
+    """A network of timm; `weights` = "imagenet" takes an installed package's weights, else timm's own."""
 
-    class Config(Settings):
+    class Config(Backbone.Config):
         weights: Weights = None
-        """ "imagenet" (the weights that timm publishes for the name), a file of timm's layout, or null."""
+        """ "imagenet" (an installed package with weights for the name, else what timm publishes under it), a
+        file of timm's layout, or null."""
         input_size: int | None = Field(default=None, ge=8, le=1024)
         """Images are resized to this side inside the network (bilinear, antialiased); null: as they are."""
 
+    @classmethod
+    def settled(cls, cfg: Any, argument: str) -> Any:
+        found = installed(argument) if cfg.weights == "imagenet" else None
+        return cfg if found is None else cfg.model_copy(update={"weights": found})
+
     def network(self, channels: int, num_classes: int, image_size: int, amp: bool) -> Network:
-        name, weights = self.argument, self.cfg.weights
+        name, weights = self.argument, self.settled(self.cfg, self.argument).weights
         _check_name(name)
         state = read_weights(weights) if isinstance(weights, Path) else None
+        package = packaged(weights) if isinstance(weights, Path) else None
         published = timm.get_pretrained_cfg(name)
         stem = published.first_conv if published is not None else None
         inputs = input_channels(weights, state, stem if isinstance(stem, str) else "", channels)
-        net = self._create(inputs, num_classes)
+        net = self._create(inputs, num_classes, weights)
         if not isinstance(net.get_classifier(), nn.Linear):
             raise BackboneError(
                 f"timm/{name} does not end in one linear layer ({type(net.get_classifier()).__name__}), "
                 "so it has no features to speak of; choose another network"
             )
+        scaling: Scaling = (HALF, HALF)
+        if weights is not None:
+            scaling = (net.pretrained_cfg["mean"], net.pretrained_cfg["std"])
+        if state is not None and package is not None:
+            state, scaling = renamed(state, net.state_dict()), package.scaling
         if state is not None:
             head = next(key for key, module in net.named_modules() if module is net.get_classifier())
             load_weights(net, state, head, f"the weights {weights}")
-        network = _TimmNetwork(net, inputs, amp, weights is not None, self.cfg.input_size)
+        network = _TimmNetwork(net, inputs, amp, scaling, self.cfg.input_size)
         self._try(network, channels, image_size)
         return network
 
-    def _create(self, inputs: int, num_classes: int) -> Any:
-        if self.cfg.weights != "imagenet":
+    def _create(self, inputs: int, num_classes: int, weights: Weights) -> Any:
+        if weights != "imagenet":
             return timm.create_model(self.argument, in_chans=inputs, num_classes=num_classes)
         try:
             return timm.create_model(self.argument, pretrained=True, in_chans=inputs, num_classes=num_classes)
@@ -110,7 +113,7 @@ class Timm(Backbone):
             reason = str(error).split("\n")[0][:200]
             raise BackboneError(
                 f"the pretrained weights of timm/{self.argument} could not be had "
-                f"({type(error).__name__}: {reason}); download {source} and pass weights = FILE"
+                f"({type(error).__name__}: {reason}); download {source} and pass weights = FILE{offered(self.argument)}"
             ) from error
 
     def _try(self, network: _TimmNetwork, channels: int, image_size: int) -> None:

@@ -7,11 +7,12 @@ import time
 import torch
 from torch.nn import functional as F
 
+from benchmark.features import stand_in
 from benchmark.placement import declared_cost, kind, measured_seconds
 from benchmark.prepare import Prepared, Skipped, prepare
 from benchmark.spec import Job
 from benchmark.store import Store
-from benchmark.worker import make_kit, make_train_set, pick_device
+from benchmark.worker import make_backbone, make_kit, make_train_set, pick_device
 from methods.base import Hints
 
 TIMED_STEPS = 3
@@ -49,7 +50,9 @@ def _time_cross_entropy(job: Job, store: Store) -> float | None:
         return 0.0
     device = pick_device(job.options.device)
     torch.set_num_threads(job.options.threads)
-    data = make_train_set(job, prepared.train, prepared.num_classes, device)
+    backbone = make_backbone(job)
+    inputs = stand_in(job, backbone, prepared.train) if backbone.frozen else None
+    data = make_train_set(job, prepared.train, prepared.num_classes, device, inputs)
     kit = make_kit(job, data, Hints(), device)
     network = kit.network("net")
     optimizer = kit.optimizer("net", network.parameters())
@@ -63,5 +66,5 @@ def _time_cross_entropy(job: Job, store: Store) -> float | None:
 
 
 def _evaluated(prepared: Prepared) -> int:
-    tests = sum(len(part.images) for part in prepared.tests.values())
-    return tests + len(prepared.val.images) + min(10_000, len(prepared.train.images))
+    tests = sum(len(part.noisy) for part in prepared.tests.values())
+    return tests + len(prepared.val.noisy) + min(10_000, len(prepared.train.noisy))

@@ -20,6 +20,15 @@ CLEAN = "none"
 """The noise that changes no label."""
 _COMMIT_DIGITS = 12
 
+DIAGNOSTICS = {
+    "kept_precision": "precision",
+    "kept_recall": "recall",
+    "kept_auroc": "auroc",
+    "corrected_accuracy": "corrected_accuracy",
+    "transition_l1": "l1_row_mean",
+}
+"""Columns of what methods report of themselves -> their names in a record's `diagnostics` (last epoch)."""
+
 
 def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
     """Every run once, by id in order, with the SHA-256 of its content (curve, provenance and timing aside).
@@ -57,7 +66,8 @@ def fields(rule: str) -> tuple[str, ...]:
     noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
     whole = ("schema", "spec", "state", "reason", "error", "main_metric", "extra_metrics", "sizes")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
-    return (*whole, *sorted(figures), *noise, *origin, "timing.seconds")
+    said = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
+    return (*whole, *sorted(figures), *noise, *said, *origin, "timing.seconds")
 
 
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
@@ -104,8 +114,8 @@ def flatten(
 
     Columns: state, reason, value (NaN where undefined or not ok), seeds, the labels `VISIBLE`; of the method
     plugin, options, deviations, source; of the noise clean, noise_kind, rate, realized, estimated;
-    main_metric, test_size, seconds. Sorted by label and seeds. Raises TableError where equal labels would
-    hide different runs, and on a rule, metric or test set that the records do not have.
+    main_metric, test_size, seconds, `DIAGNOSTICS`. Sorted by label and seeds. Raises TableError where equal
+    labels would hide different runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -121,7 +131,7 @@ def flatten(
         specs[part] = specs[f"{part}_key"].map(labels.of_part(specs, part, defaults or {}))
     frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     mixtures.refuse(frame)
-    floats = ["value", "rate", "realized", "estimated", "test_size", "seconds"]
+    floats = ["value", "rate", "realized", "estimated", "test_size", "seconds", *DIAGNOSTICS]
     return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
         [*VISIBLE, "seeds"], kind="stable", ignore_index=True
     )
@@ -167,6 +177,7 @@ def _run(
     """What is read from every record: little, as there are many."""
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
+    diagnostics = record.get("diagnostics") or {}
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
     return {
         "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
@@ -184,6 +195,7 @@ def _run(
         "noise_labels": noise.get("labels_sha256"),
         "source": provenance.get("method_digest"),
         "dataset_label": _names(record).get("dataset"),
+        **{column: diagnostics.get(name) for column, name in DIAGNOSTICS.items()},
     }
 
 

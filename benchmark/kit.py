@@ -118,25 +118,45 @@ class EngineKit:
         for fold, (train, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
             index = torch.from_numpy(held).to(self.device)
             fitted = torch.from_numpy(train).to(self.device)
-            probabilities[index] = self._early_stopped(self.network(f"fold{fold}"), fitted, index, epochs)
+            network = self.network(f"fold{fold}")
+            self._fit_early(network, fitted, index, epochs)
+            probabilities[index] = self._probabilities(network, index)
         return probabilities
 
-    def _early_stopped(self, network: Network, index: Tensor, held: Tensor, epochs: int | None) -> Tensor:
-        """Probabilities of `held` at the epoch that agrees best with its noisy labels.
+    def posterior(self, held_share: float) -> Tensor:
+        from sklearn.model_selection import train_test_split
+
+        labels = self._data.y.cpu().numpy()
+        seed = seed_for("posterior", self._data.order_seed) % 2**32
+        # A class with a single label cannot be stratified.
+        strata = labels if np.bincount(labels)[np.unique(labels)].min() > 1 else None
+        train, held = train_test_split(
+            np.arange(len(labels)), test_size=held_share, stratify=strata, random_state=seed
+        )
+        network = self.network("posterior")
+        fitted, index = (torch.from_numpy(part).to(self.device) for part in (train, held))
+        self._fit_early(network, fitted, index, None)
+        return self._probabilities(network)
+
+    def _probabilities(self, network: Network, index: Tensor | None = None) -> Tensor:
+        return self._data.scan(lambda x: network(x).softmax(1), index)
+
+    def _fit_early(self, network: Network, index: Tensor, held: Tensor, epochs: int | None) -> None:
+        """Fits `network` to the epoch that agrees best with the noisy labels of `held`.
 
         Later epochs memorize wrong labels, and predict worse where they have not looked.
         """
-        best, chosen, since = -1.0, torch.empty(0), 0
+        best, state, since = -1.0, {}, 0
         for _ in self._fitting(network, index, epochs or self.epochs):
             network.eval()
-            probabilities = self._data.scan(lambda x: network(x).softmax(1), held)
-            agreement = float((probabilities.argmax(1) == self._data.y[held]).float().mean())
+            predicted = self._data.scan(lambda x: network(x).argmax(1), held)
+            agreement = float((predicted == self._data.y[held]).float().mean())
             since += 1
             if agreement > best:
-                best, chosen, since = agreement, probabilities, 0
+                best, state, since = agreement, copy.deepcopy(network.state_dict()), 0
             if since == PATIENCE:
                 break
-        return chosen
+        network.load_state_dict(state)
 
     def _fitting(self, network: Network, index: Tensor, epochs: int) -> Iterator[None]:
         """Trains `network` with cross entropy, an epoch per step of the iteration."""

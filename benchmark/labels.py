@@ -13,13 +13,15 @@ Defaults = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Part of a spec ("method", "noise", ...) -> plugin name -> default configuration."""
 
 _DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
+_ALWAYS = ("rate", "frozen", "head", "views", "input_size")
+"""Options without which a label would mislead, even where all runs agree in them."""
 _OPTIMIZER_FIELDS = ("lr", "weight_decay", "momentum", "optimizer")
 
 
 def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
     """Label of every distinct `{part}_key`, such as "gce:q=0.5": name and the options that are not default.
 
-    Where the defaults of a name are unknown: the options in which runs of that name differ, a rate always,
+    Where the defaults of a name are unknown: the options in which runs of that name differ, those of `_ALWAYS`,
     and all options of noise without a rate. A data set goes by the name that its records give for people
     (`dataset_label`), if any.
     """
@@ -35,7 +37,11 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
             shown = {k: v for k, v in shown.items() if v != standard.get(k)}
         elif part != "noise" or "rate" in shown:
             others = [options(other) for other in parts.values() if other["name"] == own["name"]]
-            shown = {k: v for k, v in shown.items() if k == "rate" or any(o.get(k) != v for o in others)}
+            shown = {
+                k: v
+                for k, v in shown.items()
+                if (k in _ALWAYS and v is not None) or any(o.get(k) != v for o in others)
+            }
         if part == "dataset":
             # A file is known by its name; two contents under one name are refused as a mixture.
             shown = {k: v for k, v in shown.items() if not _DIGEST.fullmatch(str(v))}

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark import reference, suite
 from benchmark.datasets.base import Arrays, Data, Dataset, stratified_split, stratified_subset
-from benchmark.datasets.cache import cached
+from benchmark.datasets.cache import cached, identity
 from benchmark.errors import NoisybenchError
 from benchmark.files import to_paths
 from benchmark.noise.base import Corruption, NoiseKind, Split
@@ -28,11 +28,21 @@ class Skipped(NoisybenchError):
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """One split: images [n, H, W, C] uint8; `noisy` and `clean` [n] int64; `clean` None if unknown."""
+    """One split: `noisy` and `clean` [n] int64; `clean` None if unknown."""
 
-    images: np.ndarray
+    whole: np.ndarray
+    """[m, H, W, C] uint8, the part of the data that the samples are taken from, perhaps memory-mapped."""
     noisy: np.ndarray
     clean: np.ndarray | None
+    index: np.ndarray | None = None
+    """[n] positions in `whole`; None: all of it."""
+    key: str = ""
+    """Names the content of `whole` on every machine; empty where that is not known."""
+
+    @property
+    def images(self) -> np.ndarray:
+        """[n, H, W, C] uint8."""
+        return self.whole if self.index is None else self.whole[self.index]
 
 
 @dataclass(frozen=True)
@@ -79,12 +89,17 @@ def load_data(job: Job, cache: Path) -> Data:
     if dataset.task != "multiclass":
         raise Skipped(f"{dataset.label} is a {dataset.task} set; label noise here is for one label per image")
     data = cached(dataset, cache, job.spec.dataset.digest)
+    extra = {name: cached(source, cache, digest) for name, (source, digest) in _extra_tests(job).items()}
+    return data.with_extra_tests(extra)
+
+
+def _extra_tests(job: Job) -> dict[str, tuple[Dataset, str]]:
+    """Further test sets: name -> where they come from, and their content digest."""
     root = Path(job.options.data_root)
-    extra = {
-        name: cached(suite.make_dataset(suite.read_reference(job.sources[digest]), root), cache, digest)
+    return {
+        name: (suite.make_dataset(suite.read_reference(job.sources[digest]), root), digest)
         for name, digest in job.spec.dataset.extra_tests.items()
     }
-    return data.with_extra_tests(extra)
 
 
 def make_noise(job: Job) -> NoiseKind:
@@ -107,10 +122,15 @@ def prepare(job: Job, cache: Path) -> Prepared:
         allow_unidentifiable=job.options.allow_unidentifiable,
     )
 
+    key = identity(make_dataset_of(job), job.spec.dataset.digest)
+    keys = {name: identity(source, digest) for name, (source, digest) in _extra_tests(job).items()}
+
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
         assert part.split.images is not None
         clean = part.split.labels[index] if kind.truth_known else None
-        return LabelledSet(part.split.images[index], part.corruption.labels[index], clean)
+        return LabelledSet(
+            part.split.images, part.corruption.labels[index], clean, index, f"{key}/{part.split.name}"
+        )
 
     selected = drawn["train"].kept
     counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)
@@ -131,7 +151,10 @@ def prepare(job: Job, cache: Path) -> Prepared:
         num_classes=data.num_classes,
         train=take(drawn["train"], selected),
         val=val,
-        tests={name: LabelledSet(part.images, part.labels, part.labels) for name, part in tests.items()},
+        tests={
+            name: LabelledSet(part.images, part.labels, part.labels, key=f"{keys.get(name, key)}/test")
+            for name, part in tests.items()
+        },
         manifest=manifest,
         transition=None if manifest.transition is None else np.array(manifest.transition),
         main_metric="balanced_accuracy" if counts.max() > IMBALANCE * max(1, counts.min()) else "accuracy",

@@ -22,6 +22,8 @@ from benchmark.errors import NoisybenchError, UsageError
 from benchmark.records import CURVE, Record
 
 SCHEMA = 1
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 class StoreError(NoisybenchError):
@@ -35,6 +37,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
+                os.fchmod(handle, 0o666 & ~_UMASK)  # temporary files are private; records are as any file
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+import inspect
 import itertools
 import tomllib
 from collections.abc import Callable, Iterator
@@ -166,8 +168,19 @@ def build(raw: dict[str, Any], origin: str = "command line") -> Suite:
 def _faults(error: ValidationError, where: str = "") -> Iterator[str]:
     for fault in error.errors():
         place = where + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"])
-        given = "" if fault["type"] in ("missing", "extra_forbidden") else f" (given: {fault['input']!r})"
-        yield f"{place.lstrip('.')}: {fault['msg']}{given}"
+        if fault["type"] == "extra_forbidden":
+            told = f"unknown key{_nearest_key(str(fault['loc'][-1]))}"
+        elif fault["type"] == "missing":
+            told = fault["msg"]
+        else:
+            told = f"{fault['msg']} (given: {fault['input']!r})"
+        yield f"{place.lstrip('.')}: {told}"
+
+
+def _nearest_key(name: str) -> str:
+    known = {key for model in (Suite, Recipe, Augment, SeedAxes) for key in model.model_fields}
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _plugin_faults(raw: dict[str, Any]) -> Iterator[str]:
@@ -188,6 +201,8 @@ class Resolved(Frozen):
 
     part: Part
     sources: dict[str, str] = {}
+    augmented: bool = True
+    """Of a backbone: whether training sees augmented images."""
 
 
 def _validated(registry: Registry[Any], reference: Reference, options: dict[str, Any]) -> Any:
@@ -203,12 +218,14 @@ def _validated(registry: Registry[Any], reference: Reference, options: dict[str,
 def _resolved(registry: Registry[Any], reference: Reference, config: Any) -> Resolved:
     entry = registry.find(reference.name)
     sources: dict[str, str] = {}
-    outside = files.digest(entry.path) if entry.external and entry.path else None
+    plugin = registry.load(reference.name)
+    # An installed package's version may stay while its code changes: the file itself counts.
+    path = entry.path or Path(inspect.getfile(plugin))
     part = Part(
         name=reference.name,
-        version=registry.load(reference.name).version,
+        version=plugin.version,
         config=files.to_digests(config.model_dump(), sources),
-        source=outside,
+        source=files.digest(path) if entry.external else None,
     )
     return Resolved(part=part, sources=sources)
 
@@ -230,7 +247,10 @@ def resolve_method(reference: Reference) -> Resolved:
 
 def resolve_backbone(reference: Reference) -> Resolved:
     options = _no_positional(BACKBONES, reference)
-    return _resolved(BACKBONES, reference, _validated(BACKBONES, reference, options))
+    config = _validated(BACKBONES, reference, options)
+    settled = BACKBONES.load(reference.name).settled(config, reference.name.partition("/")[2])
+    resolved = _resolved(BACKBONES, reference, settled)
+    return resolved.model_copy(update={"augmented": getattr(settled, "augmented", True)})
 
 
 def resolve_noise(reference: Reference) -> list[Resolved]:
@@ -308,7 +328,9 @@ def expand(
         hints = _hints(method)
         if track == "blind" and hints - {"noise_rate"}:
             continue
-        recipe = suite.recipe if suite.recipe.augment else suite.recipe.model_copy(update={"augment": augment})
+        # The recipe says what is done, and a network that is shown plain images only is augmented nothing.
+        shown = (suite.recipe.augment or augment) if network.augmented else Augment()
+        recipe = suite.recipe.model_copy(update={"augment": shown})
         spec = RunSpec(
             track=track if hints else "blind",
             dataset=data.part,

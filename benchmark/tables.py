@@ -59,7 +59,8 @@ class Block:
     cells: pd.DataFrame
     """Per (method, noise): state (value, hole, skipped, undefined, absent), runs in each of `STATES`, total,
     n, mean, sd, half (width of the 95 % t interval), delta, delta_n, delta_half (against the baseline), drop
-    (how much worse than the method's own clean runs)."""
+    (how much worse than the method's own clean runs), and the means of `frames.DIAGNOSTICS`, NaN where the
+    method reports none."""
     methods: pd.DataFrame
     """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
     asked for), needs, networks, deviations."""
@@ -81,6 +82,7 @@ class Table:
     commits: tuple[str, ...]
     hardware: tuple[str, ...]
     timing: bool
+    diagnostics: bool
     blocks: tuple[Block, ...]
 
 
@@ -96,13 +98,15 @@ def build(
     defaults: Defaults | None = None,
     extra_test: str | None = None,
     timing: bool = False,
+    diagnostics: bool = False,
 ) -> Table:
     """The table of `records` (ended runs and failures, in any order), by one reporting rule and metric.
 
     `baseline`: the method label that differences are taken from. `expected`: the specs that should have run;
     what has no record is a hole. `needs`: marks by method name. `defaults`: default configurations, so that
     labels show what departs from them. `extra_test`: score on that test set instead. `timing`: measured cost
-    too, which differs between equal runs. Raises TableError where the table would mix what must not be.
+    too, which differs between equal runs. `diagnostics`: what methods report of themselves.
+    Raises TableError where the table would mix what must not be.
     """
     runs = frames.unique(records)
     kept = [record for record, _ in runs.values()]
@@ -123,6 +127,7 @@ def build(
         commits=frames.commits(kept),
         hardware=frames.hardware(kept),
         timing=timing,
+        diagnostics=diagnostics,
         blocks=tuple(_block(place, group, compare, explained) for place, group in _places(frame, marks)),
     )
 
@@ -168,6 +173,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     speaking = table.index[table["state"] == "value"]
     valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(speaking)]
     table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, compare.lower_is_better))
+    table = table.join(valued.groupby(CELL)[list(frames.DIAGNOSTICS)].mean())
     methods = _methods(runs, valued, table, compare)
     return Block(
         place,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmark import metrics
 from benchmark.kit import EngineKit
-from benchmark.loader import DeviceTrainSet, Images, predict
+from benchmark.loader import DeviceTrainSet, Samples, predict
 from benchmark.seeds import seed_for
 from methods.base import Method
 
@@ -27,7 +27,7 @@ MEMORIZATION_SAMPLE = 10_000
 class Evaluation:
     """A labelled set to score after every epoch; `clean` is None where the truth is unknown."""
 
-    images: Images
+    images: Samples
     noisy: np.ndarray | None
     clean: np.ndarray | None
 
@@ -94,6 +94,7 @@ class Trainer:
         generator = np.random.default_rng(seed_for("memorization-sample", len(data)))
         size = min(len(data), MEMORIZATION_SAMPLE)
         self.sample = np.sort(generator.choice(len(data), size, replace=False))
+        self.sampled = data.images.take(torch.from_numpy(self.sample).to(kit.device))
 
     def run(self) -> Progress:
         """Trains from the last checkpoint, or the start, to the last epoch or to divergence."""
@@ -166,8 +167,7 @@ class Trainer:
     def _memorization(self) -> dict[str, Any] | None:
         if self.watched.clean is None:
             return None
-        index = torch.from_numpy(self.sample).to(self.kit.device)
-        predictions = self.data.scan(lambda x: self.method.predict(x).argmax(1), index).cpu().numpy()
+        predictions = predict(lambda x: self.method.predict(x).argmax(1), self.sampled).cpu().numpy()
         return metrics.memorization(
             predictions, self.watched.clean[self.sample], self.watched.noisy[self.sample]
         )

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from backbones.base import Backbone, Network
 from benchmark import files, rules
 from benchmark.errors import UsageError
 from benchmark.estimate import FOLDS, cached_estimate
+from benchmark.features import FeatureSource
 from benchmark.kit import EngineKit
-from benchmark.loader import DeviceTrainSet, Images
+from benchmark.loader import DeviceTrainSet, Images, Samples
 from benchmark.prepare import LabelledSet, Prepared, Skipped, prepare
 from benchmark.registry import BACKBONES, METHODS, add_plugin_file
 from benchmark.seeds import seed_for
@@ -92,9 +94,12 @@ def _summary(record: dict[str, Any]) -> str:
     return f"acc={chosen['accuracy']:.3f}".replace("=0.", "=.")
 
 
-def make_train_set(job: Job, train: LabelledSet, num_classes: int, device: torch.device) -> DeviceTrainSet:
+def make_train_set(
+    job: Job, train: LabelledSet, num_classes: int, device: torch.device, inputs: Samples | None = None
+) -> DeviceTrainSet:
+    """`inputs` are the samples of `train` as the network takes them; by default its images."""
     return DeviceTrainSet(
-        Images(train.images, device),
+        Images(train.images, device) if inputs is None else inputs,
         train.noisy,
         num_classes,
         batch_size=job.spec.recipe.batch_size,
@@ -103,22 +108,30 @@ def make_train_set(job: Job, train: LabelledSet, num_classes: int, device: torch
     )
 
 
-def make_kit(job: Job, data: DeviceTrainSet, hints: Hints, device: torch.device) -> EngineKit:
+def make_backbone(job: Job) -> Backbone:
     part = job.spec.backbone
     plugin = BACKBONES.load(part.name)
     config = plugin.Config.model_validate(files.to_paths(part.config, job.sources))
-    backbone = plugin(config, part.name.partition("/")[2])
+    return plugin(config, part.name.partition("/")[2])
 
-    _, side, _, channels = data.images.data.shape
 
-    def build(num_classes: int) -> Any:
-        return backbone.build(
-            channels,
-            num_classes,
-            side,
-            amp=job.spec.recipe.precision == "amp",
-            small_maps=job.spec.recipe.small_maps,
-        )
+def make_source(
+    job: Job, train: LabelledSet, store: Store, device: torch.device
+) -> FeatureSource | None:
+    """Where the features of a frozen backbone come from; None where the images themselves are trained on."""
+    backbone = make_backbone(job)
+    return FeatureSource(job, backbone, train, store.cache("features"), device) if backbone.frozen else None
+
+
+def make_kit(job: Job, data: DeviceTrainSet, hints: Hints, device: torch.device) -> EngineKit:
+    part, backbone = job.spec.backbone, make_backbone(job)
+    amp = job.spec.recipe.precision == "amp"
+    shape = data.images.data.shape
+
+    def build(num_classes: int) -> Network:
+        if backbone.frozen:
+            return backbone.build_head(shape[1], num_classes, amp)
+        return backbone.build(shape[3], num_classes, shape[1], amp, job.spec.recipe.small_maps)
 
     init_key = (job.spec.seeds.init, part.name, str(part.config))
     return EngineKit(
@@ -147,7 +160,12 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
         raise Skipped(f"{part.name} needs at least {plugin.min_classes} classes; the data has {prepared.num_classes}")
     if "multiclass" not in plugin.tasks:
         raise Skipped(f"{part.name} is for {', '.join(sorted(plugin.tasks))} tasks; the data is multiclass")
-    data = make_train_set(job, prepared.train, prepared.num_classes, device)
+    source = make_source(job, prepared.train, store, device)
+    data = make_train_set(job, prepared.train, prepared.num_classes, device, source.train if source else None)
+    held = {
+        name: Evaluation(source.features(part) if source else Images(part.images, device), part.noisy, part.clean)
+        for name, part in {"val": prepared.val, **prepared.tests}.items()
+    }
     prepared_seconds = time.perf_counter() - started
 
     hints, noise, estimate_seconds = _hints(job, plugin.requires(config), prepared, data, store, device)
@@ -159,10 +177,7 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
         kit,
         data,
         Watched(prepared.train.noisy, prepared.train.clean, prepared.transition),
-        {
-            name: Evaluation(Images(part.images, device), part.noisy, part.clean)
-            for name, part in {"val": prepared.val, **prepared.tests}.items()
-        },
+        held,
         main_metric=prepared.main_metric,
         method_seed=seed_for("method-epochs", job.spec.seeds.method, part.name),
         checkpoint=store.work(job.spec.id) / "checkpoint.pt",
@@ -183,8 +198,9 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
         "curve": [{k: v for k, v in entry.items() if k != "seconds"} for entry in curve],
         "noise": asdict(prepared.manifest) | noise,
         "diagnostics": curve[-1]["diagnostics"] if curve else {},
-        "sizes": {"train": len(data), "val": len(prepared.val.images)}
-        | {name: len(part.images) for name, part in prepared.tests.items()}
+        **({"features": source.notes} if source else {}),
+        "sizes": {"train": len(data), "val": len(prepared.val.noisy)}
+        | {name: len(part.noisy) for name, part in prepared.tests.items()}
         | {"skipped_files": prepared.skipped_files},
         "timing": {
             "prepare_seconds": prepared_seconds,

@@ -23,8 +23,9 @@ class AveragedMethod(Method):
         decay: float = Field(0.999, ge=0, lt=1, description="limit of the decay per step")
 
     def build(self) -> None:
+        from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
+
         super().build()
-        from timm.utils.model_ema import ModelEmaV3  # two seconds, which a table need not wait
 
         self.average = ModelEmaV3(self.net, decay=self.cfg.decay, use_warmup=True)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))

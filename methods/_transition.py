@@ -75,8 +75,8 @@ class TransitionMethod(Method):
             97.0, ge=50, lt=100, description="samples at or above it are no anchors; null: take the surest"
         )
         in_place_filter: bool = Field(False, description="filter outliers as the published codes do")
-        estimation: float = Field(
-            20 / 200, gt=0, le=1, description="epochs of the network behind the estimate"
+        held_share: float = Field(
+            0.1, gt=0, le=0.5, description="held-out noisy labels on which the estimating network stops early"
         )
 
     @classmethod
@@ -98,11 +98,7 @@ class TransitionMethod(Method):
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if epoch == 0 and self.cfg.estimate == "anchor":
-            network = self.kit.network("estimator")
-            everything = torch.arange(len(data), device=data.y.device)
-            self.kit.fit(network, everything, self.kit.schedule(self.cfg.estimation))
-            probabilities = data.scan(lambda x: network(x).softmax(1))
-            self.adopt(self.estimate(probabilities.double(), data.y))
+            self.adopt(self.estimate(self.kit.posterior(self.cfg.held_share).double(), data.y))
         self.kit.report_transition(self.T)
         return data.batches()
 

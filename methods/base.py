@@ -116,14 +116,17 @@ class Kit(Protocol):
         """zero_grad, backward, `before_step` (edits of gradients), clip, step."""
         ...
 
-    def fit(self, network: Network, index: Tensor, epochs: int | None = None) -> None:
-        """Plain cross entropy with the suite's recipe on the samples `index`; leaves `network` in eval mode."""
-        ...
-
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
         """[N, K] probabilities of every training sample from networks that were fitted without it.
 
         Each of the `folds` networks stops early, where it agrees best with its held-out noisy labels.
+        """
+        ...
+
+    def posterior(self, held_share: float) -> Tensor:
+        """[N, K] noisy posteriors of every training sample from one network, fitted with cross entropy.
+
+        It does not see the share `held_share`, and stops where it agrees best with the noisy labels of that.
         """
         ...
 

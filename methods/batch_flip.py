@@ -30,8 +30,7 @@ class BatchFlip(Method):
         if self.cfg.mode == "bernoulli":
             flipped = torch.rand(len(y), device=y.device) < self.cfg.rho
         else:
-            count = torch.floor(self.cfg.rho * len(y) + torch.rand((), device=y.device))
-            flipped = torch.randperm(len(y), device=y.device) < count
+            flipped = torch.randperm(len(y), device=y.device) + torch.rand(1, device=y.device) < self.cfg.rho * len(y)
         moved = (y + torch.randint(1, num_classes, y.shape, device=y.device)) % num_classes
         return torch.where(flipped, moved, y)
 

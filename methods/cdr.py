@@ -7,7 +7,7 @@ from methods import Batch, Field, Method, Settings, accuracy
 
 
 class CDR(Method):
-    """Only the critical weights follow the gradient; the others are left to weight decay.
+    """Only the critical weights follow the gradient; the others are left to weight decay, a part of the method.
 
     Critical are the (1 - tau) share of the weights with the largest |w * gradient|, tau the noise rate;
     their gradients are scaled by (1 - tau). Weights are the parameters of 2 or 4 dimensions; biases and
@@ -18,6 +18,7 @@ class CDR(Method):
     so has no effect, is left out.
     """
 
+    version = 2
     family = "regularization"
     cost = "1.1x"
     needs = frozenset({"noise_rate"})
@@ -25,6 +26,7 @@ class CDR(Method):
     proof = "golden"
 
     class Config(Method.Config):
+        weight_decay: float = Field(1e-3, ge=0, le=1, description="what shrinks the weights that are not critical")
         forget_rate: float | None = Field(None, ge=0, lt=1, description="tau; null: the noise rate")
 
     @classmethod
@@ -32,6 +34,10 @@ class CDR(Method):
         """The noise rate, unless the configuration states it."""
         given = isinstance(cfg, CDR.Config) and cfg.forget_rate is not None
         return frozenset() if given else cls.needs
+
+    def build(self) -> None:
+        self.net = self.kit.network("net")
+        self.optimizer = self.kit.optimizer("net", self.net.parameters(), weight_decay=self.cfg.weight_decay)
 
     def mask_gradients(self) -> None:
         """Scales the gradients of the critical weights and clears those of the others, in place."""

@@ -47,12 +47,13 @@ class ELRPlus(Method):
         ema_decay: float = Field(0.997, ge=0, lt=1)
 
     def build(self) -> None:
+        from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
+
         super().build()
         self.net2 = self.kit.network("net2")
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
         # A power of 1 makes the first average a plain mean: decay = 1 - 1 / (1 + step).
         settings = {"decay": self.cfg.ema_decay, "use_warmup": True, "warmup_power": 1.0}
-        from timm.utils.model_ema import ModelEmaV3  # two seconds, which a table need not wait
 
         self.average, self.average2 = (ModelEmaV3(net, **settings) for net in (self.net, self.net2))
         device = self.kit.device

@@ -10,6 +10,8 @@ from methods import Batch, Field, Method, TrainSet, accuracy
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
+OFFICIAL_LATE_EPOCHS = 7
+
 
 class PES(Method):
     """Stops early parts late and late parts early, then trains where the prediction equals the label.
@@ -20,9 +22,11 @@ class PES(Method):
     Official settings: CIFAR-10: T_1, T_2, T_3 = 25, 7, 5 of 200 epochs, the late parts with Adam 1e-4; SGD
     0.1, weight decay 1e-4; CIFAR-100: 30 epochs first.
     State: [K] class weights. Needs: nothing. Cost: 1x. Deviations: the late parts are trained within the
-    run's epochs, the official code adds them; predictions are made without augmentation.
+    run's epochs, the official code adds them; their learning rate is scaled by official / own epochs of the
+    late stages, without which a short run leaves them untrained; predictions are made without augmentation.
     """
 
+    version = 2
     family = "sample selection"
     phases = ("early", "late stages", "head", "confident")
     proof = "golden"
@@ -33,12 +37,13 @@ class PES(Method):
         first: float = Field(25 / 200, gt=0, lt=1)
         second: float = Field(7 / 200, gt=0, lt=1)
         third: float = Field(5 / 200, gt=0, lt=1)
-        refine_lr: float = Field(1e-4, gt=0)
+        refine_lr: float = Field(1e-4, gt=0, description="Adam's rate for the late parts over 7 epochs")
 
     def build(self) -> None:
         super().build()
         self.register_buffer("class_weight", torch.ones(self.kit.num_classes, device=self.kit.device))
-        adam = {"optimizer": "adam", "lr": self.cfg.refine_lr, "weight_decay": 0.0, "scheduled": False}
+        scale = max(1.0, OFFICIAL_LATE_EPOCHS / self.kit.schedule(self.cfg.second))
+        adam = {"optimizer": "adam", "lr": self.cfg.refine_lr * scale, "weight_decay": 0.0, "scheduled": False}
         self.refiners = {}
         for count in (2, 1):
             late = [p for stage in self.net.stages()[-count:] for p in stage.parameters()]

@@ -422,3 +422,18 @@ def test_the_cost_of_a_table_grows_by_less_than_a_fifth_of_a_millisecond_per_rec
         build(part)
         seconds.append(time.process_time() - begin)
     assert seconds[1] - seconds[0] < 0.2e-3 * len(records)
+
+
+def test_diagnostics_are_shown_on_request_and_only_for_methods_that_report_them():
+    said = {"precision": 0.91, "auroc": 0.97, "l1_row_mean": None}
+    told = [record(0.9, "ce", rate) for rate in (0.0, 0.2)]
+    told += [record(0.9, "gce", rate) | {"diagnostics": said} for rate in (0.0, 0.2)]
+    assert "Precision of the kept" not in render_markdown(build(told))
+    shown = render_markdown(build(told, diagnostics=True))
+    part = shown.split("**Precision of the kept")[1].split("**")[1]
+    assert "| gce" in part
+    assert ".910" in part
+    assert "| ce " not in part
+    assert "transition" not in shown
+    assert "kept_auroc" in render_csv(build(told, diagnostics=True)).splitlines()[0]
+    assert "kept_auroc" not in render_csv(build(told)).splitlines()[0]

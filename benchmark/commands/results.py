@@ -25,6 +25,7 @@ BASELINE = "ce"
 @click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join another folder's records.")
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
+@click.option("--diagnostics", is_flag=True, help="What methods kept, corrected and estimated, against the truth.")
 def table(
     suite: str | None,
     form: str,
@@ -33,6 +34,7 @@ def table(
     others: tuple[Path, ...],
     extra: str | None,
     timing: bool,
+    diagnostics: bool,
     **given: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
@@ -54,6 +56,7 @@ def table(
             metric=metric,
             extra_test=extra,
             timing=timing,
+            diagnostics=diagnostics,
         )
 
 

@@ -145,13 +145,15 @@ def _out_of_fold(job: Job, part: LabelledSet, num_classes: int, folds: int) -> n
     import torch
 
     from benchmark.seeds import seed_for
+    from benchmark.store import Store
     from benchmark.trainer import seed_everything
-    from benchmark.worker import make_kit, make_train_set, pick_device
+    from benchmark.worker import make_kit, make_source, make_train_set, pick_device
     from methods.base import Hints
 
     torch.set_num_threads(job.options.threads)
     device = pick_device(job.options.device)
-    data = make_train_set(job, part, num_classes, device)
+    source = make_source(job, part, Store(Path(job.options.results)), device)
+    data = make_train_set(job, part, num_classes, device, source.train if source else None)
     kit = make_kit(job, data, Hints(), device)
     seed_everything(seed_for("suspects", job.spec.seeds.order))
     return kit.out_of_fold(folds).double().cpu().numpy()

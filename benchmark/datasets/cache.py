@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
-import time
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmark.arrayfiles import intact, publish, save, scratch_folder
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Progress
 
 FORMAT = 1
 SPLITS = ("train", "val", "test")
-ABANDONED_SECONDS = 86_400.0
 
 
 def cached(
@@ -32,7 +28,7 @@ def cached(
     Images come memory-mapped and read-only. `digest`, where known, saves reading the source once more; a
     source whose content differs from it is refused. A folder that cannot be written costs a warning only.
     """
-    place = folder / _key(dataset, digest or dataset.digest())
+    place = folder / identity(dataset, digest or dataset.digest())
     found = _read(place)
     if found is None:
         dataset.fetch(progress)
@@ -43,24 +39,24 @@ def cached(
                 "put the former file back, or start the grid anew"
             )
         # The digest may have been that of a file still to come.
-        place = folder / _key(dataset, actual)
+        place = folder / identity(dataset, actual)
         decoded = dataset.load(progress)
         found = _store(decoded, place) or decoded
     return replace(found, name=dataset.label)
 
 
-def _key(dataset: Dataset, digest: str) -> str:
+def identity(dataset: Dataset, digest: str) -> str:
     """Folder name from all that decides the arrays; where the source lies does not, its content does."""
     config = {name: value for name, value in dict(dataset.cfg).items() if not isinstance(value, Path)}
-    identity = [FORMAT, type(dataset).__qualname__, dataset.name, dataset.version, config, digest]
-    return f"{dataset.name}-{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}"
+    parts = [FORMAT, type(dataset).__qualname__, dataset.name, dataset.version, config, digest]
+    return f"{dataset.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def _read(place: Path) -> Data | None:
     """The stored arrays, or None where they are absent, incomplete or damaged."""
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        if not all(_intact(place / name, facts) for name, facts in meta["arrays"].items()):
+        if not all(intact(place / name, facts) for name, facts in meta["arrays"].items()):
             return None
         splits = {split: _read_split(place, facts) for split, facts in meta["splits"].items()}
         return Data(
@@ -74,19 +70,6 @@ def _read(place: Path) -> Data | None:
         )
     except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError):
         return None
-
-
-def _intact(path: Path, facts: dict[str, Any]) -> bool:
-    """Whether a file is as written. Untouched since (size and time) is enough, otherwise its hash decides."""
-    status = path.stat()
-    if status.st_size != facts["bytes"]:
-        return False
-    return status.st_mtime_ns == facts["mtime_ns"] or _sha256(path) == facts["sha256"]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_split(place: Path, facts: dict[str, Any]) -> Arrays:
@@ -103,10 +86,9 @@ def _store(data: Data, place: Path) -> Data | None:
     scratch = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(place.parent)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent))
+        scratch = scratch_folder(place)
         _write(data, scratch)
-        _publish(scratch, place)
+        publish(scratch, place, lambda: _read(place) is not None)
         return _read(place)
     except OSError as error:
         warnings.warn(
@@ -134,13 +116,7 @@ def _write(data: Data, scratch: Path) -> None:
             **{given[n]: part.given[n] for n in given},
         }
         for name, array in contents.items():
-            with (scratch / name).open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            status = (scratch / name).stat()
-            sha256 = _sha256(scratch / name)
-            arrays[name] = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256}
+            arrays[name] = save(scratch / name, array)
     meta = {
         "format": FORMAT,
         "name": data.name,
@@ -157,26 +133,3 @@ def _splits(data: Data) -> Iterator[tuple[str, Arrays]]:
     for split, part in zip(SPLITS, (data.train, data.val, data.test), strict=True):
         if part is not None:
             yield split, part
-
-
-def _publish(scratch: Path, place: Path) -> None:
-    """Gives a complete folder its name. Of two processes the first wins; the other's copy is dropped."""
-    if place.exists() and _read(place) is None:
-        # Damaged: out of the way by a rename, so that nobody ever sees it half removed.
-        with suppress(FileNotFoundError):
-            place.rename(scratch / "damaged")
-    try:
-        scratch.rename(place)
-    except OSError:
-        if _read(place) is None:
-            raise
-        return
-    shutil.rmtree(place / "damaged", ignore_errors=True)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Temporary folders of processes that were killed while they wrote."""
-    for scratch in folder.glob(".*.tmp"):
-        with suppress(OSError):
-            if time.time() - scratch.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(scratch, ignore_errors=True)

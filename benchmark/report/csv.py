@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
+from benchmark.frames import DIAGNOSTICS
 from benchmark.tables import Block, Table
 
 _CELL_COLUMNS = [
@@ -20,7 +21,7 @@ def render_csv(table: Table) -> str:
 
     `half` and `delta_half` are half widths of 95 % t intervals; empty where a cell has no figure.
     """
-    frame = pd.concat([_rows(block, table.timing) for block in table.blocks], ignore_index=True)
+    frame = pd.concat([_rows(block, table) for block in table.blocks], ignore_index=True)
     frame["metric"], frame["rule"], frame["baseline"] = table.metric, table.rule, table.baseline
     frame["test"] = table.extra_test or "test"
     frame["suite"], frame["records"] = table.suite, f"sha256:{table.digest}"
@@ -28,9 +29,10 @@ def render_csv(table: Table) -> str:
     return frame.to_csv(index=False, lineterminator="\n", float_format=_PRECISION)
 
 
-def _rows(block: Block, timing: bool) -> pd.DataFrame:
+def _rows(block: Block, table: Table) -> pd.DataFrame:
     order = pd.MultiIndex.from_product([block.methods.index, block.columns], names=["method", "noise"])
-    kept = [name for name in _METHOD_COLUMNS if timing or name != "measured"]
-    rows = block.cells.reindex(order)[_CELL_COLUMNS].join(block.methods[kept], on="method").reset_index()
+    kept = [name for name in _METHOD_COLUMNS if table.timing or name != "measured"]
+    columns = [*_CELL_COLUMNS, *(DIAGNOSTICS if table.diagnostics else ())]
+    rows = block.cells.reindex(order)[columns].join(block.methods[kept], on="method").reset_index()
     rows["delta_n"] = rows["delta_n"].astype("Int64")
     return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)

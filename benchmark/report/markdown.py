@@ -18,6 +18,15 @@ _ABSENT = "-"
 
 _SILENT = {"absent": _ABSENT, "undefined": "n/a", "skipped": "skipped"}
 
+_MEANINGS = {
+    "kept_precision": "Precision of the kept samples: the share whose label is right",
+    "kept_recall": "Recall of the kept samples: the share of the rightly labelled that was kept",
+    "kept_auroc": "AUROC of the score by which samples are kept, right against wrong labels",
+    "corrected_accuracy": "Accuracy of the corrected labels",
+    "transition_l1": "L1 error of the estimated transition matrix, mean over its rows",
+}
+"""Captions of `frames.DIAGNOSTICS`."""
+
 Cell = dict[str, Any]
 """A row of `Block.cells`."""
 
@@ -59,7 +68,22 @@ def _block(block: Block, table: Table) -> list[str]:
             _wrap(f"**Drop** from the method's own runs at {block.clean}, at equal seeds"),
             _grid(block, block.columns[1:], lambda cell: _number(cell["drop"]), {}),
         ]
+    if table.diagnostics:
+        parts += _diagnostics(block)
     return [*parts, "\n".join(_wrap(f"- {note}", "  ") for note in block.notes)]
+
+
+def _diagnostics(block: Block) -> list[str]:
+    parts = []
+    for name, meaning in _MEANINGS.items():
+        values = block.cells[name].unstack("noise").reindex(block.methods.index)
+        methods = values.index[values.notna().any(axis=1)]
+        if len(methods):
+            parts += [
+                _wrap(f"**{meaning}**, mean over seeds, last epoch"),
+                _grid(block, block.columns, _number_of(name), {}, methods),
+            ]
+    return parts
 
 
 def _rank_caption(block: Block) -> str:
@@ -108,12 +132,21 @@ def _number(value: float, signed: bool = False) -> str:
     return text.replace("0.", ".", 1) if abs(rounded) < 1 else text
 
 
+def _number_of(name: str) -> Callable[[Cell], str]:
+    return lambda cell: _number(cell[name])
+
+
 def _grid(
-    block: Block, columns: Sequence[str], show: Callable[[Cell], str], extra: dict[str, list[str]]
+    block: Block,
+    columns: Sequence[str],
+    show: Callable[[Cell], str],
+    extra: dict[str, list[str]],
+    methods: Sequence[str] | None = None,
 ) -> str:
+    """`methods`: rows to show, all by default; `extra` has a value per row."""
     known = block.cells.to_dict("index")
     rows = [["method", *columns, *extra]]
-    for position, method in enumerate(block.methods.index):
+    for position, method in enumerate(block.methods.index if methods is None else methods):
         cells = [show(known[method, noise]) for noise in columns]
         rows.append([_name(block, method), *cells, *(values[position] for values in extra.values())])
     return _aligned([[cell.replace("|", "\\|") for cell in row] for row in rows])

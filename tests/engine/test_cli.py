@@ -228,7 +228,14 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, finish
     command = [sys.executable, "-m", "benchmark.cli", *GRID]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts its background jobs with SIGINT ignored, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "results").glob("runs/**/*.json")):

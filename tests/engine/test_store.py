@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from benchmark.errors import UsageError
-from benchmark.store import SCHEMA, Store, StoreError
+from benchmark.store import SCHEMA, Store, StoreError, write_atomically
 from tests.conftest import ROOT
 
 
@@ -101,3 +101,10 @@ def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="choose another with --results"):
         Store(tmp_path / "file" / "results").prepare()
+
+
+def test_records_are_as_readable_as_any_file(tmp_path):
+    plain = tmp_path / "plain"
+    plain.touch()
+    write_atomically(tmp_path / "record", b"{}")
+    assert (tmp_path / "record").stat().st_mode == plain.stat().st_mode

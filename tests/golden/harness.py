@@ -81,9 +81,6 @@ class TinyKit:
         for optimizer in optimizers:
             optimizer.step()
 
-    def fit(self, network: nn.Module, index: Tensor, epochs: int | None = None) -> None:
-        network.eval()
-
     def schedule(self, fraction: float) -> int:
         return max(1, round(fraction * self.epochs))
 
