@@ -60,7 +60,9 @@ def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
 
 def fields(rule: str) -> tuple[str, ...]:
     """What a table by `rule` reads of a record, for `Store.records`."""
-    figures = {f"metrics.{rule}", "metrics.last"}  # the last epoch's are always there, and name the metrics
+    figures = {f"metrics.{rule}"}
+    if rule in ("last5", "val_clean"):
+        figures.add("metrics.last")  # which metrics there are is read there where no run has figures by the rule
     noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
     whole = ("schema", "spec", "state", "reason", "error", "main_metric", "extra_metrics", "sizes")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))

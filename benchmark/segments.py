@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,21 +141,24 @@ _ABSENT = object()
 def _assembled(rows: pa.Table, columns: list[tuple[str, ...]]) -> list[Any]:
     """The values of one top-level field, equal ones as one object; `_ABSENT` where a record has none."""
     parsed = [_parsed(rows[canonical(keys).decode()]) for keys in columns]
+    values, places = [found for found, _ in parsed], [found for _, found in parsed]
+    names = [keys[-1] for keys in columns]
+    # Nearly always all parts are there in all rows, and nothing need be asked of each.
+    whole = all(len(keys) == 2 and not rows[canonical(keys).decode()].null_count for keys in columns)
+
+    def joined(parts: Iterable[Any]) -> Any:
+        return dict(zip(names, parts, strict=True)) if whole else _joined(columns, parts)
+
     if len(columns) == 1:
-        values, places = parsed[0]
-        joined = [_joined(columns, [value]) for value in values]
-        return [joined[place] for place in places]
+        made = [joined((value,)) for value in values[0]]
+        return [made[place] for place in places[0]]
     known: dict[tuple[int, ...], Any] = {}
-    made = []
-    for row in zip(*(found for _, found in parsed), strict=True):
-        if row not in known:
-            parts = [values[place] for (values, _), place in zip(parsed, row, strict=True)]
-            known[row] = _joined(columns, parts)
-        made.append(known[row])
-    return made
+    for row in set(zip(*places, strict=True)):
+        known[row] = joined(map(list.__getitem__, values, row))
+    return [known[row] for row in zip(*places, strict=True)]
 
 
-def _joined(columns: list[tuple[str, ...]], parts: list[Any]) -> Any:
+def _joined(columns: list[tuple[str, ...]], parts: Iterable[Any]) -> Any:
     there = [(keys, part) for keys, part in zip(columns, parts, strict=True) if part is not _ABSENT]
     if not there:
         return _ABSENT
