@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 Work = Callable[[], object]
 ROUNDS = 7
-PATIENCE = 40
+PATIENCE = 100
 """Rounds where the machine is busy: minima settle."""
 
 
