@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
 
 Track = Literal["blind", "oracle"]

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from benchmark.spec import Augment, DataPart, Job, NoisePart, Options, Part, Recipe, RunSpec, Seeds
 
-GOLDEN_ID = "84cef79390965751"
+GOLDEN_ID = "cf9a7b6d702200f6"
 
 
 def spec(**changes) -> RunSpec:
