@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 ABANDONED_SECONDS = 86_400.0
 
@@ -43,29 +45,31 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def scratch_folder(place: Path) -> Path:
-    """An empty folder beside `place`, to be filled and then published under that name. Raises OSError."""
+def store_folder(place: Path, write: Callable[[Path], None], read: Callable[[], T | None]) -> T | None:
+    """What `read` finds at `place` once `write` has filled a folder that then gets this name.
+
+    `read` gives None for what cannot be used. Of two processes the first wins; the other's copy is dropped.
+    Raises OSError, and leaves nothing behind then.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(place.parent)
-    return Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent))
-
-
-def publish(scratch: Path, place: Path, whole: Callable[[], bool]) -> None:
-    """Gives a complete folder its name. Of two processes the first wins; the other's copy is dropped.
-
-    `whole` tells whether what lies at `place` can be used. Raises OSError.
-    """
-    if place.exists() and not whole():
-        # Damaged: out of the way by a rename, so that nobody ever sees it half removed.
-        with suppress(FileNotFoundError):
-            place.rename(scratch / "damaged")
+    scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent))
     try:
-        scratch.rename(place)
-    except OSError:
-        if not whole():
-            raise
-        return
-    shutil.rmtree(place / "damaged", ignore_errors=True)
+        write(scratch)
+        if place.exists() and read() is None:
+            # Damaged: out of the way by a rename, so that nobody ever sees it half removed.
+            with suppress(FileNotFoundError):
+                place.rename(scratch / "damaged")
+        try:
+            scratch.rename(place)
+        except OSError:
+            if read() is None:
+                raise
+        else:
+            shutil.rmtree(place / "damaged", ignore_errors=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return read()
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from backbones.base import Backbone, Freezable, Network
 from benchmark import files
-from benchmark.arrayfiles import intact, publish, save, scratch_folder
+from benchmark.arrayfiles import intact, save, store_folder
 from benchmark.augment import augment
 from benchmark.errors import NoisybenchError
 from benchmark.loader import Features, Images
@@ -220,7 +219,7 @@ def _read(place: Path, identity: dict[str, Any]) -> tuple[np.ndarray, str] | Non
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """Holds the lock of `place`; goes on without where none can be had, since `publish` is safe by itself."""
+    """Holds the lock of `place`; goes on without where none can be had, since `store_folder` is safe by itself."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = (place.parent / f".{place.name}.lock").open("w")
@@ -238,14 +237,14 @@ def _alone(place: Path) -> Iterator[None]:
 
 def _store(place: Path, identity: dict[str, Any], array: np.ndarray) -> tuple[np.ndarray, str] | None:
     """Writes the array and reads it back; None, with a warning, where that cannot be done."""
-    scratch = None
-    try:
-        scratch = scratch_folder(place)
-        facts = save(scratch / "features.npy", array)
+
+    def write(folder: Path) -> None:
+        facts = save(folder / "features.npy", array)
         manifest = {"identity": identity, "file": facts, "array": _digest_of_array(array)}
-        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        publish(scratch, place, lambda: _read(place, identity) is not None)
-        return _read(place, identity)
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+    try:
+        return store_folder(place, write, lambda: _read(place, identity))
     except OSError as error:
         warnings.warn(
             f"cannot keep features in {place.parent} ({error}): they stay in memory, and every run computes them "
@@ -254,9 +253,6 @@ def _store(place: Path, identity: dict[str, Any], array: np.ndarray) -> tuple[np
             stacklevel=4,
         )
         return None
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _digest_of_array(array: np.ndarray) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.arrayfiles import intact, publish, save, scratch_folder
+from benchmark.arrayfiles import intact, save, store_folder
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Progress
 
 FORMAT = 1
@@ -83,13 +82,8 @@ def _read_split(place: Path, facts: dict[str, Any]) -> Arrays:
 
 def _store(data: Data, place: Path) -> Data | None:
     """Writes `data` to `place` and returns it as stored; None, with a warning, where that cannot be done."""
-    scratch = None
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        scratch = scratch_folder(place)
-        _write(data, scratch)
-        publish(scratch, place, lambda: _read(place) is not None)
-        return _read(place)
+        return store_folder(place, lambda folder: _write(data, folder), lambda: _read(place))
     except OSError as error:
         warnings.warn(
             f"cannot store {data.name} in {place.parent} ({error}): it stays in memory, and every run "
@@ -98,9 +92,6 @@ def _store(data: Data, place: Path) -> Data | None:
             stacklevel=3,
         )
         return None
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _write(data: Data, scratch: Path) -> None:

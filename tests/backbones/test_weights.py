@@ -170,14 +170,7 @@ def test_imagenet_weights_without_the_internet_say_which_file_to_put_where(
     assert str(tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth") in str(caught.value)
 
 
-def test_imagenet_weights_of_timm_without_the_internet_name_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    create = timm.create_model
-
-    def offline(name: str, pretrained: bool = False, **options: Any) -> Any:
-        if pretrained:
-            raise OSError("no route to host")
-        return create(name, **options)
-
-    monkeypatch.setattr(timm, "create_model", offline)
+@pytest.mark.usefixtures("timm_offline")
+def test_imagenet_weights_of_timm_without_the_internet_name_the_file() -> None:
     with pytest.raises(BackboneError, match=r"download https://huggingface\.co/timm/\S+ and pass weights = FILE"):
         Timm(Timm.Config(weights="imagenet"), "resnet18").build(3, 2, 64, amp=False)
