@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import FilePath
+from pydantic import BeforeValidator, FilePath
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from backbones.base import BackboneError
 
-Weights = Literal["imagenet"] | FilePath | None
+
+def _known(value: Any) -> Any:
+    if isinstance(value, str) and value != "imagenet" and not Path(value).is_file():
+        raise ValueError(f'there is no file {value!r}; expected a weights file, or "imagenet"')
+    return value
+
+
+Weights = Annotated[Literal["imagenet"] | FilePath | None, BeforeValidator(_known)]
 """Where a network starts: its published pretrained weights, a file, or a random initialization."""
 
 SHOWN = 5
@@ -82,7 +89,7 @@ def load_weights(net: nn.Module, state: dict[str, Tensor], head: str, source: st
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise BackboneError(
-            f"{source} does not fit this network: {'; '.join(problems[:SHOWN])}{more}. Expected the weights of "
+            f"{source} do not fit this network: {'; '.join(problems[:SHOWN])}{more}. Expected the weights of "
             "the same network: choose the backbone (and stem) that they were trained with, or another file"
         )
     same_head = all(name in state and state[name].shape == own[name].shape for name in in_head)

@@ -97,10 +97,8 @@ class Registry(Generic[T]):
         entry = known.get(name) or (known.get(plain) if slash else None)
         if entry is None:
             close = difflib.get_close_matches(plain, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise RegistryError(
-                f"unknown {self.kind} {name!r}; {hint}(`noisybench list {self.plural}` shows them all)"
-            )
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise RegistryError(f"unknown {self.kind} {name!r}{hint} (`noisybench list {self.plural}` shows them all)")
         return entry
 
     @property

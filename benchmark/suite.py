@@ -173,7 +173,7 @@ def _faults(error: ValidationError, where: str = "") -> Iterator[str]:
         elif fault["type"] == "missing":
             told = fault["msg"]
         else:
-            told = f"{fault['msg']} (given: {fault['input']!r})"
+            told = f"{fault['msg'].removeprefix('Value error, ')} (given: {fault['input']!r})"
         yield f"{place.lstrip('.')}: {told}"
 
 

@@ -117,7 +117,7 @@ def test_a_package_is_named_by_its_content_in_a_run(tmp_path: Path, monkeypatch:
 
 def test_a_package_of_another_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = made_package(tmp_path, monkeypatch)
-    with pytest.raises(BackboneError, match="does not fit this network"):
+    with pytest.raises(BackboneError, match="do not fit this network"):
         Timm(Timm.Config(weights=file), "test_efficientnet").build(3, 5, 32, amp=False)
 
 

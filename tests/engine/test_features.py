@@ -127,7 +127,7 @@ def test_features_are_shared_by_heads_seeds_and_noise_but_not_by_input_sizes_or_
 
 def test_weights_of_another_network_are_refused(make_job, tmp_path):
     torch.save({"conv1.weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="does not fit this network"):
+    with pytest.raises(ValueError, match="do not fit this network"):
         source_of(make_job(backbone={"weights": str(tmp_path / "other.pth")}), tmp_path)
 
 
