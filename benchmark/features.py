@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,15 +68,24 @@ class Scale:
 class FeatureSource:
     """Turns the labelled sets of one run into features, standardized by those of its training set."""
 
-    def __init__(self, job: Job, backbone: Backbone, train: LabelledSet, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        job: Job,
+        backbone: Backbone,
+        train: LabelledSet,
+        folder: Path,
+        device: torch.device,
+        on_phase: Callable[[str], None] = lambda what: None,
+    ) -> None:
         """`folder` is the cache; `train` gives the statistics. Raises FeatureError, BackboneError.
 
-        Computes the training features where they are not stored yet, which may take minutes.
+        Computes the training features where they are not stored yet, which may take minutes: `on_phase` is told.
         """
         self.job = job
         self.backbone = backbone
         self.folder = folder
         self.device = device
+        self.on_phase = on_phase
         self.channels, self.side = train.whole.shape[3], train.whole.shape[1]
         self.notes: dict[str, Any] = {}
         """What a record says of the features: digests of the weights and of every array, by its file's name."""
@@ -160,6 +169,7 @@ class FeatureSource:
 
     @torch.no_grad()
     def _compute(self, images: np.ndarray, kind: str) -> np.ndarray:
+        self.on_phase(f"computes the features of {len(images):,} images")
         network, found = self.network, []
         for start in range(0, len(images), BATCH):
             batch = Images(images[start : start + BATCH], self.device)

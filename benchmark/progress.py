@@ -60,14 +60,18 @@ class GridProgress:
             self.ended += 1
             self._print(event)
         if not self.live:
+            if event.kind == "phase":
+                print(f"{event.job.label} {event.summary}", file=sys.stderr, flush=True)  # noqa: T201
             return
         if event.slot not in self.tasks:
             self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
         task = self.tasks[event.slot]
         if event.kind == "start":
-            self.bars.reset(task, description=event.job.label, total=event.job.spec.recipe.epochs)
+            self.bars.reset(task, description=event.job.label, total=event.job.spec.recipe.epochs, note="")
+        elif event.kind == "phase":
+            self.bars.update(task, note=event.summary)
         elif event.kind == "epoch":
-            self.bars.update(task, completed=event.done, total=event.total)
+            self.bars.update(task, completed=event.done, total=event.total, note="")
         else:
             self.bars.update(self.grid, completed=self.ended, note=f"eta {self._eta()}")
 

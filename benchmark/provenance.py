@@ -21,7 +21,8 @@ def collect() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        # Tables that were just made decide nothing: the next suite to be published is still of this commit.
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")),
         "platform": platform.platform(),
         "hardware": {"processor": _processor(), "cores": cores()},
     }

@@ -29,6 +29,8 @@ from benchmark.trainer import Evaluation, Progress, Trainer, Watched, seed_every
 from methods.base import Hints, Method
 
 OnEpoch = Callable[[int, int], None]
+OnPhase = Callable[[str], None]
+"""Called with a few words on what takes its time before the first epoch."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,18 @@ class Outcome:
     summary: str
 
 
-def run_one(job: Job, store: Store, on_epoch: OnEpoch = lambda done, total: None) -> Outcome:
+def run_one(
+    job: Job,
+    store: Store,
+    on_epoch: OnEpoch = lambda done, total: None,
+    on_phase: OnPhase = lambda what: None,
+) -> Outcome:
     """Trains one run and writes its record. A failure is recorded too; StoreError alone is raised."""
     started = time.perf_counter()
     try:
         for plugin in job.plugins:
             add_plugin_file(Path(plugin))
-        record = _train(job, store, on_epoch)
+        record = _train(job, store, on_epoch, on_phase)
     except StoreError:
         raise
     except Skipped as reason:
@@ -116,11 +123,13 @@ def make_backbone(job: Job) -> Backbone:
 
 
 def make_source(
-    job: Job, train: LabelledSet, store: Store, device: torch.device
+    job: Job, train: LabelledSet, store: Store, device: torch.device, on_phase: OnPhase = lambda what: None
 ) -> FeatureSource | None:
     """Where the features of a frozen backbone come from; None where the images themselves are trained on."""
     backbone = make_backbone(job)
-    return FeatureSource(job, backbone, train, store.cache("features"), device) if backbone.frozen else None
+    if not backbone.frozen:
+        return None
+    return FeatureSource(job, backbone, train, store.cache("features"), device, on_phase)
 
 
 def make_kit(job: Job, data: DeviceTrainSet, hints: Hints, device: torch.device) -> EngineKit:
@@ -147,7 +156,7 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
+def _train(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dict[str, Any]:
     torch.set_num_threads(job.options.threads)
     torch.backends.cudnn.deterministic = True
     device = pick_device(job.options.device)
@@ -160,7 +169,7 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
         raise Skipped(f"{part.name} needs at least {plugin.min_classes} classes; the data has {prepared.num_classes}")
     if "multiclass" not in plugin.tasks:
         raise Skipped(f"{part.name} is for {', '.join(sorted(plugin.tasks))} tasks; the data is multiclass")
-    source = make_source(job, prepared.train, store, device)
+    source = make_source(job, prepared.train, store, device, on_phase)
     data = make_train_set(job, prepared.train, prepared.num_classes, device, source.train if source else None)
     held = {
         name: Evaluation(source.features(part) if source else Images(part.images, device), part.noisy, part.clean)
@@ -168,7 +177,7 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch) -> dict[str, Any]:
     }
     prepared_seconds = time.perf_counter() - started
 
-    hints, noise, estimate_seconds = _hints(job, plugin.requires(config), prepared, data, store, device)
+    hints, noise, estimate_seconds = _hints(job, plugin.requires(config), prepared, data, store, device, on_phase)
     kit = make_kit(job, data, hints, device)
     seed_everything(seed_for("method", job.spec.seeds.method, part.name))
     method = plugin(config, kit).to(device)
@@ -218,6 +227,7 @@ def _hints(
     data: DeviceTrainSet,
     store: Store,
     device: torch.device,
+    on_phase: OnPhase,
 ) -> tuple[Hints, dict[str, Any], float | None]:
     """What the method may know: the truth in the oracle track, an estimate of the rate in the blind one.
 
@@ -237,6 +247,7 @@ def _hints(
     elif "noise_rate" in required:
 
         def predict() -> tuple[np.ndarray, np.ndarray]:
+            on_phase("estimates the noise rate")
             kit = make_kit(job, data, Hints(), device)
             seed_everything(seed_for("estimate", job.spec.seeds.order))
             return prepared.train.noisy, kit.out_of_fold(FOLDS).double().cpu().numpy()

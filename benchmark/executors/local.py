@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ PRELOAD = ["benchmark.executors.preload"]
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to a run in a slot: `kind` is start, epoch or end."""
+    """Something happened to a run in a slot: `kind` is start, phase, epoch or end.
+
+    `summary` says how the run ended, or what the phase before its first epoch does.
+    """
 
     kind: str
     slot: int
@@ -135,11 +139,13 @@ def _closed(item: Any) -> bool:
 def _drain(running: Running, on_event: Callable[[Event], None]) -> None:
     try:
         while not running.pipe.closed and running.pipe.poll():
-            kind, first, second = running.pipe.recv()
+            kind, *told = running.pipe.recv()
             if kind == "epoch":
-                on_event(Event("epoch", running.slot, running.job, done=first, total=second))
+                on_event(Event("epoch", running.slot, running.job, done=told[0], total=told[1]))
+            elif kind == "phase":
+                on_event(Event("phase", running.slot, running.job, summary=told[0]))
             else:
-                running.ended = (first, second)
+                running.ended = (told[0], told[1])
     except EOFError:
         running.pipe.close()
 
@@ -173,14 +179,14 @@ def _work(job_json: str, folder: str, pipe: Connection) -> None:
     store = Store(Path(folder))
     _log_to(store.work(job.spec.id) / "log.txt")
 
-    def on_epoch(done: int, total: int) -> None:
+    def tell(*message: Any) -> None:
         try:
-            pipe.send(("epoch", done, total))
+            pipe.send(message)
         except BrokenPipeError:
             os._exit(1)  # the driver is gone: what is checkpointed is resumed by the next one
 
     try:
-        outcome = run_one(job, store, on_epoch)
+        outcome = run_one(job, store, partial(tell, "epoch"), partial(tell, "phase"))
         message = ("end", outcome.state, outcome.summary)
     except StoreError as error:
         message = ("end", "store", str(error))

@@ -106,6 +106,16 @@ def test_a_dry_run_names_every_run_and_a_cost_and_runs_nothing(noisybench, tmp_p
     assert not records(tmp_path / "results")
 
 
+def test_a_log_says_what_takes_its_time_before_the_first_epoch_and_only_where_it_does(noisybench):
+    grid = ("run", "-d", "digits", "-b", "cnn:frozen=true", "-m", "small_loss", "-n", "symmetric:0.2", "--epochs", "1")
+    told = noisybench(*grid, "--seeds", "1").stderr
+    assert "computes the features of 1,078 images" in told
+    assert "estimates the noise rate" in told
+    second = noisybench(*grid, "--seeds", "2").stderr
+    assert "computes the features" not in second
+    assert second.count("estimates the noise rate") == 1
+
+
 BAD = {
     "unknown method": (("-m", "gec"), "did you mean 'gce'"),
     "unknown data set": (("-d", "digist"), "did you mean 'digits'"),
