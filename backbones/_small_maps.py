@@ -19,13 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backbones._products import AVX512, add_product_, linear
+
 DENSE_SIDE = 2
 """Maps up to this side are always computed as dense products, whatever the number of channels."""
 
 # Beyond 2x2 a library convolution wastes less and the dense form pays only with enough channels. The limits
-# were measured with oneDNN on AVX2, batch 128; they decide the speed, never the result.
+# were measured with batch 128 on AVX2 and on AVX-512, where the library is at its best from 4x4 maps on; they
+# decide the speed, never the result.
 _WIDE_SIDE, _WIDE_CHANNELS = 4, 512
-_WEIGHT_SIDE, _WEIGHT_CHANNELS = 8, 128
+_WEIGHT_SIDE, _WEIGHT_CHANNELS = (4, 512) if AVX512 else (8, 128)
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -85,7 +88,7 @@ class _SmallMapConvolution(torch.autograd.Function):
         if bias is not None:
             out += bias
         for p in products:
-            out[:, p.i, p.j].addmm_(pixels[:, p.row, p.cols].flatten(1), taps[:, p.k, p.taps].flatten(1).t())
+            add_product_(out[:, p.i, p.j], pixels[:, p.row, p.cols].flatten(1), taps[:, p.k, p.taps].flatten(1))
         return out.permute(0, 3, 1, 2)
 
     @staticmethod
@@ -110,14 +113,16 @@ class _SmallMapConvolution(torch.autograd.Function):
         if need_x and _dense_map(height, width, ctx.stride, channels):
             taps, grad_pixels = weight.permute(0, 2, 3, 1), torch.zeros_like(pixels)
             for p in products:
-                grad_pixels[:, p.row, p.cols].flatten(1).addmm_(out[:, p.i, p.j], taps[:, p.k, p.taps].flatten(1))
+                part = grad_pixels[:, p.row, p.cols].flatten(1)
+                add_product_(part, out[:, p.i, p.j], taps[:, p.k, p.taps].flatten(1).t())
             grad_x = grad_pixels.permute(0, 3, 1, 2)
         elif need_x:
             grad_x = library((True, False, False))[0]
         if need_weight:
             grad_taps = weight.new_zeros(len(weight), 3, 3, channels)
             for p in products:
-                grad_taps[:, p.k, p.taps].flatten(1).addmm_(out[:, p.i, p.j].t(), pixels[:, p.row, p.cols].flatten(1))
+                part = grad_taps[:, p.k, p.taps].flatten(1)
+                add_product_(part, out[:, p.i, p.j].t(), pixels[:, p.row, p.cols].flatten(1).t())
             grad_weight = grad_taps.permute(0, 3, 1, 2)
         grad_bias = grad.sum((0, 2, 3)) if need_bias else None
         return grad_x, grad_weight, grad_bias, None
@@ -139,7 +144,7 @@ class SmallMapConv2d(nn.Conv2d):
             if max(height, width) > DENSE_SIDE:
                 return super().forward(x)
             picked = x[:, :, :: self.stride[0], :: self.stride[1]].permute(0, 2, 3, 1)
-            return F.linear(picked, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+            return linear(picked, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
         stride = (self.stride[0], self.stride[1])
         if not (
             _dense_map(height, width, stride, self.in_channels)
@@ -147,6 +152,20 @@ class SmallMapConv2d(nn.Conv2d):
         ):
             return super().forward(x)
         return _SmallMapConvolution.apply(x, self.weight, self.bias, stride)
+
+
+class SmallMapBatchNorm2d(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` that takes a batch of 1x1 maps on the CPU for the pixels of one image.
+
+    The statistics are the same; the library's gradient for many maps of one pixel takes 17 times as long.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.shape[2:] != (1, 1):
+            return super().forward(x)
+        batch, channels = x.shape[:2]
+        image = x.reshape(1, batch, 1, channels).permute(0, 3, 1, 2)
+        return super().forward(image).permute(2, 1, 0, 3)
 
 
 def fits(conv: nn.Module) -> bool:
@@ -162,11 +181,13 @@ def fits(conv: nn.Module) -> bool:
 
 
 def use_small_maps(module: M) -> M:
-    """Lets every fitting convolution inside `module` take the dense form on small maps; in place.
+    """Lets every fitting convolution and batch norm inside `module` take the form for small maps; in place.
 
     Only the class of the layers changes: parameters, buffers, hooks and state dicts stay as they are.
     """
     for layer in module.modules():
         if fits(layer):
             layer.__class__ = SmallMapConv2d
+        elif type(layer) is nn.BatchNorm2d:
+            layer.__class__ = SmallMapBatchNorm2d
     return module

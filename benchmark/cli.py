@@ -13,7 +13,7 @@ COMMANDS = {
     "run": "benchmark.commands.run:run",
     "status": "benchmark.commands.results:status",
     "table": "benchmark.commands.results:table",
-    "show": "benchmark.commands.results:show",
+    "show": "benchmark.commands.show:show",
     "compact": "benchmark.commands.compact:compact",
     "list": "benchmark.commands.plugins:list_plugins",
     "check": "benchmark.commands.plugins:check",

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from backbones.base import Network
 from benchmark.diagnostics import Reports
 from benchmark.loader import DeviceTrainSet
+from benchmark.optimizers import make_optimizer
 from benchmark.seeds import seed_for
 from benchmark.spec import Recipe
 from methods.base import Hints
@@ -78,7 +79,7 @@ class EngineKit:
     ) -> Optimizer:
         if name in self._slots:
             raise ValueError(f"optimizer {name!r} exists already; give each optimizer of a method its own name")
-        optimizer = _make_optimizer(self._recipe, params, overrides)
+        optimizer = make_optimizer(self._recipe, params, overrides)
         base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._slots[name] = Slot(optimizer, base_lrs, scheduled, self._epoch)
         return optimizer
@@ -162,7 +163,7 @@ class EngineKit:
         """Trains `network` with cross entropy, an epoch per step of the iteration."""
         self._fits += 1
         data = copy.copy(self._data)  # its own epoch and pass counters over the same images
-        optimizer = _make_optimizer(self._recipe, network.parameters(), {})
+        optimizer = make_optimizer(self._recipe, network.parameters(), {})
         purpose = f"fit/{self._epoch}/{self._fits}"
         for epoch in range(epochs):
             network.train()
@@ -232,14 +233,3 @@ def lr_factor(recipe: Recipe, progress: float) -> float:
         # The tolerance keeps a milestone on its epoch where epoch / epochs rounds below it.
         return recipe.gamma ** sum(progress >= milestone - 1e-9 for milestone in recipe.milestones)
     return 1.0
-
-
-def _make_optimizer(recipe: Recipe, params: Iterable[Any], overrides: dict[str, Any]) -> Optimizer:
-    known = {"optimizer", "lr", "weight_decay", "momentum"}
-    if overrides.keys() - known:
-        raise TypeError(f"optimizer overrides {sorted(overrides.keys() - known)}; expected some of {sorted(known)}")
-    chosen = {**{key: getattr(recipe, key) for key in known}, **overrides}
-    common = {"lr": chosen["lr"], "weight_decay": chosen["weight_decay"], "fused": True}
-    if chosen["optimizer"] == "sgd":
-        return SGD(params, momentum=chosen["momentum"], **common)
-    return {"adam": Adam, "adamw": AdamW}[chosen["optimizer"]](params, **common)

@@ -56,7 +56,9 @@ def machine(seconds: float) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     _heading()
     for division in dict.fromkeys([Division(1, cores()), Division(cores(), 1)]):
-        click.echo(f"- peak of matrix products, {_named(division)}: {machines.peak_gflops(division):.0f} GFLOP/s")
+        peak = machines.peak_gflops(division)
+        told = f"{peak.best:.0f} GFLOP/s (torch.mm: {peak.mm:.0f})"
+        click.echo(f"- peak of matrix products, {_named(division)}: {told}")
     click.echo("")
     _row("processes", "threads of each", "images/s")
     _row(*["---"] * 3)

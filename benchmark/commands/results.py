@@ -1,4 +1,4 @@
-"""`noisybench table`, `status` and `show`: what the records say."""
+"""`noisybench table` and `status`: what the records say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.commands.options import expand_grid, grid_options, results_option
+from benchmark.commands.options import expand_grid, grid_options
 
 if TYPE_CHECKING:
     from benchmark.spec import Job
@@ -169,94 +169,3 @@ def status(suite: str | None, **given: Any) -> int:
     for path, reason in contents.quarantined:
         click.echo(f"quarantined {path}: {reason}")
     return 1 if failures or contents.quarantined else 0
-
-
-@click.command()
-@click.argument("what")
-@click.argument("name", required=False)
-@results_option
-def show(what: str, name: str | None, results: Path) -> None:
-    """Show a run (RUN_ID, or its beginning), or a method: `show method gce`."""
-    if what == "method" and name is not None:
-        _show_method(name)
-        return
-    from benchmark.errors import UsageError
-    from benchmark.store import Store
-
-    store = Store(results)
-    failures = store.failures()
-    ids = {*store.finished(), *failures}
-    matching = sorted(run_id for run_id in ids if run_id.startswith(what))
-    if len(matching) != 1:
-        found = "no run has" if not matching else f"{len(matching)} runs have"
-        some = ", ".join(matching[:3] or sorted(ids)[:3]) or "none"
-        raise UsageError(
-            f"{found} an id that begins with {what!r} in {results}; expected one of {len(ids)} ids, such as {some}"
-        )
-    record = failures.get(matching[0]) or store.read(matching[0])
-    if record is None:
-        raise UsageError(
-            f"the record of {matching[0]} could not be read and was moved to {results / 'quarantine'}; "
-            "`noisybench run` with the same suite makes it anew"
-        )
-    _show_run(record)
-
-
-def _show_run(record: dict[str, Any]) -> None:
-    import orjson
-
-    def block(title: str, value: Any) -> None:
-        click.echo(f"{title}:")
-        click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
-
-    click.echo(f"run {record['id']}: {record['state']} {record.get('reason') or ''}".rstrip())
-    for part in ("spec", "metrics", "extra_metrics", "noise", "diagnostics", "error", "provenance", "timing"):
-        if record.get(part):
-            block(part, record[part])
-    if not record.get("curve"):
-        return
-    click.echo("epoch  lr        loss    train   val     test    true    memorized")
-    for entry in record["curve"]:
-        wrong = entry["memorization"] or {}
-        cells = (
-            entry["train"].get("loss"),
-            entry["train"].get("accuracy"),
-            entry["val_noisy"]["accuracy"],
-            entry["test"]["accuracy"],
-            wrong.get("true"),
-            wrong.get("memorized"),
-        )
-        figures = "".join(f"{'' if value is None else format(value, '.3f'):8}" for value in cells)
-        click.echo(f"{entry['epoch']:5}  {entry['lr']:<8.2g}  {figures}".rstrip())
-
-
-def _show_method(name: str) -> None:
-    import inspect
-
-    from benchmark.registry import METHODS
-
-    plugin = METHODS.load(name)
-    module = inspect.getmodule(plugin)
-    click.echo(f"{name}: {inspect.cleandoc((module and module.__doc__) or '')}\n")
-    click.echo(inspect.cleandoc(plugin.__doc__ or ""))
-    click.echo("")
-    facts = {
-        "family": plugin.family,
-        "version": plugin.version,
-        "needs": ", ".join(sorted(plugin.needs)) or "nothing",
-        "cost": plugin.cost,
-        "networks at test": plugin.networks_at_test,
-        "phases": ", ".join(plugin.phases),
-        "proof": plugin.proof,
-        "fidelity": plugin.fidelity,
-        "reproduction": plugin.reproduction,
-        "file": METHODS.find(name).origin,
-    }
-    for key, value in facts.items():
-        click.echo(f"{key + ':':18}{value}")
-    click.echo("options:" if plugin.Config.model_fields else "options: none")
-    for field, info in plugin.Config.model_fields.items():
-        bounds = ", ".join(str(item) for item in info.metadata)
-        kind = getattr(info.annotation, "__name__", str(info.annotation))
-        note = f"  {info.description}" if info.description else ""
-        click.echo(f"  {field}: {kind} = {info.default!r}{f'  [{bounds}]' if bounds else ''}{note}")

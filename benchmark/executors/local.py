@@ -173,8 +173,10 @@ def _record_death(running: Running, store: Store, timeout: float | None) -> tupl
 def _work(job_json: str, folder: str, pipe: Connection) -> None:
     """The worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    from benchmark.memory import keep_freed_memory
     from benchmark.worker import run_one
 
+    keep_freed_memory()
     job = Job.model_validate_json(job_json)
     store = Store(Path(folder))
     _log_to(store.work(job.spec.id) / "log.txt")

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from backbones._small_maps import SmallMapConv2d, fits, use_small_maps
+from backbones._small_maps import SmallMapBatchNorm2d, SmallMapConv2d, fits, use_small_maps
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
-def outputs_and_gradients(conv: nn.Conv2d, x: Tensor, seed: int) -> list[Tensor]:
+def outputs_and_gradients(conv: nn.Module, x: Tensor, seed: int) -> list[Tensor]:
     x = x.clone().requires_grad_()
     out = conv(x)
     noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(seed), dtype=out.dtype)
@@ -142,3 +142,31 @@ def test_a_network_with_small_maps_has_the_same_state_and_gradients() -> None:
         nn.functional.cross_entropy(net(x), y).backward()
     for (name, a), b in zip(dense.named_parameters(), plain.parameters(), strict=True):
         assert (a.grad - b.grad).abs().max() <= 1e-10 * b.grad.abs().max().clamp(min=1), name
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", [(5, 7, 1, 1), (5, 1, 1, 1), (2, 3, 2, 1), (4, 3, 5, 5)])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_batch_norm_of_small_maps_equals_the_librarys(
+    shape: tuple[int, ...], channels_last: bool, dtype: torch.dtype
+) -> None:
+    library = nn.BatchNorm2d(shape[1], dtype=dtype)
+    with torch.no_grad():
+        library.weight.uniform_(0.5, 2)
+        library.bias.uniform_(-1, 1)
+    ours = use_small_maps(copy.deepcopy(library))
+    assert type(ours) is SmallMapBatchNorm2d
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(3), dtype=dtype)
+    x = x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    for _ in ("training", "evaluation"):
+        got, want = (outputs_and_gradients(layer, x, seed=4) for layer in (ours, library))
+        assert_equal(got, want)
+        for name, value in library.state_dict().items():
+            torch.testing.assert_close(ours.state_dict()[name], value)
+        ours.eval()
+        library.eval()
+
+
+def test_a_batch_norm_still_refuses_to_train_on_one_value_per_channel() -> None:
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        use_small_maps(nn.BatchNorm2d(3))(torch.zeros(1, 3, 1, 1))

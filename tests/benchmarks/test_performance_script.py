@@ -52,11 +52,11 @@ def test_the_page_names_the_machine_and_the_fraction_of_the_limit(script, tmp_pa
     from benchmark.bench.overhead import Overhead
     from benchmark.bench.timing import Ratio
 
-    rate = script.Throughput("imagenet", plain=100, ours=600, operations=Operations(40e6, 80e6), peak=120)
+    rate = script.Throughput("imagenet", plain=100, ours=600, operations=Operations(40e6, 80e6), peak=120, peak_mm=60)
     end = script.EndToEnd("imagenet", 4708, 3, 100.0, 0.85, 50.0, [0.84, 0.86])
     text = script.page([rate], [end], Overhead(Ratio(1.02, 1.0)))
     assert script.provenance.collect()["hardware"]["processor"] in text
-    assert "6.00x | 120 / 240 | 1000 / 500 | 60% / 120%" in text
+    assert "6.00x | 120 / 240 | 1000 / 500 | 60% / 120% | 500: 120% |" in text
     assert "| 4.00x | 141 | 565 | 0.850 | 0.840, 0.860 |" in text
     assert "1.020 (+2.50 ms a step)" in text
 

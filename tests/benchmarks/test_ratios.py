@@ -101,7 +101,9 @@ def test_the_machine_is_divided_evenly_and_the_fastest_division_proposed(monkeyp
 def test_images_per_second_are_those_of_all_processes_together():
     training = Training("cnn", {})
     assert machine.images_per_second(training, Division(2, 1), 0.3) > 0
-    assert machine.peak_gflops(Division(1, 1)) > 0
+    peak = machine.peak_gflops(Division(1, 1))
+    assert min(peak.mm, peak.layer) > 0
+    assert peak.best == max(peak.mm, peak.layer)
 
 
 def test_a_process_that_fails_is_told_and_stops_the_others():
