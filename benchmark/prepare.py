@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import reference, suite
+from benchmark import suite
 from benchmark.datasets.base import Arrays, Data, Dataset, stratified_split, stratified_subset
 from benchmark.datasets.cache import cached, identity
 from benchmark.errors import NoisybenchError
 from benchmark.files import to_paths
 from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.manifest import Manifest, make_manifest
+from benchmark.probabilities import probabilities_of
 from benchmark.registry import DATASETS, NOISE
 from benchmark.seeds import seed_for
 from benchmark.spec import Job
@@ -189,5 +190,5 @@ def _as_split(job: Job, data: Data, name: str, arrays: Arrays) -> Split:
         key=job.spec.dataset.digest,
         images=arrays.images,
         given=arrays.given,
-        probabilities=reference.probabilities_of(job, name),
+        probabilities=probabilities_of(job, name),
     )

@@ -9,29 +9,21 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import math
 import sys
-import zipfile
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.datasets.base import DataError
-from benchmark.errors import NoisybenchError
 from benchmark.noise.base import Split
+from benchmark.prepare import LabelledSet, load_data, make_dataset_of, make_noise
+from benchmark.probabilities import Probabilities, stored_digest, write
 from benchmark.registry import BACKBONES
 from benchmark.seeds import seed_for
 from benchmark.spec import PROTOCOL, Augment, Frozen, Job, NoisePart, Part, Recipe, Seeds, canonical
-from benchmark.store import Store, write_atomically
-
-Probabilities = dict[str, np.ndarray]
-""""train" and perhaps "val" -> [n, K] float32."""
-
-
-class StaleReference(NoisybenchError):
-    """Stored probabilities of a reference classifier that are not those that a run was made from."""
+from benchmark.store import Store
+from benchmark.suite import Reference, resolve_backbone
 
 
 class ReferenceSettings(Frozen):
@@ -65,13 +57,11 @@ def attach(job: Job, *, train: bool = True) -> Job:
     One that is not stored yet is trained first, or left out where `train` is false. Data that cannot be read
     leave the job as it is: its run will fail with the reason, and stop no other.
     """
-    from benchmark.prepare import make_dataset_of
-
     if not needed(job):
         return job
     recipe = SETTINGS.recipe.model_copy(update={"augment": Augment(**make_dataset_of(job).augment)})
     path = Path(job.options.results) / "references" / f"{_key(job, recipe)}.npz"
-    digest = _stored_digest(path)
+    digest = stored_digest(path)
     if digest is None and train:
         try:
             digest = _train_once(job, recipe, path)
@@ -86,37 +76,9 @@ def attach(job: Job, *, train: bool = True) -> Job:
 
 def needed(job: Job) -> bool:
     """Whether the job's noise is made from a reference: asked by the data's name, before any data is loaded."""
-    from benchmark import prepare
-
-    dataset = prepare.make_dataset_of(job)
+    dataset = make_dataset_of(job)
     named = Split("train", np.arange(2), 2, dataset.label, job.spec.dataset.digest)
-    return dataset.task == "multiclass" and prepare.make_noise(job).requires_reference(named)
-
-
-def probabilities_of(job: Job, split: str) -> np.ndarray | None:
-    """[n, K] of the part `split` that the job's noise is made from; None where it needs none.
-
-    Raises StaleReference where the stored ones are absent, damaged, or others than in the job's identity.
-    """
-    digest = job.spec.noise.reference
-    if digest is None:
-        return None
-    path = Path(job.sources[digest])
-    if _stored_digest(path) != digest:
-        raise StaleReference(
-            f"{path} does not hold the reference probabilities {digest} that these labels are made from; "
-            "put the file back, or start the grid anew: it trains the classifier again"
-        )
-    return _read(path)[split]
-
-
-def digest_of(probabilities: Probabilities) -> str:
-    """"sha256:..." of the names, shapes and values, equal on every platform."""
-    total = hashlib.sha256()
-    for name, values in sorted(probabilities.items()):
-        total.update(f"{name} {values.shape}\0".encode())
-        total.update(np.ascontiguousarray(values, dtype="<f4").data)
-    return "sha256:" + total.hexdigest()
+    return dataset.task == "multiclass" and make_noise(job).requires_reference(named)
 
 
 def _key(job: Job, recipe: Recipe) -> str:
@@ -127,48 +89,17 @@ def _key(job: Job, recipe: Recipe) -> str:
     return hashlib.sha256(canonical([PROTOCOL, data, settings, version])).hexdigest()[:16]
 
 
-def _stored_digest(path: Path) -> str | None:
-    """The digest of a file's probabilities, recomputed; None where it is absent or not as it was written."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return _digest_of_file(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=64)
-def _digest_of_file(path: Path, mtime_ns: int, size: int) -> str | None:
-    """Hashed once per state of the file: a grid asks for it with every job."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            written = str(file["digest"])
-        found = digest_of(_read(path))
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
-        return None
-    return found if found == written else None
-
-
-def _read(path: Path) -> Probabilities:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files if name != "digest"}
-
-
 def _train_once(job: Job, recipe: Recipe, path: Path) -> str:
     """Trains, stores, and returns the digest. Of several processes one trains and the others wait."""
     Store(Path(job.options.results)).prepare()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        digest = _stored_digest(path)
+        digest = stored_digest(path)
         if digest is not None:
             return digest
         _say(f"{path} is damaged: it is made again" if path.exists() else f"kept in {path}")
-        probabilities = _train(job, recipe)
-        digest = digest_of(probabilities)
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, digest=np.array(digest), **probabilities)
-        write_atomically(path, content.getvalue())
-    return digest
+        return write(path, _train(job, recipe))
 
 
 def _train(job: Job, recipe: Recipe) -> Probabilities:
@@ -177,8 +108,6 @@ def _train(job: Job, recipe: Recipe) -> Probabilities:
     from sklearn.model_selection import StratifiedKFold
 
     from benchmark.loader import Images, predict
-    from benchmark.prepare import LabelledSet, load_data
-    from benchmark.suite import Reference, resolve_backbone
     from benchmark.trainer import seed_everything
     from benchmark.worker import make_kit, make_train_set, pick_device
     from methods.base import Hints

@@ -286,16 +286,11 @@ def make_dataset(reference: Reference, data_root: Path) -> Any:
     return plugin(reference.name, _validated(DATASETS, reference, options), data_root)
 
 
-def expand(
-    suite: Suite, options: Options, plugins: tuple[str, ...] = (), *, train_references: bool = True
-) -> list[Job]:
+def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> list[Job]:
     """All runs of a suite, each once, in the suite's order. Raises SuiteError with every fault.
 
-    Reference classifiers that noise is made from are trained here where they are not stored yet, unless
-    `train_references` forbids it: such runs then have an id that no record has.
+    Those whose noise is made from a reference classifier have their final id from `benchmark.reference.attach`.
     """
-    from benchmark.reference import attach
-
     faults: list[str] = []
 
     def collect(key: str, references: list[Reference], resolve: Callable[[Reference], Any]) -> list[Any]:
@@ -347,7 +342,6 @@ def expand(
             plugins=plugins,
             labels={"dataset": label, "suite": suite.name},
         )
-        job = attach(job, train=train_references)
         jobs[job.spec.id] = job
     return list(jobs.values())
 

@@ -49,6 +49,7 @@ def one_job(
     """The one run that these options describe; its method is never trained, only its labels are of interest."""
     from benchmark import suite as suites
     from benchmark.errors import UsageError
+    from benchmark.reference import attach
     from benchmark.spec import Options
 
     outside = add_plugins(plugins)
@@ -72,7 +73,7 @@ def one_job(
     jobs = suites.expand(grid, options, outside)
     if len(jobs) != 1:
         raise UsageError(f"--noise {noise}: {len(jobs)} kinds of noise; expected one, such as symmetric:0.2")
-    return jobs[0]
+    return attach(jobs[0])
 
 
 def load(job: Job) -> Data:

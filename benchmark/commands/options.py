@@ -159,6 +159,7 @@ def expand_grid(
 ) -> tuple[Any, list[Job]]:
     """The suite and its jobs; only a command that runs them trains the reference classifiers that they need."""
     from benchmark import suite as suites
+    from benchmark.reference import attach
     from benchmark.spec import Options
 
     plugins = add_plugins(axes["plugins"])
@@ -170,4 +171,4 @@ def expand_grid(
         allow_unidentifiable=grid.allow_unidentifiable,
         **how,
     )
-    return grid, suites.expand(grid, options, plugins, train_references=train_references)
+    return grid, [attach(job, train=train_references) for job in suites.expand(grid, options, plugins)]

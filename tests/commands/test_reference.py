@@ -6,6 +6,7 @@ import pytest
 from benchmark import reference
 from benchmark import suite as suites
 from benchmark.prepare import draw_noise, load_data
+from benchmark.probabilities import StaleReference
 from benchmark.spec import Options
 from tests.engine.test_cli import records
 
@@ -16,10 +17,10 @@ def _quick(monkeypatch):
     monkeypatch.setattr(reference, "SETTINGS", reference.ReferenceSettings(folds=2))
 
 
-def expand(tmp_path, cells, *noise, results="results", **how):
+def expand(tmp_path, cells, *noise, results="results", train=True):
     options = Options(results=str(tmp_path / results), data_root=str(tmp_path))
     grid = {"datasets": [f"npz:{cells}"], "methods": ["ce"], "noise": list(noise), "seeds": 1}
-    return suites.expand(suites.build(grid), options, **how)
+    return [reference.attach(job, train=train) for job in suites.expand(suites.build(grid), options)]
 
 
 def stored(tmp_path):
@@ -59,12 +60,12 @@ def test_values_that_were_changed_in_a_sound_file_are_noticed(tmp_path, cells):
         arrays = {name: file[name] for name in file.files}
     arrays["train"] = arrays["train"][::-1].copy()
     np.savez(path, **arrays)
-    with pytest.raises(reference.StaleReference, match="put the file back"):
+    with pytest.raises(StaleReference, match="put the file back"):
         draw_noise(job, load_data(job, tmp_path / "cache"))
 
 
 def test_looking_trains_nothing(tmp_path, cells):
-    (job,) = expand(tmp_path, cells, "pmd:0.2", train_references=False)
+    (job,) = expand(tmp_path, cells, "pmd:0.2", train=False)
     assert job.spec.noise.reference is None
     assert not stored(tmp_path)
 
@@ -81,6 +82,7 @@ def test_it_depends_on_the_data_and_not_on_the_runs_recipe(tmp_path, cells):
     for epochs, subset in ((1, None), (7, 100)):
         grid = {"datasets": [f"npz:{cells}"], "methods": ["ce"], "noise": ["pmd:0.2"], "seeds": [epochs]}
         (job,) = suites.expand(suites.build({**grid, "recipe": {"epochs": epochs}, "subset": subset}), options)
+        job = reference.attach(job)
         digests.add(job.spec.noise.reference)
     assert len(digests) == 1
 

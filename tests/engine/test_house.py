@@ -1,6 +1,7 @@
 """The structure that the project promises to its readers."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 
@@ -37,6 +38,26 @@ def test_the_engine_knows_methods_and_backbones_by_their_base_only():
         for name in imports(path):
             if name.split(".")[0] in ("methods", "backbones"):
                 assert name in ("methods.base", "backbones.base"), f"{path} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in ROOT.glob("benchmark/**/*.py")
+    }
+    needs = {
+        name: {
+            found
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+            # `from benchmark import suite` takes the module, `from benchmark.suite import expand` a name inside it.
+            for found in (f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in paths else node.module,)
+            if found in paths
+        }
+        for name, path in paths.items()
+    }
+    assert tuple(graphlib.TopologicalSorter(needs).static_order())
 
 
 def test_no_plugin_is_named_inside_the_engine():
