@@ -28,6 +28,8 @@ HIDDEN = 512
 class BackboneError(ValueError):
     """A backbone that cannot be built as asked: what was wrong, what was expected, what to type."""
 
+    exit_code = 2
+
 
 class Settings(BaseModel):
     """Base of every configuration: immutable, unknown keys and non-finite numbers refused."""

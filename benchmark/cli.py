@@ -7,8 +7,7 @@ import sys
 
 import click
 
-from benchmark.errors import NoisybenchError
-
+OWN_FAULT = "this is a fault of noisybench itself: the same command with --debug shows where"
 COMMANDS = {
     "run": "benchmark.commands.run:run",
     "status": "benchmark.commands.results:status",
@@ -62,23 +61,16 @@ def main() -> None:
             raise
         click.echo("interrupted: finished runs are kept, the same command goes on from there", err=True)
         sys.exit(130)
-    except NoisybenchError as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of stdout has gone, as in `noisybench table | head`
         sys.exit(1)
     except Exception as error:
         if debug:
             raise
-        click.echo(
-            f"error: {type(error).__name__}: {error}\n"
-            "this is a fault of noisybench itself: the same command with --debug shows where",
-            err=True,
-        )
-        sys.exit(1)
+        # Errors that a user can mend say their exit code; those of backbones/ know nothing of this package.
+        code = getattr(error, "exit_code", None)
+        click.echo(f"error: {error}" if code else f"error: {type(error).__name__}: {error}\n{OWN_FAULT}", err=True)
+        sys.exit(code or 1)
 
 
 if __name__ == "__main__":

@@ -66,25 +66,16 @@ def run(suite: str | None, **given: Any) -> int:
 
 
 def _carry_out(todo: list[Any], store: Any, slots: int, timeout: float | None) -> dict[str, str]:
-    from benchmark import placement, provenance
+    from benchmark import placement, preflight, provenance
     from benchmark.executors import local
     from benchmark.progress import GridProgress
 
     origin = provenance.collect()
     jobs = [job.model_copy(update={"provenance": origin}) for job in placement.ordered(todo, store)]
-    _fetch(jobs)
+    preflight.fetch(jobs)
+    preflight.build_backbones(jobs, store)
     with GridProgress(len(jobs), slots) as progress:
         return local.run(jobs, store, slots=slots, timeout=timeout, on_event=progress)
-
-
-def _fetch(jobs: list[Any]) -> None:
-    """Downloads what is missing once, before any worker asks for it."""
-    from benchmark.prepare import make_dataset_of
-    from benchmark.progress import fetch_progress
-
-    for job in {job.spec.dataset.digest: job for job in jobs}.values():
-        with fetch_progress() as report:
-            make_dataset_of(job).fetch(report)
 
 
 def _dry_run(todo: list[Any], store: Any, slots: int) -> None:
