@@ -1,9 +1,9 @@
-"""Small-loss selection (Co-teaching and its descendants): the schedule, the counts and their options."""
+"""Small-loss selection (Co-teaching and its descendants): the schedule, the counts, their options, two networks."""
 
 import torch
 from torch import Tensor
 
-from methods import Field, Kit, Method, Settings
+from methods import Batch, Field, Kit, Method, Settings, accuracy
 
 
 def forget_rate(epoch: int, final: float, ramp: int, exponent: float = 1.0) -> float:
@@ -79,6 +79,29 @@ class SmallLoss(Method):
         """The rate to forget in the current epoch."""
         final = self.kit.hints.noise_rate if self.cfg.forget_rate is None else self.cfg.forget_rate
         return forget_rate(self.epoch, final, self.kit.schedule(self.cfg.ramp))
+
+
+class PeerMethod(SmallLoss):
+    """A small-loss method with two networks, of which the first predicts.
+
+    `losses(logits, logits2, batch)` gives the loss of either; where both are minimized together, override `step`.
+    """
+
+    def build(self) -> None:
+        super().build()
+        self.net2 = self.kit.network("net2")
+        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
+
+    def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of either network, of logits [B, K] each."""
+        raise NotImplementedError
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
+        loss, loss2 = self.losses(logits, logits2, batch)
+        self.kit.update(loss, self.optimizer)
+        self.kit.update(loss2, self.optimizer2)
+        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}
 
 
 def report_all(kit: Kit, **diagnostics: Tensor) -> None:

@@ -5,12 +5,12 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, accuracy
+from methods import Batch, Field
 from methods._divergence import jensen_shannon, kl, log_mean
-from methods._selection import SmallLoss, as_mask, num_kept, smallest
+from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
 
-class CoDis(SmallLoss):
+class CoDis(PeerMethod):
     """Co-teaching whose criterion rewards disagreement: CE - lambda * JS(p_1, p_2), picked for the peer.
 
     Each network ranks the batch by its criterion and its peer is trained by the criterion of the peer on
@@ -28,14 +28,9 @@ class CoDis(SmallLoss):
     phases = ("ramp", "select")
     proof = "golden"
 
-    class Config(SmallLoss.Config):
+    class Config(PeerMethod.Config):
         co_lambda: float = Field(0.1, ge=0, le=1)
         divergence: Literal["js", "reverse_kl"] = "js"
-
-    def build(self) -> None:
-        super().build()
-        self.net2 = self.kit.network("net2")
-        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
 
     def divergence(self, logits: Tensor, logits2: Tensor) -> Tensor:
         """Distance of the two predictions per sample [B]."""
@@ -50,18 +45,15 @@ class CoDis(SmallLoss):
         each = F.cross_entropy(logits, y, reduction="none")
         return each - self.cfg.co_lambda * self.divergence(logits, other)
 
-    def losses(self, each: Tensor, each2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def exchange(self, each: Tensor, each2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Both losses, then the positions that network 1 and network 2 picked, of the criteria [B]."""
         count = num_kept(len(each), self.forget)
         kept, kept2 = smallest(each, count), smallest(each2, count)
         return each[kept2].mean(), each2[kept].mean(), kept, kept2
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
+    def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         each = self.criterion(logits, logits2.detach(), batch.y)
         each2 = self.criterion(logits2, logits.detach(), batch.y)
-        loss, loss2, kept, _ = self.losses(each, each2)
+        loss, loss2, kept, _ = self.exchange(each, each2)
         self.kit.report(batch.index, kept=as_mask(kept, len(each)), score=-each.detach())
-        self.kit.update(loss, self.optimizer)
-        self.kit.update(loss2, self.optimizer2)
-        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}
+        return loss, loss2

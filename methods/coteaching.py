@@ -3,11 +3,11 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, accuracy
-from methods._selection import SmallLoss, as_mask, num_kept, smallest
+from methods import Batch, Field
+from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
 
-class Coteaching(SmallLoss):
+class Coteaching(PeerMethod):
     """Two networks; each picks the (1 - R(t)) share of smallest losses of the batch, its peer trains on them.
 
     R(t) = tau * min(t / (T_k - 1), 1) with t from 0. Predicts with the first network.
@@ -24,16 +24,10 @@ class Coteaching(SmallLoss):
     phases = ("ramp", "select")
     proof = "golden"
 
-    class Config(SmallLoss.Config):
+    class Config(PeerMethod.Config):
         divide_twice: bool = Field(False, description="divide the mean by the number kept, as published")
 
-    def build(self) -> None:
-        super().build()
-        self.net2 = self.kit.network("net2")
-        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
-
     def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss of either network, of logits [B, K] each."""
         each = F.cross_entropy(logits, batch.y, reduction="none")
         each2 = F.cross_entropy(logits2, batch.y, reduction="none")
         count = num_kept(len(each), self.forget)
@@ -41,10 +35,3 @@ class Coteaching(SmallLoss):
         self.kit.report(batch.index, kept=as_mask(kept, len(each)), score=-each.detach())
         divisor = count if self.cfg.divide_twice else 1
         return each[kept2].mean() / divisor, each2[kept].mean() / divisor
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
-        loss, loss2 = self.losses(logits, logits2, batch)
-        self.kit.update(loss, self.optimizer)
-        self.kit.update(loss2, self.optimizer2)
-        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, accuracy
-from methods._selection import SmallLoss, masked_mean, small_loss_mask
+from methods import Batch, Field
+from methods._selection import PeerMethod, masked_mean, small_loss_mask
 
 
-class CoteachingPlus(SmallLoss):
+class CoteachingPlus(PeerMethod):
     """Co-teaching among the samples on which the two networks disagree ("update by disagreement").
 
     Up to the initial epochs it is Co-teaching: each network picks the (1 - R(t)) share of smallest losses
@@ -30,20 +30,14 @@ class CoteachingPlus(SmallLoss):
     phases = ("initial", "disagreement")
     proof = "golden"
 
-    class Config(SmallLoss.Config):
+    class Config(PeerMethod.Config):
         initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")
         form: Literal["paper", "reference"] = "paper"
-
-    def build(self) -> None:
-        super().build()
-        self.net2 = self.kit.network("net2")
-        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
 
     def phase(self, epoch: int) -> str:
         return "initial" if epoch < self.kit.schedule(self.cfg.initial) else "disagreement"
 
     def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss of either network, of logits [B, K] each."""
         disagreement = self.phase(self.epoch) == "disagreement"
         reference = disagreement and self.cfg.form == "reference"
         scores = (logits.softmax(1), logits2.softmax(1)) if reference else (logits, logits2)
@@ -62,13 +56,6 @@ class CoteachingPlus(SmallLoss):
         divisor = kept.sum().clamp(min=1)
         agreed = (~candidates.any()).to(each.dtype) * (self.epoch < 2 * self.kit.schedule(self.cfg.initial))
         return loss / divisor + agreed * each.mean(), loss2 / divisor + agreed * each2.mean()
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits, logits2 = self.net(batch.x[0]), self.net2(batch.x[0])
-        loss, loss2 = self.losses(logits, logits2, batch)
-        self.kit.update(loss, self.optimizer)
-        self.kit.update(loss2, self.optimizer2)
-        return {"loss": loss.detach(), "loss2": loss2.detach(), "accuracy": accuracy(logits, batch.y)}
 
 
 def _without_last(candidates: Tensor, index: Tensor) -> Tensor:

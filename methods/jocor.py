@@ -5,10 +5,10 @@ from torch.nn import functional as F
 
 from methods import Batch, Field, accuracy
 from methods._divergence import kl
-from methods._selection import SmallLoss, as_mask, num_kept, smallest
+from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
 
-class JoCoR(SmallLoss):
+class JoCoR(PeerMethod):
     """Two networks under one loss: (1 - lambda) (CE_1 + CE_2) + lambda (KL(p_1||p_2) + KL(p_2||p_1)).
 
     Both are trained on the (1 - R(t)) share of the batch with the smallest joint loss,
@@ -25,13 +25,8 @@ class JoCoR(SmallLoss):
     phases = ("ramp", "select")
     proof = "golden"
 
-    class Config(SmallLoss.Config):
+    class Config(PeerMethod.Config):
         co_lambda: float = Field(0.9, ge=0, le=1)
-
-    def build(self) -> None:
-        super().build()
-        self.net2 = self.kit.network("net2")
-        self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
 
     def joint(self, logits: Tensor, logits2: Tensor, y: Tensor) -> Tensor:
         """Joint loss per sample [B], of logits [B, K] and labels [B]."""

@@ -1,12 +1,13 @@
 #!/usr/bin/env python
 """Measures this machine and writes results/published/performance.md. Run it alone on the machine.
 
-    python scripts/performance.py                                   # about eight minutes on two cores
-    python scripts/performance.py --end-to-end-stem small           # MedMNIST's stem there too: some 20 more
+    python scripts/performance.py                                   # about ten minutes on two cores
+    python scripts/performance.py --end-to-end-stem small --runs 4  # MedMNIST's stem there too: some 40 more
 
 The plain side is what most people write with torch and torchvision: a Dataset of PIL images, per-image flip,
 rotation, ToTensor and Normalize, a DataLoader, default threads. It imports nothing of noisybench. PneumoniaMNIST
-comes from $NOISYBENCH_DATA (default ../shared/data).
+comes from $NOISYBENCH_DATA (default ../shared/data). Where torch uses AVX-512, which speeds up the plain side most,
+a row without it shows what processors that have none can expect.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from torchvision import transforms
 
 from benchmark import provenance
 from benchmark.bench import machine
-from benchmark.bench.flops import TRAINING, Operations, count
+from benchmark.bench.flops import TRAINING, count
 from benchmark.bench.machine import Division, Training
 from benchmark.bench.overhead import BATCHES, Overhead, overhead
 
@@ -42,6 +43,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BATCH, LR, DEGREES = 128, 1e-3, 15
 STEMS = {"imagenet": "7x7 stem", "small": "3x3 stem, no max-pool, as MedMNIST's baseline"}
 DEFAULT_THREADS = torch.get_num_threads()
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+INSTRUCTIONS = torch.backends.cpu.get_cpu_capability()
+WITHOUT_AVX512 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 
 
 # The plain side
@@ -131,10 +135,10 @@ def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, 
 
 
 def our_recipe(file: Path, stem: str, epochs: int, runs: int) -> tuple[float, list[float]]:
-    """Seconds of the whole command for `runs` seeds on the whole machine, and their last test accuracies."""
+    """Seconds of the whole command for `runs` seeds, a run per core at a time, and their last test accuracies."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmark.cli", "run", "-d", f"npz:{file}", "-b", f"resnet18:stem={stem}"]
-        command += ["-m", "ce", "-n", "none", "--seeds", str(runs), "--epochs", str(epochs), "--slots", str(runs)]
+        command += ["-m", "ce", "-n", "none", "--seeds", str(runs), "--epochs", str(epochs)]
         command += ["--recipe", f"lr={LR}", "--recipe", f"batch_size={BATCH}", "--recipe", "augment.flip=true"]
         command += ["--recipe", f"augment.rotate={DEGREES}", "--no-table", "--results", folder, "--device", "cpu"]
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -153,73 +157,104 @@ class Throughput:
     """Images per second of a ResNet-18 on 28x28 colour images."""
 
     stem: str
+    instructions: str
     plain: float
     ours: float
-    operations: Operations
+    useful: float
+    """Floating-point operations of a forward pass, and those as usually counted."""
+    usual: float
     peak: float
     """10^9 operations per second of the fastest matrix products, before and after, the larger."""
     peak_mm: float
     """The same of `torch.mm`."""
 
+    @property
+    def reached(self) -> float:
+        """Share of the limit that the useful operations set."""
+        return self.ours * TRAINING * self.useful / (self.peak * 1e9)
+
     def row(self) -> str:
-        useful = self.peak * 1e9 / (TRAINING * self.operations.useful)
-        usual = self.peak * 1e9 / (TRAINING * self.operations.usual)
-        mm = self.peak_mm * 1e9 / (TRAINING * self.operations.useful)
+        useful = self.peak * 1e9 / (TRAINING * self.useful)
+        usual = self.peak * 1e9 / (TRAINING * self.usual)
+        mm = self.peak_mm * 1e9 / (TRAINING * self.useful)
         return cells(
             STEMS[self.stem],
+            self.instructions,
             f"{self.plain:.0f}",
             f"{self.ours:.0f}",
             f"{self.ours / self.plain:.2f}x",
-            f"{TRAINING * self.operations.useful / 1e6:.0f} / {TRAINING * self.operations.usual / 1e6:.0f}",
+            f"{TRAINING * self.useful / 1e6:.0f} / {TRAINING * self.usual / 1e6:.0f}",
             f"{useful:.0f} / {usual:.0f}",
-            f"{self.ours / useful:.0%} / {self.ours / usual:.0%}",
+            f"{self.reached:.0%} / {self.ours / usual:.0%}",
             f"{mm:.0f}: {self.ours / mm:.0%}",
         )
 
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """One plain run, and as many runs of noisybench as there are cores, at the same time."""
+    """Equally many runs of either side: plain ones one after the other, noisybench's on all cores at once."""
 
     stem: str
     images: int
     epochs: int
     plain_seconds: float
-    plain_accuracy: float
+    """Of all plain runs."""
+    plain_accuracies: list[float]
     seconds: float
     accuracies: list[float]
 
     def row(self) -> str:
-        trained, runs = self.images * self.epochs, len(self.accuracies)
+        runs = len(self.accuracies)
+        trained = self.images * self.epochs * runs
         return cells(
             STEMS[self.stem],
-            f"{self.plain_seconds:.1f}",
-            f"{self.seconds:.1f} for {runs}",
-            f"{self.plain_seconds / (self.seconds / runs):.2f}x",
+            f"{self.plain_seconds / runs:.1f}",
+            f"{self.seconds / runs:.1f}",
+            f"{self.plain_seconds / self.seconds:.2f}x",
             f"{trained / self.plain_seconds:.0f}",
-            f"{trained * runs / self.seconds:.0f}",
-            f"{self.plain_accuracy:.3f}",
-            ", ".join(f"{value:.3f}" for value in self.accuracies),
+            f"{trained / self.seconds:.0f}",
+            _spread(self.plain_accuracies),
+            _spread(self.accuracies),
         )
+
+
+def _spread(accuracies: list[float]) -> str:
+    listed = ", ".join(f"{value:.3f}" for value in accuracies)
+    return f"{np.mean(accuracies):.3f} ({listed})"
 
 
 def throughput(stem: str, seconds: float) -> Throughput:
     whole = Division(provenance.cores(), 1)
-    network = plain_network(stem, 3, 9)
+    operations = count(plain_network(stem, 3, 9), 3, 28)
     peaks, plain, ours = [machine.peak_gflops(whole)], [], []
     for _ in range(2):  # in turns: the machine's speed drifts
         plain.append(plain_rate(stem, seconds))
         ours.append(machine.images_per_second(Training(options={"stem": stem}), whole, seconds))
         peaks.append(machine.peak_gflops(whole))
     best, mm = max(peak.best for peak in peaks), max(peak.mm for peak in peaks)
-    return Throughput(stem, max(plain), max(ours), count(network, 3, 28), best, mm)
+    return Throughput(
+        stem, INSTRUCTIONS, max(plain), max(ours), operations.useful, operations.usual, best, mm
+    )
 
 
-def end_to_end(file: Path, stem: str, epochs: int) -> EndToEnd:
+def all_throughputs(seconds: float) -> list[Throughput]:
+    rates = [throughput(stem, seconds) for stem in STEMS]
+    if INSTRUCTIONS == "AVX512":
+        # What a process may use is decided at its start.
+        command = [sys.executable, __file__, "--seconds", str(seconds), "--only", "imagenet"]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, **WITHOUT_AVX512})
+        rates.insert(1, Throughput(**json.loads(done.stdout)))
+    return rates
+
+
+def end_to_end(file: Path, stem: str, epochs: int, runs: int) -> EndToEnd:
     with np.load(file) as arrays:
         images = len(arrays["train_labels"])
-    plain = plain_recipe(file, stem, epochs, seed=0)
-    return EndToEnd(stem, images, epochs, *plain, *our_recipe(file, stem, epochs, provenance.cores()))
+    plain = [plain_recipe(file, stem, epochs, seed) for seed in range(runs)]
+    plain_seconds = sum(seconds for seconds, _ in plain)
+    return EndToEnd(
+        stem, images, epochs, plain_seconds, [found for _, found in plain], *our_recipe(file, stem, epochs, runs)
+    )
 
 
 def cells(*values: str) -> str:
@@ -243,13 +278,14 @@ def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> st
         f"Batch {BATCH}, Adam, flip and rotation, 9 classes. Plain: `DataLoader` and torchvision's transforms, one "
         f"process, {DEFAULT_THREADS} threads. noisybench: {provenance.cores()} processes of one thread. Limit: the "
         f"matrix-product peak of this session ({max(rate.peak for rate in rates):.0f} GFLOP/s, all cores) over the "
-        "operations of a training step; first without products with padding zeros, then as usually counted. "
+        "operations of a training step with the same instructions; first without products with padding zeros, then "
+        "as usually counted. "
         f"`torch.mm` reaches {max(rate.peak_mm for rate in rates):.0f} GFLOP/s, which may be less (on processors that "
         "are not Intel's it leaves AVX-512 unused); the last column counts useful operations against that.",
         "",
-        cells("network", "plain, images/s", "noisybench, images/s", "ratio", "MFLOP", "limit, images/s", "reached",
-              "limit by torch.mm"),
-        cells(*["---"] * 8),
+        cells("network", "instructions", "plain, images/s", "noisybench, images/s", "ratio", "MFLOP",
+              "limit, images/s", "reached", "limit by torch.mm"),
+        cells(*["---"] * 9),
         *[rate.row() for rate in rates],
         "",
     ]
@@ -258,11 +294,11 @@ def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> st
             f"## PneumoniaMNIST, {ends[0].epochs} epochs, end to end",
             "",
             "After every epoch train, val and test are scored. noisybench's seconds are those of its command from "
-            "start to end; the plain ones leave out the start of Python and the import of torch. The ratio is of "
-            "seconds per run. Accuracy: test, last epoch, one seed each.",
+            "start to end; the plain ones leave out the start of Python and the import of torch. Accuracy: test, "
+            f"last epoch, mean of {len(ends[0].accuracies)} seeds and each of them.",
             "",
-            cells("network", "plain, s a run", "noisybench, s", "ratio", "plain, images/s", "noisybench, images/s",
-                  "plain accuracy", "noisybench accuracy"),
+            cells("network", "plain, s a run", "noisybench, s a run", "ratio", "plain, images/s",
+                  "noisybench, images/s", "plain accuracy", "noisybench accuracy"),
             cells(*["---"] * 8),
             *[end.row() for end in ends],
             "",
@@ -281,20 +317,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--seconds", type=float, default=20, help="of each timed training (default 20)")
     parser.add_argument("--epochs", type=int, default=3, help="of the end-to-end comparison (default 3; 0: none)")
+    parser.add_argument("--runs", type=int, default=2, help="of either side there, each with a seed (default 2)")
     parser.add_argument("--end-to-end-stem", choices=STEMS, default="imagenet", help="default imagenet")
+    parser.add_argument("--only", choices=STEMS, help="measure the training of this one, print it, write no page")
     parser.add_argument("--out", type=Path, default=ROOT / "results/published/performance.md")
     options = parser.parse_args(arguments)
     file = Path(os.environ.get("NOISYBENCH_DATA", ROOT.parent / "shared/data")).resolve() / "pneumoniamnist.npz"
-    if limits := [name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ]:
+    if limits := [name for name in THREAD_LIMITS if name in os.environ]:
         unset = " ".join(f"-u {name}" for name in limits)
         raise SystemExit(
             f"{', '.join(limits)} would keep the plain side from torch's default threads; "
             f"type: env {unset} python scripts/performance.py"
         )
+    if options.only:
+        print(json.dumps(asdict(throughput(options.only, options.seconds))))
+        return
     if options.epochs and not file.is_file():
         raise SystemExit(f"{file} is not there; set NOISYBENCH_DATA to the folder that holds it, or type --epochs 0")
-    rates = [throughput(stem, options.seconds) for stem in STEMS]
-    ends = [end_to_end(file, options.end_to_end_stem, options.epochs)] if options.epochs else []
+    rates = all_throughputs(options.seconds)
+    ends = [end_to_end(file, options.end_to_end_stem, options.epochs, options.runs)] if options.epochs else []
     with tempfile.TemporaryDirectory() as folder:
         harness = overhead(Path(folder))
     options.out.parent.mkdir(parents=True, exist_ok=True)

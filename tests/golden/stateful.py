@@ -200,7 +200,7 @@ def codis_case(case: Case) -> Result:
     weight = case["config"]["co_lambda"]
     method = selecting(codis.CoDis, case, co_lambda=weight, divergence="reverse_kl")
     each, each2 = method.criterion(first, second, y), method.criterion(second, first, y)
-    loss, loss2, kept, kept2 = method.losses(each, each2)
+    loss, loss2, kept, kept2 = method.exchange(each, each2)
     outputs = {
         "loss1": loss.item(),
         "loss2": loss2.item(),
