@@ -141,6 +141,15 @@ class Lab:
         self.instance.epoch = epoch
         self.instance.train()
 
+    def sharpen(self, size: float) -> None:
+        """Scales the heads of all networks so that their largest logits on the training images are `size`."""
+        networks = [module for module in self.instance.modules() if isinstance(module, TinyNetwork)]
+        for network in networks:
+            largest = self.data.scan(network).abs().max()
+            with torch.no_grad():
+                for parameter in network.classifier.parameters():
+                    parameter.mul_(size / largest.clamp(min=1e-6))
+
     def state(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.instance.state_dict().items()}
 

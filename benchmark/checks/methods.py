@@ -19,6 +19,8 @@ from methods.base import HINT_NAMES, MissingHint
 
 SHORT = 3
 """Epochs where the whole course of a training does not matter."""
+SURE = 60.0
+"""Logits of this size leave nothing of the other probabilities in float32: exp(-120) is 0."""
 
 
 def trains(method: str, options: dict[str, Any]) -> None:
@@ -169,6 +171,22 @@ def learns_clean_data(method: str, options: dict[str, Any]) -> None:
         raise CheckFailed(f"best test accuracy {accuracy:.2f} on clean separable images; expected .90")
 
 
+def stays_finite_when_sure(method: str, options: dict[str, Any]) -> None:
+    """In every phase, losses and weights stay finite where probabilities are exactly 0 and 1, right and wrong."""
+    lab = Lab(method, options)
+    for epoch in range(lab.epochs):
+        lab.start(epoch)
+        lab.sharpen(SURE)
+        for batch in lab.instance.plan(epoch, lab.data):
+            bad = [name for name, value in lab.instance.step(batch).items() if not math.isfinite(float(value))]
+            bad += [name for name, value in lab.instance.named_parameters() if not torch.isfinite(value).all()]
+            if bad:
+                raise CheckFailed(
+                    f"at logits of {SURE:g}, {', '.join(bad[:4])} became infinite or NaN in epoch {epoch + 1}: "
+                    "take logarithms of logits (log_softmax), not of probabilities"
+                )
+
+
 def trains_on_odd_batches(method: str, options: dict[str, Any]) -> None:
     """Two classes or a last batch of two samples are no trouble, or are refused by `min_classes`."""
     classes = max(2, METHODS.load(method).min_classes)
@@ -189,6 +207,7 @@ CHECKS: dict[str, Callable[..., None]] = {
         asks_only_for_declared_hints,
         enters_every_phase,
         learns_clean_data,
+        stays_finite_when_sure,
         trains_on_odd_batches,
     )
 }
