@@ -1,5 +1,6 @@
 """DivideMix: label noise as semi-supervised learning (Li, Socher & Hoi, ICLR 2020)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -168,9 +169,9 @@ class DivideMix(Method):
         supervised = soft_cross_entropy(logits_x, targets_x)
         squares = (logits_u.softmax(1) - targets_u).square()
         unsupervised = squares.sum() / max(1, squares.numel())
-        mean = torch.cat([logits_x, logits_u]).softmax(1).mean(0)
-        k = len(mean)
-        penalty = -(mean.clamp(min=1e-30) * k).log().sum() / k
+        log_p = torch.cat([logits_x, logits_u]).log_softmax(1)
+        rows, k = log_p.shape
+        penalty = -(log_p.logsumexp(0) - math.log(rows) + math.log(k)).mean()
         return supervised, unsupervised, penalty
 
     def predict(self, x: Tensor) -> Tensor:

@@ -5,19 +5,21 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from methods import Batch, Field, TrainSet, accuracy
 from methods._losses import pick
 from methods._transition import TransitionMethod, row_normalize
 
 OFFICIAL_EPOCHS = 200
+LARGEST = 80.0
+"""Of log(p_k / p_y): a weight below exp(-80) is none."""
+LARGEST_WEIGHT = 1e4
 
 
 class TRevision(TransitionMethod):
     """Loss: b * CE with b = p_y / (T'^t p)_y; first T' = T from anchor points, then T' = T + dT, dT trained.
 
-    While T is fixed, b is a constant weight; in the revision the gradient reaches dT through b.
+    While T is fixed, b is a constant weight; in the revision the gradient reaches dT through b. |b| is at most 1e4.
     Official settings: CIFAR-10, CIFAR-100: at most 20 epochs for the estimate (the best on held-out
     noisy labels), 200 with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4.
     State: [K, K] T and dT. Needs: nothing; T with `estimate = "oracle"`. Cost: 1.5x. Deviations: the
@@ -26,7 +28,7 @@ class TRevision(TransitionMethod):
     which adds dT once more for every sample of the batch (sample n sees T + n dT).
     """
 
-    version = 2
+    version = 3
     family = "loss correction"
     cost = "1.5x"
     phases = ("reweight", "revise")
@@ -55,20 +57,21 @@ class TRevision(TransitionMethod):
         return "reweight" if epoch < self.kit.schedule(self.cfg.revision) else "revise"
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        p, revise = logits.softmax(1), self.phase(self.epoch) == "revise"
-        noisy = pick(p @ self.T.to(p.dtype), batch.y)
+        log_p, revise = logits.log_softmax(1), self.phase(self.epoch) == "revise"
+        # p_k / p_y, so that 1 / b is right where the probabilities themselves have underflown.
+        odds = (log_p - pick(log_p, batch.y)[:, None]).clamp(max=LARGEST).exp()
+        inverse = pick(odds @ self.T.to(odds.dtype), batch.y)
         if revise:
-            added = pick(p @ self.correction.to(p.dtype), batch.y)
+            added = pick(odds @ self.correction.to(odds.dtype), batch.y)
             if self.cfg.form == "reference":
-                added = added * torch.arange(1, len(p) + 1, device=p.device)
-            noisy = noisy + added
+                added = added * torch.arange(1, len(odds) + 1, device=odds.device)
+            inverse = inverse + added
+        weight = 1 / torch.where(inverse == 0, 1.0, inverse)
         if self.cfg.form == "paper":
-            # A revised entry may turn negative: the weight then stays positive and finite.
-            weight = (pick(p, batch.y) / noisy.clamp(min=1e-12)).clamp(max=1e4)
-        else:
-            weight = pick(p, batch.y) / noisy
+            # A revised entry may turn negative, and (T'^t p)_y with it: the weight stays finite.
+            weight = weight.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)
         weight = weight if revise else weight.detach()
-        return (weight * F.cross_entropy(logits, batch.y, reduction="none")).mean()
+        return -(weight * pick(log_p, batch.y)).mean()
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         logits = self.net(batch.x[0])

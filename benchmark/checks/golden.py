@@ -23,6 +23,7 @@ from benchmark.errors import UsageError
 from benchmark.registry import ROOT
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-5}
+NOT_FINITE = ("nan", "inf", "-inf")
 
 Adapter = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -86,36 +87,59 @@ def _judge(result: dict[str, Any], case: dict[str, Any]) -> tuple[str, str]:
     note = result.get("note", "")
     if result["status"] == "reason":
         return ("reason", note) if note else ("", "it differs and no reason is given")
-    tolerance = TOLERANCE.get(case.get("dtype", "float64"), 1e-6)
-    differences = list(compare(result["outputs"], case["outputs"], tolerance))
+    ours = result["outputs"]
+    tolerance = max(TOLERANCE.get(case.get("dtype", "float64"), 1e-6), result.get("tolerance", 0.0))
+    differences = list(compare(ours, case["outputs"], tolerance))
     if not differences:
         return result["status"], note
-    if "clamped" in result and not list(not_finite(result["outputs"])):
-        clamped = list(compare(result["clamped"], case["outputs"], tolerance))
-        if not clamped:
+    if "clamped" in result:
+        # Each value may be the clamped one, but ours have to be those of the same formula without the clamps.
+        differences = list(compare(ours, case["outputs"], tolerance, clamped=result["clamped"]))
+        exact = compare(ours, result["exact"], tolerance)
+        differences += [f"without the reference's clamps: {difference}" for difference in exact]
+        differences += [f"not finite: {value}" for value in not_finite(ours)]
+        if not differences:
             return "clamped", note
-        differences += [f"with the reference's clamps: {difference}" for difference in clamped]
     return "", "; ".join(differences[:3])
 
 
-def compare(ours: Any, golden: Any, tolerance: float, where: str = "") -> Iterator[str]:
-    """Differences between our outputs and the golden's; keys that we do not give are left out."""
+def compare(ours: Any, golden: Any, tolerance: float, where: str = "", *, clamped: Any = None) -> Iterator[str]:
+    """Differences between our outputs and the golden's; keys that we do not give are left out.
+
+    A value may instead equal the one that `clamped`, of the same form, has in its place. Where the golden's is
+    not finite (which JSON may hold as text), the reference has overflowed: ours has to be finite.
+    """
     if isinstance(golden, dict) and isinstance(ours, dict):
         shared = [key for key in ours if key in golden]
         if not shared:
             yield f"{where or 'outputs'}: no key in common: {sorted(ours)} and {sorted(golden)}"
         for key in shared:
-            yield from compare(ours[key], golden[key], tolerance, f"{where}.{key}".lstrip("."))
+            inner = f"{where}.{key}".lstrip(".")
+            yield from compare(ours[key], golden[key], tolerance, inner, clamped=_at(clamped, key))
     elif isinstance(golden, list) and isinstance(ours, (list, tuple)):
         if len(ours) != len(golden):
             yield f"{where}: {len(ours)} values, expected {len(golden)}"
         for position, (one, other) in enumerate(zip(ours, golden, strict=False)):
-            yield from compare(one, other, tolerance, f"{where}[{position}]")
-    elif _is_number(golden) and _is_number(ours):
-        if not math.isclose(ours, golden, rel_tol=tolerance, abs_tol=tolerance):
+            yield from compare(one, other, tolerance, f"{where}[{position}]", clamped=_at(clamped, position))
+    elif _is_number(ours) and (_is_number(golden) or golden in NOT_FINITE):
+        if not math.isfinite(float(golden)):
+            if not math.isfinite(ours):
+                yield f"{where}: {ours!r}, expected a finite number (the reference has {golden})"
+        elif not any(
+            math.isclose(value, golden, rel_tol=tolerance, abs_tol=tolerance)
+            for value in (ours, clamped)
+            if _is_number(value)
+        ):
             yield f"{where}: {ours!r}, expected {golden!r}"
     elif ours != golden:
         yield f"{where}: {ours!r}, expected {golden!r}"
+
+
+def _at(values: Any, key: Any) -> Any:
+    """What `values` (a dict, a list or neither) hold at `key`, or None."""
+    if isinstance(values, dict):
+        return values.get(key)
+    return values[key] if isinstance(values, list) and key < len(values) else None
 
 
 def not_finite(value: Any) -> Iterator[float]:

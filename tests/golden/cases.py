@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.golden.harness import tensor
+
 Case = dict[str, Any]
 Result = dict[str, Any]
 
@@ -20,12 +22,7 @@ def reference(outputs: dict[str, Any], note: str) -> Result:
 
 
 def steps(case: Case) -> list[dict[str, Tensor]]:
-    """The inputs of each step: int64 where they hold integers, float64 otherwise."""
-
-    def tensor(value: Any) -> Tensor:
-        result = torch.tensor(value)
-        return torch.tensor(value, dtype=torch.float64) if result.is_floating_point() else result
-
+    """The inputs of each step, each as `tensor` reads it."""
     return [{name: tensor(value) for name, value in step.items()} for step in case["inputs"]["steps"]]
 
 

@@ -135,10 +135,15 @@ def make(
     return method
 
 
+def tensor(value: Any) -> Tensor:
+    """`value` as int64 or bool where it holds those, else as float64, read without passing through float32."""
+    result = torch.tensor(value)
+    return torch.tensor(value, dtype=torch.float64) if result.is_floating_point() else result
+
+
 def tensors(case: dict[str, Any], *names: str) -> list[Tensor]:
-    """The named inputs of a golden case: int64 where they hold integers, float64 otherwise."""
-    values = (torch.tensor(case["inputs"][name]) for name in names)
-    return [value.double() if value.is_floating_point() else value for value in values]
+    """The named inputs of a golden case, each as `tensor` reads it."""
+    return [tensor(case["inputs"][name]) for name in names]
 
 
 def batch_of(y: Tensor, index: Tensor | None = None, x: Tensor | None = None) -> Batch:

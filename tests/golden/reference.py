@@ -1,20 +1,32 @@
-"""What the references compute, with their clamps: written from their formulas apart from the methods.
+"""What the references compute, with and without their clamps: written from their formulas apart from the methods.
 
 Where a clamp acts, a golden number is that of the clamped formula, and the methods, which work in log space,
-give another, exact one.
+give another, exact one: that of the same formula without the clamps.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Rows = Callable[[Tensor, Tensor], Tensor]
+Rows = Callable[..., Tensor]
+"""rows(logits [B, K], labels [B], clamps=...) -> values [B]"""
+
+TINY = torch.finfo(torch.float64).tiny
+
+
+def both_forms(rows: Rows, logits: Tensor, y: Tensor) -> dict[str, dict[str, Any]]:
+    """What a result adds where a reference clamps: its numbers as `clamped`, those without its clamps as `exact`."""
+    return {
+        "clamped": rows_result(partial(rows, clamps=True), logits, y),
+        "exact": rows_result(partial(rows, clamps=False), logits, y),
+    }
 
 
 def rows_result(rows: Rows, logits: Tensor, y: Tensor) -> dict[str, Any]:
@@ -29,11 +41,14 @@ def rows_result(rows: Rows, logits: Tensor, y: Tensor) -> dict[str, Any]:
     }
 
 
-def clamped(rows: Callable[[Tensor, Tensor, Tensor], Tensor], low: float = 1e-7, high: float = 1.0) -> Rows:
-    """`rows(p, onehot, logits)` with p clamped as in the reference."""
+def clamped(
+    rows: Callable[[Tensor, Tensor, Tensor], Tensor], low: float = 1e-7, high: float = 1.0, eps: float = 0.0
+) -> Rows:
+    """`rows(p, onehot, logits)` with p clamped and `eps` added to it as in the reference, or with neither."""
 
-    def of_logits(logits: Tensor, y: Tensor) -> Tensor:
-        p = logits.softmax(1).clamp(low, high)
+    def of_logits(logits: Tensor, y: Tensor, clamps: bool) -> Tensor:
+        p = logits.softmax(1)
+        p = p.clamp(low, high) + eps if clamps else p.clamp(min=TINY)
         return rows(p, F.one_hot(y, logits.shape[1]).to(p.dtype), logits)
 
     return of_logits
@@ -46,8 +61,8 @@ def ref_nfl(logits: Tensor, onehot: Tensor, gamma: float) -> Tensor:
     return (onehot * terms).sum(1) / terms.sum(1)
 
 
-def ref_rce(p: Tensor, onehot: Tensor) -> Tensor:
-    return -(p * onehot.clamp(1e-4, 1).log()).sum(1)
+def ref_rce(p: Tensor, onehot: Tensor, floor: float = 1e-4) -> Tensor:
+    return -(p * onehot.clamp(floor, 1).log()).sum(1)
 
 
 def ref_ce(logits: Tensor, onehot: Tensor) -> Tensor:
@@ -59,7 +74,10 @@ def ref_power(p: Tensor, q: float) -> Tensor:
 
 
 def ref_anl(config: dict[str, Any]) -> Rows:
-    """ANL: the active loss as it is, the negative one with clamped p."""
+    """ANL: the active loss as it is, the negative one with floored p, the entropy with clamped p.
+
+    The floor is part of the loss and stays where the clamps are left out.
+    """
     low, gamma = config.get("min_prob", 1e-7), config.get("gamma", 0.0)
     alpha, beta = config.get("alpha", 0.0), config.get("beta", 1.0)
     high = 1 - low if "lamb" in config else 1.0
@@ -67,7 +85,8 @@ def ref_anl(config: dict[str, Any]) -> Rows:
     size = config.get("delta", 0.0) * sum(map(abs, config.get("l1_parameters", [])))
 
     def rows(p: Tensor, onehot: Tensor, logits: Tensor) -> Tensor:
-        rest = worst + (1 - p.detach()) ** gamma * p.log()
+        floored = p.clamp(min=low)
+        rest = worst + (1 - floored.detach()) ** gamma * floored.log()
         negative = 1 - (onehot * rest).sum(1) / rest.sum(1)
         mean = p.sum(0) / p.sum()
         balance = math.log(p.shape[1]) + (mean * mean.log()).sum()
@@ -77,13 +96,14 @@ def ref_anl(config: dict[str, Any]) -> Rows:
     return clamped(rows, low, high)
 
 
-def ref_js(weights: list[float], scaled: bool) -> Callable[[list[Tensor], Tensor], Tensor]:
-    def rows(logits: list[Tensor], y: Tensor) -> Tensor:
+def ref_js(weights: list[float], scaled: bool) -> Rows:
+    def rows(logits: list[Tensor], y: Tensor, clamps: bool) -> Tensor:
+        low = 1e-7 if clamps else TINY
         parts = [F.one_hot(y, logits[0].shape[1]).to(logits[0].dtype), *(z.softmax(1) for z in logits)]
         mean = sum(w * part for w, part in zip(weights, parts, strict=True))
-        log_mean = torch.as_tensor(mean).clamp(1e-7, 1).log()
+        log_mean = torch.as_tensor(mean).clamp(low, 1).log()
         terms = [
-            w * (d * (d.clamp(min=1e-7).log() - log_mean)).sum(1) for w, d in zip(weights, parts, strict=True)
+            w * (d * (d.clamp(min=low).log() - log_mean)).sum(1) for w, d in zip(weights, parts, strict=True)
         ]
         scale = -1 / ((1 - weights[0]) * math.log(1 - weights[0])) if scaled else 1.0
         return scale * torch.stack(terms).sum(0)

@@ -21,8 +21,8 @@ from methods import (
     peer,
     rce,
 )
-from tests.golden.harness import batch_of, loss_and_grad, make, tensors
-from tests.golden.reference import clamped, ref_anl, ref_js, ref_rce, rows_result
+from tests.golden.harness import batch_of, loss_and_grad, make, tensor, tensors
+from tests.golden.reference import both_forms, clamped, ref_anl, ref_js, ref_rce
 
 Case = dict[str, Any]
 Result = dict[str, Any]
@@ -66,7 +66,7 @@ def nrce(case: Case) -> Result:
     return {
         "status": "reference",
         "outputs": outputs(wrong) | corrected,
-        "clamped": rows_result(reference, logits, y) | corrected,
+        **both_forms(reference, logits, y),
         "note": "official normalizer (K - 1) / 4 and corrected 1 / (|A| (K - 1)), all by rce's `scale`",
     }
 
@@ -105,16 +105,16 @@ def anl(case: Case) -> Result:
         config |= {"alpha": 0.0, "beta": 1.0, "delta": 0.0}
     config |= {"entropy": given.get("lamb", 0.0), "detach_factor": config.get("gamma", 0.0) > 0}
     method = make(anl_ce.ANLCE, config, K=logits.shape[1], N=len(y))
-    method.net = nn.ParameterList([nn.Parameter(torch.tensor(given.get("l1_parameters", [0.0])).double())])
-    outputs = loss_and_grad(method, logits, y)
-    reference = rows_result(ref_anl(given), logits, y)
+    method.net = nn.ParameterList([nn.Parameter(tensor(given.get("l1_parameters", [0.0])))])
+    outputs, forms = loss_and_grad(method, logits, y), both_forms(ref_anl(given), logits, y)
     if given.get("lamb"):  # the entropy of the batch mean is no sum over rows
-        del outputs["loss_per_sample"], reference["loss_per_sample"]
+        for values in (outputs, *forms.values()):
+            del values["loss_per_sample"]
     focal_form = config["detach_factor"]
     return {
         "status": "reference" if focal_form else "paper",
         "outputs": outputs,
-        "clamped": reference,
+        **forms,
         "note": "detach_factor = true, the official form" if focal_form else EXACT,
     }
 
@@ -129,7 +129,7 @@ def js_case(case: Case) -> Result:
     return {
         "status": "paper",
         "outputs": loss_and_grad(method, logits, y),
-        "clamped": rows_result(lambda z, labels: reference([z], labels), logits, y),
+        **both_forms(lambda z, labels, clamps: reference([z], labels, clamps), logits, y),
         "note": EXACT,
     }
 
@@ -149,7 +149,8 @@ def gjs_case(case: Case) -> Result:
     return {
         "status": "paper",
         "outputs": outputs(lambda z: method.loss(torch.cat(z), batch_of(y))),
-        "clamped": outputs(lambda z: reference(z, y).mean()),
+        "clamped": outputs(lambda z: reference(z, y, True).mean()),
+        "exact": outputs(lambda z: reference(z, y, False).mean()),
         "note": EXACT,
     }
 

@@ -13,6 +13,7 @@ from methods._transition import anchor_rows, forward_nll, row_normalize
 from methods.base import Method
 from tests.golden.cases import Case, Result, exact, grads, leaf, paper, reference, steps
 from tests.golden.harness import batch_of, loss_and_grad, make, tensors
+from tests.golden.reference import both_forms, clamped
 
 
 def correction_case(method_cls: type[Method]) -> Callable[[Case], Result]:
@@ -24,14 +25,8 @@ def correction_case(method_cls: type[Method]) -> Callable[[Case], Result]:
         note = "forward in log space, the reference clips p at 1e-7"
         result = paper(loss_and_grad(method, logits, y), note)
         if method_cls is forward.Forward:
-            z = leaf(logits)
-            noisy = z.softmax(1).clamp(1e-7, 1 - 1e-7) @ matrix
-            rows = -noisy.gather(1, y[:, None]).squeeze(1).log()
-            result["clamped"] = {
-                "loss": rows.mean().item(),
-                **grads(rows.mean(), grad_logits=z),
-                "loss_per_sample": rows.tolist(),
-            }
+            rows = clamped(lambda p, onehot, z: -((p @ matrix) * onehot).sum(1).log(), 1e-7, 1 - 1e-7)
+            result |= both_forms(rows, logits, y)
         return result
 
     return run
@@ -103,9 +98,9 @@ def norm_case(case: Case) -> Result:
 
 def dual_t_case(case: Case) -> Result:
     (logits,), (y,) = exact(case, "logits"), tensors(case, "labels")
-    p, classes = logits.softmax(1), logits.shape[1]
-    club = anchor_rows(p, percentile(case["config"]), in_place=True)
-    counts = dual_t.count_matrix(p.argmax(1), y, classes)
+    predicted = logits.topk(1).indices.squeeze(1)  # ties fall as in the reference
+    club = anchor_rows(logits.softmax(1), percentile(case["config"]), in_place=True)
+    counts = dual_t.count_matrix(predicted, y, logits.shape[1])
     spade = counts / counts.sum(1, keepdim=True).clamp(min=1)
     outputs = {
         "T_spadesuit": spade.tolist(),
