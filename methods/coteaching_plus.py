@@ -20,8 +20,8 @@ class CoteachingPlus(PeerMethod):
     State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: where no sample
     of a batch is disagreed on, its update is zero; `form = "reference"` gives the published code, which
     takes cross entropy of probabilities (a second softmax), divides the mean by the number kept once more,
-    drops the last disagreed sample when training sample 0 is among them, and in its first steps trains on
-    the whole batch where nothing is disagreed on.
+    drops the last disagreed sample when training sample 0 is among them, and where none is left trains on the
+    whole batch, in its first steps fully, later by the share that was disagreed on.
     """
 
     family = "sample selection"
@@ -45,6 +45,7 @@ class CoteachingPlus(PeerMethod):
         candidates = torch.ones_like(batch.y, dtype=torch.bool)
         if disagreement:
             candidates = logits.argmax(1) != logits2.argmax(1)
+        share = candidates.to(each.dtype).mean()
         if reference:
             candidates = _without_last(candidates, batch.index)
         kept = small_loss_mask(each, candidates, self.forget)
@@ -54,8 +55,9 @@ class CoteachingPlus(PeerMethod):
         if not reference:
             return loss, loss2
         divisor = kept.sum().clamp(min=1)
-        agreed = (~candidates.any()).to(each.dtype) * (self.epoch < 2 * self.kit.schedule(self.cfg.initial))
-        return loss / divisor + agreed * each.mean(), loss2 / divisor + agreed * each2.mean()
+        first_steps = self.epoch < 2 * self.kit.schedule(self.cfg.initial)
+        rest = (~candidates.any()).to(each.dtype) * (1.0 if first_steps else share)
+        return loss / divisor + rest * each.mean(), loss2 / divisor + rest * each2.mean()
 
 
 def _without_last(candidates: Tensor, index: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Measures this machine and writes results/published/performance.md. Run it alone on the machine.
 
-    python scripts/performance.py                                   # about ten minutes on two cores
-    python scripts/performance.py --end-to-end-stem small --runs 4  # MedMNIST's stem there too: some 40 more
+    python scripts/performance.py                                     # about ten minutes on two cores
+    python scripts/performance.py --end-to-end-stem imagenet small    # MedMNIST's stem there too: some 15 more
 
 The plain side is what most people write with torch and torchvision: a Dataset of PIL images, per-image flip,
 rotation, ToTensor and Normalize, a DataLoader, default threads. It imports nothing of noisybench. PneumoniaMNIST
@@ -318,7 +318,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of each timed training (default 20)")
     parser.add_argument("--epochs", type=int, default=3, help="of the end-to-end comparison (default 3; 0: none)")
     parser.add_argument("--runs", type=int, default=2, help="of either side there, each with a seed (default 2)")
-    parser.add_argument("--end-to-end-stem", choices=STEMS, default="imagenet", help="default imagenet")
+    parser.add_argument("--end-to-end-stem", nargs="+", choices=STEMS, default=["imagenet"], help="default imagenet")
     parser.add_argument("--only", choices=STEMS, help="measure the training of this one, print it, write no page")
     parser.add_argument("--out", type=Path, default=ROOT / "results/published/performance.md")
     options = parser.parse_args(arguments)
@@ -335,7 +335,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.epochs and not file.is_file():
         raise SystemExit(f"{file} is not there; set NOISYBENCH_DATA to the folder that holds it, or type --epochs 0")
     rates = all_throughputs(options.seconds)
-    ends = [end_to_end(file, options.end_to_end_stem, options.epochs, options.runs)] if options.epochs else []
+    stems = options.end_to_end_stem if options.epochs else []
+    ends = [end_to_end(file, stem, options.epochs, options.runs) for stem in stems]
     with tempfile.TemporaryDirectory() as folder:
         harness = overhead(Path(folder))
     options.out.parent.mkdir(parents=True, exist_ok=True)
