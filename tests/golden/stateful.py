@@ -229,7 +229,7 @@ def codis_case(case: Case) -> Result:
     first, second, y, clean = two_logits(case)
     weight, forget = case["config"]["co_lambda"], case["config"]["forget_rate"]
     if int((1 - forget) * len(y)) == 0:
-        return {"status": "reason", "note": "one sample is kept where the share rounds to none; the reference takes all"}
+        return {"status": "reason", "note": "where the share rounds to none one sample is kept; there all are"}
     method = selecting(codis.CoDis, case, co_lambda=weight, divergence="reverse_kl")
     each, each2 = method.criterion(first, second, y), method.criterion(second, first, y)
     picked = zip(method.exchange(each, each2)[2:], (each, each2), KEPT, strict=True)
