@@ -107,5 +107,7 @@ def _read_back(segment: Path) -> Iterator[Original]:
 
 
 def _unreadable(segment: Path, error: Exception) -> StoreError:
-    return StoreError(f"the segment {segment} cannot be read back ({error}); its loose files were kept: check this "
-                      "disk, then `noisybench status` sets the segment aside")
+    return StoreError(
+        f"the segment {segment} cannot be read back ({error}); its loose files were kept: check this "
+        "disk, then `noisybench status` sets the segment aside"
+    )

@@ -106,9 +106,7 @@ class FeatureSource:
                 f"views = {count} stores augmented copies, but the recipe augments nothing, so all would be equal; "
                 "set augment.flip or augment.rotate in the recipe, or views = 1"
             )
-        return torch.stack(
-            [self._ready(self._rows(train, self._array(train, f"view{view}"))) for view in range(count)]
-        )
+        return torch.stack([self._ready(self._rows(train, self._array(train, f"view{view}"))) for view in range(count)])
 
     def _ready(self, features: Tensor) -> Tensor:
         return self.scale.apply_(features).to(self.device)
@@ -189,7 +187,7 @@ class FeatureSource:
 
 
 def digest_of(network: Network) -> str:
-    """"sha256:..." of the names, shapes and values of a network's state."""
+    """ "sha256:..." of the names, shapes and values of a network's state."""
     total = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())

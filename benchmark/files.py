@@ -8,7 +8,7 @@ from typing import Any
 
 
 def digest(path: Path) -> str:
-    """"sha256:..." of a file's bytes, or of a folder's sorted relative names and contents.
+    """ "sha256:..." of a file's bytes, or of a folder's sorted relative names and contents.
 
     Below a folder, names that begin with a dot do not count: the folder data set ignores them too.
     """

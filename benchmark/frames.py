@@ -171,9 +171,7 @@ class _Dumped:
         return self._known[key]
 
 
-def _run(
-    record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped
-) -> dict[str, Any]:
+def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped) -> dict[str, Any]:
     """What is read from every record: little, as there are many."""
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}

@@ -74,9 +74,7 @@ class EngineKit:
             torch.manual_seed(seed_for("init", *self._init_key, name))
             return self._build(num_classes or self.num_classes).to(self.device)
 
-    def optimizer(
-        self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any
-    ) -> Optimizer:
+    def optimizer(self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any) -> Optimizer:
         if name in self._slots:
             raise ValueError(f"optimizer {name!r} exists already; give each optimizer of a method its own name")
         optimizer = make_optimizer(self._recipe, params, overrides)
@@ -90,9 +88,7 @@ class EngineKit:
         slot.origin = self._epoch
         self._set_lr(slot)
 
-    def update(
-        self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None
-    ) -> None:
+    def update(self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None) -> None:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -131,9 +127,7 @@ class EngineKit:
         seed = seed_for("posterior", self._data.order_seed) % 2**32
         # A class with a single label cannot be stratified.
         strata = labels if np.bincount(labels)[np.unique(labels)].min() > 1 else None
-        train, held = train_test_split(
-            np.arange(len(labels)), test_size=held_share, stratify=strata, random_state=seed
-        )
+        train, held = train_test_split(np.arange(len(labels)), test_size=held_share, stratify=strata, random_state=seed)
         network = self.network("posterior")
         fitted, index = (torch.from_numpy(part).to(self.device) for part in (train, held))
         self._fit_early(network, fitted, index, None)

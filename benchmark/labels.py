@@ -38,9 +38,7 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
         elif part != "noise" or "rate" in shown:
             others = [options(other) for other in parts.values() if other["name"] == own["name"]]
             shown = {
-                k: v
-                for k, v in shown.items()
-                if (k in _ALWAYS and v is not None) or any(o.get(k) != v for o in others)
+                k: v for k, v in shown.items() if (k in _ALWAYS and v is not None) or any(o.get(k) != v for o in others)
             }
         if part == "dataset":
             # A file is known by its name; two contents under one name are refused as a mixture.

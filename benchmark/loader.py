@@ -153,17 +153,13 @@ class DeviceTrainSet:
         self.purpose = purpose
         self.passes = 0
 
-    def batches(
-        self, index: Tensor | None = None, *, views: int = 1, augment: bool = True
-    ) -> Iterator[Batch]:
+    def batches(self, index: Tensor | None = None, *, views: int = 1, augment: bool = True) -> Iterator[Batch]:
         # The pass is counted here and not at the first batch, so that the numbering follows the calls.
         number, self.passes = self.passes, self.passes + 1
         return self._batches(index, views, augment, number)
 
     def _batches(self, index: Tensor | None, views: int, augmented: bool, number: int) -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(
-            seed_for("order", self.order_seed, self.purpose, self.epoch, number)
-        )
+        generator = torch.Generator().manual_seed(seed_for("order", self.order_seed, self.purpose, self.epoch, number))
         order = torch.randperm(len(self), generator=generator).to(self.y.device)
         if index is not None:
             # One order for the whole set, then the chosen: methods that keep nearly all see nearly the same.
@@ -175,10 +171,7 @@ class DeviceTrainSet:
             if len(position) == 1:
                 return
             plain = self.images.gather(position)
-            shown = [
-                self._augment(plain, position, view_base + view) if augmented else plain
-                for view in range(views)
-            ]
+            shown = [self._augment(plain, position, view_base + view) if augmented else plain for view in range(views)]
             yield Batch(x=torch.stack(shown) if views > 1 else shown[0][None], y=self.y[position], index=position)
 
     def _augment(self, x: Tensor, index: Tensor, view: int) -> Tensor:

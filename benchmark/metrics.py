@@ -53,8 +53,7 @@ def score(probabilities: Floats, labels: Ints, num_classes: int) -> dict[str, An
 def _check(p: Floats, y: Ints, num_classes: int) -> None:
     if p.ndim != 2 or p.shape[1] != num_classes or y.shape != p.shape[:1] or len(y) == 0:
         raise ValueError(
-            f"probabilities {p.shape} and labels {y.shape} do not fit; "
-            f"expected [n, {num_classes}] and [n], n > 0"
+            f"probabilities {p.shape} and labels {y.shape} do not fit; expected [n, {num_classes}] and [n], n > 0"
         )
     if y.min() < 0 or y.max() >= num_classes:
         raise ValueError(f"labels span {y.min()}..{y.max()}; expected 0..{num_classes - 1}")

@@ -129,9 +129,7 @@ def prepare(job: Job, cache: Path) -> Prepared:
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
         assert part.split.images is not None
         clean = part.split.labels[index] if kind.truth_known else None
-        return LabelledSet(
-            part.split.images, part.corruption.labels[index], clean, index, f"{key}/{part.split.name}"
-        )
+        return LabelledSet(part.split.images, part.corruption.labels[index], clean, index, f"{key}/{part.split.name}")
 
     selected = drawn["train"].kept
     counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)
@@ -176,9 +174,7 @@ def draw_noise(job: Job, data: Data) -> tuple[NoiseKind, dict[str, Drawn]]:
     kind = kind.resolve(train)
     splits = [train] if data.val is None else [train, _as_split(job, data, "val", data.val)]
     seed = job.spec.seeds.noise
-    return kind, {
-        split.name: Drawn(split, kind.corrupt(split, seed)) for split in splits if not kind.skip(split)
-    }
+    return kind, {split.name: Drawn(split, kind.corrupt(split, seed)) for split in splits if not kind.skip(split)}
 
 
 def _as_split(job: Job, data: Data, name: str, arrays: Arrays) -> Split:

@@ -40,7 +40,7 @@ def probabilities_of(job: Job, split: str) -> np.ndarray | None:
 
 
 def digest_of(probabilities: Probabilities) -> str:
-    """"sha256:..." of the names, shapes and values, equal on every platform."""
+    """ "sha256:..." of the names, shapes and values, equal on every platform."""
     total = hashlib.sha256()
     for name, values in sorted(probabilities.items()):
         total.update(f"{name} {values.shape}\0".encode())

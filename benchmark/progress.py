@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def duration(seconds: float) -> str:
-    """"12s", "41m", "3.2h"."""
+    """ "12s", "41m", "3.2h"."""
     if seconds < 60:
         return f"{seconds:.0f}s"
     return f"{seconds / 60:.0f}m" if seconds < 5400 else f"{seconds / 3600:.1f}h"

@@ -163,7 +163,7 @@ def read_entries(path: Path, module: str, base: str, external: bool = False) -> 
         plugins = classes  # a class that derives from another plugin
     for node in plugins:
         declared = dict(_literals(node))
-        summary = (ast.get_docstring(node if "names" in declared else tree) or ast.get_docstring(node) or "")
+        summary = ast.get_docstring(node if "names" in declared else tree) or ast.get_docstring(node) or ""
         for name in declared.get("names", (path.stem,)):
             yield Entry(
                 name=name,

@@ -36,6 +36,7 @@ def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[str
 
     Every rule scores the same model as in `select`: `oracle_test` too is the best on the main test set.
     """
+
     def figures_of(name: str) -> Callable[[Epoch], Figures | None]:
         return lambda entry: entry["extra"][name]
 

@@ -53,7 +53,7 @@ class Reference(BaseModel):
 
 
 def parse_reference(text: str) -> dict[str, Any]:
-    """"symmetric:0,0.2" -> {name, positional: [0, 0.2]}; "gce:q=0.5" -> {name, q: 0.5}."""
+    """ "symmetric:0,0.2" -> {name, positional: [0, 0.2]}; "gce:q=0.5" -> {name, q: 0.5}."""
     name, _, rest = text.partition(":")
     parsed: dict[str, Any] = {"name": name}
     for item in filter(None, _split_outside_brackets(rest)):
@@ -146,9 +146,7 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Suite:
     """The suite of that name or file, its keys replaced by `overrides` where given."""
     path = Path(name) if name.endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
     if not path.is_file():
-        raise UsageError(
-            f"unknown suite {name!r}; expected one of {', '.join(names())}, or the path of a .toml file"
-        )
+        raise UsageError(f"unknown suite {name!r}; expected one of {', '.join(names())}, or the path of a .toml file")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -312,7 +310,7 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
         if missing and "oracle" not in suite.tracks:
             faults.append(
                 f"methods[{position}]: {method.part.name!r} needs {', '.join(sorted(missing))}, which the blind "
-                "track does not give; choose another configuration, or tracks = [\"oracle\"] (--track oracle)"
+                'track does not give; choose another configuration, or tracks = ["oracle"] (--track oracle)'
             )
     if faults:
         raise SuiteError(f"suite {suite.name!r}", faults)
@@ -360,7 +358,5 @@ def _resolve_dataset(reference: Reference, suite: Suite, root: Path) -> tuple[Re
         other = make_dataset(read_reference(text), root)
         extra[name] = other.digest()
         sources[extra[name]] = text
-    part = DataPart(
-        **resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=extra
-    )
+    part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=extra)
     return Resolved(part=part, sources=sources), Augment(**dataset.augment), dataset.label

@@ -183,9 +183,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         cells=table,
         methods=methods,
         notes=tuple(
-            notes.of_block(
-                runs, table, methods, metric=compare.metric, baseline=compare.baseline, explained=explained
-            )
+            notes.of_block(runs, table, methods, metric=compare.metric, baseline=compare.baseline, explained=explained)
         ),
     )
 
@@ -226,9 +224,7 @@ def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd
     return (change if lower_is_better else -change).rename("drop")
 
 
-def _methods(
-    runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison
-) -> pd.DataFrame:
+def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
     methods = runs[["method", "plugin", "deviations"]].drop_duplicates("method").set_index("method")
     marks = [compare.marks.get(plugin, Marks()) for plugin in methods["plugin"]]
     methods["needs"] = [", ".join(sorted(mark.needs)) for mark in marks]

@@ -154,9 +154,7 @@ class Trainer:
             else:
                 entry.setdefault("extra", {})[name] = self._score(probabilities, evaluation.clean)
         entry["memorization"] = self._memorization()
-        entry["diagnostics"] = self.kit.reports.summary(
-            self.watched.clean, self.watched.noisy, self.watched.transition
-        )
+        entry["diagnostics"] = self.kit.reports.summary(self.watched.clean, self.watched.noisy, self.watched.transition)
 
     def _probabilities(self, x: Tensor) -> Tensor:
         return self.method.predict(x).softmax(1)
@@ -168,9 +166,7 @@ class Trainer:
         if self.watched.clean is None:
             return None
         predictions = predict(lambda x: self.method.predict(x).argmax(1), self.sampled).cpu().numpy()
-        return metrics.memorization(
-            predictions, self.watched.clean[self.sample], self.watched.noisy[self.sample]
-        )
+        return metrics.memorization(predictions, self.watched.clean[self.sample], self.watched.noisy[self.sample])
 
     def _keep(self, entry: dict[str, Any], probabilities: np.ndarray) -> None:
         if not self.keep_predictions:

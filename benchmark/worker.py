@@ -143,9 +143,7 @@ def make_kit(job: Job, data: DeviceTrainSet, hints: Hints, device: torch.device)
         return backbone.build(shape[3], num_classes, shape[1], amp, job.spec.recipe.small_maps)
 
     init_key = (job.spec.seeds.init, part.name, str(part.config))
-    return EngineKit(
-        data=data, build=build, recipe=job.spec.recipe, hints=hints, device=device, init_key=init_key
-    )
+    return EngineKit(data=data, build=build, recipe=job.spec.recipe, hints=hints, device=device, init_key=init_key)
 
 
 def pick_device(name: str) -> torch.device:
@@ -274,5 +272,3 @@ def _keep(job: Job, store: Store, progress: Progress, method: Method) -> None:
             save_file(state, base.with_suffix(".safetensors"))
     except OSError as error:
         raise StoreError(f"cannot write the kept files of {job.spec.id}: {error}") from error
-
-

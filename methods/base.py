@@ -43,9 +43,7 @@ class TrainSet(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(
-        self, index: Tensor | None = None, *, views: int = 1, augment: bool = True
-    ) -> Iterator[Batch]:
+    def batches(self, index: Tensor | None = None, *, views: int = 1, augment: bool = True) -> Iterator[Batch]:
         """Shuffled batches of the samples `index` (default: all); a last batch of one is dropped."""
         ...
 
@@ -99,9 +97,7 @@ class Kit(Protocol):
         """A freshly initialised network. Equal names start from equal weights in every method."""
         ...
 
-    def optimizer(
-        self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any
-    ) -> Optimizer:
+    def optimizer(self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any) -> Optimizer:
         """The suite's optimizer over `params`; `overrides` replace recipe fields (`lr`, `weight_decay`,
         `momentum`, `optimizer`). `scheduled=False` keeps the learning rate constant."""
         ...
@@ -110,9 +106,7 @@ class Kit(Protocol):
         """Fresh state for the optimizer `name`; its schedule starts anew over the remaining epochs."""
         ...
 
-    def update(
-        self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None
-    ) -> None:
+    def update(self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None) -> None:
         """zero_grad, backward, `before_step` (edits of gradients), clip, step."""
         ...
 

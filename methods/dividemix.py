@@ -137,9 +137,7 @@ class DivideMix(Method):
         mixed_x, mixed_targets = mixup(x, targets, self.cfg.alpha, dominant=True)
         logits = net(mixed_x)
         labelled = 2 * len(batch.index)
-        parts = self.semi_loss(
-            logits[:labelled], mixed_targets[:labelled], logits[labelled:], mixed_targets[labelled:]
-        )
+        parts = self.semi_loss(logits[:labelled], mixed_targets[:labelled], logits[labelled:], mixed_targets[labelled:])
         loss = parts[0] + batch.ramp * self.cfg.lambda_u * parts[1] + parts[2]
         self.kit.update(loss, self.optimizer if batch.turn == 0 else self.optimizer2)
         return {"loss": loss.detach(), "accuracy": accuracy(plain, batch.y)}

@@ -99,9 +99,7 @@ class ELRPlus(Method):
         with torch.no_grad():
             target = self.remember(turn, other(x), batch.index)
         labels = one_hot(batch.y, self.kit.num_classes, logits.dtype)
-        loss = self.mixed_loss(
-            logits, mix(labels, labels[partner], weight), mix(target, target[partner], weight)
-        )
+        loss = self.mixed_loss(logits, mix(labels, labels[partner], weight), mix(target, target[partner], weight))
         self.kit.update(loss, optimizer)
         self.steps[turn] += 1
         self.count[turn] += 1

@@ -232,9 +232,7 @@ def throughput(stem: str, seconds: float) -> Throughput:
         ours.append(machine.images_per_second(Training(options={"stem": stem}), whole, seconds))
         peaks.append(machine.peak_gflops(whole))
     best, mm = max(peak.best for peak in peaks), max(peak.mm for peak in peaks)
-    return Throughput(
-        stem, INSTRUCTIONS, max(plain), max(ours), operations.useful, operations.usual, best, mm
-    )
+    return Throughput(stem, INSTRUCTIONS, max(plain), max(ours), operations.useful, operations.usual, best, mm)
 
 
 def all_throughputs(seconds: float) -> list[Throughput]:
@@ -283,8 +281,17 @@ def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> st
         f"`torch.mm` reaches {max(rate.peak_mm for rate in rates):.0f} GFLOP/s, which may be less (on processors that "
         "are not Intel's it leaves AVX-512 unused); the last column counts useful operations against that.",
         "",
-        cells("network", "instructions", "plain, images/s", "noisybench, images/s", "ratio", "MFLOP",
-              "limit, images/s", "reached", "limit by torch.mm"),
+        cells(
+            "network",
+            "instructions",
+            "plain, images/s",
+            "noisybench, images/s",
+            "ratio",
+            "MFLOP",
+            "limit, images/s",
+            "reached",
+            "limit by torch.mm",
+        ),
         cells(*["---"] * 9),
         *[rate.row() for rate in rates],
         "",
@@ -297,8 +304,16 @@ def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> st
             "start to end; the plain ones leave out the start of Python and the import of torch. Accuracy: test, "
             f"last epoch, mean of {len(ends[0].accuracies)} seeds and each of them.",
             "",
-            cells("network", "plain, s a run", "noisybench, s a run", "ratio", "plain, images/s",
-                  "noisybench, images/s", "plain accuracy", "noisybench accuracy"),
+            cells(
+                "network",
+                "plain, s a run",
+                "noisybench, s a run",
+                "ratio",
+                "plain, images/s",
+                "noisybench, images/s",
+                "plain accuracy",
+                "noisybench accuracy",
+            ),
             cells(*["---"] * 8),
             *[end.row() for end in ends],
             "",

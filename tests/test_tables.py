@@ -51,9 +51,7 @@ def spec(method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -
     return made
 
 
-def record(
-    value: float | None, method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any
-) -> Record:
+def record(value: float | None, method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -> Record:
     """An ended run whose accuracy is `value` under val_noisy, `value` - .1 under last; last5 is null."""
     whole = spec(method, rate, seed, **changes)
     figures = {"accuracy": value, "nll": None if value is None else 1 - value, "recall": [value, value]}
@@ -272,9 +270,7 @@ def test_two_results_of_one_run_are_refused_and_equal_ones_count_once() -> None:
         build(grid() + again)
 
 
-@pytest.mark.parametrize(
-    "change", [{"recipe__lr": 0.01}, {"backbone__name": "resnet18"}, {"dataset__subset": 500}]
-)
+@pytest.mark.parametrize("change", [{"recipe__lr": 0.01}, {"backbone__name": "resnet18"}, {"dataset__subset": 500}])
 def test_what_a_table_shows_may_differ_and_makes_a_block_of_its_own(change: dict) -> None:
     others = [record(0.5, rate=rate, seed=seed, **change) for rate in (0.0, 0.4) for seed in range(3)]
     table = build(grid() + others)
@@ -338,8 +334,12 @@ def test_measured_cost_is_shown_only_when_asked_for() -> None:
 
 @pytest.mark.parametrize("render", [render_markdown, render_csv])
 def test_bytes_depend_on_the_records_and_not_on_their_order(render: Any) -> None:
-    records = [*grid(), ended("failed", "forward", 0.4, 0, "A"), ended("failed", "forward", 0.4, 0, "B"),
-               ended("skipped", "forward", 0.4, 1, "no")]
+    records = [
+        *grid(),
+        ended("failed", "forward", 0.4, 0, "A"),
+        ended("failed", "forward", 0.4, 0, "B"),
+        ended("skipped", "forward", 0.4, 1, "no"),
+    ]
     texts = set()
     for seed in range(5):
         shuffled = copy.deepcopy(records)

@@ -12,4 +12,3 @@ BY_KIND: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "data set": datasets.CHECKS,
     "noise": noise.CHECKS,
 }
-

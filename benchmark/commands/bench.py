@@ -14,8 +14,13 @@ RECORDS = 100_000
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-@click.option("--records", type=click.IntRange(10, 10_000_000), default=RECORDS, show_default=True,
-              help="Records that `status` and `table` are timed on.")
+@click.option(
+    "--records",
+    type=click.IntRange(10, 10_000_000),
+    default=RECORDS,
+    show_default=True,
+    help="Records that `status` and `table` are timed on.",
+)
 @click.option("--method", "-m", "methods", multiple=True, help="Time the step of these methods only.")
 def bench(ctx: click.Context, records: int, methods: tuple[str, ...]) -> None:
     """Time steps, augmentation, noise, store, tables and start-up, each against a baseline of this session.
@@ -79,8 +84,10 @@ def _heading() -> None:
 
     origin = collect()
     hardware = origin["hardware"]
-    click.echo(f"{hardware['processor']}, {hardware['cores']} cores; torch {origin['libraries'].get('torch')}; "
-               f"commit {(origin['commit'] or 'unknown')[:12]}\n")
+    click.echo(
+        f"{hardware['processor']}, {hardware['cores']} cores; torch {origin['libraries'].get('torch')}; "
+        f"commit {(origin['commit'] or 'unknown')[:12]}\n"
+    )
 
 
 def _row(*cells: str) -> None:

@@ -181,9 +181,7 @@ def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) ->
         return
     width = _width(classes)
     click.echo(f"\n{'class':>{width + 4}}  samples  wrong")
-    for k, (count, wrong) in enumerate(
-        zip(manifest.class_counts, manifest.realized_rate_per_class or [], strict=True)
-    ):
+    for k, (count, wrong) in enumerate(zip(manifest.class_counts, manifest.realized_rate_per_class or [], strict=True)):
         bar = "" if wrong is None else "#" * round(40 * wrong)
         shown = "    -" if wrong is None else f"{wrong:.3f}"
         click.echo(f"{k:>3} {classes[k]:>{width}}  {count:>7}  {shown}  {bar}".rstrip())

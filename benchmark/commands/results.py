@@ -85,9 +85,7 @@ def print_table(
         records += Store(folder).records(frames.fields(rule)).records
     for path, reason in contents.quarantined:
         click.echo(f"not counted: {path} ({reason})", err=True)
-    names = {record["spec"]["method"]["name"] for record in records} | {
-        job.spec.method.name for job in jobs or ()
-    }
+    names = {record["spec"]["method"]["name"] for record in records} | {job.spec.method.name for job in jobs or ()}
     kinds = {record["spec"]["noise"]["name"] for record in records}
     marks, defaults = _declared(names, kinds)
     made = tables.build(

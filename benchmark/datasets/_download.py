@@ -51,8 +51,7 @@ def download(url: str, target: Path, expected_md5: str, progress: Progress | Non
             )
         if found.hexdigest() != expected_md5:
             raise DataError(
-                f"download of {target.name} has md5 {found.hexdigest()}, expected {expected_md5}: "
-                f"try again{by_hand}"
+                f"download of {target.name} has md5 {found.hexdigest()}, expected {expected_md5}: try again{by_hand}"
             )
         partial.chmod(0o644)
         partial.replace(target)

@@ -120,9 +120,7 @@ def _check_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise DataError(
-            f"{path}: {name} has shape {images.shape}, expected [n, H, W] (gray) or [n, H, W, 3] (RGB)"
-        )
+        raise DataError(f"{path}: {name} has shape {images.shape}, expected [n, H, W] (gray) or [n, H, W, 3] (RGB)")
     if len(images) == 0:
         raise DataError(f"{path}: {name} holds no image")
     if images.shape[1] != images.shape[2] or images.shape[1] == 0:
@@ -140,8 +138,7 @@ def _check_labels(path: Path, name: str, labels: np.ndarray, n: int, multilabel:
         raise DataError(f"{path}: {name} is {labels.dtype}, expected integers: labels are 0..K-1")
     if labels.ndim == 0 or len(labels) != n:
         raise DataError(
-            f"{path}: {name} has shape {labels.shape} but its split has {n} images; "
-            "expected one label per image"
+            f"{path}: {name} has shape {labels.shape} but its split has {n} images; expected one label per image"
         )
     if multilabel:
         if labels.ndim != 2 or not np.isin(labels, (0, 1)).all():

@@ -19,9 +19,7 @@ FORMAT = 1
 SPLITS = ("train", "val", "test")
 
 
-def cached(
-    dataset: Dataset, folder: Path, digest: str | None = None, progress: Progress | None = None
-) -> Data:
+def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: Progress | None = None) -> Data:
     """The decoded `dataset`, from `folder` where it lies there, otherwise loaded (and downloaded) and stored.
 
     Images come memory-mapped and read-only. `digest`, where known, saves reading the source once more; a

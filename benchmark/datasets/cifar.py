@@ -105,8 +105,7 @@ class Cifar(Dataset):
             train, test = source(self.root, train=True), source(self.root, train=False)
         except READ_ERRORS as error:
             raise DataError(
-                f"{folder} is incomplete or damaged ({error}): remove the folder, and "
-                "`noisybench run` fetches it anew"
+                f"{folder} is incomplete or damaged ({error}): remove the folder, and `noisybench run` fetches it anew"
             ) from error
         labels = np.asarray(train.targets, dtype=np.int64)
         given = self._human(labels, len(train.classes)) if self.human_path.is_file() else {}
@@ -149,9 +148,7 @@ def _read_human(path: Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals([np.ndarray, np.dtype, *kinds, *renamed]):
             table = torch.load(path, map_location="cpu", weights_only=True)
     except READ_ERRORS as error:
-        raise DataError(
-            f"{path} is damaged or holds more than label arrays: copy it again from {SOURCE}"
-        ) from error
+        raise DataError(f"{path} is damaged or holds more than label arrays: copy it again from {SOURCE}") from error
     if not isinstance(table, Mapping):
         raise DataError(f"{path} holds a {type(table).__name__}, expected the dictionary of {SOURCE}")
     return table

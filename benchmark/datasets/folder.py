@@ -223,9 +223,7 @@ def _check_separate(root: Path, groups: Sequence[str], index: dict[str, np.ndarr
     for split, chosen in index.items():
         for group in {groups[i] for i in chosen}:
             if seen.setdefault(group, split) != split:
-                raise DataError(
-                    f"{root}: group {group!r} has images in {seen[group]} and {split}: move them into one"
-                )
+                raise DataError(f"{root}: group {group!r} has images in {seen[group]} and {split}: move them into one")
 
 
 def _split(root: Path, labels: Labels, groups: Sequence[str] | None, seed: int) -> dict[str, np.ndarray]:
@@ -239,9 +237,7 @@ def _split(root: Path, labels: Labels, groups: Sequence[str] | None, seed: int) 
     return {"train": rest[train], "val": rest[val], "test": test}
 
 
-def grouped_split(
-    labels: Labels, groups: Sequence[str], shares: dict[str, float], seed: int
-) -> dict[str, np.ndarray]:
+def grouped_split(labels: Labels, groups: Sequence[str], shares: dict[str, float], seed: int) -> dict[str, np.ndarray]:
     """Sorted indices per split; no group is in two, and classes are as near to `shares` as groups allow.
 
     Groups go one by one, the largest first, to the split that lacks most of their classes.

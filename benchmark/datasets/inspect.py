@@ -24,9 +24,7 @@ def splits(data: Data) -> dict[str, Arrays]:
 def class_counts(data: Data) -> pd.DataFrame:
     """Images per class (rows, in label order) and split (columns), positives in a multi-label set."""
     counts = {
-        name: part.labels.sum(0)
-        if part.labels.ndim == 2
-        else np.bincount(part.labels, minlength=data.num_classes)
+        name: part.labels.sum(0) if part.labels.ndim == 2 else np.bincount(part.labels, minlength=data.num_classes)
         for name, part in splits(data).items()
     }
     return pd.DataFrame(counts, index=pd.Index(data.classes, name="class"))

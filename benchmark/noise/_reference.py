@@ -29,9 +29,7 @@ def checked_probabilities(split: Split) -> np.ndarray:
             "one row per sample, one column per class"
         )
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise NoiseError(
-            "the reference probabilities hold negative or non-finite numbers; train the classifier anew"
-        )
+        raise NoiseError("the reference probabilities hold negative or non-finite numbers; train the classifier anew")
     if not np.allclose(probabilities.sum(1), 1.0, atol=1e-3):
         raise NoiseError("the rows of the reference probabilities do not sum to 1; expected softmax outputs")
     return probabilities

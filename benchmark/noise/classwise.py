@@ -195,9 +195,7 @@ def read_transition(path: Path) -> np.ndarray:
     except NoiseError:
         raise
     except (ValueError, TypeError, EOFError) as error:
-        raise NoiseError(
-            f"{path} is not a matrix of numbers ({error}); expected K rows of K probabilities"
-        ) from None
+        raise NoiseError(f"{path} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None
     if transition.ndim != 2 or transition.shape[0] != transition.shape[1] or len(transition) < 2:
         raise NoiseError(f"{path} has shape {transition.shape}; expected K rows of K probabilities, K >= 2")
     if not np.isfinite(transition).all() or (transition < 0).any():

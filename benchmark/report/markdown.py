@@ -53,14 +53,17 @@ def _block(block: Block, table: Table) -> list[str]:
     parts = [
         f"## {block.place.dataset}, {block.place.backbone}, {block.place.track} track",
         _wrap(f"Recipe: {block.place.recipe}"),
-        _wrap(f"**Mean ± sd over seeds, n = {block.runs_per_cell}** unless a cell says otherwise"
-              + _rank_caption(block)),
+        _wrap(
+            f"**Mean ± sd over seeds, n = {block.runs_per_cell}** unless a cell says otherwise" + _rank_caption(block)
+        ),
         _grid(block, block.columns, lambda cell: _figure(cell, block.runs_per_cell), _rank(block)),
     ]
     if block.cells["delta"].notna().any():
         parts += [
-            _wrap(f"**Difference from {table.baseline}** at equal seeds ± half width of its 95 % t interval; "
-                  "cost: passes as declared" + (", and seconds as measured" if table.timing else "")),
+            _wrap(
+                f"**Difference from {table.baseline}** at equal seeds ± half width of its 95 % t interval; "
+                "cost: passes as declared" + (", and seconds as measured" if table.timing else "")
+            ),
             _grid(block, block.columns, lambda cell: _delta(cell, block.runs_per_cell), _costs(block, table)),
         ]
     if block.cells["drop"].notna().any():
@@ -124,7 +127,7 @@ def _delta(cell: Cell, usual: int) -> str:
 
 
 def _number(value: float, signed: bool = False) -> str:
-    """".873", "-.020", "1.204": no zero before the point, as the columns are many; no "-.000"."""
+    """ ".873", "-.020", "1.204": no zero before the point, as the columns are many; no "-.000"."""
     if pd.isna(value):
         return _ABSENT
     rounded = round(float(value), _DIGITS) + 0.0
@@ -161,8 +164,9 @@ def _name(block: Block, method: str) -> str:
 
 def _aligned(rows: list[list[str]]) -> str:
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-             for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])
 

@@ -103,7 +103,5 @@ def _widest(texts: Sequence[str]) -> int:
     return int(max((FONT.getlength(text) for text in texts), default=0)) + 1
 
 
-def _write(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, anchor: str = "la", fill: str = "black"
-) -> None:
+def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, anchor: str = "la", fill: str = "black") -> None:
     draw.text(at, text, fill=fill, font=FONT, anchor=anchor)

@@ -55,9 +55,7 @@ def test_the_page_names_the_machine_and_the_fraction_of_the_limit(script, tmp_pa
     from benchmark.bench.overhead import Overhead
     from benchmark.bench.timing import Ratio
 
-    rate = script.Throughput(
-        "imagenet", "AVX2", plain=100, ours=600, useful=40e6, usual=80e6, peak=120, peak_mm=60
-    )
+    rate = script.Throughput("imagenet", "AVX2", plain=100, ours=600, useful=40e6, usual=80e6, peak=120, peak_mm=60)
     end = script.EndToEnd("imagenet", 4708, 3, 200.0, [0.85, 0.87], 50.0, [0.84, 0.86])
     text = script.page([rate], [end], Overhead(Ratio(1.02, 1.0)))
     assert script.provenance.collect()["hardware"]["processor"] in text

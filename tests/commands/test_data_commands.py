@@ -42,9 +42,10 @@ def test_preview_draws_a_row_per_class(here, tmp_path):
     here("data", "preview", "digits", "--out", "sheet.png", "--per-class", "5")
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.height > picture.width
-    assert "expected one of train, val, test" in here(
-        "data", "preview", "digits", "--out", "x.png", "--split", "tset", code=2
-    ).stderr
+    assert (
+        "expected one of train, val, test"
+        in here("data", "preview", "digits", "--out", "x.png", "--split", "tset", code=2).stderr
+    )
 
 
 def test_a_folder_trains_with_its_patients_kept_together_and_its_damage_counted(here, tmp_path, image_folder):

@@ -86,13 +86,9 @@ def test_digits_has_its_fixed_stratified_split():
     assert (len(data.train), len(data.val), len(data.test)) == (1078, 360, 359)
     assert data.train.images.shape == (1078, 8, 8, 1)
     assert (data.train.images.min(), data.train.images.max()) == (0, 255)
-    shares = [
-        np.bincount(part.labels, minlength=10) / len(part) for part in (data.train, data.val, data.test)
-    ]
+    shares = [np.bincount(part.labels, minlength=10) / len(part) for part in (data.train, data.val, data.test)]
     assert np.ptp(shares, axis=0).max() < 0.01
-    content = b"".join(
-        p.images.tobytes() + p.labels.astype("<i8").tobytes() for p in (data.train, data.val, data.test)
-    )
+    content = b"".join(p.images.tobytes() + p.labels.astype("<i8").tobytes() for p in (data.train, data.val, data.test))
     assert hashlib.sha256(content).hexdigest()[:16] == "d0c485be35eca96d"
 
 

@@ -46,9 +46,7 @@ def test_png_jpeg_and_tiff_decode_to_their_class(folder):
     for part in parts(data).values():
         expected = np.array(list(COLORS.values()))[part.labels]
         assert np.abs(part.images.mean((1, 2)) - expected).max() < 3
-        assert all(
-            file.split("/")[0] == data.classes[k] for file, k in zip(part.files, part.labels, strict=True)
-        )
+        assert all(file.split("/")[0] == data.classes[k] for file, k in zip(part.files, part.labels, strict=True))
 
 
 def test_unsplit_folder_is_split_by_seed_with_every_file_once(folder):

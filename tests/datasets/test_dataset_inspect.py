@@ -116,9 +116,7 @@ def test_make_pbc_follows_its_recipe(make_pbc, tmp_path):
     files = [path for name in make_pbc.CLASSES for path in sorted((tmp_path / "source" / name).glob("?.png"))]
     for position, i in enumerate(np.sort(np.concatenate([o[8:] for o in order]))):
         with Image.open(files[i]) as image:
-            expected = (
-                image.convert("RGB").crop((15, 10, 215, 210)).resize((28, 28), Image.Resampling.BICUBIC)
-            )
+            expected = image.convert("RGB").crop((15, 10, 215, 210)).resize((28, 28), Image.Resampling.BICUBIC)
         assert np.array_equal(data.test.images[position], np.asarray(expected))
 
 

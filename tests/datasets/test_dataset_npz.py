@@ -152,9 +152,7 @@ def test_flipped_byte_in_compressed_pixels_is_refused(layout, write_npz):
 def test_array_that_claims_more_than_it_holds_is_refused(layout, write_npz, tmp_path):
     path = write_npz(layout())
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": (10**14, 8, 8, 3)}
-    )
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**14, 8, 8, 3)})
     forged = tmp_path / "forged.npz"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(forged, "w") as target:
         for name in source.namelist():

@@ -301,6 +301,7 @@ def test_views_without_any_augmentation_are_refused(make_job, tmp_path):
 
 # Runs
 
+
 def record_of(job: Job) -> dict[str, Any]:
     store = Store(Path(job.options.results))
     store.prepare()

@@ -106,9 +106,7 @@ class TinyData:
     def _parts(self, index: Tensor | None) -> Iterator[Tensor]:
         return iter((torch.arange(len(self)) if index is None else index).split(self.size))
 
-    def batches(
-        self, index: Tensor | None = None, *, views: int = 1, augment: bool = True
-    ) -> Iterator[Batch]:
+    def batches(self, index: Tensor | None = None, *, views: int = 1, augment: bool = True) -> Iterator[Batch]:
         for part in self._parts(index):
             yield Batch(x=self.x[part].expand(views, *self.x[part].shape), y=self.y[part], index=part)
 

@@ -147,18 +147,14 @@ CASES: dict[str, Callable[[Case], Result]] = {
         status="reference",
         scale=lsr_mass,
         reference=lambda c: clamped(
-            lambda p, o, z: (
-                -((o * (1 - c["epsilon"] - c["epsilon"] / 10) + c["epsilon"] / 10) * p.log()).sum(1)
-            ),
+            lambda p, o, z: -((o * (1 - c["epsilon"] - c["epsilon"] / 10) + c["epsilon"] / 10) * p.log()).sum(1),
             1e-7,
             1 - 1e-7,
         ),
         note="the reference hard-codes 10 classes, so that its targets do not sum to 1: label smoothing at that "
         "ratio of weights, times the sum of the target",
     ),
-    "mae": on_logits(
-        mae.MAE, keys("scale"), status="reference", note="scale = 1; the paper's 2 is the default"
-    ),
+    "mae": on_logits(mae.MAE, keys("scale"), status="reference", note="scale = 1; the paper's 2 is the default"),
     "mae_alf": on_logits(mae.MAE, keys("scale")),
     "unhinged": on_logits(mae.MAE, lambda c, k: {"scale": 1.0}, status="reference", note="mae at scale = 1"),
     "nmae": on_logits(
@@ -186,9 +182,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
         gce.GCE,
         keys("q"),
         note=EXACT,
-        reference=lambda c: clamped(
-            lambda p, o, z: ref_power((o * p).sum(1), c["q"]), c.get("clamp_min", 1e-7)
-        ),
+        reference=lambda c: clamped(lambda p, o, z: ref_power((o * p).sum(1), c["q"]), c.get("clamp_min", 1e-7)),
     ),
     "gce_phuber_eps": on_logits(
         gce.GCE,
@@ -269,9 +263,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
         bootstrap_soft.BootstrapSoft,
         lambda c, k: {"beta": 1 - c["t"]},
         note="t weighs the prediction: beta = 1 - t; " + EXACT,
-        reference=lambda c: clamped(
-            lambda p, o, z: -(((1 - c["t"]) * o + c["t"] * z.softmax(1)) * p.log()).sum(1)
-        ),
+        reference=lambda c: clamped(lambda p, o, z: -(((1 - c["t"]) * o + c["t"] * z.softmax(1)) * p.log()).sum(1)),
     ),
     "bootstrap_soft": on_logits(
         bootstrap_soft.BootstrapSoft,
@@ -286,9 +278,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
         keys("beta"),
         note=EXACT,
         reference=lambda c: clamped(
-            lambda p, o, z: (
-                -((c["beta"] * o + (1 - c["beta"]) * F.one_hot(z.argmax(1), p.shape[1])) * p.log()).sum(1)
-            ),
+            lambda p, o, z: -((c["beta"] * o + (1 - c["beta"]) * F.one_hot(z.argmax(1), p.shape[1])) * p.log()).sum(1),
             1e-7,
             1 - 1e-7,
         ),

@@ -102,9 +102,7 @@ def ref_js(weights: list[float], scaled: bool) -> Rows:
         parts = [F.one_hot(y, logits[0].shape[1]).to(logits[0].dtype), *(z.softmax(1) for z in logits)]
         mean = sum(w * part for w, part in zip(weights, parts, strict=True))
         log_mean = torch.as_tensor(mean).clamp(low, 1).log()
-        terms = [
-            w * (d * (d.clamp(min=low).log() - log_mean)).sum(1) for w, d in zip(weights, parts, strict=True)
-        ]
+        terms = [w * (d * (d.clamp(min=low).log() - log_mean)).sum(1) for w, d in zip(weights, parts, strict=True)]
         scale = -1 / ((1 - weights[0]) * math.log(1 - weights[0])) if scaled else 1.0
         return scale * torch.stack(terms).sum(0)
 

@@ -68,8 +68,11 @@ def device():
 @pytest.fixture(autouse=True)
 def exact_float32():
     """TensorFloat-32 keeps ten bits of a product's factors, too few to compare with the CPU."""
-    switches = ((torch.backends.cudnn, "allow_tf32", False), (torch.backends.cuda.matmul, "allow_tf32", False),
-                (torch.backends.cudnn, "deterministic", True))
+    switches = (
+        (torch.backends.cudnn, "allow_tf32", False),
+        (torch.backends.cuda.matmul, "allow_tf32", False),
+        (torch.backends.cudnn, "deterministic", True),
+    )
     before = [getattr(place, name) for place, name, _ in switches]
     for place, name, value in switches:
         setattr(place, name, value)

@@ -77,9 +77,7 @@ def test_golden_functions_take_other_shapes_and_extreme_logits(logits: Tensor, y
             if name not in inputs:
                 other = {"logits2": logits.flip(1), "peer_logits": logits.flip(0), "peer_labels": y.flip(0)}
                 inputs[name] = other.get(name, torch.arange(13).roll(1)).tolist()
-        priors = {
-            name: [0.1] * 6 + [0.4] for name in ("noise_prior", "noisy_prior") if case["config"].get(name)
-        }
+        priors = {name: [0.1] * 6 + [0.4] for name in ("noise_prior", "noisy_prior") if case["config"].get(name)}
         result = CASES[case["method"]]({**case, "inputs": inputs, "config": case["config"] | priors})
         for name, value in result["outputs"].items():
             assert torch.tensor(value).double().isfinite().all(), f"{case['method']}: {name}"
@@ -90,9 +88,7 @@ def test_golden_functions_take_other_shapes_and_extreme_logits(logits: Tensor, y
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("name", "config"), VARIANTS)
-def test_value_and_gradient_are_finite_at_logits_of_60(
-    name: str, config: dict[str, Any], dtype: torch.dtype
-) -> None:
+def test_value_and_gradient_are_finite_at_logits_of_60(name: str, config: dict[str, Any], dtype: torch.dtype) -> None:
     rows = torch.tensor([[60.0, -60, -60], [-60, 60, 60], [0, 0, 0], [-60, -60, -60], [1000, 0, -1000]])
     logits = rows.repeat_interleave(3, 0).to(dtype).requires_grad_()
     y = torch.arange(3).repeat(5)
@@ -130,18 +126,12 @@ def test_sure_mistakes_keep_a_gradient(name: str) -> None:
 
 def test_sce_reverse_term_is_9_21_times_one_minus_p(logits: Tensor, y: Tensor) -> None:
     reverse = loss_of("sce", logits, y, {"alpha": 0.0, "beta": 1.0})
-    assert reverse.item() == pytest.approx(
-        9.210340371976 * (1 - p_of_label(logits, y)).mean().item(), rel=1e-9
-    )
+    assert reverse.item() == pytest.approx(9.210340371976 * (1 - p_of_label(logits, y)).mean().item(), rel=1e-9)
 
 
 def test_gce_tends_to_cross_entropy_and_is_one_minus_p_at_q_1(logits: Tensor, y: Tensor) -> None:
-    assert loss_of("gce", logits, y, {"q": 1e-7}).item() == pytest.approx(
-        F.cross_entropy(logits, y).item(), rel=1e-5
-    )
-    assert loss_of("gce", logits, y, {"q": 1.0}).item() == pytest.approx(
-        (1 - p_of_label(logits, y)).mean().item()
-    )
+    assert loss_of("gce", logits, y, {"q": 1e-7}).item() == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-5)
+    assert loss_of("gce", logits, y, {"q": 1.0}).item() == pytest.approx((1 - p_of_label(logits, y)).mean().item())
 
 
 def test_taylor_order_1_is_half_of_mae_and_high_order_nears_cross_entropy(logits: Tensor, y: Tensor) -> None:
@@ -208,9 +198,7 @@ def test_log_complement_loses_no_digits_near_one() -> None:
 
 
 def test_focal_with_gamma_0_is_cross_entropy(logits: Tensor, y: Tensor) -> None:
-    assert loss_of("focal", logits, y, {"gamma": 0.0}).item() == pytest.approx(
-        F.cross_entropy(logits, y).item()
-    )
+    assert loss_of("focal", logits, y, {"gamma": 0.0}).item() == pytest.approx(F.cross_entropy(logits, y).item())
     torch.testing.assert_close(focal_terms(logits.log_softmax(1), 0.0), -logits.log_softmax(1))
 
 

@@ -81,9 +81,7 @@ def test_golden_outputs_match(case: dict[str, Any]) -> None:
 # ---- selection ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("size", "forget", "kept"), [(128, 0.2, 102), (7, 0.99, 1), (1, 0.5, 1), (5, 0.0, 5)]
-)
+@pytest.mark.parametrize(("size", "forget", "kept"), [(128, 0.2, 102), (7, 0.99, 1), (1, 0.5, 1), (5, 0.0, 5)])
 def test_at_least_one_sample_of_a_batch_is_kept(size: int, forget: float, kept: int) -> None:
     assert num_kept(size, forget) == kept
 
@@ -125,9 +123,7 @@ def test_coteaching_plus_without_disagreement_leaves_the_networks_alone() -> Non
 
 def test_codis_rewards_disagreement_by_a_bounded_divergence() -> None:
     logits = torch.tensor([[60.0, -60.0]], dtype=torch.float64)
-    assert make(CoDis, {"forget_rate": 0.2}, K=2).divergence(logits, -logits).item() == pytest.approx(
-        math.log(2)
-    )
+    assert make(CoDis, {"forget_rate": 0.2}, K=2).divergence(logits, -logits).item() == pytest.approx(math.log(2))
 
 
 # ---- state -------------------------------------------------------------------------------------------------
@@ -150,9 +146,7 @@ def state_of(method: torch.nn.Module, name: str, count: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("method_cls", "config", "name"), BUFFERS)
-def test_a_step_changes_the_state_of_its_batch_only(
-    method_cls: type, config: dict[str, Any], name: str
-) -> None:
+def test_a_step_changes_the_state_of_its_batch_only(method_cls: type, config: dict[str, Any], name: str) -> None:
     torch.manual_seed(1)
     count = 20
     data = TinyData(torch.randn(count, 4, dtype=torch.float64), torch.arange(count) % 3, 3)
@@ -340,9 +334,7 @@ def test_training_stays_finite_when_nothing_is_selected(method_cls: type, config
 def test_losses_and_gradients_are_finite_at_logits_of_60(method_cls: type, dtype: torch.dtype) -> None:
     method = make(method_cls, K=3, N=4, epochs=10, epoch=9, dtype=dtype)
     method.train()
-    logits = torch.tensor(
-        [[60, -60, 0], [-60, 60, 60], [0, 0, 0], [-60, -60, 60]], dtype=dtype, requires_grad=True
-    )
+    logits = torch.tensor([[60, -60, 0], [-60, 60, 60], [0, 0, 0], [-60, -60, 60]], dtype=dtype, requires_grad=True)
     loss = method.loss(logits, batch_of(torch.tensor([1, 0, 2, 2])))
     loss.backward()
     assert torch.isfinite(loss)

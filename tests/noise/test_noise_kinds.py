@@ -104,9 +104,7 @@ def test_a_computed_map_takes_the_likeliest_confusion_and_holds_for_all_parts() 
     resolved = kind.resolve(train)
     assert resolved.cfg.map == ((0, 2), (1, 0), (2, 1))
     val = make_split(6, 3, name="val", probabilities=None)
-    np.testing.assert_array_equal(
-        resolved.corrupt(val, 0).transition, kind.corrupt(train, 0).transition
-    )
+    np.testing.assert_array_equal(resolved.corrupt(val, 0).transition, kind.corrupt(train, 0).transition)
     with pytest.raises(NoiseError, match="training part"):
         kind.corrupt(make_split(6, 3, name="val"), 0)
 
@@ -389,9 +387,7 @@ def test_long_tail_passes_on_what_its_inner_kind_needs(tmp_path: Path) -> None:
     assert isinstance(config["noise"]["config"]["file"], Path)
 
 
-@pytest.mark.parametrize(
-    "bad", ["pair:1.5", {"name": "pair"}, 3, "long_tail:3", {"name": "pair", "rate": 0.1, "x": 1}]
-)
+@pytest.mark.parametrize("bad", ["pair:1.5", {"name": "pair"}, 3, "long_tail:3", {"name": "pair", "rate": 0.1, "x": 1}])
 def test_long_tail_refuses_a_bad_inner_kind(bad: Any) -> None:
     with pytest.raises(ValueError, match=r"noise|rate|rho"):
         long_tail(10, bad)

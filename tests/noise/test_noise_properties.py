@@ -87,9 +87,7 @@ def test_every_flip_leaves_the_clean_class(name: str, options: dict[str, Any]) -
 
 @pytest.mark.parametrize("rate", [0.1, 0.49])
 @every_classwise_kind
-def test_a_label_is_wrong_exactly_where_its_uniform_says_flip(
-    name: str, options: dict[str, Any], rate: float
-) -> None:
+def test_a_label_is_wrong_exactly_where_its_uniform_says_flip(name: str, options: dict[str, Any], rate: float) -> None:
     split = make_split()
     made = make(name, rate=rate, **options).corrupt(split, 3)
     u, _ = uniforms(split, name, 3)
@@ -116,9 +114,7 @@ def test_realized_rate_lies_inside_the_exact_binomial_bound(
 
 @pytest.mark.parametrize("rate", [0.1, 0.4])
 @every_classwise_kind
-def test_drawn_labels_agree_with_the_returned_transition(
-    name: str, options: dict[str, Any], rate: float
-) -> None:
+def test_drawn_labels_agree_with_the_returned_transition(name: str, options: dict[str, Any], rate: float) -> None:
     split = make_split(30_000, 7)
     made = make(name, rate=rate, **options).corrupt(split, 5)
     assert made.transition is not None
