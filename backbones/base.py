@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backbones._products import Linear as Linear  # the bench measures it too
-from backbones._small_maps import use_small_maps
+from backbones._fast.products import Linear as Linear  # the bench measures it too
+from backbones._fast.small_maps import use_small_maps
 
 HALF = (0.5, 0.5, 0.5)
 """Mean and standard deviation of networks without pretrained weights: [0, 1] becomes [-1, 1]."""

@@ -33,11 +33,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmark import provenance
-from benchmark.bench import machine
-from benchmark.bench.flops import TRAINING, count
-from benchmark.bench.machine import Division, Training
-from benchmark.bench.overhead import BATCHES, Overhead, overhead
+from benchmark.checks.speed import machine
+from benchmark.checks.speed.flops import TRAINING, count
+from benchmark.checks.speed.machine import Division, Training
+from benchmark.checks.speed.overhead import BATCHES, Overhead, overhead
+from benchmark.store import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH, LR, DEGREES = 128, 1e-3, 15
@@ -137,7 +137,16 @@ def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, 
 def our_recipe(file: Path, stem: str, epochs: int, runs: int) -> tuple[float, list[float]]:
     """Seconds of the whole command for `runs` seeds, a run per core at a time, and their last test accuracies."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmark.cli", "run", "-d", f"npz:{file}", "-b", f"resnet18:stem={stem}"]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmark.cli.main",
+            "run",
+            "-d",
+            f"npz:{file}",
+            "-b",
+            f"resnet18:stem={stem}",
+        ]
         command += ["-m", "ce", "-n", "none", "--seeds", str(runs), "--epochs", str(epochs)]
         command += ["--recipe", f"lr={LR}", "--recipe", f"batch_size={BATCH}", "--recipe", "augment.flip=true"]
         command += ["--recipe", f"augment.rotate={DEGREES}", "--no-table", "--results", folder, "--device", "cpu"]

@@ -27,7 +27,7 @@ def noisybench(tmp_path):
 
     def run(*arguments: str, code: int | None = 0, timeout: float = 300, **environment: str):
         done = subprocess.run(
-            [sys.executable, "-m", "benchmark.cli", *map(str, arguments)],
+            [sys.executable, "-m", "benchmark.cli.main", *map(str, arguments)],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **environment},
             capture_output=True,

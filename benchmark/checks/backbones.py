@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from backbones.base import Network
-from benchmark.checks.report import CheckFailed
+from benchmark.checks.runner import CheckFailed
 from benchmark.registry import BACKBONES
 
 SIZES = (28, 32, 64)

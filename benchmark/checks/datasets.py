@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.checks.report import CheckFailed
+from benchmark.checks.runner import CheckFailed
 from benchmark.datasets.base import DEFAULT_ROOT, Data, Dataset
 from benchmark.registry import DATASETS
 

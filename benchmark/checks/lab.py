@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from backbones.base import HALF, Network
-from benchmark.kit import EngineKit
-from benchmark.loader import DeviceTrainSet, Images
+from benchmark.grid.spec import Augment, Recipe
 from benchmark.registry import METHODS
 from benchmark.seeds import seed_for
-from benchmark.spec import Augment, Recipe
-from benchmark.trainer import Evaluation, Progress, Trainer, Watched, seed_everything
+from benchmark.training.kit import EngineKit
+from benchmark.training.train_set import DeviceTrainSet, Images
+from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched, seed_everything
 from methods.base import Hints, Method
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmark.checks.lab import Lab, differing
-from benchmark.checks.report import CheckFailed
+from benchmark.checks.runner import CheckFailed
 from benchmark.registry import METHODS
 from methods.base import HINT_NAMES, MissingHint
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.checks.report import CheckFailed
+from benchmark.checks.runner import CheckFailed
 from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.files import export_csv
 from benchmark.noise.manifest import make_manifest

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.arrayfiles import intact, save, store_folder
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Progress
+from benchmark.store.arrays import intact, save, store_folder
 
 FORMAT = 1
 SPLITS = ("train", "val", "test")

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark import files
 from benchmark.datasets._download import download, md5
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Labels, Progress
+from benchmark.store import digests
 
 HUMAN_FILES = {"cifar10": "CIFAR-10_human.pt", "cifar100": "CIFAR-100_human.pt"}
 OFFICIAL_HUMAN = {
@@ -65,7 +65,7 @@ class Cifar(Dataset):
         official = f"md5:{self._source.tgz_md5}"
         if not self.human_path.is_file():
             return official
-        found = files.digest(self.human_path)
+        found = digests.digest(self.human_path)
         # The official human labels belong to the official data: adding the file changes no identity.
         if found == OFFICIAL_HUMAN[self.name]:
             return official

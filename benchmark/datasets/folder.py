@@ -13,7 +13,6 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from benchmark import files
 from benchmark.datasets._images import SUFFIXES, decode_all
 from benchmark.datasets.base import (
     Arrays,
@@ -28,6 +27,7 @@ from benchmark.datasets.base import (
     stratified_split,
 )
 from benchmark.seeds import seed_for
+from benchmark.store import digests
 
 SPLITS = ("train", "val", "test")
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -70,7 +70,7 @@ class Folder(Dataset):
 
     @cached_property
     def _digest(self) -> str:
-        return files.digest(self.cfg.path)
+        return digests.digest(self.cfg.path)
 
     def digest(self) -> str:
         return self._digest

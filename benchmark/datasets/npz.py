@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
-from benchmark import files
 from benchmark.datasets._layout import read_npz
 from benchmark.datasets.base import Data, Dataset, InputFile, Progress, Settings
+from benchmark.store import digests
 
 
 class Npz(Dataset):
@@ -27,7 +27,7 @@ class Npz(Dataset):
 
     @cached_property
     def _digest(self) -> str:
-        return files.digest(self.cfg.path)
+        return digests.digest(self.cfg.path)
 
     def digest(self) -> str:
         return self._digest

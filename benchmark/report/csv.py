@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from benchmark.frames import DIAGNOSTICS
-from benchmark.tables import Block, Table
+from benchmark.tables.comparison import Block, Table
+from benchmark.tables.frame import DIAGNOSTICS
 
 _CELL_COLUMNS = [
     "state", "n", "total", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",

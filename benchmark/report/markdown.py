@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.metrics import LOWER_IS_BETTER
-from benchmark.rules import RULES
-from benchmark.tables import Block, Table
+from benchmark.model_selection import RULES
+from benchmark.tables.comparison import Block, Table
 
 WIDTH = 100
 _DIGITS = 3

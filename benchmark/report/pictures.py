@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmark.datasets.inspect import thumbnail
+from benchmark.datasets.statistics import thumbnail
 
 MARGIN = 10
 SIZE = 12

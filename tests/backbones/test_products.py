@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backbones import _products
-from backbones._products import Linear, add_product_, product
+from backbones._fast import products
+from backbones._fast.products import Linear, add_product_, product
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
@@ -77,7 +77,7 @@ def test_a_linear_layer_has_gradients_of_gradients() -> None:
     torch.testing.assert_close(*wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(not _products._ONEDNN, reason="the products are torch's own here: no AVX-512, or no oneDNN")
+@pytest.mark.skipif(not products._ONEDNN, reason="the products are torch's own here: no AVX-512, or no oneDNN")
 def test_gaps_between_rows_do_not_slow_a_product_down() -> None:
     a, b = normal(128, 512), normal(256, 512)
     seconds = {}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from backbones._small_maps import SmallMapBatchNorm2d, SmallMapConv2d, fits, use_small_maps
+from backbones._fast.small_maps import SmallMapBatchNorm2d, SmallMapConv2d, fits, use_small_maps
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 

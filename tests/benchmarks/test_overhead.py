@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.bench.overhead import overhead
+from benchmark.checks.speed.overhead import overhead
 
 
 @pytest.mark.slow  # alone on the machine: CI runs the slow tests one after the other

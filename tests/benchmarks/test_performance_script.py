@@ -44,7 +44,7 @@ def test_both_sides_of_the_end_to_end_comparison_train_and_are_scored(script, sm
 
 
 def test_the_plain_network_is_the_one_that_the_limit_is_stated_for(script):
-    from benchmark.bench.flops import count
+    from benchmark.checks.speed.flops import count
 
     assert round(count(script.plain_network("imagenet", 3, 9), 3, 28).useful / 1e6) == 38
     assert round(count(script.plain_network("small", 3, 9), 3, 28).usual / 1e9, 2) == 0.91
@@ -52,8 +52,8 @@ def test_the_plain_network_is_the_one_that_the_limit_is_stated_for(script):
 
 
 def test_the_page_names_the_machine_and_the_fraction_of_the_limit(script, tmp_path):
-    from benchmark.bench.overhead import Overhead
-    from benchmark.bench.timing import Ratio
+    from benchmark.checks.speed.overhead import Overhead
+    from benchmark.checks.speed.timing import Ratio
 
     rate = script.Throughput("imagenet", "AVX2", plain=100, ours=600, useful=40e6, usual=80e6, peak=120, peak_mm=60)
     end = script.EndToEnd("imagenet", 4708, 3, 200.0, [0.85, 0.87], 50.0, [0.84, 0.86])

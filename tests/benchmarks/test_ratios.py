@@ -7,12 +7,12 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from benchmark.bench import machine, suite
-from benchmark.bench.flops import count
-from benchmark.bench.machine import Division, Training
-from benchmark.bench.steps import Steps, only_loss
-from benchmark.bench.timing import PATIENCE, ratio, seconds
-from benchmark.commands.bench import bench
+from benchmark.checks.speed import machine, ratios
+from benchmark.checks.speed.flops import count
+from benchmark.checks.speed.machine import Division, Training
+from benchmark.checks.speed.steps import Steps, only_loss
+from benchmark.checks.speed.timing import PATIENCE, ratio, seconds
+from benchmark.cli.bench import bench
 from benchmark.registry import METHODS
 
 RESNET = {"backbone": "resnet18", "backbone_options": {"stem": "imagenet"}}
@@ -23,50 +23,50 @@ LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin
 @pytest.mark.slow
 @pytest.mark.parametrize("method", LOSSES)
 def test_a_loss_costs_at_most_3_percent_of_a_step_of_cross_entropy(method, measure):
-    found = measure(suite.steps, method, limit=1.03, **RESNET)
+    found = measure(ratios.steps, method, limit=1.03, **RESNET)
     assert found.value <= 1.03
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["elr", "sop"])
 def test_state_of_90000_samples_costs_at_most_10_percent_of_a_step(method, measure):
-    found = measure(suite.steps, method, limit=1.10, num_samples=90_000, num_classes=9, **RESNET)
+    found = measure(ratios.steps, method, limit=1.10, num_samples=90_000, num_classes=9, **RESNET)
     assert found.value <= 1.10
 
 
 def test_augmentation_costs_at_most_20_times_a_flip(measure):
-    found = measure(suite.augmentation).ratio
+    found = measure(ratios.augmentation).ratio
     assert found.value <= 20
 
 
 def test_a_durable_record_costs_at_most_twice_its_bytes_written_durably(measure, tmp_path, real):
-    found = measure(suite.writing, real, tmp_path).ratio
+    found = measure(ratios.writing, real, tmp_path).ratio
     assert found.value <= 2
 
 
 def test_a_table_reads_segments_at_least_twice_as_fast_as_files(measure, tmp_path, real):
-    found = measure(suite.compacted_over_loose, real, 500, tmp_path).ratio
+    found = measure(ratios.compacted_over_loose, real, 500, tmp_path).ratio
     assert found.value <= 0.5
 
 
 @pytest.mark.slow
 def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_path, real):
     """The targets are 2 and 10 s, where this command starts in .1 s and torch is imported in 1.7 s."""
-    status, table = list(suite.readers(real, 100_000, tmp_path))[1:]
-    torch_start = min(seconds(partial(suite.python, "import torch")) for _ in range(3))
+    status, table = list(ratios.readers(real, 100_000, tmp_path))[1:]
+    torch_start = min(seconds(partial(ratios.python, "import torch")) for _ in range(3))
     assert measure(lambda: status).ratio.value <= 20
     assert table.ratio.work <= 6 * torch_start
     print(f"status {status.ratio.work:.2f} s, table {table.ratio.work:.2f} s, import torch {torch_start:.2f} s")
 
 
 def test_help_starts_within_15_times_a_python_that_does_nothing(measure):
-    found = measure(ratio, partial(suite.command, "--version"), partial(suite.python, "pass"), limit=15, rounds=3)
+    found = measure(ratio, partial(ratios.command, "--version"), partial(ratios.python, "pass"), limit=15, rounds=3)
     assert found.value <= 15
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    return suite.real_record(tmp_path_factory.mktemp("real"))
+    return ratios.real_record(tmp_path_factory.mktemp("real"))
 
 
 def test_useful_operations_leave_out_products_with_padding_zeros():
@@ -88,11 +88,11 @@ def test_a_resnet18_at_28_pixels_has_38_million_useful_operations_of_68():
 
 @pytest.mark.parametrize("method", ["dividemix", "elr_plus", "confident_learning", "forward"])
 def test_the_step_of_any_method_can_be_timed(method):
-    assert suite.steps(method, epochs=2, num_samples=64).value > 0
+    assert ratios.steps(method, epochs=2, num_samples=64).value > 0
 
 
 def test_the_machine_is_divided_evenly_and_the_fastest_division_proposed(monkeypatch):
-    monkeypatch.setattr("benchmark.provenance.cores", lambda: 6)
+    monkeypatch.setattr("benchmark.store.provenance.cores", lambda: 6)
     found = machine.divisions()
     assert found == [Division(1, 6), Division(2, 3), Division(3, 2), Division(6, 1)]
     assert machine.propose(dict(zip(found, (1.0, 5.0, 4.0, 3.0), strict=True))) == Division(2, 3)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.trainer import MEMORIZATION_SAMPLE
+from benchmark.training.trainer import MEMORIZATION_SAMPLE
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from benchmark import metrics
-from benchmark.noise.classwise import mapped, stored_map, symmetric
+from benchmark.noise.class_conditional import mapped, stored_map, symmetric
+from benchmark.noise.classifier_based import margin_flips, official_scale
 from benchmark.noise.instance import flip_probabilities
-from benchmark.noise.reference import margin_flips, official_scale
 
 Case = dict[str, Any]
 Result = dict[str, Any]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmark import provenance
+from benchmark.store import provenance
 from tests.conftest import ROOT
 
 REPORT = ROOT / "results" / "gpu-report.md"

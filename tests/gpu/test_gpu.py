@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.bench import machine
-from benchmark.bench.machine import Training
-from benchmark.bench.steps import CPU, Steps
+from benchmark.checks.speed import machine
+from benchmark.checks.speed.machine import Training
+from benchmark.checks.speed.steps import CPU, Steps
 from benchmark.registry import METHODS
 from tests.engine.test_cli import records
 

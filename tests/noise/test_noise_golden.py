@@ -15,10 +15,10 @@ from noise_cases import make, make_split, spread_labels
 from scipy import stats
 
 from benchmark.noise.base import Split
-from benchmark.noise.classwise import mapped, stored_map, symmetric
+from benchmark.noise.class_conditional import mapped, stored_map, symmetric
+from benchmark.noise.classifier_based import margin_flips, official_scale
 from benchmark.noise.instance import flip_probabilities, wrong_shares
 from benchmark.noise.manifest import count, labels_sha256
-from benchmark.noise.reference import margin_flips, official_scale
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

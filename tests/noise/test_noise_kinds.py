@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
 from benchmark.noise.base import NoiseError, Split
-from benchmark.noise.classwise import stored_map
+from benchmark.noise.class_conditional import stored_map
 from benchmark.noise.instance import calibrated_flips
 from benchmark.noise.long_tail import LongTail
 from benchmark.noise.manifest import count

@@ -13,7 +13,7 @@ import pytest
 from noise_cases import make, make_split
 
 from benchmark.noise.base import Corruption, NoiseError
-from benchmark.noise.classwise import symmetric
+from benchmark.noise.class_conditional import symmetric
 from benchmark.noise.files import export_csv, read_csv
 from benchmark.noise.manifest import check_identifiable, empirical_transition, labels_sha256, make_manifest
 

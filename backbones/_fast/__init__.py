@@ -1,0 +1,1 @@
+"""Faster equivalents of some torch operations."""

@@ -1,0 +1,73 @@
+"""A results folder of many synthetic records, made from one real run, to measure the readers of records on."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmark.grid.spec import canonical
+from benchmark.store import segments
+from benchmark.store.compaction import SEGMENT_BYTES
+from benchmark.store.segments import Original
+from benchmark.store.store import Store, encode, write_atomically
+
+RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+SEEDS = range(10)
+
+
+def fill(store: Store, real: Mapping[str, Any], methods: list[str], count: int) -> None:
+    """Segments of `count` records like `real`, as a grid of data sets x methods x rates x seeds."""
+    batch: list[Original] = []
+    size = 0
+    for record in _grid(real, methods, count):
+        batch.append((record["id"], encode(record)))
+        size += len(batch[-1][1])
+        if size >= SEGMENT_BYTES:
+            _write(store, batch)
+            batch, size = [], 0
+    _write(store, batch)
+
+
+def _write(store: Store, batch: list[Original]) -> None:
+    if batch:
+        write_atomically(store.folder / "segments" / segments.name_of(batch), segments.encode(batch))
+
+
+def _grid(real: Mapping[str, Any], methods: list[str], count: int) -> Iterator[dict[str, Any]]:
+    generator = np.random.default_rng(0)
+    cells = len(methods) * len(RATES) * len(SEEDS)
+    grid = itertools.product(range(math.ceil(count / cells)), methods, RATES, SEEDS)
+    for number, method, rate, seed in itertools.islice(grid, count):
+        spec, provenance = real["spec"], real["provenance"]
+        spec = {
+            **spec,
+            "dataset": {**spec["dataset"], "name": f"set{number}", "digest": f"md5:{number:032x}"},
+            "method": {"name": method, "version": 1, "config": {}, "source": None},
+            "noise": {**spec["noise"], "config": {**spec["noise"]["config"], "rate": rate}},
+            "seeds": dict.fromkeys(spec["seeds"], seed),
+        }
+        names = {**provenance["labels"], "dataset": f"set{number}"}
+        record = {
+            **real,
+            "id": hashlib.sha256(canonical(spec)).hexdigest()[:16],
+            "spec": spec,
+            "metrics": _shaken(real["metrics"], generator),
+            "timing": _shaken(real["timing"], generator),
+            "noise": {**real["noise"], "labels_sha256": f"{number}/{rate}/{seed}"},
+            "provenance": {**provenance, "labels": names, "method_digest": method},
+        }
+        yield record
+
+
+def _shaken(value: Any, generator: np.random.Generator) -> Any:
+    """`value` with other digits in every float, so that no two records compress into one."""
+    if isinstance(value, dict):
+        return {key: _shaken(inner, generator) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shaken(inner, generator) for inner in value]
+    return value * float(generator.uniform(0.5, 1)) if isinstance(value, float) else value

@@ -1,0 +1,115 @@
+"""Training steps of a method on random images, outside any run: what is timed, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.grid.spec import Augment, Recipe
+from benchmark.registry import BACKBONES, METHODS
+from benchmark.seeds import seed_for
+from benchmark.training.kit import EngineKit
+from benchmark.training.train_set import DeviceTrainSet, Images
+from benchmark.training.trainer import seed_everything
+from methods.base import Batch, Hints, Method
+
+BATCH = 128
+SIDE = 28
+POLICY = Augment(flip=True, rotate=15)
+CPU = torch.device("cpu")
+RATE = 0.2
+"""The noise rate that methods which need one are told."""
+
+
+@lru_cache(maxsize=4)
+def random_images(num_samples: int, channels: int, device: torch.device) -> Images:
+    generator = np.random.default_rng(0)
+    return Images(generator.integers(0, 256, (num_samples, SIDE, SIDE, channels), dtype=np.uint8), device)
+
+
+def random_labels(num_samples: int, num_classes: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, num_classes, num_samples)
+
+
+def only_loss(plugin: type[Method]) -> bool:
+    """Whether the method changes nothing but the loss."""
+    return all(getattr(plugin, name) is getattr(Method, name) for name in ("build", "plan", "step"))
+
+
+class Steps:
+    """A method ready to step. Of `epochs`, all but the last are trained first, so that phases are entered."""
+
+    def __init__(
+        self,
+        method: str,
+        *,
+        backbone: str = "cnn",
+        backbone_options: Mapping[str, Any] | None = None,
+        num_samples: int = 2 * BATCH,
+        num_classes: int = 9,
+        channels: int = 3,
+        epochs: int = 1,
+        small_maps: bool = True,
+        device: torch.device = CPU,
+        amp: bool = False,
+    ) -> None:
+        recipe = Recipe(epochs=epochs, batch_size=BATCH, augment=POLICY, small_maps=small_maps)
+        labels = random_labels(num_samples, num_classes)
+        self.data = DeviceTrainSet(
+            random_images(num_samples, channels, device),
+            labels,
+            num_classes,
+            batch_size=BATCH,
+            policy=POLICY,
+            order_seed=0,
+        )
+        family = BACKBONES.load(backbone)
+        network = family(family.Config.model_validate(backbone_options or {}), backbone.partition("/")[2])
+        plugin = METHODS.load(method)
+        config = plugin.Config()
+        self.kit = EngineKit(
+            data=self.data,
+            build=lambda classes: network.build(channels, classes, SIDE, amp, small_maps),
+            recipe=recipe,
+            hints=_hints(plugin.requires(config), num_classes, device),
+            device=device,
+            init_key=(0,),
+        )
+        seed_everything(seed_for("method", 0, method))
+        self.method = plugin(config, self.kit).to(device)
+        self.data.model = self.method
+        for epoch in range(epochs - 1):
+            for batch in self.plan(epoch):
+                self.method.step(batch)
+        self.batches = list(itertools.islice(self.plan(epochs - 1), 2))
+        self._turn = itertools.cycle(self.batches)
+
+    def step(self) -> None:
+        """One step on a batch that is ready."""
+        self.method.step(next(self._turn))
+
+    def stream(self) -> Iterator[int]:
+        """Endless training, batches made as in a run: the number of images of every step."""
+        for epoch in itertools.count():
+            for batch in self.plan(epoch):
+                self.method.step(batch)
+                yield len(batch.index)
+
+    def plan(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, seeded as the trainer does."""
+        seed_everything(seed_for("epoch", 0, epoch))
+        self.kit.start_epoch(epoch)
+        self.method.epoch = epoch
+        self.method.train()
+        return self.method.plan(epoch, self.data)
+
+
+def _hints(required: frozenset[str], num_classes: int, device: torch.device) -> Hints:
+    stays = torch.eye(num_classes, device=device)
+    transition = stays * (1 - RATE) + (1 - stays) * RATE / (num_classes - 1)
+    return Hints(RATE if "noise_rate" in required else None, transition if "transition" in required else None)

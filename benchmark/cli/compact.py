@@ -1,0 +1,30 @@
+"""`noisybench compact`: many small record files become few large ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmark.cli.options import results_option
+
+
+@click.command()
+@results_option
+def compact(results: Path) -> int:
+    """Move the records of finished runs into segments, so that tables of many runs take seconds.
+
+    No record is lost or changed: `table`, `status`, `show` and `run` see both kinds, and a compaction that was
+    interrupted is continued by the next one.
+    """
+    from benchmark.store.compaction import compact as carry_out
+    from benchmark.store.store import Store
+
+    store = Store(results)
+    done = carry_out(store, lambda count: click.echo(f"{count} records compacted", err=True))
+    for path in done.differing:
+        click.echo(f"stays: {path}, as a segment holds another record of its run", err=True)
+    for path, reason in done.quarantined:
+        click.echo(f"quarantined {path}: {reason}", err=True)
+    click.echo(f"{done.compacted} records compacted; {len(store.segments())} segments in {results / 'segments'}")
+    return 1 if done.quarantined or done.differing else 0

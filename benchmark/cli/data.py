@@ -1,0 +1,149 @@
+"""`noisybench data fetch|verify|info|preview`: what there is to train on, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.options import add_plugins, place_options, with_folder_options
+
+if TYPE_CHECKING:
+    from benchmark.datasets.base import Arrays, Data, Dataset
+
+SHOWN_DUPLICATES = 10
+
+
+@click.group()
+def data() -> None:
+    """Fetch, verify, describe and preview data sets."""
+
+
+@data.command()
+@click.argument("names", nargs=-1, required=True)
+@place_options
+def fetch(names: tuple[str, ...], **given: Any) -> None:
+    """Download the data sets NAMES where they are absent: `data fetch bloodmnist pathmnist:size=64`."""
+    from benchmark.cli.progress import fetch_progress
+
+    for name in names:
+        dataset = _dataset(name, **given)
+        there = dataset.available()
+        with fetch_progress() as report:
+            dataset.fetch(report)
+        click.echo(f"{dataset.label}: {'here already' if there else 'downloaded'}, {dataset.digest()}")
+
+
+@data.command()
+@click.argument("name")
+@place_options
+def verify(name: str, **given: Any) -> int:
+    """Read every image and label of NAME anew, and say what a reader of its numbers should know.
+
+    Exits with 1 where the data is not what its name says or an image occurs in two splits.
+    """
+    from benchmark.cli.progress import fetch_progress
+    from benchmark.datasets import statistics
+
+    dataset = _dataset(name, **given)
+    with warnings.catch_warnings(record=True) as caught, fetch_progress() as report:
+        warnings.simplefilter("always")
+        digest = dataset.digest()
+        found = dataset.load(report)
+    told = [str(warning.message) for warning in caught]
+    sizes = ", ".join(f"{split} {len(part)}" for split, part in statistics.splits(found).items())
+    click.echo(f"{dataset.label}: readable, {sizes}; {digest}")
+    grave = list(told)
+    for sentence in [*told, *statistics.findings(found)]:
+        click.echo(f"note: {sentence}")
+        if " occur in " in sentence or "different labels" in sentence:
+            grave.append(sentence)
+    return 1 if grave else 0
+
+
+@data.command()
+@click.argument("name")
+@place_options
+def info(name: str, **given: Any) -> None:
+    """Print counts per class and split, pixel statistics, duplicates and further label arrays of NAME."""
+    from benchmark.datasets import statistics
+
+    dataset = _dataset(name, **given)
+    found = _load(dataset, given["results"])
+    parts = statistics.splits(found)
+    height, width, channels = found.train.images.shape[1:]
+    click.echo(f"{dataset.label}: {found.num_classes} classes, {height}x{width} px, {channels} channel(s)")
+    click.echo(f"digest {dataset.digest()}\n")
+    counts = statistics.class_counts(found)
+    click.echo(counts.assign(all=counts.sum(axis=1)).to_string())
+    click.echo("")
+    for split, part in parts.items():
+        mean, sd = statistics.channel_stats(part)
+        click.echo(f"{split}: {len(part)} images, mean {_figures(mean)}, sd {_figures(sd)} of [0, 1]")
+        for label, values in part.given.items():
+            click.echo(f"{split}: labels {label!r} differ from the main ones in {(values != part.labels).mean():.4f}")
+    repeated = statistics.duplicates(found)
+    click.echo(f"\nequal images: {len(repeated)} in {repeated['group'].nunique()} groups")
+    if len(repeated):
+        click.echo(repeated.head(SHOWN_DUPLICATES).to_string(index=False))
+        click.echo("groups with members in both splits (diagonal: twice within one):")
+        click.echo(statistics.duplicate_counts(repeated, list(parts)).to_string())
+    for sentence in statistics.findings(found):
+        click.echo(f"note: {sentence}")
+    for file in found.skipped:
+        click.echo(f"left out: {file}")
+
+
+@data.command()
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
+@click.option("--split", default="train", show_default=True, help="train, val or test.")
+@click.option("--per-class", type=click.IntRange(1, 100), default=12, show_default=True, help="Images in a row.")
+@place_options
+def preview(name: str, out: Path, split: str, per_class: int, **given: Any) -> None:
+    """Draw a contact sheet of NAME with a row per class."""
+    from benchmark.datasets import statistics
+    from benchmark.errors import UsageError
+
+    found = _load(_dataset(name, **given), given["results"])
+    parts = statistics.splits(found)
+    if split not in parts:
+        raise UsageError(f"{found.name} has no split {split!r}; expected one of {', '.join(parts)}")
+    chosen: Arrays = parts[split]
+    picture = statistics.contact_sheet(chosen, found.classes, per_class)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(out, format="PNG")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}; choose another file with --out") from None
+    click.echo(f"{out}")
+
+
+def _dataset(
+    name: str,
+    data_root: Path,
+    group_by: str | None,
+    skip_corrupt: bool,
+    plugins: tuple[Path, ...],
+    results: Path,
+) -> Dataset:
+    from benchmark.grid import suite as suites
+
+    add_plugins(plugins)
+    (reference,) = with_folder_options([name], group_by, skip_corrupt)
+    return suites.make_dataset(suites.read_reference(reference), data_root.expanduser())
+
+
+def _load(dataset: Dataset, results: Path) -> Data:
+    from benchmark.cli.progress import fetch_progress
+    from benchmark.datasets.cache import cached
+    from benchmark.store.store import Store
+
+    with fetch_progress() as report:
+        return cached(dataset, Store(results).cache("data"), progress=report)
+
+
+def _figures(values: Any) -> str:
+    return " ".join(f"{value:.3f}" for value in values)

@@ -1,0 +1,260 @@
+"""`noisybench noise make|show|verify|export`: noisy labels to look at, to keep, and to train on elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.one_cell import label_options, load, one_job
+from benchmark.cli.options import place_options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmark.datasets.base import Data
+    from benchmark.grid.spec import Job
+    from benchmark.noise.base import NoiseKind
+    from benchmark.noise.manifest import Manifest
+    from benchmark.runs.prepare import Drawn
+
+SHOWN_CLASSES = 20
+"""Up to so many classes a matrix fits on a terminal."""
+FLIPS = 64
+"""Samples on a contact sheet."""
+
+
+@click.group()
+def noise() -> None:
+    """Make, show, verify and export noisy labels."""
+
+
+@noise.command()
+@label_options
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+def make(out: Path, **given: Any) -> None:
+    """Write noisy labels (npz) and their manifest (JSON) into a folder."""
+    from benchmark.noise import saved
+
+    job = one_job(**given)
+    kind, drawn, _ = _draw(job)
+    labels = {}
+    for split, part in drawn.items():
+        kept = part.kept
+        labels[f"{split}_noisy"] = part.corruption.labels[kept]
+        labels[f"{split}_index"] = kept
+        if kind.truth_known:
+            labels[f"{split}_clean"] = part.split.labels[kept]
+    path = saved.write(out, _name(job), _origin(job), _manifests(job, kind, drawn), labels)
+    click.echo(f"{path}")
+    click.echo(f"{path.with_suffix('.npz')}")
+    click.echo(f"next: `noisybench noise verify {path}`", err=True)
+
+
+@noise.command()
+@label_options
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures (PNG).")
+def show(out: Path | None, **given: Any) -> None:
+    """Print the realized T and rates; with --out draw them, and a sheet of flipped samples, as PNG."""
+    job = one_job(**given)
+    kind, drawn, data = _draw(job)
+    manifests = _manifests(job, kind, drawn)
+    for split, manifest in manifests.items():
+        _print_manifest(split, manifest, data.classes)
+        if manifest.transition is not None:
+            _print_transition(_realized(drawn[split]), manifest, data.classes)
+    if out is not None:
+        _draw_pictures(out, kind, drawn["train"], manifests["train"], data)
+
+
+@noise.command()
+@click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--dataset", "-d", help="Where the data lies now, if it has moved: npz:FILE, folder:DIR, ...")
+@place_options
+def verify(manifest: Path, dataset: str | None, **given: Any) -> int:
+    """Make the labels of MANIFEST again and compare them, and the file beside it, by SHA-256."""
+    from benchmark.noise import saved
+
+    told = saved.read(manifest)
+    faults = saved.faults_of_labels(manifest, told)
+    job = one_job(
+        dataset=dataset or told["dataset"], noise=told["noise"], seed=told["seed"], allow_unidentifiable=True, **given
+    )
+    identity = _origin(job)["identity"]
+    faults += [
+        f"{part}: {key} is {identity[part].get(key)!r}, the manifest says {value!r}"
+        for part, facts in told["identity"].items()
+        for key, value in facts.items()
+        if identity[part].get(key) != value
+    ]
+    kind, drawn, _ = _draw(job)
+    made = _manifests(job, kind, drawn)
+    for split, facts in told["splits"].items():
+        digest = made[split].labels_sha256 if split in made else "none"
+        if digest == facts["labels_sha256"]:
+            click.echo(f"ok      {split}: {facts['num_samples']} labels, SHA-256 {digest}")
+        else:
+            faults.append(f"{split}: made again the labels have SHA-256 {digest}, expected {facts['labels_sha256']}")
+    for fault in faults:
+        click.echo(f"FAILED  {fault}")
+    return 1 if faults else 0
+
+
+@noise.command()
+@label_options
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
+def export(out: Path, **given: Any) -> None:
+    """Write the training labels as CSV (index, clean, noisy), for any other code base and for --noise-file."""
+    from benchmark.errors import UsageError
+    from benchmark.noise.files import export_csv
+
+    job = one_job(**given)
+    kind, drawn, _ = _draw(job)
+    if not kind.truth_known:
+        raise UsageError(f"noise {kind.name!r}: the true labels are unknown, so there is no column clean to write")
+    manifest = _manifests(job, kind, drawn)["train"]
+    part = drawn["train"]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        export_csv(out, part.split.labels, part.corruption.labels, part.corruption.selection)
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}; choose another file with --out") from None
+    rate = manifest.realized_rate
+    click.echo(f"{out}: {manifest.num_samples} labels, {rate:.4f} of them wrong, SHA-256 {manifest.labels_sha256}")
+    if part.corruption.selection is not None:
+        click.echo(
+            f"only the {manifest.num_samples} of {len(part.split.labels)} samples that the noise keeps are in it; "
+            "--noise-file expects all",
+            err=True,
+        )
+
+
+def _draw(job: Job) -> tuple[NoiseKind, dict[str, Drawn], Data]:
+    from benchmark.runs.prepare import draw_noise
+
+    data = load(job)
+    kind, drawn = draw_noise(job, data)
+    return kind, drawn, data
+
+
+def _manifests(job: Job, kind: NoiseKind, drawn: dict[str, Drawn]) -> dict[str, Manifest]:
+    from benchmark.noise.manifest import make_manifest
+
+    allowed = job.options.allow_unidentifiable
+    config = job.spec.noise.config
+    return {
+        split: make_manifest(kind, config, part.split, part.corruption, allow_unidentifiable=allowed)
+        for split, part in drawn.items()
+    }
+
+
+def _name(job: Job) -> str:
+    dataset, _, noise_label, seed = job.label.rsplit("/", 3)
+    return "-".join(part.replace(":", "_") for part in (dataset, noise_label, seed))
+
+
+def _origin(job: Job) -> dict[str, Any]:
+    """How to make the labels again, and what has to be the same for them to come out equal."""
+    from benchmark.store import digests
+
+    def named(part: Any) -> dict[str, Any]:
+        return {"name": part.name, **digests.to_paths(part.config, job.sources)}
+
+    spec = job.spec
+    data = spec.dataset.model_dump(mode="json", exclude={"subset", "extra_tests"})
+    return {
+        "dataset": named(spec.dataset),
+        "noise": named(spec.noise),
+        "seed": spec.seeds.noise,
+        "identity": {"dataset": data, "noise": spec.noise.model_dump(mode="json")},
+    }
+
+
+def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) -> None:
+    rate = manifest.realized_rate
+    told = "unknown" if rate is None else f"{rate:.4f}"
+    click.echo(f"{split}: {manifest.num_samples} samples, realized rate {told}, SHA-256 {manifest.labels_sha256}")
+    for warning in manifest.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if manifest.transition is None:
+        return
+    width = _width(classes)
+    click.echo(f"\n{'class':>{width + 4}}  samples  wrong")
+    for k, (count, wrong) in enumerate(zip(manifest.class_counts, manifest.realized_rate_per_class or [], strict=True)):
+        bar = "" if wrong is None else "#" * round(40 * wrong)
+        shown = "    -" if wrong is None else f"{wrong:.3f}"
+        click.echo(f"{k:>3} {classes[k]:>{width}}  {count:>7}  {shown}  {bar}".rstrip())
+
+
+def _realized(part: Drawn) -> np.ndarray:
+    """[K, K] shares of the noisy classes among the samples of each clean class."""
+    from benchmark.noise.manifest import count, empirical_transition
+
+    kept = part.kept
+    return empirical_transition(count(part.split.labels[kept], part.corruption.labels[kept], part.split.num_classes))
+
+
+def _print_transition(matrix: np.ndarray, manifest: Manifest, classes: tuple[str, ...]) -> None:
+    import numpy as np
+
+    width = _width(classes)
+    click.echo("\nrealized T: rows are clean classes, columns noisy ones")
+    _print_matrix(matrix, classes, width)
+    if manifest.transition_source == "generator":
+        apart = np.abs(matrix - np.array(manifest.transition)).max()
+        click.echo(f"it differs from the T that the labels were drawn from by at most {apart:.4f}")
+    click.echo("")
+
+
+def _width(classes: tuple[str, ...]) -> int:
+    return max(5, max(map(len, classes)))
+
+
+def _print_matrix(matrix: np.ndarray, classes: tuple[str, ...], width: int) -> None:
+    import numpy as np
+
+    if len(matrix) <= SHOWN_CLASSES:
+        click.echo(" " * (width + 4) + "".join(f"{k:>5}" for k in range(len(matrix))))
+        for k, row in enumerate(matrix):
+            cells = "".join("    ." if value == 0 else f"{value:5.2f}" for value in row)
+            click.echo(f"{k:>3} {classes[k]:>{width}}{cells}")
+        return
+    others = matrix.copy()
+    np.fill_diagonal(others, 0)
+    for k, row in enumerate(others):
+        nearest = [j for j in np.argsort(-row, kind="stable")[:3] if row[j] > 0]
+        told = ", ".join(f"{classes[j]} {row[j]:.3f}" for j in nearest)
+        click.echo(f"{k:>3} {classes[k]:>{width}}  stays {matrix[k, k]:.3f}; {told}")
+
+
+def _draw_pictures(out: Path, kind: NoiseKind, part: Drawn, manifest: Manifest, data: Data) -> None:
+    import numpy as np
+
+    from benchmark.errors import UsageError
+    from benchmark.report import pictures
+    from benchmark.seeds import seed_for
+
+    if not kind.truth_known:
+        raise UsageError(f"noise {kind.name!r}: the true labels are unknown, so there is nothing to draw")
+    clean, noisy = part.split.labels, part.corruption.labels
+    wrong = part.kept[clean[part.kept] != noisy[part.kept]]
+    chosen = np.random.default_rng(seed_for("sheet")).permutation(wrong)[:FLIPS]
+    what = f"{data.name}, {kind.name}, realized rate {manifest.realized_rate:.3f}"
+    flipped = [
+        pictures.Captioned(data.train.images[i], (f"#{i}", f"{data.classes[clean[i]]} -> {data.classes[noisy[i]]}"))
+        for i in np.sort(chosen)
+    ]
+    rates = manifest.realized_rate_per_class or []
+    drawn = {
+        "transition": pictures.heat_map(
+            _realized(part), data.classes, f"{what}: realized T, clean (rows) to noisy (columns)"
+        ),
+        "rates": pictures.bars(rates, data.classes, f"{what}: share of wrong labels", manifest.realized_rate),
+        "flips": pictures.sheet(flipped, f"{what}: {len(flipped)} of {len(wrong)} flipped training samples"),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, picture in drawn.items():
+        path = out / f"{name}.png"
+        picture.save(path)
+        click.echo(f"{path}", err=True)

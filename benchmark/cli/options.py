@@ -1,0 +1,174 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from benchmark.grid.spec import Job
+
+DATA_ROOT = Path.home() / ".medmnist"
+
+
+def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        help="Results folder: records are RESULTS/runs/**/<id>.json.",
+    )(command)
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where data lies, and how folders of images are read."""
+    options: list[Callable[..., Any]] = [
+        click.option(
+            "--data-root",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=DATA_ROOT,
+            help="Folder of downloaded data sets.  [default: ~/.medmnist]",
+        ),
+        click.option("--group-by", metavar="REGEX", help="Of folder:DIR: images with one first group stay together."),
+        click.option("--skip-corrupt", is_flag=True, help="Of folder:DIR: leave out and count unreadable images."),
+        click.option(
+            "--plugin",
+            "plugins",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="A file with a plugin of your own; may be repeated.",
+        ),
+        results_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """SUITE and the axes that stand for one or replace a part of one."""
+    options: list[Callable[..., Any]] = [
+        click.argument("suite", required=False),
+        click.option("--dataset", "-d", "datasets", multiple=True, help="digits, pathmnist:size=64, npz:FILE, ..."),
+        click.option("--backbone", "-b", "backbones", multiple=True, help="cnn, resnet18, timm/NAME, ..."),
+        click.option("--method", "-m", "methods", multiple=True, help="ce, gce:q=0.5, ..."),
+        click.option("--noise", "-n", "noise", multiple=True, help="none, symmetric:0.2,0.4, given:worse, ..."),
+        click.option(
+            "--noise-file",
+            "noise_files",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Noisy labels as `noisybench noise export` writes them.",
+        ),
+        click.option("--seeds", type=int, help="Number of seeds."),
+        click.option("--epochs", type=int, help="Short for --recipe epochs=N."),
+        click.option("--recipe", multiple=True, metavar="KEY=VALUE", help="lr=1e-4, augment.flip=true, ..."),
+        click.option("--track", "tracks", multiple=True, type=click.Choice(["blind", "oracle"])),
+        click.option("--subset", type=int, help="Train on a stratified subset of N images."),
+        click.option("--extra-test", "extra_tests", multiple=True, metavar="NAME=npz:FILE"),
+        place_options,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_suite(suite: str | None, axes: dict[str, Any]) -> Any:
+    """The Suite that the arguments of `grid_options` describe."""
+    from benchmark.errors import UsageError
+    from benchmark.grid import suite as suites
+
+    overrides: dict[str, Any] = {
+        key: list(axes[key]) for key in ("datasets", "backbones", "methods", "noise", "tracks") if axes[key]
+    }
+    if axes["group_by"] is not None or axes["skip_corrupt"]:
+        given = overrides.get("datasets", [])
+        overrides["datasets"] = with_folder_options(given, axes["group_by"], axes["skip_corrupt"])
+    if axes["noise_files"]:
+        named = [{"name": "file", "csv": str(path)} for path in axes["noise_files"]]
+        overrides["noise"] = [*overrides.get("noise", []), *named]
+    overrides |= {key: axes[key] for key in ("seeds", "subset", "keep") if axes.get(key) is not None}
+    if axes.get("allow_unidentifiable"):
+        overrides["allow_unidentifiable"] = True
+    recipe = _recipe(axes["recipe"])
+    if axes["epochs"] is not None:
+        recipe["epochs"] = axes["epochs"]
+    if recipe:
+        overrides["recipe"] = recipe
+    if axes["extra_tests"]:
+        pairs = [text.partition("=") for text in axes["extra_tests"]]
+        overrides["extra_tests"] = {name: reference for name, _, reference in pairs}
+    if suite is not None:
+        return suites.load(suite, overrides)
+    missing = [
+        f"--{name}"
+        for key, name in (("datasets", "dataset"), ("methods", "method"), ("noise", "noise"))
+        if not overrides.get(key)
+    ]
+    if missing:
+        raise UsageError(
+            f"no suite was named, so {', '.join(missing)} must be given; "
+            f"or name a suite: {', '.join(suites.names())}, or a .toml file"
+        )
+    return suites.build(overrides)
+
+
+def with_folder_options(datasets: list[Any], group_by: str | None, skip_corrupt: bool) -> list[dict[str, Any]]:
+    """Data sets as typed, or as mappings, with the options of folders of images where they were given."""
+    from benchmark.errors import UsageError
+    from benchmark.grid.suite import parse_reference
+
+    if not datasets:
+        raise UsageError("--group-by and --skip-corrupt belong to --dataset folder:DIR, and no data set was given")
+    options = {"group_by": group_by, "skip_corrupt": skip_corrupt or None}
+    added = {key: value for key, value in options.items() if value is not None}
+    return [{**(parse_reference(item) if isinstance(item, str) else item), **added} for item in datasets]
+
+
+def _recipe(items: tuple[str, ...]) -> dict[str, Any]:
+    from benchmark.errors import UsageError
+    from benchmark.grid.suite import parse_value
+
+    recipe: dict[str, Any] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--recipe {item!r}: expected KEY=VALUE, for example --recipe lr=1e-4")
+        target = recipe
+        *parents, last = key.split(".")
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = parse_value(value)
+    return recipe
+
+
+def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
+    from benchmark.registry import add_plugin_file
+
+    for path in plugins:
+        add_plugin_file(path)
+    return tuple(str(path.resolve()) for path in plugins)
+
+
+def expand_grid(
+    suite: str | None, axes: dict[str, Any], *, train_references: bool = False, **how: Any
+) -> tuple[Any, list[Job]]:
+    """The suite and its jobs; only a command that runs them trains the reference classifiers that they need."""
+    from benchmark.grid import suite as suites
+    from benchmark.grid.spec import Options
+    from benchmark.runs.clean_classifier import attach
+
+    plugins = add_plugins(axes["plugins"])
+    grid = read_suite(suite, axes)
+    options = Options(
+        results=str(axes["results"]),
+        data_root=str(axes["data_root"].expanduser()),
+        keep=grid.keep,
+        allow_unidentifiable=grid.allow_unidentifiable,
+        **how,
+    )
+    return grid, [attach(job, train=train_references) for job in suites.expand(grid, options, plugins)]

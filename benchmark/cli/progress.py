@@ -1,0 +1,105 @@
+"""Progress on stderr: a line per slot and one for the grid on a terminal, else one plain line per run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from benchmark.runs.executors.local import Event
+
+
+def duration(seconds: float) -> str:
+    """ "12s", "41m", "3.2h"."""
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    return f"{seconds / 60:.0f}m" if seconds < 5400 else f"{seconds / 3600:.1f}h"
+
+
+class GridProgress:
+    """Follows the events of an executor."""
+
+    def __init__(self, total: int, slots: int) -> None:
+        self.total = total
+        self.slots = slots
+        self.ended = 0
+        self.started = time.monotonic()
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal
+        self.tasks: dict[int, Any] = {}
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+        )
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.bars.start()
+            self.grid = self.bars.add_task("grid", total=self.total, note="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "end":
+            self.ended += 1
+            self._print(event)
+        if not self.live:
+            if event.kind == "phase":
+                print(f"{event.job.label} {event.summary}", file=sys.stderr, flush=True)  # noqa: T201
+            return
+        if event.slot not in self.tasks:
+            self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
+        task = self.tasks[event.slot]
+        if event.kind == "start":
+            self.bars.reset(task, description=event.job.label, total=event.job.spec.recipe.epochs, note="")
+        elif event.kind == "phase":
+            self.bars.update(task, note=event.summary)
+        elif event.kind == "epoch":
+            self.bars.update(task, completed=event.done, total=event.total, note="")
+        else:
+            self.bars.update(self.grid, completed=self.ended, note=f"eta {self._eta()}")
+
+    def _eta(self) -> str:
+        elapsed = time.monotonic() - self.started
+        return duration(elapsed / max(1, self.ended) * (self.total - self.ended))
+
+    def _print(self, event: Event) -> None:
+        width = len(str(self.total))
+        line = (
+            f"[{self.ended:>{width}}/{self.total}] {event.state} {event.job.label} {event.summary} "
+            f"{event.seconds:.1f}s eta {self._eta()}"
+        )
+        if not self.live:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - plain lines for logs
+        elif event.state != "ok":
+            self.console.print(line, style="yellow" if event.state == "skipped" else "red", markup=False)
+
+
+@contextmanager
+def fetch_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar per download or decoding, made when the first report of it comes."""
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total or None)
+            bars.update(tasks[what], completed=done)
+
+        yield report

@@ -1,0 +1,169 @@
+"""`noisybench table` and `status`: what the records say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.options import expand_grid, grid_options
+
+if TYPE_CHECKING:
+    from benchmark.grid.spec import Job
+    from benchmark.store.store import Store
+
+BASELINE = "ce"
+
+
+@click.command()
+@grid_options
+@click.option("--format", "form", type=click.Choice(["md", "csv"]), default="md", show_default=True)
+@click.option("--rule", default="val_noisy", show_default=True, help="val_noisy, last, last5, val_clean, oracle_test.")
+@click.option("--metric", default="accuracy", show_default=True, help="balanced_accuracy, auroc, f1, ece, nll, ...")
+@click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join another folder's records.")
+@click.option("--extra", help="Score on this extra test set instead.")
+@click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
+@click.option("--diagnostics", is_flag=True, help="What methods kept, corrected and estimated, against the truth.")
+def table(
+    suite: str | None,
+    form: str,
+    rule: str,
+    metric: str,
+    others: tuple[Path, ...],
+    extra: str | None,
+    timing: bool,
+    diagnostics: bool,
+    **given: Any,
+) -> None:
+    """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
+    from benchmark.store.segments import collector_paused
+    from benchmark.store.store import Store
+
+    store = Store(given["results"])
+    jobs = None
+    if suite is not None or given["datasets"]:
+        _, jobs = expand_grid(suite, given)
+    with collector_paused():
+        print_table(
+            store,
+            jobs,
+            suite=suite,
+            form=form,
+            others=others,
+            rule=rule,
+            metric=metric,
+            extra_test=extra,
+            timing=timing,
+            diagnostics=diagnostics,
+        )
+
+
+def print_table(
+    store: Store,
+    jobs: list[Job] | None,
+    *,
+    suite: str | None = None,
+    form: str = "md",
+    others: tuple[Path, ...] = (),
+    rule: str = "val_noisy",
+    metric: str = "accuracy",
+    **choices: Any,
+) -> None:
+    """Prints the table of `jobs` (None: of all records) to stdout."""
+    from benchmark.report import csv, markdown
+    from benchmark.store.store import Store
+    from benchmark.tables import comparison, frame
+
+    wanted = None if jobs is None else {job.spec.id for job in jobs}
+    contents = store.records(frame.fields(rule))
+    records = [*contents.records, *store.failures().values()]
+    if wanted is not None:
+        records = [record for record in records if record["id"] in wanted]
+    for folder in others:
+        records += Store(folder).records(frame.fields(rule)).records
+    for path, reason in contents.quarantined:
+        click.echo(f"not counted: {path} ({reason})", err=True)
+    names = {record["spec"]["method"]["name"] for record in records} | {job.spec.method.name for job in jobs or ()}
+    kinds = {record["spec"]["noise"]["name"] for record in records}
+    marks, defaults = _declared(names, kinds)
+    made = comparison.build(
+        records,
+        rule=rule,
+        metric=metric,
+        baseline=BASELINE,
+        expected=None if jobs is None else [job.spec.model_dump(mode="json") for job in jobs],
+        suite=suite,
+        needs=marks,
+        defaults=defaults,
+        **choices,
+    )
+    render = csv.render_csv if form == "csv" else markdown.render_markdown
+    click.echo(render(made), nl=False)
+
+
+def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the methods declare of themselves, and the default options of methods and noise."""
+    from benchmark.registry import METHODS, NOISE
+    from benchmark.tables.comparison import Marks
+
+    found = _loaded(METHODS, methods)
+    marks = {name: Marks(plugin.needs, plugin.cost, plugin.networks_at_test) for name, plugin in found.items()}
+    defaults = {
+        part: {name: _defaults(plugin) for name, plugin in plugins.items()}
+        for part, plugins in (("method", found), ("noise", _loaded(NOISE, noise)))
+    }
+    return marks, defaults
+
+
+def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:
+    """Plugins by name; the record of a plugin that is not here shows what it holds, without marks."""
+    from benchmark.errors import UsageError
+
+    found = {}
+    for name in sorted(names):
+        try:
+            found[name] = registry.load(name)
+        except UsageError:
+            continue
+    return found
+
+
+def _defaults(plugin: Any) -> dict[str, Any]:
+    fields = plugin.Config.model_fields.items()
+    return {name: field.default for name, field in fields if not field.is_required()}
+
+
+@click.command()
+@grid_options
+def status(suite: str | None, **given: Any) -> int:
+    """Count the runs by state, and say why those that failed did."""
+    from benchmark.store.store import Store
+
+    store = Store(given["results"])
+    contents = store.records(("state", "reason"))
+    failures = store.failures()
+    if suite is not None or given["datasets"]:
+        grid, jobs = expand_grid(suite, given)
+        ids = {job.spec.id for job in jobs}
+        states = {record["id"]: record["state"] for record in contents.records}
+        states |= dict.fromkeys(failures, "failed")
+        counts = Counter(states.get(run_id, "missing") for run_id in ids)
+        failures = {run_id: record for run_id, record in failures.items() if run_id in ids}
+        click.echo(f"suite {grid.name}: {len(ids)} runs")
+    else:
+        counts = Counter(record["state"] for record in contents.records)
+        counts["failed"] += len(failures)
+    for state, count in sorted(counts.items()):
+        if count:
+            click.echo(f"{state:10} {count}")
+    for record in contents.records:
+        if record["state"] in ("diverged", "skipped"):
+            click.echo(f"{record['id']}  {record['state']}: {record['reason']}")
+    for run_id, record in sorted(failures.items()):
+        error = record["error"]
+        click.echo(f"{run_id}  failed: {error['class']}: {error['message']}  (log: {error['log']})")
+    for path, reason in contents.quarantined:
+        click.echo(f"quarantined {path}: {reason}")
+    return 1 if failures or contents.quarantined else 0

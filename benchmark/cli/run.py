@@ -1,0 +1,108 @@
+"""`noisybench run`: expand, subtract what is there, carry out the rest, print the table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from benchmark.cli.options import expand_grid, grid_options
+
+
+@click.command()
+@grid_options
+@click.option("--slots", type=click.IntRange(1, 4096), help="Runs at a time.  [default: one per core; 1 on a GPU]")
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Torch threads per run.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
+@click.option("--keep", type=click.Choice(["none", "predictions", "model"]), help="What stays besides the record.")
+@click.option("--allow-unidentifiable", is_flag=True, help="Run noise under which the true class is outvoted.")
+@click.option("--checkpoint-seconds", type=float, default=30.0, help="Least time between checkpoints.  [default: 30]")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the runs and their estimated cost; run nothing.")
+@click.option("--no-table", is_flag=True, help="Do not print the table at the end.")
+def run(suite: str | None, **given: Any) -> int:
+    """Run SUITE (a name or a .toml file), or the grid that the options describe.
+
+    Runs that have a record already are not run again; failed ones are. Ends with the table on stdout.
+
+    \b
+    noisybench run quick
+    noisybench run -d npz:cells.npz -b cnn -m ce -m gce:q=0.5 -n symmetric:0,0.2,0.4 --seeds 3 --epochs 12
+    """
+    from benchmark.store import provenance
+    from benchmark.store.store import Store
+
+    device = _device(given["device"])
+    grid, jobs = expand_grid(
+        suite,
+        given,
+        train_references=not given["dry_run"],
+        device=device,
+        threads=given["threads"],
+        checkpoint_seconds=given["checkpoint_seconds"],
+    )
+    slots = given["slots"] or (provenance.cores() // given["threads"] or 1 if device == "cpu" else 1)
+    store = Store(given["results"])
+    finished = store.finished()
+    todo = [job for job in jobs if job.spec.id not in finished]
+    _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run")
+    if given["dry_run"]:
+        _dry_run(todo, store, slots)
+        return 0
+    store.prepare()
+    states = _carry_out(todo, store, slots, given["timeout"]) if todo else {}
+    if not given["no_table"]:
+        from benchmark.cli.results import print_table
+
+        print_table(store, jobs, suite=grid.name)
+    counts = Counter(states.values())
+    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
+    _say(f"{told}; records in {store.folder / 'runs'}")
+    if counts["failed"]:
+        _say(f"{counts['failed']} run(s) failed: `noisybench status --results {store.folder}` says why")
+        return 1
+    return 0
+
+
+def _carry_out(todo: list[Any], store: Any, slots: int, timeout: float | None) -> dict[str, str]:
+    from benchmark.cli.progress import GridProgress
+    from benchmark.runs import order, preflight
+    from benchmark.runs.executors import local
+    from benchmark.store import provenance
+
+    origin = provenance.collect()
+    jobs = [job.model_copy(update={"provenance": origin}) for job in order.ordered(todo, store)]
+    preflight.fetch(jobs)
+    preflight.build_backbones(jobs, store)
+    with GridProgress(len(jobs), slots) as progress:
+        return local.run(jobs, store, slots=slots, timeout=timeout, on_event=progress)
+
+
+def _dry_run(todo: list[Any], store: Any, slots: int) -> None:
+    from benchmark.cli.progress import duration
+    from benchmark.runs.clean_classifier import needed
+    from benchmark.runs.cost import estimate_seconds
+
+    seconds = estimate_seconds(todo, store)
+    for job in todo:
+        known = seconds[job.spec.id]
+        click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
+    total = sum(filter(None, seconds.values())) / slots
+    unknown = sum(value is None for value in seconds.values())
+    note = f"; {unknown} runs of unknown cost (their data is not here yet)" if unknown else ""
+    if waiting := sum(job.spec.noise.reference is None and needed(job) for job in todo):
+        note += f"; {waiting} runs need a reference classifier that is not trained yet: id and cost may change"
+    _say(f"about {total / 60:.1f} minutes with {slots} slot(s){note}")
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return name
+    from benchmark.runs.worker import pick_device
+
+    return str(pick_device(name))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

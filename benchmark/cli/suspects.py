@@ -1,0 +1,217 @@
+"""`noisybench suspects`: which of these labels are wrong?"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.one_cell import load, one_job
+from benchmark.cli.options import place_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from benchmark.datasets.base import Data
+    from benchmark.grid.spec import Job
+    from benchmark.runs.prepare import LabelledSet
+
+EPOCHS = 8
+
+
+@click.command()
+@click.option("--dataset", "-d", required=True, help="folder:DIR, npz:FILE, pathmnist, ...")
+@click.option("--noise", "-n", help="Add noise, to see how well this works: symmetric:0.2, given:worse, ...")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of noise and networks.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--all-splits", is_flag=True, help="Examine validation and test labels too.")
+@click.option("--backbone", "-b", default="cnn", show_default=True, help="resnet18, timm/NAME, ...")
+@click.option("--epochs", type=click.IntRange(1, 1000), help="At most, per fold.  [default: 8, more on few images]")
+@click.option("--folds", type=click.IntRange(2, 50), default=5, show_default=True)
+@click.option("--budget", "budgets", multiple=True, type=click.IntRange(min=1), help="Labels that you would look at.")
+@click.option("--top", type=click.IntRange(0, 1000), default=64, show_default=True, help="Images on the sheet.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Torch threads.")
+@place_options
+def suspects(
+    noise: str | None,
+    out: Path,
+    all_splits: bool,
+    epochs: int | None,
+    folds: int,
+    budgets: tuple[int, ...],
+    top: int,
+    device: str,
+    **given: Any,
+) -> None:
+    """Rank the labels of a data set by how little networks that never saw the image believe them.
+
+    Writes DIR/suspects.csv (the most doubtful first), DIR/suspects.png (the first of them), DIR/summary.json and
+    DIR/probabilities.npz. With --noise the wrong labels are known, and precision and recall are printed.
+
+    \b
+    noisybench suspects -d folder:images --all-splits --out suspects
+    noisybench suspects -d bloodmnist --noise symmetric:0.2 --seed 1 --out trial
+    """
+    from benchmark.errors import UsageError
+    from benchmark.labels import suspects as ranking
+    from benchmark.runs.worker import pick_device
+
+    if all_splits and noise is not None:
+        raise UsageError("--all-splits examines labels as they are; noise is for training labels: leave out --noise")
+    recipe = {"epochs": EPOCHS, "schedule": "cosine"}
+    job = one_job(noise=noise or "as_is", recipe=recipe, device=str(pick_device(device)), **given)
+    data = load(job)
+    part, places = _examined(job, data, all_splits)
+    job = _with_recipe(job, len(part.noisy), epochs)
+    started = time.perf_counter()
+    fits = f"{folds} folds of {job.spec.backbone.name}, at most {job.spec.recipe.epochs} epochs each"
+    click.echo(f"{data.name}: {len(part.noisy)} labels, {fits}", err=True)
+    probabilities = _out_of_fold(job, part, data.num_classes, folds)
+    table = ranking.rank(part.noisy, probabilities)
+    verdict = None
+    if part.clean is not None:
+        by_rank = table["index"].to_numpy()
+        wrong = (part.noisy != part.clean)[by_rank]
+        verdict = ranking.judge(wrong, table["score"].to_numpy(), budgets or ranking.BUDGETS)
+        table["clean_label"] = part.clean[by_rank]
+    estimate = float(table["estimated_noise_rate"].mean())
+    _print(len(table), estimate, verdict)
+    summary = {
+        "dataset": job.spec.dataset.model_dump(mode="json"),
+        "noise": job.spec.noise.model_dump(mode="json"),
+        "seed": given["seed"],
+        "backbone": job.spec.backbone.model_dump(mode="json"),
+        "recipe": job.spec.recipe.model_dump(mode="json"),
+        "folds": folds,
+        "labels": len(table),
+        "estimated_noise_rate": estimate,
+        "found": verdict,
+        "seconds": time.perf_counter() - started,
+    }
+    _write(out, _named(table, places, data), summary, part.noisy, probabilities)
+    if top:
+        sheet = _sheet(table.head(top), part, data, verdict is not None)
+        sheet.save(out / "suspects.png")
+    click.echo(f"ranking in {out / 'suspects.csv'}", err=True)
+
+
+def _with_recipe(job: Job, images: int, epochs: int | None) -> Job:
+    """The job with a recipe that fits so many images."""
+    from benchmark.runs.clean_classifier import sized
+
+    recipe = sized(job.spec.recipe, images)
+    if epochs is not None:
+        recipe = recipe.model_copy(update={"epochs": epochs})
+    return job.model_copy(update={"spec": job.spec.model_copy(update={"recipe": recipe})})
+
+
+def _examined(job: Job, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.DataFrame]:
+    """The labels to examine, and for each its index in its split, the split, and its file where there is one."""
+    import numpy as np
+    import pandas as pd
+
+    from benchmark.datasets.statistics import splits
+    from benchmark.runs.prepare import LabelledSet, draw_noise
+
+    if all_splits:
+        parts = splits(data)
+        everything = LabelledSet(
+            np.concatenate([part.images for part in parts.values()]),
+            np.concatenate([part.labels for part in parts.values()]),
+            None,
+        )
+        places = [
+            pd.DataFrame({"split": name, "index": range(len(part)), "file": part.files}) for name, part in parts.items()
+        ]
+        return everything, pd.concat(places, ignore_index=True)
+    kind, drawn = draw_noise(job, data)
+    train, kept = drawn["train"], drawn["train"].kept
+    part = LabelledSet(
+        data.train.images[kept],
+        train.corruption.labels[kept],
+        train.split.labels[kept] if kind.truth_known else None,
+    )
+    names = None if data.train.files is None else [data.train.files[i] for i in kept]
+    return part, pd.DataFrame({"index": kept, "file": names})
+
+
+def _out_of_fold(job: Job, part: LabelledSet, num_classes: int, folds: int) -> np.ndarray:
+    """[n, K] probabilities from networks that did not see the sample."""
+    import torch
+
+    from benchmark.runs.worker import make_kit, make_source, make_train_set, pick_device
+    from benchmark.seeds import seed_for
+    from benchmark.store.store import Store
+    from benchmark.training.trainer import seed_everything
+    from methods.base import Hints
+
+    torch.set_num_threads(job.options.threads)
+    device = pick_device(job.options.device)
+    source = make_source(job, part, Store(Path(job.options.results)), device)
+    data = make_train_set(job, part, num_classes, device, source.train if source else None)
+    kit = make_kit(job, data, Hints(), device)
+    seed_everything(seed_for("suspects", job.spec.seeds.order))
+    return kit.out_of_fold(folds).double().cpu().numpy()
+
+
+def _named(table: pd.DataFrame, places: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """The ranking as people read it: where each sample lies, and the names of its classes."""
+    import pandas as pd
+
+    found = places.iloc[table["index"]].dropna(axis=1, how="all").reset_index(drop=True)
+    shown = pd.concat([found, table.drop(columns="index")], axis=1)
+    if data.classes != tuple(map(str, range(data.num_classes))):
+        for column in ("given", "suggested"):
+            names = [data.classes[k] for k in table[f"{column}_label"]]
+            shown.insert(shown.columns.get_loc(f"{column}_label") + 1, f"{column}_class", names)
+    return shown
+
+
+def _write(
+    out: Path, table: pd.DataFrame, summary: dict[str, Any], labels: np.ndarray, probabilities: np.ndarray
+) -> None:
+    import numpy as np
+    import orjson
+
+    from benchmark.store.store import write_atomically
+
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, labels=labels, probabilities=probabilities)
+    write_atomically(out / "probabilities.npz", content.getvalue())
+    write_atomically(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+    write_atomically(out / "suspects.csv", table.to_csv(index=False, float_format="%.6g").encode())
+
+
+def _print(n: int, estimate: float, verdict: dict[str, Any] | None) -> None:
+    click.echo(f"estimated noise rate {estimate:.3f}: about {round(estimate * n)} of {n} labels")
+    if verdict is None:
+        click.echo("look at the first rows of the ranking, as many as your time allows")
+        return
+    click.echo(f"wrong labels {verdict['wrong']} ({verdict['wrong'] / n:.3f})")
+    if verdict["auroc"] is None:
+        return
+    click.echo(f"AUROC {verdict['auroc']:.4f}, average precision {verdict['average_precision']:.4f}\n")
+    click.echo("first k  precision  recall")
+    for row in verdict["at"]:
+        note = "  (the number of wrong labels)" if row["k"] == verdict["wrong"] else ""
+        click.echo(f"{row['k']:>7}  {row['precision']:9.3f}  {row['recall']:6.3f}{note}")
+
+
+def _sheet(head: pd.DataFrame, part: LabelledSet, data: Data, truth_known: bool) -> Any:
+    from benchmark.report import pictures
+
+    items = []
+    for row in head.to_dict("records"):
+        given, suggested, i = row["given_label"], row["suggested_label"], row["index"]
+        frame = pictures.UNKNOWN
+        if truth_known:
+            frame = pictures.WRONG if row["clean_label"] != given else pictures.RIGHT
+        names = f"{data.classes[given]} -> {data.classes[suggested]}"
+        items.append(pictures.Captioned(part.images[i], (f"#{i}", names), frame))
+    colors = "; red: the label is wrong, green: it is right" if truth_known else ""
+    return pictures.sheet(items, f"{data.name}: the {len(items)} most suspicious labels, given -> suggested{colors}")

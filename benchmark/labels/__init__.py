@@ -1,0 +1,1 @@
+"""Doubtful labels of somebody's data."""

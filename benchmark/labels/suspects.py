@@ -1,0 +1,75 @@
+"""Which labels are wrong: samples ranked by how little networks that never saw them believe their labels.
+
+Ranks by cleanlab's label quality (self-confidence; Kuan & Mueller, 2022) instead of flagging: its filters flag
+half too many on some data, while somebody who looks at labels has a budget of so many images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.noise.rate_estimate import confident_joint
+
+BUDGETS = (50, 100, 200, 500, 1000, 2000)
+
+
+def rank(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """All samples, the most suspicious first: index, given_label, suggested_label, score, estimated_noise_rate.
+
+    `labels` [n] are the given ones, `probabilities` [n, K] come from networks that did not see the sample. The
+    score is cleanlab's label quality in [0, 1], low where the label is doubtful; ties stay in order. The noise
+    rate is that of the given class: the share of labels of this class that are wrong, as cleanlab estimates it.
+    Raises ValueError for probabilities that are no such thing.
+    """
+    from cleanlab.rank import get_label_quality_scores
+
+    if probabilities.ndim != 2 or len(probabilities) != len(labels) or not np.isfinite(probabilities).all():
+        raise ValueError(
+            f"probabilities of shape {probabilities.shape} for {len(labels)} labels; expected one finite row each"
+        )
+    scores = np.asarray(get_label_quality_scores(labels, probabilities))
+    order = np.argsort(scores, kind="stable")
+    table = {
+        "index": np.arange(len(labels)),
+        "given_label": labels,
+        "suggested_label": probabilities.argmax(1),
+        "score": scores,
+        "estimated_noise_rate": _rate_per_class(labels, probabilities)[labels],
+    }
+    return pd.DataFrame({name: values[order] for name, values in table.items()})
+
+
+def _rate_per_class(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """[K] estimated share of wrong labels among those given as each class; NaN for a class that is never given."""
+    present, joint = confident_joint(labels, probabilities)
+    rates = np.full(probabilities.shape[1], np.nan)
+    rates[present] = 1 - np.diagonal(joint) / joint.sum(1)
+    return rates
+
+
+def judge(wrong: np.ndarray, scores: np.ndarray, budgets: Sequence[int] = BUDGETS) -> dict[str, Any]:
+    """How well a ranking finds the wrong labels, where they are known.
+
+    `wrong` [n] bool and `scores` [n], in any common order. Gives auroc, average_precision (null where all or no
+    label is wrong) and `at`: for every budget k up to n, and for the number of wrong labels, the share of the
+    first k that is wrong (precision) and the share of the wrong ones that is among them (recall).
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    errors = int(wrong.sum())
+    found = np.cumsum(wrong[np.argsort(scores, kind="stable")])
+    known = 0 < errors < len(wrong)
+    ks = sorted({k for k in (*budgets, errors) if 1 <= k <= len(wrong)})
+    return {
+        "wrong": errors,
+        "auroc": float(roc_auc_score(wrong, -scores)) if known else None,
+        "average_precision": float(average_precision_score(wrong, -scores)) if known else None,
+        "at": [
+            {"k": k, "precision": float(found[k - 1] / k), "recall": float(found[k - 1] / errors) if errors else None}
+            for k in ks
+        ],
+    }

@@ -1,0 +1,68 @@
+"""Noisy labels on disk: a manifest that says all of their origin (JSON), and the labels beside it (npz)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from benchmark.noise.base import NoiseError
+from benchmark.noise.manifest import Manifest, labels_sha256
+from benchmark.store.store import write_atomically
+
+SCHEMA = 1
+FIELDS = frozenset({"schema", "dataset", "noise", "seed", "identity", "labels", "splits"})
+HINT = "`noisybench noise make` writes one"
+
+Labels = dict[str, np.ndarray]
+"""Arrays `{train,val}_noisy` and `..._clean`, [n] int64, and `..._index`: their positions in the part."""
+
+
+def write(
+    folder: Path, name: str, origin: Mapping[str, Any], manifests: Mapping[str, Manifest], labels: Labels
+) -> Path:
+    """Writes NAME.npz, then NAME.json, each whole or not at all; returns the manifest's path.
+
+    `origin` holds the fields of FIELDS that say how to make the labels again.
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **labels)
+    write_atomically(folder / f"{name}.npz", content.getvalue())
+    splits = {split: asdict(manifest) for split, manifest in manifests.items()}
+    told = {"schema": SCHEMA, **origin, "labels": f"{name}.npz", "splits": splits}
+    path = folder / f"{name}.json"
+    write_atomically(path, orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The manifest at `path` (.json, or the .npz that lies beside it). Raises NoiseError where it is none."""
+    path = path.with_suffix(".json")
+    try:
+        told = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NoiseError(f"cannot read the manifest {path} ({error}); {HINT}") from None
+    if not isinstance(told, dict) or not told.keys() >= FIELDS or told["schema"] != SCHEMA:
+        raise NoiseError(f"{path} is no manifest of noisy labels of schema {SCHEMA}; {HINT}")
+    return told
+
+
+def faults_of_labels(path: Path, told: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the labels beside the manifest at `path`; empty where they are as it says."""
+    file = path.with_name(str(told["labels"]))
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            found = {split: labels_sha256(arrays[f"{split}_noisy"]) for split in told["splits"]}
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+        return [f"{file} cannot be read ({error})"]
+    return [
+        f"{file}: {split} has SHA-256 {found[split]}, the manifest says {facts['labels_sha256']}"
+        for split, facts in told["splits"].items()
+        if found[split] != facts["labels_sha256"]
+    ]

@@ -1,0 +1,1 @@
+"""One run and many: from a run spec to its record."""

@@ -1,0 +1,83 @@
+"""Stored probabilities of a reference classifier: a file of arrays, known by their digest, never taken on trust."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.errors import NoisybenchError
+from benchmark.grid.spec import Job
+from benchmark.store.store import write_atomically
+
+Probabilities = dict[str, np.ndarray]
+""""train" and perhaps "val" -> [n, K] float32."""
+
+
+class StaleReference(NoisybenchError):
+    """Stored probabilities of a reference classifier that are not those that a run was made from."""
+
+
+def probabilities_of(job: Job, split: str) -> np.ndarray | None:
+    """[n, K] of the part `split` that the job's noise is made from; None where it needs none.
+
+    Raises StaleReference where the stored ones are absent, damaged, or others than in the job's identity.
+    """
+    digest = job.spec.noise.reference
+    if digest is None:
+        return None
+    path = Path(job.sources[digest])
+    if stored_digest(path) != digest:
+        raise StaleReference(
+            f"{path} does not hold the reference probabilities {digest} that these labels are made from; "
+            "put the file back, or start the grid anew: it trains the classifier again"
+        )
+    return _read(path)[split]
+
+
+def digest_of(probabilities: Probabilities) -> str:
+    """ "sha256:..." of the names, shapes and values, equal on every platform."""
+    total = hashlib.sha256()
+    for name, values in sorted(probabilities.items()):
+        total.update(f"{name} {values.shape}\0".encode())
+        total.update(np.ascontiguousarray(values, dtype="<f4").data)
+    return "sha256:" + total.hexdigest()
+
+
+def write(path: Path, probabilities: Probabilities) -> str:
+    """Stores them with their digest, which is returned."""
+    digest = digest_of(probabilities)
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, digest=np.array(digest), **probabilities)
+    write_atomically(path, content.getvalue())
+    return digest
+
+
+def stored_digest(path: Path) -> str | None:
+    """The digest of a file's probabilities, recomputed; None where it is absent or not as it was written."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return _digest_of_file(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _digest_of_file(path: Path, mtime_ns: int, size: int) -> str | None:
+    """Hashed once per state of the file: a grid asks for it with every job."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            written = str(file["digest"])
+        found = digest_of(_read(path))
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
+        return None
+    return found if found == written else None
+
+
+def _read(path: Path) -> Probabilities:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files if name != "digest"}

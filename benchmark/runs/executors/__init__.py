@@ -1,0 +1,1 @@
+"""Executors decide where runs are carried out."""

@@ -1,0 +1,276 @@
+"""Features of a frozen network: computed once, kept as memory-mapped arrays, shared by all runs and processes.
+
+A stored array is known by everything that decides it: the images' content, the network with the digest of its
+weights, the size of its input, the stored augmentations. Another digest is another array; a damaged one is made
+again. Runs scale what they read by the statistics of their own training images, so nothing scaled is stored.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backbones.base import Backbone, Freezable, Network
+from benchmark.errors import NoisybenchError
+from benchmark.grid.spec import Augment, Job, canonical
+from benchmark.runs.prepare import LabelledSet
+from benchmark.seeds import seed_for
+from benchmark.store import digests
+from benchmark.store.arrays import intact, save, store_folder
+from benchmark.training.augment import augment
+from benchmark.training.train_set import Features, Images
+
+FORMAT = 1
+BATCH = 128
+TINY = 1e-6
+"""A feature that varies less than this share of its size is constant: it is centered, not scaled."""
+
+
+class FeatureError(NoisybenchError):
+    """Features that cannot be computed as asked: what is wrong, and what to do."""
+
+
+class FeatureWarning(UserWarning):
+    """Features that can be used, but are not kept."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Standardization by the statistics of training features: `mean` and `deviation` [D], on the CPU."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Scale:
+        """Of the training features [n, D]."""
+        deviation, mean = torch.std_mean(features, dim=0, correction=0)
+        varies = deviation > TINY * (mean.abs() + deviation + 1e-30)
+        return cls(mean, torch.where(varies & (deviation > 0), deviation, 1.0))
+
+    def apply_(self, features: Tensor) -> Tensor:
+        """`features` [..., D], changed in place."""
+        return features.sub_(self.mean).div_(self.deviation)
+
+
+class FeatureSource:
+    """Turns the labelled sets of one run into features, standardized by those of its training set."""
+
+    def __init__(
+        self,
+        job: Job,
+        backbone: Backbone,
+        train: LabelledSet,
+        folder: Path,
+        device: torch.device,
+        on_phase: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        """`folder` is the cache; `train` gives the statistics. Raises FeatureError, BackboneError.
+
+        Computes the training features where they are not stored yet, which may take minutes: `on_phase` is told.
+        """
+        self.job = job
+        self.backbone = backbone
+        self.folder = folder
+        self.device = device
+        self.on_phase = on_phase
+        self.channels, self.side = train.whole.shape[3], train.whole.shape[1]
+        self.notes: dict[str, Any] = {}
+        """What a record says of the features: digests of the weights and of every array, by its file's name."""
+        plain = self._rows(train, self._array(train, "plain"))
+        self.scale = Scale.of(plain)
+        self.train = Features(self._ready(plain), self._views(train))
+
+    def features(self, part: LabelledSet) -> Features:
+        """Standardized features of a set that is only predicted."""
+        return Features(self._ready(self._rows(part, self._array(part, "plain"))))
+
+    def _views(self, train: LabelledSet) -> Tensor | None:
+        count = self.backbone.cfg.views
+        if count == 1:
+            return None
+        if not (self.policy.flip or self.policy.rotate):
+            raise FeatureError(
+                f"views = {count} stores augmented copies, but the recipe augments nothing, so all would be equal; "
+                "set augment.flip or augment.rotate in the recipe, or views = 1"
+            )
+        return torch.stack([self._ready(self._rows(train, self._array(train, f"view{view}"))) for view in range(count)])
+
+    def _ready(self, features: Tensor) -> Tensor:
+        return self.scale.apply_(features).to(self.device)
+
+    @staticmethod
+    def _rows(part: LabelledSet, array: np.ndarray) -> Tensor:
+        """A copy of the rows of `part`, which may be changed in place."""
+        return torch.from_numpy(np.array(array) if part.index is None else array[part.index])
+
+    @property
+    def policy(self) -> Augment:
+        return self.job.spec.recipe.augment or Augment()
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """What decides the network below the head, and what it is given."""
+        part, recipe = self.job.spec.backbone, self.job.spec.recipe
+        options = {name: value for name, value in part.config.items() if name not in Freezable.model_fields}
+        return {
+            "network": [part.name, part.version, part.source, options],
+            "images": [self.channels, self.side],
+            "small_maps": recipe.small_maps,
+            "weights": self._pinned or digest_of(self.network),
+        }
+
+    @property
+    def _pinned(self) -> list[str]:
+        """Digests of the weights files that the configuration names; they make hashing the tensors needless."""
+        config = self.job.spec.backbone.config
+        paths = {name for name, value in dict(self.backbone.cfg).items() if isinstance(value, Path)}
+        return [config[name] for name in sorted(paths)]
+
+    @cached_property
+    def network(self) -> Network:
+        """The frozen network, in eval mode. Where it has no weights it is the same random one for every seed."""
+        for value in dict(self.backbone.cfg).values():
+            if isinstance(value, Path) and digests.digest(value) not in self._pinned:
+                raise FeatureError(f"{value} has changed since the grid was started; put the former file back")
+        part = self.job.spec.backbone
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for("frozen", part.name))
+            # Never in half precision: what is stored must not depend on the device that it was made on.
+            network = self.backbone.build(
+                self.channels, 2, self.side, amp=False, small_maps=self.job.spec.recipe.small_maps
+            )
+        return network.to(self.device).eval()
+
+    def _array(self, part: LabelledSet, kind: str) -> np.ndarray:
+        """Features [m, D] float32 of all of `part.whole`, "plain" or its stored augmentation "view3"."""
+        if not part.key:
+            return self._compute(part.whole, kind)
+        identity: dict[str, Any] = {"format": FORMAT, **self.body, "data": part.key, "kind": kind}
+        if kind != "plain":
+            identity["augment"] = self.policy.model_dump(mode="json")
+        array, facts = stored(self.folder, identity, lambda: self._compute(part.whole, kind))
+        self.notes[f"{part.key.rpartition('/')[2]}/{kind}/{part.key.partition('/')[0]}"] = facts
+        return array
+
+    @torch.no_grad()
+    def _compute(self, images: np.ndarray, kind: str) -> np.ndarray:
+        self.on_phase(f"computes the features of {len(images):,} images")
+        network, found = self.network, []
+        for start in range(0, len(images), BATCH):
+            batch = Images(images[start : start + BATCH], self.device)
+            x = batch.slice(0, len(batch))
+            if kind != "plain":
+                index = torch.arange(start, start + len(batch), device=self.device)
+                view = int(kind.removeprefix("view"))
+                x = augment(x, index, self.policy, seed_for("stored-views"), 0, view)
+            found.append(network.features(x).float().cpu().numpy())
+        features = np.concatenate(found)
+        if not np.isfinite(features).all():
+            raise FeatureError(
+                f"the features of {self.job.spec.backbone.name} are not finite; its weights are damaged or "
+                "do not fit this input size"
+            )
+        return features
+
+
+def digest_of(network: Network) -> str:
+    """ "sha256:..." of the names, shapes and values of a network's state."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().data)
+    return "sha256:" + total.hexdigest()
+
+
+def stored(folder: Path, identity: dict[str, Any], compute: Any) -> tuple[np.ndarray, str]:
+    """The array of that identity, memory-mapped from `folder`, and its digest; made by `compute` where it is absent.
+
+    Of several processes one computes and the others wait; the system frees the lock of a process that was killed.
+    Where nothing can be written the array stays in memory, with a FeatureWarning.
+    """
+    place = folder / hashlib.sha256(canonical(identity)).hexdigest()[:20]
+    found = _read(place, identity)
+    if found is not None:
+        return found
+    with _alone(place):
+        found = _read(place, identity)
+        if found is not None:
+            return found
+        array = compute()
+        return _store(place, identity, array) or (array, _digest_of_array(array))
+
+
+def _read(place: Path, identity: dict[str, Any]) -> tuple[np.ndarray, str] | None:
+    """The stored array and its digest; None where it is absent, incomplete, damaged, or of another identity."""
+    try:
+        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        path = place / "features.npy"
+        if canonical(manifest["identity"]) != canonical(identity) or not intact(path, manifest["file"]):
+            return None
+        return np.load(path, mmap_mode="r", allow_pickle=False), manifest["array"]
+    except (OSError, EOFError, ValueError, LookupError, TypeError):
+        return None
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Holds the lock of `place`; goes on without where none can be had, since `store_folder` is safe by itself."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = (place.parent / f".{place.name}.lock").open("w")
+    except OSError:
+        yield
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:  # a network disk without locks
+            yield
+            return
+        yield
+
+
+def _store(place: Path, identity: dict[str, Any], array: np.ndarray) -> tuple[np.ndarray, str] | None:
+    """Writes the array and reads it back; None, with a warning, where that cannot be done."""
+
+    def write(folder: Path) -> None:
+        facts = save(folder / "features.npy", array)
+        manifest = {"identity": identity, "file": facts, "array": _digest_of_array(array)}
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+    try:
+        return store_folder(place, write, lambda: _read(place, identity))
+    except OSError as error:
+        warnings.warn(
+            f"cannot keep features in {place.parent} ({error}): they stay in memory, and every run computes them "
+            "again; make room there or choose another results folder",
+            FeatureWarning,
+            stacklevel=4,
+        )
+        return None
+
+
+def _digest_of_array(array: np.ndarray) -> str:
+    return "sha256:" + hashlib.sha256(np.ascontiguousarray(array, dtype="<f4").data).hexdigest()
+
+
+def stand_in(job: Job, backbone: Backbone, train: LabelledSet) -> Features:
+    """Random features of the right shape: enough to time a training without computing the real ones."""
+    _, side, _, channels = train.whole.shape
+    network = backbone.build(channels, 2, side, amp=False, small_maps=job.spec.recipe.small_maps).eval()
+    with torch.no_grad():
+        width = network.features(torch.zeros(1, channels, side, side)).shape[1]
+    return Features(torch.randn(len(train.noisy), width))

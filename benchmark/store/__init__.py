@@ -1,0 +1,1 @@
+"""What lies on disk: records, digests, caches; written whole or not at all."""

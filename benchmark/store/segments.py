@@ -1,0 +1,198 @@
+"""The format of a segment: many records in one immutable Parquet file, read by columns.
+
+A row holds a record's file as it was, byte for byte (`record`), its `id`, its content digest, and its fields but
+the curve as JSON, in a column for each path of at most two keys (`["spec","seeds"]`). Whoever counts or tabulates
+reads the columns that it needs; equal values are stored and parsed once.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmark.grid.spec import canonical
+from benchmark.store.record import CURVE, CompactedRecord, Record, content_digest
+
+FORMAT = b"1"
+"""Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
+FORMAT_KEY = b"noisybench.segment"
+SUFFIX = ".parquet"
+_TEXT = ("id", "content")
+_FIXED = (*_TEXT, "record")
+"""Columns that are no field; a field's name is a JSON list, so that they cannot meet."""
+_GROUP_BYTES = 64 * 2**20
+"""Of record files that are compressed together: to show one record, so much is read."""
+
+UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError)
+"""What the reading functions raise for a file that is torn, damaged, or no segment."""
+
+Original = tuple[str, bytes]
+"""A run's id and the bytes of its record file."""
+
+
+def name_of(originals: Sequence[Original]) -> str:
+    """The file name of the segment of these records: equal records make an equal name."""
+    total = hashlib.sha256()
+    for run_id, content in sorted(originals):
+        total.update(f"{run_id} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return total.hexdigest()[:16] + SUFFIX
+
+
+def encode(originals: Sequence[Original]) -> bytes:
+    """The segment file of these records."""
+    columns: dict[str, list[Any]] = {name: [] for name in _FIXED}
+    with collector_paused():
+        for position, (run_id, content) in enumerate(sorted(originals)):
+            record = orjson.loads(content)
+            columns["id"].append(run_id)
+            columns["content"].append(content_digest(record))
+            columns["record"].append(content)
+            for path, value in _paths(record):
+                values = columns.setdefault(canonical(path).decode(), [])
+                values += [None] * (position - len(values))
+                values.append(canonical(value))
+    for values in columns.values():
+        values += [None] * (len(originals) - len(values))
+    fields = sorted(columns.keys() - set(_FIXED))
+    total = sum(len(content) for _, content in originals)
+    arrays = {name: pa.array(columns[name], pa.string() if name in _TEXT else pa.binary()) for name in columns}
+    table = pa.table(arrays).select([*_FIXED, *fields]).replace_schema_metadata({FORMAT_KEY: FORMAT})
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=max(1, len(originals) * _GROUP_BYTES // total),
+        compression="zstd",
+        use_dictionary=fields,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def ids(path: Path) -> list[str]:
+    return _read(path, ["id"])["id"].to_pylist()
+
+
+def originals(path: Path) -> Iterator[Original]:
+    """Every id with the bytes of its record file."""
+    with _open(path) as file:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, ["id", "record"])
+            yield from zip(rows["id"].to_pylist(), rows["record"].to_pylist(), strict=True)
+
+
+def original(path: Path, run_id: str) -> bytes | None:
+    """The bytes of one record file; None where the segment does not hold it."""
+    with _open(path) as file:
+        for group in range(file.num_row_groups):
+            place = pc.index(file.read_row_group(group, ["id"])["id"], run_id).as_py()
+            if place >= 0:
+                return file.read_row_group(group, ["record"])["record"][place].as_py()
+    return None
+
+
+def records(path: Path, fields: Sequence[str] | None = None) -> list[CompactedRecord]:
+    """Its records without their curves; only `fields` where these are named ("state", "metrics.last")."""
+    with _open(path) as file:
+        columns: dict[str, list[tuple[str, ...]]] = {}
+        for name in file.schema_arrow.names:
+            if name not in _FIXED and _wanted(keys := tuple(orjson.loads(name)), fields):
+                columns.setdefault(keys[0], []).append(keys)
+        rows = file.read([*_TEXT, *(canonical(keys).decode() for found in columns.values() for keys in found)])
+    with collector_paused():
+        values = {key: _assembled(rows, found) for key, found in columns.items()}
+        made = []
+        for row in zip(*(rows[name].to_pylist() for name in _TEXT), *values.values(), strict=True):
+            record = CompactedRecord({k: v for k, v in zip(values, row[2:], strict=True) if v is not _ABSENT})
+            record["id"], record.content = row[:2]
+            made.append(record)
+    return made
+
+
+def _paths(record: Record) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from (((key, inner), part) for inner, part in value.items())
+        elif key not in (CURVE, "id"):
+            yield (key,), value
+
+
+def _wanted(keys: tuple[str, ...], fields: Sequence[str] | None) -> bool:
+    if fields is None or keys[0] in fields:
+        return True
+    if len(keys) == 2:
+        return ".".join(keys) in fields
+    return any(field.startswith(f"{keys[0]}.") for field in fields)  # it may be null where others have parts
+
+
+_ABSENT = object()
+
+
+def _assembled(rows: pa.Table, columns: list[tuple[str, ...]]) -> list[Any]:
+    """The values of one top-level field, equal ones as one object; `_ABSENT` where a record has none."""
+    parsed = [_parsed(rows[canonical(keys).decode()]) for keys in columns]
+    values, places = [found for found, _ in parsed], [found for _, found in parsed]
+    names = [keys[-1] for keys in columns]
+    # Nearly always all parts are there in all rows, and nothing need be asked of each.
+    whole = all(len(keys) == 2 and not rows[canonical(keys).decode()].null_count for keys in columns)
+
+    def joined(parts: Iterable[Any]) -> Any:
+        return dict(zip(names, parts, strict=True)) if whole else _joined(columns, parts)
+
+    if len(columns) == 1:
+        made = [joined((value,)) for value in values[0]]
+        return [made[place] for place in places[0]]
+    known: dict[tuple[int, ...], Any] = {}
+    for row in set(zip(*places, strict=True)):
+        known[row] = joined(map(list.__getitem__, values, row))
+    return [known[row] for row in zip(*places, strict=True)]
+
+
+def _joined(columns: list[tuple[str, ...]], parts: Iterable[Any]) -> Any:
+    there = [(keys, part) for keys, part in zip(columns, parts, strict=True) if part is not _ABSENT]
+    if not there:
+        return _ABSENT
+    return there[0][1] if len(there[0][0]) == 1 else {keys[1]: part for keys, part in there}
+
+
+def _parsed(column: pa.ChunkedArray) -> tuple[list[Any], list[int]]:
+    """The different values of a column, each parsed once, and which of them each row has."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = [orjson.loads(text) for text in encoded.dictionary.to_pylist()] + [_ABSENT]
+    return values, encoded.indices.fill_null(len(values) - 1).to_pylist()
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """What JSON makes holds no cycles; searching millions of its objects for some would take most of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    with _open(path) as file:
+        return file.read(columns)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    found = (file.schema_arrow.metadata or {}).get(FORMAT_KEY)
+    if found != FORMAT:
+        file.close()
+        raise ValueError(f"segment format {(found or b'none').decode()}, expected {FORMAT.decode()}")
+    return file

@@ -1,0 +1,1 @@
+"""Records to DataFrames, statistics and comparison tables. Pure: no files, no printing."""

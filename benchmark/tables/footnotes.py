@@ -1,0 +1,119 @@
+"""What a table must say beneath its numbers: marks, deviations, holes, skipped cells, realized noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from benchmark.tables.statistics import t_factor
+
+NAMED_CELLS = 6
+"""More cells than this are counted instead of named."""
+
+
+def of_block(
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    methods: pd.DataFrame,
+    *,
+    metric: str,
+    baseline: str,
+    explained: frozenset[str],
+) -> Iterator[str]:
+    """Sentences about one block. `explained`: methods whose labels show all that is not default."""
+    yield from _intervals(cells)
+    yield from _scale(runs, cells, metric)
+    yield from _marks(methods)
+    if baseline not in methods.index:
+        yield f"no runs of `{baseline}` here: no differences from it, no measured cost"
+    yield from _noise(runs)
+    yield from _holes(runs, cells)
+    unexplained = runs[~runs["plugin"].isin(explained)].drop_duplicates("method").sort_values("method")
+    options = [f"`{m}` {o}" for m, o in zip(unexplained["method"], unexplained["options"], strict=True) if o]
+    if options:
+        yield "full configurations: " + "; ".join(options)
+    sources = runs.groupby("method")["source"].nunique()
+    for method in sources.index[sources > 1]:
+        yield (
+            f"`{method}`: its runs come from {sources[method]} states of its source file under one version "
+            "number; run them again, or bump its version, if the change matters"
+        )
+
+
+def _intervals(cells: pd.DataFrame) -> Iterator[str]:
+    counts = sorted(set(cells["n"][(cells["state"] == "value") & (cells["n"] > 1)]))
+    if counts:
+        factors = ", ".join(f"{t_factor(n):.2f} sd at n = {n}" for n in counts)
+        yield f"95 % t interval of a mean: mean ± {factors}"
+
+
+def _scale(runs: pd.DataFrame, cells: pd.DataFrame, metric: str) -> Iterator[str]:
+    """What the figures rest on: who chose the epoch, and how many test images there are."""
+    choosers = sorted(set(runs["main_metric"].dropna()))
+    if choosers:
+        yield f"epochs chosen by {', '.join(choosers)}"
+    sizes = runs["test_size"].dropna()
+    means = cells["mean"].dropna()
+    if metric == "accuracy" and len(sizes) and len(means):
+        worst = (means * (1 - means) / sizes.min()).max() ** 0.5
+        yield (
+            f"sampling error of the test set ({sizes.min():.0f} images): sd up to {worst:.3f}; "
+            "all methods share it, and no seed shows it"
+        )
+
+
+def _marks(methods: pd.DataFrame) -> Iterator[str]:
+    privileged = methods["needs"][methods["needs"] != ""].sort_index()
+    if len(privileged):
+        users = privileged.groupby(privileged).agg(lambda same: ", ".join(f"`{m}`" for m in same.index))
+        yield "† privileged: uses " + "; ".join(f"{needs} ({who})" for needs, who in users.items())
+    deviating = methods["deviations"][methods["deviations"] != ""].sort_index()
+    if len(deviating):
+        brought = "; ".join(f"`{method}` {text}" for method, text in deviating.items())
+        yield f"\\* deviates from the matched recipe: {brought}"
+
+
+def _noise(runs: pd.DataFrame) -> Iterator[str]:
+    """Nominal rates are not the realized ones, and the blind track's estimate is neither."""
+    noisy = runs[~runs["clean"]].drop_duplicates(["noise", "seeds"])
+    realized = noisy.groupby("noise")["realized"].mean().dropna()
+    if len(realized):
+        yield "realized noise rate: " + ", ".join(f"{noise} {rate:.3f}" for noise, rate in realized.items())
+    estimated = runs.dropna(subset=["estimated"]).drop_duplicates(["noise", "seeds"])
+    if len(estimated) and (runs["track"] == "blind").any():
+        means = estimated.groupby("noise")["estimated"].mean()
+        yield "rate given to blind methods (the engine's estimate): " + ", ".join(
+            f"{noise} {rate:.3f}" for noise, rate in means.items()
+        )
+
+
+def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
+    """Why cells have no figure: one sentence per state and reason."""
+    silent = runs[runs["state"].isin(["skipped", "diverged", "failed"])]
+    for (state, reason), group in silent.groupby(["state", "reason"], sort=True):
+        what = "skipped" if state == "skipped" else f"{len(group)} {state}"
+        why = f" ({reason})" if reason else ""
+        yield f"{what}{why}: {_where(group[['method', 'noise']].drop_duplicates())}"
+    missing = cells[cells["missing"] > 0].index.to_frame(index=False)
+    if len(missing):
+        yield f"{cells['missing'].sum()} not run yet: {_where(missing)}"
+    undefined = cells[(cells["n"] < cells["ok"])].index.to_frame(index=False)
+    if len(undefined):
+        yield (
+            f"n/a, the rule or metric is undefined there (last5 needs 10 epochs, val_clean clean validation "
+            f"labels): {_where(undefined)}"
+        )
+
+
+def _where(places: pd.DataFrame) -> str:
+    if len(places) > NAMED_CELLS:
+        return f"{len(places)} cells, of {_some(places['method'])} at {_some(places['noise'])}"
+    pairs = sorted(zip(places["method"], places["noise"], strict=True))
+    return ", ".join(f"`{method}` at {noise}" for method, noise in pairs)
+
+
+def _some(labels: pd.Series) -> str:
+    names = sorted(set(labels))
+    more = f" and {len(names) - NAMED_CELLS} more" if len(names) > NAMED_CELLS else ""
+    return ", ".join(names[:NAMED_CELLS]) + more

@@ -1,0 +1,216 @@
+"""Records to a DataFrame: one row per run, with the labels that people read and the keys that must agree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from benchmark.grid.spec import canonical
+from benchmark.model_selection import RULES
+from benchmark.store.record import Record, content_digest
+from benchmark.tables import comparable, display_names
+from benchmark.tables.comparable import PARTS, VISIBLE, TableError
+from benchmark.tables.display_names import Defaults
+
+CLEAN = "none"
+"""The noise that changes no label."""
+_COMMIT_DIGITS = 12
+
+DIAGNOSTICS = {
+    "kept_precision": "precision",
+    "kept_recall": "recall",
+    "kept_auroc": "auroc",
+    "corrected_accuracy": "corrected_accuracy",
+    "transition_l1": "l1_row_mean",
+}
+"""Columns of what methods report of themselves -> their names in a record's `diagnostics` (last epoch)."""
+
+
+def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
+    """Every run once, by id in order, with the SHA-256 of its content (curve, provenance and timing aside).
+
+    A run that failed and later ended counts as ended. Raises TableError where two records of one run differ.
+    """
+    found: dict[str, tuple[Record, str]] = {}
+    for record in records:
+        content = content_digest(record)
+        known = found.get(record["id"])
+        if known is not None:
+            failed, failed_before = record["state"] == "failed", known[0]["state"] == "failed"
+            if not failed and not failed_before and content != known[1]:
+                raise TableError(
+                    f"run {record['id']} is there twice with different results; expected one record per run: "
+                    "leave one of the two folders out (--results DIR, --with DIR)"
+                )
+            if (failed, content) >= (failed_before, known[1]):
+                continue
+        found[record["id"]] = (record, content)
+    return dict(sorted(found.items()))
+
+
+def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
+    """SHA-256 over the ids and contents of `unique` runs: equal for equal records in any order."""
+    lines = "".join(f"{run_id} {content}\n" for run_id, (_, content) in runs.items())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def fields(rule: str) -> tuple[str, ...]:
+    """What a table by `rule` reads of a record, for `Store.records`."""
+    figures = {f"metrics.{rule}"}
+    if rule in ("last5", "val_clean"):
+        figures.add("metrics.last")  # which metrics there are is read there where no run has figures by the rule
+    noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
+    whole = ("schema", "spec", "state", "reason", "error", "main_metric", "extra_metrics", "sizes")
+    origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
+    said = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
+    return (*whole, *sorted(figures), *noise, *said, *origin, "timing.seconds")
+
+
+def suites(records: Iterable[Record]) -> tuple[str, ...]:
+    """Suites that the records were made for."""
+    return tuple(sorted({name for record in _origins(records) if (name := _names(record).get("suite"))}))
+
+
+def commits(records: Iterable[Record]) -> tuple[str, ...]:
+    """Commits that the records were made with, those with uncommitted changes marked."""
+    made = [origin for record in _origins(records) if (origin := _provenance(record)).get("commit")]
+    named = {o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}
+    return tuple(sorted(named))
+
+
+def hardware(records: Iterable[Record]) -> tuple[str, ...]:
+    """Machines that the records were made on."""
+    found = {canonical(machine) for record in _origins(records) if (machine := _provenance(record).get("hardware"))}
+    return tuple(sorted(", ".join(display_names.pairs(orjson.loads(machine).items())) for machine in found))
+
+
+def _origins(records: Iterable[Record]) -> Iterable[Record]:
+    """A record for each provenance object: records of one segment share them."""
+    return {id(record.get("provenance")): record for record in records}.values()
+
+
+def _provenance(record: Record) -> Mapping[str, Any]:
+    return record.get("provenance") or {}
+
+
+def _names(record: Record) -> Mapping[str, Any]:
+    return _provenance(record).get("labels") or {}
+
+
+def flatten(
+    records: Sequence[Record],
+    *,
+    rule: str,
+    metric: str,
+    extra_test: str | None = None,
+    expected: Sequence[Mapping[str, Any]] = (),
+    defaults: Defaults | None = None,
+) -> pd.DataFrame:
+    """One row per record, and one of state "missing" per `expected` spec that no record holds.
+
+    Columns: state, reason, value (NaN where undefined or not ok), seeds, the labels `VISIBLE`; of the method
+    plugin, options, deviations, source; of the noise clean, noise_kind, rate, realized, estimated;
+    main_metric, test_size, seconds, `DIAGNOSTICS`. Sorted by label and seeds. Raises TableError where equal
+    labels would hide different runs, and on a rule, metric or test set that the records do not have.
+    """
+    _check_choice(records, rule, metric, extra_test)
+    have = {canonical(record["spec"]) for record in records} if expected else set()
+    missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
+    dumped = _Dumped()
+    rows = [_run(record, rule, metric, extra_test, dumped) for record in [*records, *missing]]
+    if not rows:
+        raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
+    runs = pd.DataFrame({name: [row[name] for row in rows] for name in rows[0]})
+    specs = pd.DataFrame([_spec(key) for key in runs["spec_key"].unique()])
+    specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
+    for part in PARTS:
+        specs[part] = specs[f"{part}_key"].map(display_names.of_part(specs, part, defaults or {}))
+    frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
+    comparable.refuse(frame)
+    floats = ["value", "rate", "realized", "estimated", "test_size", "seconds", *DIAGNOSTICS]
+    return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
+        [*VISIBLE, "seeds"], kind="stable", ignore_index=True
+    )
+
+
+def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test: str | None) -> None:
+    if rule not in RULES:
+        raise TableError(f"unknown rule {rule!r}; expected one of {', '.join(RULES)} (--rule)")
+    scored = [found for record in records if (found := _figures(record, extra_test))]
+    if extra_test is not None and not scored:
+        names = {name for record in records for name in record.get("extra_metrics") or {}}
+        there = ", ".join(sorted(names)) or "none"
+        raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {there} (--extra)")
+    example = next((figures for found in scored for figures in found.values() if figures), None)
+    if example is not None and (metric not in example or isinstance(example[metric], list)):
+        single = ", ".join(sorted(k for k, v in example.items() if not isinstance(v, list) and k != "epoch"))
+        fault = "has a value per class" if metric in example else "is unknown"
+        raise TableError(f"metric {metric!r} {fault}; expected one of {single} (--metric)")
+
+
+def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None:
+    if extra_test is None:
+        return record.get("metrics")
+    return (record.get("extra_metrics") or {}).get(extra_test)
+
+
+class _Dumped:
+    """Canonical JSON of mappings that outlive it, once for the same parts: records of one segment share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], bytes] = {}
+
+    def __call__(self, parts: Mapping[str, Any]) -> bytes:
+        key = (*parts, *map(id, parts.values()))
+        if key not in self._known:
+            self._known[key] = canonical(dict(parts))
+        return self._known[key]
+
+
+def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped) -> dict[str, Any]:
+    """What is read from every record: little, as there are many."""
+    spec, provenance = record["spec"], _provenance(record)
+    noise = record.get("noise") or {}
+    diagnostics = record.get("diagnostics") or {}
+    figures = (_figures(record, extra_test) or {}).get(rule) or {}
+    return {
+        "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
+        "seeds": dumped(spec["seeds"]),
+        "noise_seed": spec["seeds"]["noise"],
+        "state": record["state"],
+        "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
+        "value": figures.get(metric) if record["state"] == "ok" else None,
+        "schema": record.get("schema"),
+        "main_metric": record.get("main_metric"),
+        "test_size": (record.get("sizes") or {}).get(extra_test or "test"),
+        "seconds": (record.get("timing") or {}).get("seconds"),
+        "realized": noise.get("realized_rate"),
+        "estimated": noise.get("estimated_rate"),
+        "noise_labels": noise.get("labels_sha256"),
+        "source": provenance.get("method_digest"),
+        "dataset_label": _names(record).get("dataset"),
+        **{column: diagnostics.get(name) for column, name in DIAGNOSTICS.items()},
+    }
+
+
+def _spec(key: bytes) -> dict[str, Any]:
+    """What is read once from each spec that differs in more than seeds."""
+    spec = orjson.loads(key)
+    method, noise = spec["method"], spec["noise"]
+    return {
+        "spec_key": key,
+        "track": spec["track"],
+        "recipe": display_names.recipe(spec["recipe"]),
+        "rest_key": canonical({name: value for name, value in spec.items() if name not in VISIBLE}),
+        **{f"{part}_key": canonical(spec[part]) for part in PARTS},
+        "plugin": method["name"],
+        "options": ", ".join(display_names.pairs(display_names.options(method).items())),
+        "deviations": display_names.deviations(display_names.options(method), spec["recipe"]),
+        "clean": noise["name"] == CLEAN,
+        "noise_kind": noise["name"],
+        "rate": display_names.options(noise).get("rate"),
+    }

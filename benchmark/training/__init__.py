@@ -1,0 +1,1 @@
+"""One training on tensors: training set, kit, trainer."""

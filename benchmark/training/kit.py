@@ -1,0 +1,229 @@
+"""What the engine lends to a method: networks, optimizers with schedules, reference fits, diagnostics."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from backbones.base import Network
+from benchmark.grid.spec import Recipe
+from benchmark.seeds import seed_for
+from benchmark.training.diagnostics import Reports
+from benchmark.training.optimizers import make_optimizer
+from benchmark.training.train_set import DeviceTrainSet
+from methods.base import Hints
+
+PATIENCE = 2
+"""Epochs without better agreement after which a reference fit stops."""
+
+Build = Callable[[int], Network]
+"""Makes a network for a number of classes, drawing its weights from torch's generator."""
+
+
+@dataclass
+class Slot:
+    """A named optimizer and the epoch at which its schedule began."""
+
+    optimizer: Optimizer
+    base_lrs: list[float]
+    scheduled: bool
+    origin: int
+
+
+class EngineKit:
+    """The engine's `methods.base.Kit`."""
+
+    def __init__(
+        self,
+        *,
+        data: DeviceTrainSet,
+        build: Build,
+        recipe: Recipe,
+        hints: Hints,
+        device: torch.device,
+        init_key: tuple[str | int, ...],
+    ) -> None:
+        self.num_samples = len(data)
+        self.num_classes = data.num_classes
+        self.epochs = recipe.epochs
+        self.hints = hints
+        self.device = device
+        self.reports = Reports(len(data), data.num_classes, device)
+        self._data = data
+        self._build = build
+        self._recipe = recipe
+        self._init_key = init_key
+        self._slots: dict[str, Slot] = {}
+        self._epoch = 0
+        self._fits = 0
+
+    # Lent to methods
+
+    def network(self, name: str, num_classes: int | None = None) -> Network:
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed_for("init", *self._init_key, name))
+            return self._build(num_classes or self.num_classes).to(self.device)
+
+    def optimizer(self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any) -> Optimizer:
+        if name in self._slots:
+            raise ValueError(f"optimizer {name!r} exists already; give each optimizer of a method its own name")
+        optimizer = make_optimizer(self._recipe, params, overrides)
+        base_lrs = [group["lr"] for group in optimizer.param_groups]
+        self._slots[name] = Slot(optimizer, base_lrs, scheduled, self._epoch)
+        return optimizer
+
+    def reset(self, name: str) -> None:
+        slot = self._slots[name]
+        slot.optimizer.state.clear()
+        slot.origin = self._epoch
+        self._set_lr(slot)
+
+    def update(self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None) -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if before_step is not None:
+            before_step()
+        if self._recipe.clip is not None:
+            params = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(params, self._recipe.clip)
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def fit(self, network: Network, index: Tensor, epochs: int | None = None) -> None:
+        for _ in self._fitting(network, index, epochs or self.epochs):
+            pass
+        network.eval()
+
+    def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
+        from sklearn.model_selection import StratifiedKFold
+
+        labels = self._data.y.cpu().numpy()
+        seed = seed_for("folds", self._data.order_seed) % 2**32
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
+        for fold, (train, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+            index = torch.from_numpy(held).to(self.device)
+            fitted = torch.from_numpy(train).to(self.device)
+            network = self.network(f"fold{fold}")
+            self._fit_early(network, fitted, index, epochs)
+            probabilities[index] = self._probabilities(network, index)
+        return probabilities
+
+    def posterior(self, held_share: float) -> Tensor:
+        from sklearn.model_selection import train_test_split
+
+        labels = self._data.y.cpu().numpy()
+        seed = seed_for("posterior", self._data.order_seed) % 2**32
+        # A class with a single label cannot be stratified.
+        strata = labels if np.bincount(labels)[np.unique(labels)].min() > 1 else None
+        train, held = train_test_split(np.arange(len(labels)), test_size=held_share, stratify=strata, random_state=seed)
+        network = self.network("posterior")
+        fitted, index = (torch.from_numpy(part).to(self.device) for part in (train, held))
+        self._fit_early(network, fitted, index, None)
+        return self._probabilities(network)
+
+    def _probabilities(self, network: Network, index: Tensor | None = None) -> Tensor:
+        return self._data.scan(lambda x: network(x).softmax(1), index)
+
+    def _fit_early(self, network: Network, index: Tensor, held: Tensor, epochs: int | None) -> None:
+        """Fits `network` to the epoch that agrees best with the noisy labels of `held`.
+
+        Later epochs memorize wrong labels, and predict worse where they have not looked.
+        """
+        best, state, since = -1.0, {}, 0
+        for _ in self._fitting(network, index, epochs or self.epochs):
+            network.eval()
+            predicted = self._data.scan(lambda x: network(x).argmax(1), held)
+            agreement = float((predicted == self._data.y[held]).float().mean())
+            since += 1
+            if agreement > best:
+                best, state, since = agreement, copy.deepcopy(network.state_dict()), 0
+            if since == PATIENCE:
+                break
+        network.load_state_dict(state)
+
+    def _fitting(self, network: Network, index: Tensor, epochs: int) -> Iterator[None]:
+        """Trains `network` with cross entropy, an epoch per step of the iteration."""
+        self._fits += 1
+        data = copy.copy(self._data)  # its own epoch and pass counters over the same images
+        optimizer = make_optimizer(self._recipe, network.parameters(), {})
+        purpose = f"fit/{self._epoch}/{self._fits}"
+        for epoch in range(epochs):
+            network.train()
+            data.start_epoch(epoch, purpose)
+            for group in optimizer.param_groups:
+                group["lr"] = self._recipe.lr * lr_factor(self._recipe, epoch / epochs)
+            for batch in data.batches(index):
+                self.update(F.cross_entropy(network(batch.x[0]), batch.y), optimizer)
+            yield
+
+    def schedule(self, fraction: float) -> int:
+        return max(1, round(fraction * self.epochs))
+
+    def report(
+        self,
+        index: Tensor,
+        *,
+        kept: Tensor | None = None,
+        score: Tensor | None = None,
+        label: Tensor | None = None,
+    ) -> None:
+        self.reports.add(index, kept, score, label)
+
+    def report_transition(self, transition: Tensor) -> None:
+        self.reports.transition = transition.detach().double()
+
+    # For the engine
+
+    def start_epoch(self, epoch: int) -> None:
+        self._epoch, self._fits = epoch, 0
+        self._data.start_epoch(epoch)
+        self.reports.clear()
+        for slot in self._slots.values():
+            self._set_lr(slot)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first optimizer."""
+        slots = iter(self._slots.values())
+        return next(slots).optimizer.param_groups[0]["lr"]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            name: {"optimizer": slot.optimizer.state_dict(), "origin": slot.origin}
+            for name, slot in self._slots.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, slot in self._slots.items():
+            slot.optimizer.load_state_dict(state[name]["optimizer"])
+            slot.origin = state[name]["origin"]
+
+    def _set_lr(self, slot: Slot) -> None:
+        if not slot.scheduled:
+            return
+        span = max(1, self.epochs - slot.origin)
+        factor = lr_factor(self._recipe, (self._epoch - slot.origin) / span)
+        for group, base in zip(slot.optimizer.param_groups, slot.base_lrs, strict=True):
+            group["lr"] = base * factor
+
+
+def lr_factor(recipe: Recipe, progress: float) -> float:
+    """What the learning rate is multiplied by when `progress` in [0, 1) of the epochs is done."""
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    if recipe.schedule == "multistep":
+        # The tolerance keeps a milestone on its epoch where epoch / epochs rounds below it.
+        return recipe.gamma ** sum(progress >= milestone - 1e-9 for milestone in recipe.milestones)
+    return 1.0

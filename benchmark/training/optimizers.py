@@ -1,0 +1,49 @@
+"""The optimizers of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, optim
+
+from benchmark.grid.spec import Recipe
+
+
+class _InPlace:
+    """Lets a fused Adam see channels-last parameters as the plain memory that they are.
+
+    On the CPU the fused step copies every tensor that is not contiguous, and copies the result back. Its
+    arithmetic is of single elements, so a permuted view, which is contiguous, gives the same numbers.
+    """
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
+        found = super()._init_group(group, *lists)  # type: ignore[misc]
+        aligned = [some for some in lists if len(some) == len(lists[0])]
+        for i in range(len(lists[0])):
+            maps = [some for some in aligned if some[i].dim() == 4]
+            if all(some[i].is_contiguous(memory_format=torch.channels_last) for some in maps):
+                for some in maps:
+                    some[i] = some[i].permute(0, 2, 3, 1)
+        return found
+
+
+class _Adam(_InPlace, optim.Adam):
+    pass
+
+
+class _AdamW(_InPlace, optim.AdamW):
+    pass
+
+
+def make_optimizer(recipe: Recipe, params: Iterable[Any], overrides: dict[str, Any]) -> optim.Optimizer:
+    """The recipe's optimizer of `params`; `overrides` may give another optimizer, lr, weight_decay, momentum."""
+    known = {"optimizer", "lr", "weight_decay", "momentum"}
+    if overrides.keys() - known:
+        raise TypeError(f"optimizer overrides {sorted(overrides.keys() - known)}; expected some of {sorted(known)}")
+    chosen = {**{key: getattr(recipe, key) for key in known}, **overrides}
+    common = {"lr": chosen["lr"], "weight_decay": chosen["weight_decay"], "fused": True}
+    if chosen["optimizer"] == "sgd":
+        return optim.SGD(params, momentum=chosen["momentum"], **common)
+    return {"adam": _Adam, "adamw": _AdamW}[chosen["optimizer"]](params, **common)

@@ -1,0 +1,199 @@
+"""The training set on the device: images or features, gathered, scaled and augmented a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.grid.spec import Augment
+from benchmark.seeds import seed_for
+from benchmark.training.augment import augment, uniforms
+from methods.base import Batch
+
+EVAL_BATCH = 512
+
+
+class Samples(Protocol):
+    """Inputs of networks, all on the device: images, or the features of a frozen network."""
+
+    data: Tensor
+    """[n, ...] as they are stored."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, index: Tensor) -> Tensor:
+        """The samples `index` as networks take them: [B, ...] float."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        """The same for neighbours."""
+        ...
+
+    def take(self, index: Tensor) -> Samples:
+        """The samples `index` as a set of their own, to be read many times in order."""
+        ...
+
+    def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
+        """What training sees of the samples `index`, whose plain form is `plain`: a function of the arguments."""
+        ...
+
+
+class Images:
+    """[n, H, W, C] uint8 on the device; batches come out as channels-last float [B, C, H, W] in [0, 1]."""
+
+    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+        # A copy only where the array is read-only, as a memory map is.
+        self.data = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device)
+
+    def __len__(self) -> int:
+        return self.data.shape[0]
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.data[index].permute(0, 3, 1, 2).float().mul_(1 / 255)
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        return self.data[start:stop].permute(0, 3, 1, 2).float().mul_(1 / 255)
+
+    def take(self, index: Tensor) -> Samples:
+        return Chosen(self, index)
+
+    def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
+        return augment(plain, index, policy, seed, epoch, view)
+
+
+class Chosen:
+    """Some samples of another set, in an order of their own, without a copy of them."""
+
+    def __init__(self, samples: Samples, index: Tensor) -> None:
+        self.samples = samples
+        self.index = index
+        self.data = samples.data
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.samples.gather(self.index[index])
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        return self.samples.gather(self.index[start:stop])
+
+    def take(self, index: Tensor) -> Samples:
+        return Chosen(self.samples, self.index[index])
+
+    def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
+        return self.samples.augmented(plain, self.index[index], policy, seed, epoch, view)
+
+
+class Features:
+    """[n, D] float on the device, and perhaps [K, n, D] of stored augmentations, which training then sees."""
+
+    def __init__(self, data: Tensor, views: Tensor | None = None) -> None:
+        self.data = data
+        self.views = views
+
+    def __len__(self) -> int:
+        return self.data.shape[0]
+
+    def gather(self, index: Tensor) -> Tensor:
+        return self.data.index_select(0, index)  # half the time of indexing with brackets
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        return self.data[start:stop]
+
+    def take(self, index: Tensor) -> Samples:
+        return Features(self.gather(index))  # a copy: gathering it again at every epoch takes longer than a head
+
+    def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
+        """One of the stored augmentations of each sample; `policy` is what they were made with.
+
+        Neighbouring views of a sample are different ones, as far as there are so many.
+        """
+        if self.views is None:
+            return plain
+        count = self.views.shape[0]
+        (draw,) = uniforms(index, seed_for("stored-view", seed, epoch), 1)
+        chosen = ((draw * count).long() + view) % count
+        return self.views.flatten(0, 1).index_select(0, chosen * len(self) + index)
+
+
+class DeviceTrainSet:
+    """The engine's `methods.base.TrainSet`."""
+
+    def __init__(
+        self,
+        images: Samples,
+        noisy_labels: np.ndarray,
+        num_classes: int,
+        *,
+        batch_size: int,
+        policy: Augment,
+        order_seed: int,
+    ) -> None:
+        self.images = images
+        self.num_classes = num_classes
+        self.y = torch.from_numpy(np.array(noisy_labels)).to(images.data.device)
+        self.batch_size = batch_size
+        self.policy = policy
+        self.order_seed = order_seed
+        self.model: nn.Module | None = None
+        """Put into eval mode by `scan`."""
+        self.start_epoch(0)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def start_epoch(self, epoch: int, purpose: str = "train") -> None:
+        """Keys everything drawn until the next call; `purpose` separates reference fits from training."""
+        self.epoch = epoch
+        self.purpose = purpose
+        self.passes = 0
+
+    def batches(self, index: Tensor | None = None, *, views: int = 1, augment: bool = True) -> Iterator[Batch]:
+        # The pass is counted here and not at the first batch, so that the numbering follows the calls.
+        number, self.passes = self.passes, self.passes + 1
+        return self._batches(index, views, augment, number)
+
+    def _batches(self, index: Tensor | None, views: int, augmented: bool, number: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(seed_for("order", self.order_seed, self.purpose, self.epoch, number))
+        order = torch.randperm(len(self), generator=generator).to(self.y.device)
+        if index is not None:
+            # One order for the whole set, then the chosen: methods that keep nearly all see nearly the same.
+            chosen = torch.zeros(len(self), dtype=torch.bool, device=self.y.device)
+            chosen[index] = True
+            order = order[chosen[order]]
+        view_base = number * views
+        for position in order.split(self.batch_size):
+            if len(position) == 1:
+                return
+            plain = self.images.gather(position)
+            shown = [self._augment(plain, position, view_base + view) if augmented else plain for view in range(views)]
+            yield Batch(x=torch.stack(shown) if views > 1 else shown[0][None], y=self.y[position], index=position)
+
+    def _augment(self, x: Tensor, index: Tensor, view: int) -> Tensor:
+        seed = seed_for("view", self.order_seed, self.purpose)
+        return self.images.augmented(x, index, self.policy, seed, self.epoch, view)
+
+    @torch.no_grad()
+    def scan(self, fn: Callable[[Tensor], Tensor], index: Tensor | None = None) -> Tensor:
+        modes = [(module, module.training) for module in self.model.modules()] if self.model else []
+        if self.model is not None:
+            self.model.eval()
+        try:
+            if index is None:
+                return predict(fn, self.images)
+            return torch.cat([fn(self.images.gather(part)) for part in index.split(EVAL_BATCH)])
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+@torch.no_grad()
+def predict(fn: Callable[[Tensor], Tensor], images: Samples) -> Tensor:
+    """`fn` over all samples in order, without gradient: [n, ...] on the device."""
+    starts = range(0, len(images), EVAL_BATCH)
+    return torch.cat([fn(images.slice(start, start + EVAL_BATCH)) for start in starts])

@@ -1,0 +1,121 @@
+"""`noisybench suspects`: a ranking of labels that finds the wrong ones."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from cleanlab.rank import get_label_quality_scores, order_label_issues
+from PIL import Image
+
+from benchmark.labels.suspects import judge, rank
+
+
+def doubts(n=300, classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    odds = np.exp(rng.standard_normal((n, classes)) + 2 * np.eye(classes)[labels])
+    wrong = rng.random(n) < 0.2
+    given = np.where(wrong, (labels + 1) % classes, labels)
+    return given, odds / odds.sum(1, keepdims=True), wrong
+
+
+def test_the_ranking_equals_cleanlabs_on_the_same_probabilities():
+    labels, probabilities, _ = doubts()
+    table = rank(labels, probabilities)
+    assert (np.diff(table["score"]) >= 0).all()
+    expected = get_label_quality_scores(labels, probabilities)
+    assert np.array_equal(table.sort_values("index")["score"], expected)
+    issues = order_label_issues(np.ones(len(labels), bool), labels, probabilities, rank_by="self_confidence")
+    assert np.array_equal(table["index"], issues)
+    assert np.array_equal(table["suggested_label"], probabilities.argmax(1)[table["index"]])
+
+
+def test_the_estimated_rates_of_the_classes_add_up_to_the_whole():
+    labels, probabilities, wrong = doubts(4000)
+    table = rank(labels, probabilities)
+    assert table["estimated_noise_rate"].mean() == pytest.approx(wrong.mean(), abs=0.05)
+    assert table.groupby("given_label")["estimated_noise_rate"].nunique().eq(1).all()
+
+
+def test_a_class_that_is_never_given_does_no_harm():
+    labels, probabilities, _ = doubts()
+    table = rank(np.where(labels == 2, 1, labels), probabilities)
+    assert table["estimated_noise_rate"].notna().all()
+
+
+def test_probabilities_with_nan_are_refused():
+    labels, probabilities, _ = doubts()
+    probabilities[3, 1] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        rank(labels, probabilities)
+
+
+def test_precision_and_recall_at_k_are_those_counted_by_hand():
+    wrong = np.array([True, False, True, False, False])
+    verdict = judge(wrong, np.array([0.1, 0.2, 0.3, 0.4, 0.5]), budgets=(1, 3, 99))
+    assert verdict["wrong"] == 2
+    assert verdict["at"] == [
+        {"k": 1, "precision": 1.0, "recall": 0.5},
+        {"k": 2, "precision": 0.5, "recall": 0.5},
+        {"k": 3, "precision": pytest.approx(2 / 3), "recall": 1.0},
+    ]
+    assert verdict["auroc"] == pytest.approx(5 / 6)
+    assert judge(np.zeros(3, bool), np.arange(3.0))["auroc"] is None
+
+
+def test_added_noise_is_found_and_the_files_say_so(noisybench, tmp_path, cells):
+    command = ("suspects", "-d", f"npz:{cells}", "-n", "symmetric:0.2", "--seed", "2", "--out", "found")
+    done = noisybench(*command, "--budget", "10", "--folds", "3")
+    assert "first k  precision  recall" in done.stdout
+    table = pd.read_csv(tmp_path / "found" / "suspects.csv")
+    assert list(table) == [
+        "index", "given_label", "suggested_label", "score", "estimated_noise_rate", "clean_label",
+    ]  # fmt: skip
+    assert sorted(table["index"]) == list(range(240))
+    summary = json.loads((tmp_path / "found" / "summary.json").read_text())
+    assert {row["k"] for row in summary["found"]["at"]} == {10, summary["found"]["wrong"]}
+    assert summary["found"]["auroc"] > 0.9
+    first = table.head(10)
+    assert (first["given_label"] != first["clean_label"]).mean() == summary["found"]["at"][0]["precision"]
+    with np.load(tmp_path / "found" / "probabilities.npz") as file:
+        expected = get_label_quality_scores(file["labels"], file["probabilities"])
+    assert np.allclose(table.sort_values("index")["score"], expected, atol=1e-5)
+    with Image.open(tmp_path / "found" / "suspects.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_labels_of_a_folder_are_named_by_file_in_all_splits(here, tmp_path, image_folder):
+    swapped = [image_folder / "red" / f"patient1{i}_0.png" for i in range(3)]
+    for path in swapped:
+        path.rename(image_folder / "blue" / path.name)
+    done = here(
+        "suspects", "-d", f"folder:{image_folder},size=8", "--skip-corrupt", "--all-splits", "--folds", "3",
+        "--out", "found",
+    )  # fmt: skip
+    assert "estimated noise rate" in done.stdout
+    table = pd.read_csv(tmp_path / "found" / "suspects.csv")
+    assert len(table) == 80
+    assert set(table["split"]) == {"train", "val", "test"}
+    assert "clean_label" not in table, "nobody knows the truth here"
+    assert set(table["file"].head(3)) == {f"blue/{path.name}" for path in swapped}
+    assert set(table["suggested_class"].head(3)) == {"red"}
+
+
+def test_all_splits_and_added_noise_exclude_each_other(here):
+    told = here("suspects", "-d", "digits", "-n", "pair:0.2", "--all-splits", "--out", "x", code=2).stderr
+    assert "leave out --noise" in told
+
+
+@pytest.mark.slow
+def test_pbc_with_a_fifth_of_wrong_labels_beats_components_and_regression(noisybench, tmp_path, real_data):
+    """The anchor: 64 PCA components of raw pixels, logistic regression, 5 folds, cleanlab 2.9."""
+    noisybench(
+        "suspects", "-d", f"npz:{real_data / 'pbc_28.npz'}", "-n", "symmetric:0.2", "--out", "found", timeout=1800
+    )
+    found = json.loads((tmp_path / "found" / "summary.json").read_text())["found"]
+    at = {row["k"]: row for row in found["at"]}
+    assert found["auroc"] > 0.957 + 0.02
+    assert found["average_precision"] > 0.876 + 0.05
+    assert at[found["wrong"]]["precision"] > 0.806 + 0.07
+    assert at[1000]["precision"] > 0.95

@@ -1,0 +1,218 @@
+"""Compaction loses nothing, counts nothing twice, and changes no byte that a reader sees."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import orjson
+import pytest
+
+from benchmark.store.compaction import compact
+from benchmark.store.store import SCHEMA, Store, StoreError, segments
+from tests.conftest import ROOT
+
+
+def record(run_id, **more):
+    curve = [{"epoch": epoch, "loss": 0.1 * epoch, "names": "ü\n"} for epoch in range(3)]
+    return {"schema": SCHEMA, "id": run_id, "spec": {"seeds": 1}, "state": "ok", "curve": curve, **more}
+
+
+RECORDS = [
+    record("aa01", metrics={"last": {"accuracy": 0.1 + 0.2}}),
+    record("ab02", state="skipped", reason="it does not apply"),
+    record("ac03", state="diverged", reason=None, timing={"seconds": 1e-300}),
+    record("ad04", metrics=None, extra={"only": ["here", 2**53]}),
+]
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "results")
+    store.prepare()
+    for one in RECORDS:
+        store.write(one)
+    return store
+
+
+def view(store):
+    """Everything that readers see."""
+    found = store.records().records
+    return [dict(r) for r in found], sorted(store.finished()), {r["id"]: store.read_bytes(r["id"]) for r in found}
+
+
+def loose(store):
+    return [path.name for path in store.loose()]
+
+
+def test_every_reader_sees_the_same_before_and_after(store):
+    before = view(store)
+    assert compact(store).compacted == 4
+    assert loose(store) == []
+    assert view(store) == before
+    assert store.read("aa01") == RECORDS[0], "the curve comes back too"
+    assert store.has("aa01")
+    assert not store.has("zz99")
+    store.write(record("ae05"))
+    assert [r["id"] for r in store.records().records] == ["aa01", "ab02", "ac03", "ad04", "ae05"]
+    assert compact(store).compacted == 1
+    assert compact(store).compacted == 0, "segments are never compacted again"
+    assert len(store.segments()) == 2
+
+
+def test_bytes_that_another_program_wrote_come_back_as_they_were(store):
+    odd = b'{"state":"ok",  "schema":1,"spec":{}, "id":"af06", "x":1.50e0}\n'
+    store.run_path("af06").parent.mkdir()
+    store.run_path("af06").write_bytes(odd)
+    compact(store)
+    assert store.read_bytes("af06") == odd
+
+
+def test_predictions_failures_and_copies_stay_where_they_are(store):
+    store.write_failure(record("aa01", state="failed", error={"message": "first attempt"}))
+    kept = store.run_path("aa01").with_suffix(".predictions.npz")
+    np.savez(kept, a=np.arange(3))
+    copy = store.run_path("aa01").with_name("aa01-copy.json")
+    copy.write_bytes(store.run_path("aa01").read_bytes())
+    compact(store)
+    assert kept.exists()
+    assert copy.exists()
+    assert len(list((store.folder / "failures").iterdir())) == 1
+    assert store.failures() == {}, "the run ended, in a segment"
+
+
+def test_only_the_named_fields_are_read_from_a_segment(store):
+    compact(store)
+    found = store.records(("state", "reason")).records
+    assert [r["state"] for r in found] == ["ok", "skipped", "diverged", "ok"]
+    assert all("spec" not in r and "metrics" not in r for r in found)
+
+
+STEPS = {
+    "before the segment is renamed": "pathlib.Path.replace",
+    "after the segment was written": "benchmark.store.compaction._read_back",
+    "between two deletions": "benchmark.store.compaction._delete_if_equal",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_compaction_killed_at_any_moment_loses_and_doubles_nothing(store, step):
+    before = view(store)
+    script = textwrap.dedent(
+        f"""
+        import os, pathlib
+        import benchmark.store.compaction
+        from benchmark.store.store import Store
+        original, calls = {STEPS[step]}, []
+        def killed(*arguments):
+            calls.append(arguments)
+            if len(calls) == {3 if "between" in step else 1}:
+                os.kill(os.getpid(), 9)
+            return original(*arguments)
+        {STEPS[step]} = killed
+        benchmark.compaction.compact(Store(pathlib.Path({str(store.folder)!r})))
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert view(store) == before
+    compact(store)
+    assert loose(store) == []
+    assert view(store) == before
+    assert len(store.segments()) == 1, "an interrupted compaction is finished, not repeated"
+
+
+def test_a_segment_that_reads_back_differently_deletes_nothing(store, monkeypatch):
+    monkeypatch.setattr(segments, "originals", lambda path: iter([("aa01", b"something else")]))
+    with pytest.raises(StoreError, match="no record is lost"):
+        compact(store)
+    assert len(loose(store)) == 4
+
+
+def test_a_segment_that_cannot_be_read_back_deletes_nothing(store, monkeypatch):
+    monkeypatch.setattr(segments, "encode", lambda originals: b"PAR1 torn")
+    with pytest.raises(StoreError, match="loose files were kept"):
+        compact(store)
+    assert len(loose(store)) == 4
+
+
+def test_a_full_disk_is_one_clear_sentence_and_deletes_nothing(store, monkeypatch):
+    def full(handle):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        compact(store)
+    assert len(loose(store)) == 4
+    assert not list((store.folder / "segments").iterdir())
+
+
+def test_a_record_written_anew_is_the_one_that_counts_and_stays_loose(store):
+    compact(store)
+    store.write(record("aa01", metrics={"last": {"accuracy": 0.9}}))
+    assert [p.name for p in compact(store).differing] == ["aa01.json"]
+    assert store.read("aa01")["metrics"]["last"]["accuracy"] == 0.9
+    assert len(store.records().records) == 4
+
+
+def test_an_unreadable_loose_record_is_quarantined_and_the_others_are_compacted(store):
+    store.run_path("ac03").write_bytes(b"{")
+    done = compact(store)
+    assert done.compacted == 3
+    assert [path.name for path, _ in done.quarantined] == ["ac03.json"]
+    assert "ac03" not in store.finished()
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped", "foreign"])
+def test_a_damaged_segment_is_set_aside_and_never_counted(store, damage):
+    compact(store)
+    (segment,) = store.segments()
+    content = bytearray(segment.read_bytes())
+    if damage == "torn":
+        content = content[: len(content) // 2]
+    elif damage == "foreign":
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.table({"id": ["aa01"]}), segment)
+        content = segment.read_bytes()
+    else:
+        content[4:400] = bytes(396)
+    segment.write_bytes(content)
+    if damage != "flipped":  # a flipped byte is seen by whoever reads the column that it is in
+        with pytest.raises(StoreError, match="noisybench status"):
+            store.finished()
+    store.write(record("ba01"))
+    contents = store.records()
+    assert [r["id"] for r in contents.records] == ["ba01"]
+    assert [path.name for path, _ in contents.quarantined] == [segment.name]
+    assert store.finished() == {"ba01"}, "its runs run again"
+
+
+def test_records_of_another_schema_are_refused_in_segments_too(store, monkeypatch):
+    compact(store)
+    monkeypatch.setattr("benchmark.store.store.SCHEMA", SCHEMA + 1)
+    with pytest.raises(StoreError, match="an older version"):
+        store.records()
+
+
+def test_the_commands_print_the_same_before_and_after(tmp_path, noisybench):
+    grid = ("run", "-d", "digits", "-m", "ce", "-n", "symmetric:0,0.4", "--seeds", "1", "--epochs", "2")
+    first = noisybench(*grid).stdout
+    store = Store(tmp_path / "results")
+    run_id = min(store.finished())
+    shown = noisybench("show", run_id[:6]).stdout
+    told = noisybench("status").stdout
+    content = store.read_bytes(run_id)
+    assert "2 records compacted" in noisybench("compact").stdout
+    assert list(store.loose()) == []
+    assert noisybench("table").stdout == first, "the table, with the digest of its records"
+    assert noisybench("show", run_id[:6]).stdout == shown
+    assert noisybench("status").stdout == told
+    assert store.read_bytes(run_id) == content
+    assert orjson.loads(content)["curve"]
+    again = noisybench(*grid)
+    assert "2 already done, 0 to run" in again.stderr
+    assert again.stdout == first

@@ -1,0 +1,438 @@
+"""Tables tell the truth: intervals, holes, pairing, marks, and what must not be mixed."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import random
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from benchmark.report.csv import render_csv
+from benchmark.report.markdown import render_markdown
+from benchmark.tables.comparison import Marks, TableError, comparison
+from benchmark.tables.statistics import paired_difference, summarize, t_factor
+
+Record = dict[str, Any]
+RECIPE = {"epochs": 10, "batch_size": 64, "optimizer": "adam", "lr": 0.001, "weight_decay": 0.0, "clip": None}
+MARKS = {"ce": Marks(cost="1x"), "gce": Marks(cost="1x"), "forward": Marks(frozenset({"transition"}), "1x")}
+DEFAULTS = {"method": {"ce": {}, "gce": {"q": 0.7}, "forward": {}}}
+
+
+def spec(method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -> Record:
+    """`changes`: dotted path with __ -> value, such as dataset__digest="md5:b"."""
+    noise = {"name": "symmetric", "version": 1, "config": {"rate": rate}}
+    made: Record = {
+        "protocol": 1,
+        "track": "blind",
+        "dataset": {"name": "digits", "version": 1, "config": {}, "digest": "md5:a", "subset": None},
+        "noise": noise if rate else {"name": "none", "version": 1, "config": {}},
+        "backbone": {"name": "cnn", "version": 1, "config": {}},
+        "method": {"name": method, "version": 1, "config": {"q": 0.7} if method == "gce" else {}},
+        "recipe": RECIPE,
+        "seeds": dict.fromkeys(("noise", "init", "order", "method"), seed),
+    }
+    made = copy.deepcopy(made)
+    for path, value in changes.items():
+        *outer, last = path.split("__")
+        place = made
+        for key in outer:
+            place = place[key]
+        place[last] = value
+    return made
+
+
+def record(value: float | None, method: str = "ce", rate: float = 0.0, seed: int = 0, **changes: Any) -> Record:
+    """An ended run whose accuracy is `value` under val_noisy, `value` - .1 under last; last5 is null."""
+    whole = spec(method, rate, seed, **changes)
+    figures = {"accuracy": value, "nll": None if value is None else 1 - value, "recall": [value, value]}
+    lower = {name: None if v is None or isinstance(v, list) else v - 0.1 for name, v in figures.items()}
+    return {
+        "schema": 1,
+        "id": repr(sorted(whole.items())),
+        "spec": whole,
+        "state": "ok",
+        "reason": None,
+        "metrics": {"val_noisy": figures, "last": lower, "last5": None, "oracle_test": figures},
+        "extra_metrics": {},
+        "curve": [],
+        "noise": {"realized_rate": rate * 0.9, "labels_sha256": f"{rate}/{seed}"},
+        "provenance": {
+            "commit": "0123456789abcdef",
+            "dirty": False,
+            "hardware": {"processor": "abacus", "cores": 2},
+            "labels": {"dataset": "digits", "suite": "quick"},
+        },
+        "timing": {"seconds": 2.0 if method == "gce" else 1.0},
+    }
+
+
+def ended(state: str, method: str, rate: float, seed: int, reason: str) -> Record:
+    made = record(None, method, rate, seed)
+    if state == "failed":
+        return {key: made[key] for key in ("schema", "id", "spec", "provenance")} | {
+            "state": "failed",
+            "error": {"class": reason, "message": "", "traceback": str(random.random())},
+        }
+    return made | {"state": state, "reason": reason, "metrics": None}
+
+
+CE = {0.0: [0.9, 0.92, 0.94], 0.4: [0.6, 0.66, 0.69]}
+GCE = {0.0: [0.9, 0.91, 0.92], 0.4: [0.8, 0.83, 0.86]}
+
+
+def grid() -> list[Record]:
+    return [
+        record(value, method, rate, seed)
+        for method, cells in (("ce", CE), ("gce", GCE))
+        for rate, values in cells.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+def build(records: list[Record], **choices: Any) -> comparison.Table:
+    usual = {"rule": "val_noisy", "metric": "accuracy", "baseline": "ce", "needs": MARKS}
+    return comparison.build(records, **({**usual, "defaults": DEFAULTS} | choices))
+
+
+def cell(table: comparison.Table, method: str, noise: str) -> Mapping[str, Any]:
+    (block,) = table.blocks
+    return block.cells.loc[(method, noise)].to_dict()
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_t_intervals_equal_scipy() -> None:
+    values = [0.6, 0.66, 0.69]
+    low, high = scipy_stats.t.interval(0.95, 2, np.mean(values), scipy_stats.sem(values))
+    found = summarize(pd.DataFrame({"cell": "a", "value": values}), ["cell"]).loc["a"]
+    assert (found["n"], found["mean"]) == (3, pytest.approx(0.65))
+    assert found["sd"] == pytest.approx(np.std(values, ddof=1))
+    assert found["mean"] - found["half"] == pytest.approx(low)
+    assert found["mean"] + found["half"] == pytest.approx(high)
+    assert t_factor(5) == pytest.approx(2.7764451 / 5**0.5)
+    assert np.isnan(t_factor(1))
+
+
+def test_paired_differences_equal_the_interval_of_the_paired_t_test_in_any_order() -> None:
+    left = pd.DataFrame({"cell": "a", "seeds": [0, 1, 2], "value": GCE[0.4]})
+    right = pd.DataFrame({"cell": "a", "seeds": [2, 1, 0], "value": CE[0.4][::-1]})
+    found = paired_difference(left, right, on=["cell", "seeds"], by=["cell"]).loc["a"]
+    interval = scipy_stats.ttest_rel(GCE[0.4], CE[0.4]).confidence_interval(0.95)
+    assert found["mean"] - found["half"] == pytest.approx(interval.low)
+    assert found["mean"] + found["half"] == pytest.approx(interval.high)
+
+
+def test_a_cell_holds_mean_sd_interval_difference_and_drop() -> None:
+    found = cell(build(grid()), "gce", "symmetric:0.4")
+    interval = scipy_stats.ttest_rel(GCE[0.4], CE[0.4]).confidence_interval(0.95)
+    assert (found["state"], found["n"]) == ("value", 3)
+    assert found["mean"] == pytest.approx(0.83)
+    assert found["sd"] == pytest.approx(0.03)
+    assert found["half"] == pytest.approx(0.03 * 4.3026527 / 3**0.5)
+    assert found["delta"] == pytest.approx(0.18)
+    assert found["delta"] + found["delta_half"] == pytest.approx(interval.high)
+    assert found["drop"] == pytest.approx(0.08)
+
+
+def test_the_clean_cell_comes_first_and_the_best_rank_on_top() -> None:
+    (block,) = build(grid()).blocks
+    assert block.columns == ("none", "symmetric:0.4")
+    assert list(block.methods["rank"]) == [1.5, 1.5]
+    better = [r for r in grid() if r["spec"]["method"]["name"] == "ce"]
+    better += [record(0.99, "gce", rate, seed) for rate in (0.0, 0.4) for seed in range(3)]
+    (block,) = build(better).blocks
+    assert list(block.methods.index) == ["gce", "ce"]
+    assert list(block.methods["rank"]) == [1.0, 2.0]
+
+
+def test_less_is_better_for_losses_in_rank_and_drop() -> None:
+    table = build(grid(), metric="nll")
+    assert cell(table, "gce", "symmetric:0.4")["drop"] == pytest.approx(0.08)
+    only_noisy = build([r for r in grid() if r["spec"]["noise"]["name"] != "none"], metric="nll")
+    assert list(only_noisy.blocks[0].methods["rank"].loc[["gce", "ce"]]) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("state", ["diverged", "failed", "missing"])
+def test_a_hole_is_shown_and_never_averaged_over(state: str) -> None:
+    records = [r for r in grid() if r["spec"] != spec("gce", 0.4, 1)]
+    expected = None
+    if state == "missing":
+        expected = [r["spec"] for r in grid()]
+    else:
+        records.append(ended(state, "gce", 0.4, 1, "OutOfMemory"))
+    table = build(records, expected=expected)
+    found = cell(table, "gce", "symmetric:0.4")
+    assert found["state"] == "hole"
+    assert np.isnan([found[name] for name in ("mean", "sd", "half", "delta", "drop")]).all()
+    assert np.isnan(table.blocks[0].methods["rank"]["gce"])
+    text = render_markdown(table)
+    assert "| 2/3" in text
+    reason = "1 not run yet" if state == "missing" else f"1 {state} (OutOfMemory)"
+    assert f"- {reason}: `gce` at symmetric:0.4" in text
+
+
+def test_nothing_is_compared_with_a_baseline_that_has_a_hole() -> None:
+    records = [*grid(), ended("failed", "ce", 0.4, 3, "Killed")]
+    table = build(records)
+    assert np.isnan(cell(table, "gce", "symmetric:0.4")["delta"])
+    assert cell(table, "gce", "none")["delta"] == pytest.approx(-0.01)
+
+
+def test_a_method_that_never_ran_is_shown_as_a_hole() -> None:
+    table = build(grid(), expected=[spec("forward", 0.4, seed) for seed in range(3)])
+    assert "| 0/3" in render_markdown(table)
+    assert cell(table, "forward", "none")["state"] == "absent"
+
+
+def test_a_failure_counts_once_and_not_at_all_when_the_run_ended_later() -> None:
+    failures = [ended("failed", "gce", 0.4, 1, "Killed"), ended("failed", "gce", 0.4, 9, "Killed")]
+    records = [failures[0], *grid(), failures[1], copy.deepcopy(failures[1])]
+    assert cell(build(records), "gce", "symmetric:0.4")["total"] == 4
+    assert cell(build(records), "gce", "symmetric:0.4")["failed"] == 1
+
+
+def test_a_skipped_cell_says_so_with_its_reason() -> None:
+    records = [*grid(), *(ended("skipped", "forward", 0.4, s, "needs three classes") for s in range(3))]
+    text = render_markdown(build(records))
+    assert "| skipped" in text
+    assert "skipped (needs three classes): `forward` at symmetric:0.4" in text
+
+
+def test_a_rule_that_is_undefined_shows_no_figure() -> None:
+    text = render_markdown(build(grid(), rule="last5"))
+    assert "| n/a" in text
+    assert "last5 needs 10 epochs" in text
+
+
+def test_the_oracle_rule_is_named_oracle_and_never_ranked() -> None:
+    table = build(grid(), rule="oracle_test")
+    assert table.blocks[0].methods["rank"].isna().all()
+    assert "ORACLE" in render_markdown(table)
+
+
+def test_the_number_of_runs_is_shown_where_it_is_not_the_usual_one() -> None:
+    records = [r for r in grid() if r["spec"]["method"]["name"] == "ce" or r["spec"]["seeds"]["init"] < 2]
+    records += [record(0.5, "forward", rate, seed) for rate in (0.0, 0.4) for seed in range(3)]
+    text = render_markdown(build(records))
+    assert ".815 ±.021 (n=2)" in text
+    assert "(n=3)" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dataset__digest": "md5:b"}, "dataset.digest is md5:a (12 runs) and md5:b (3 runs)"),
+        ({"dataset__version": 2}, "dataset.version is 1 (12 runs) and 2 (3 runs)"),
+        ({"backbone__version": 2}, "backbone.version is 1 (12 runs) and 2 (3 runs)"),
+        ({"method__version": 2}, "method.version is 1 (6 runs) and 2 (3 runs)"),
+        ({"method__source": "md5:0123456789"}, "method.source is absent (6 runs) and md5:01234567 (3 runs)"),
+        ({"noise__version": 2}, "noise.version is 1 (6 runs) and 2 (3 runs)"),
+        ({"protocol": 2}, "protocol is 1 (12 runs) and 2 (3 runs)"),
+        ({"something_new": 2}, "something_new is 2 (3 runs) and absent (12 runs)"),
+    ],
+)
+@pytest.mark.parametrize("first_seed", [0, 3])
+def test_runs_that_differ_in_a_hidden_way_are_refused_by_its_name(
+    change: dict[str, Any], words: str, first_seed: int
+) -> None:
+    others = [record(0.9, "ce", 0.4, first_seed + seed, **change) for seed in range(3)]
+    with pytest.raises(TableError, match=re.escape(words)):
+        build(grid() + others)
+
+
+def test_other_schemas_and_other_noisy_labels_are_refused() -> None:
+    with pytest.raises(TableError, match="schema is 1"):
+        build([*grid(), record(0.9, "forward") | {"schema": 2}])
+    other = record(0.9, "forward", 0.4) | {"noise": {"realized_rate": 0.4, "labels_sha256": "another"}}
+    with pytest.raises(TableError, match=r"different noisy labels: symmetric:0\.4"):
+        build([*grid(), other])
+
+
+def test_two_results_of_one_run_are_refused_and_equal_ones_count_once() -> None:
+    again = copy.deepcopy(grid())
+    again[0]["timing"]["seconds"] = 99.0
+    again[0]["provenance"]["commit"] = "0123456789abcdef-elsewhere"
+    assert cell(build(grid() + again), "ce", "none")["n"] == 3
+    again[0]["metrics"]["val_noisy"]["accuracy"] = 0.1
+    with pytest.raises(TableError, match="there twice with different results"):
+        build(grid() + again)
+
+
+@pytest.mark.parametrize("change", [{"recipe__lr": 0.01}, {"backbone__name": "resnet18"}, {"dataset__subset": 500}])
+def test_what_a_table_shows_may_differ_and_makes_a_block_of_its_own(change: dict) -> None:
+    others = [record(0.5, rate=rate, seed=seed, **change) for rate in (0.0, 0.4) for seed in range(3)]
+    table = build(grid() + others)
+    assert len(table.blocks) == 2
+    assert {block.cells.loc[("ce", "none"), "total"] for block in table.blocks} == {3}
+
+
+def test_labels_show_the_options_that_are_not_default() -> None:
+    records = [*grid(), *(record(0.7, "gce", 0.4, s, method__config={"q": 0.5}) for s in range(3))]
+    assert set(build(records).blocks[0].methods.index) == {"ce", "gce", "gce:q=0.5"}
+    unknown = build(records, defaults=None)
+    assert set(unknown.blocks[0].methods.index) == {"ce", "gce:q=0.5", "gce:q=0.7"}
+    assert "full configurations: `gce:q=0.5` q=0.5" in render_markdown(unknown)
+
+
+def test_noise_is_labelled_as_the_command_line_takes_it() -> None:
+    plain = {"rate": 0.4, "inclusive": False}
+    records = [record(0.7, "ce", 0.4, seed, noise__config=plain) for seed in range(3)]
+    assert build(records).blocks[0].columns == ("symmetric:0.4",)
+    records += [record(0.7, "ce", 0.4, s, noise__config=plain | {"inclusive": True}) for s in range(3, 6)]
+    known = {"noise": {"symmetric": {"inclusive": False}}}
+    labels = {"symmetric:0.4", "symmetric:0.4,inclusive=true"}
+    assert set(build(records, defaults=known).blocks[0].columns) == labels
+    given = [record(0.7, "ce", 0.4, noise__name="given", noise__config={"name": "worse"})]
+    assert build(given).blocks[0].columns == ("given:name=worse",)
+
+
+def test_the_oracle_track_stands_apart_beside_the_methods_that_need_no_hint() -> None:
+    oracle = [record(0.8, "forward", rate, s, track="oracle") for rate in (0.0, 0.4) for s in range(3)]
+    (block,) = build(grid() + oracle).blocks
+    assert block.place.track == "oracle"
+    assert set(block.methods.index) == {"ce", "gce", "forward"}
+    estimated = [record(0.7, "forward", rate, s) for rate in (0.0, 0.4) for s in range(3)]
+    blind, with_truth = build(grid() + oracle + estimated).blocks
+    assert (blind.place.track, with_truth.place.track) == ("blind", "oracle")
+    assert blind.cells.loc[("forward", "none"), "mean"] == pytest.approx(0.7)
+    assert with_truth.cells.loc[("forward", "none"), "mean"] == pytest.approx(0.8)
+
+
+def test_marks_tell_of_privilege_networks_and_deviations() -> None:
+    config = {"lr_u": 10.0, "weight_decay": 0.0, "beta": 0.5}
+    records = [*grid(), *(record(0.8, "forward", 0.4, s, method__config=config) for s in range(3))]
+    marks = MARKS | {"forward": Marks(frozenset({"transition"}), "2x", networks_at_test=2)}
+    text = render_markdown(build(records, needs=marks, defaults={"method": {"forward": config}}))
+    assert "| forward†\\* (2 nets) |" in text
+    assert "† privileged: uses transition (`forward`)" in text
+    assert "deviates from the matched recipe: `forward` lr_u=10 (recipe 0.001)" in text
+    assert "beta" not in text
+
+
+def test_measured_cost_is_shown_only_when_asked_for() -> None:
+    slower = copy.deepcopy(grid())
+    for run in slower:
+        run["timing"]["seconds"] *= 1 + run["spec"]["seeds"]["init"]
+    assert render_markdown(build(slower)) == render_markdown(build(grid()))
+    assert render_csv(build(slower)) == render_csv(build(grid()))
+    asked = build(grid(), timing=True)
+    assert asked.blocks[0].methods["measured"].to_dict() == {"ce": 1.0, "gce": 2.0}
+    assert "2.00x" in render_markdown(asked)
+
+
+@pytest.mark.parametrize("render", [render_markdown, render_csv])
+def test_bytes_depend_on_the_records_and_not_on_their_order(render: Any) -> None:
+    records = [
+        *grid(),
+        ended("failed", "forward", 0.4, 0, "A"),
+        ended("failed", "forward", 0.4, 0, "B"),
+        ended("skipped", "forward", 0.4, 1, "no"),
+    ]
+    texts = set()
+    for seed in range(5):
+        shuffled = copy.deepcopy(records)
+        random.Random(seed).shuffle(shuffled)
+        texts.add(render(build(shuffled)))
+    assert len(texts) == 1
+
+
+def test_a_table_names_suite_records_commit_and_hardware() -> None:
+    table = build(grid())
+    text = render_markdown(table)
+    assert "Suite quick; 12 runs" in text
+    assert f"Records sha256:{table.digest}" in text
+    assert "Commit 0123456789ab; hardware cores=2, processor=abacus" in text
+    assert {row["records"] for row in rows(render_csv(table))} == {f"sha256:{table.digest}"}
+    changed = grid()
+    changed[0]["metrics"]["last"]["accuracy"] = 0.0
+    assert build(changed).digest != table.digest
+    changed = grid()
+    changed[0]["provenance"]["commit"] = "f" * 40
+    assert build(changed).digest == table.digest
+    changed = [run | {"provenance": {"commit": "a", "dirty": True}} for run in grid()]
+    assert "Commit a with changes" in render_markdown(build(changed))
+
+
+def test_csv_holds_every_figure_of_every_cell() -> None:
+    found = {(row["method"], row["noise"]): row for row in rows(render_csv(build(grid())))}
+    assert len(found) == 4
+    row = found["gce", "symmetric:0.4"]
+    figures = [float(row[name]) for name in ("mean", "sd", "delta", "drop")]
+    assert figures == pytest.approx([0.83, 0.03, 0.18, 0.08])
+    words = [row[name] for name in ("n", "delta_n", "rule", "cost", "track")]
+    assert words == ["3", "3", "val_noisy", "1x", "blind"]
+    assert found["ce", "none"]["delta"] == ""
+
+
+def test_figures_read_as_a_paper_prints_them() -> None:
+    text = render_markdown(build(grid()))
+    assert ".830 ±.030" in text
+    assert "+.180 ±.043" in text
+    assert "| .080" in text
+    assert all(len(line) <= 100 for line in text.splitlines() if not line.startswith("|"))
+
+
+def test_an_extra_test_set_is_tabulated_on_request() -> None:
+    records = grid()
+    for run in records:
+        run["extra_metrics"] = {"elsewhere": {"val_noisy": {"accuracy": 0.5}}}
+    assert cell(build(records, extra_test="elsewhere"), "ce", "none")["mean"] == pytest.approx(0.5)
+    with pytest.raises(TableError, match=r"nowhere.*there are: elsewhere"):
+        build(records, extra_test="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"rule": "best"}, "unknown rule 'best'; expected one of val_noisy, last"),
+        ({"metric": "speed"}, "'speed' is unknown; expected one of accuracy, nll"),
+        ({"metric": "recall"}, "'recall' has a value per class"),
+    ],
+)
+def test_unknown_choices_are_refused_with_the_known_ones(choices: dict, words: str) -> None:
+    with pytest.raises(TableError, match=words):
+        build(grid(), **choices)
+
+
+def test_an_empty_table_says_what_to_type() -> None:
+    with pytest.raises(TableError, match="noisybench run"):
+        build([])
+
+
+def test_the_cost_of_a_table_grows_by_less_than_a_fifth_of_a_millisecond_per_record() -> None:
+    records = [
+        record(0.5 + seed % 7 / 100, "gce", rate, seed, method__config={"q": q / 10})
+        for q in range(10) for rate in (0.0, 0.2, 0.4, 0.6, 0.8) for seed in range(100)
+    ]  # fmt: skip
+    seconds = []
+    for part in (records[::10], records):
+        begin = time.process_time()
+        build(part)
+        seconds.append(time.process_time() - begin)
+    assert seconds[1] - seconds[0] < 0.2e-3 * len(records)
+
+
+def test_diagnostics_are_shown_on_request_and_only_for_methods_that_report_them():
+    said = {"precision": 0.91, "auroc": 0.97, "l1_row_mean": None}
+    told = [record(0.9, "ce", rate) for rate in (0.0, 0.2)]
+    told += [record(0.9, "gce", rate) | {"diagnostics": said} for rate in (0.0, 0.2)]
+    assert "Precision of the kept" not in render_markdown(build(told))
+    shown = render_markdown(build(told, diagnostics=True))
+    part = shown.split("**Precision of the kept")[1].split("**")[1]
+    assert "| gce" in part
+    assert ".910" in part
+    assert "| ce " not in part
+    assert "transition" not in shown
+    assert "kept_auroc" in render_csv(build(told, diagnostics=True)).splitlines()[0]
+    assert "kept_auroc" not in render_csv(build(told)).splitlines()[0]

@@ -1,0 +1,86 @@
+"""Reporting rules choose the epoch that they promise, and none sees what it must not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmark import model_selection
+
+
+def curve(
+    val_noisy: list[float],
+    test: list[float],
+    val_clean: list[float] | None = None,
+    metric: str = "accuracy",
+    extra: list[float] | None = None,
+) -> list[dict[str, Any]]:
+    """One entry per epoch, numbered from 1."""
+    return [
+        {
+            "epoch": epoch + 1,
+            "val_noisy": {metric: noisy},
+            "val_clean": None if val_clean is None else {metric: val_clean[epoch]},
+            "test": {metric: test[epoch], "recall": [test[epoch], None]},
+            **({} if extra is None else {"extra": {"elsewhere": {metric: extra[epoch]}}}),
+        }
+        for epoch, noisy in enumerate(val_noisy)
+    ]
+
+
+def test_each_rule_reports_the_test_figures_of_its_epoch() -> None:
+    found = model_selection.select(curve([0.1, 0.5, 0.3], [0.6, 0.7, 0.8], [0.9, 0.2, 0.3]), "accuracy")
+    assert list(found) == list(model_selection.RULES)
+    assert found["val_noisy"] == {"accuracy": 0.7, "recall": [0.7, None], "epoch": 2}
+    assert found["last"] == {"accuracy": 0.8, "recall": [0.8, None], "epoch": 3}
+    assert found["val_clean"]["epoch"] == 1
+    assert found["oracle_test"]["epoch"] == 3
+
+
+def test_ties_go_to_the_earliest_epoch() -> None:
+    found = model_selection.select(curve([0.2, 0.5, 0.5], [0.9, 0.1, 0.9], [0.4, 0.4, 0.4]), "accuracy")
+    assert [found[r]["epoch"] for r in ("val_noisy", "val_clean", "oracle_test")] == [2, 1, 1]
+
+
+def test_val_noisy_does_not_depend_on_test_or_clean_labels() -> None:
+    one = model_selection.select(curve([0.2, 0.5, 0.3], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3]), "accuracy")
+    other = model_selection.select(curve([0.2, 0.5, 0.3], [0.3, 0.2, 0.1]), "accuracy")
+    assert one["val_noisy"] == other["val_noisy"]
+
+
+def test_a_metric_of_which_less_is_better_is_minimized() -> None:
+    found = model_selection.select(curve([0.9, 0.3, 0.5], [0.5, 0.6, 0.4], metric="nll"), "nll")
+    assert (found["val_noisy"]["epoch"], found["oracle_test"]["epoch"]) == (2, 3)
+
+
+def test_last5_is_the_elementwise_mean_of_the_last_five_epochs_and_null_below_ten() -> None:
+    test = [0.0] * 5 + [0.1, 0.2, 0.3, 0.4, 0.5]
+    found = model_selection.select(curve(test, test), "accuracy")["last5"]
+    assert found == {"accuracy": pytest.approx(0.3), "recall": [pytest.approx(0.3), None]}
+    assert model_selection.select(curve(test[1:], test[1:]), "accuracy")["last5"] is None
+
+
+def test_rules_without_their_labels_are_null() -> None:
+    found = model_selection.select(curve([0.1], [0.2]), "accuracy")
+    assert found["val_clean"] is None
+    assert set(model_selection.select([], "accuracy").values()) == {None}
+
+
+def test_epochs_without_the_metric_are_passed_over() -> None:
+    entries = curve([0.0, 0.4], [0.1, 0.2], metric="auroc")
+    entries[0]["val_noisy"]["auroc"] = None
+    assert model_selection.select(entries, "auroc")["val_noisy"]["epoch"] == 2
+    entries[1]["val_noisy"]["auroc"] = None
+    assert model_selection.select(entries, "auroc")["val_noisy"] is None
+
+
+def test_an_extra_test_set_scores_the_same_epochs_as_the_main_one() -> None:
+    entries = curve([0.1, 0.5, 0.3], [0.6, 0.7, 0.8], extra=[0.3, 0.2, 0.1])
+    main, extra = (
+        model_selection.select(entries, "accuracy"),
+        model_selection.select_extra(entries, "accuracy")["elsewhere"],
+    )
+    assert extra["val_noisy"] == {"accuracy": 0.2, "epoch": 2}
+    assert extra["oracle_test"] == {"accuracy": 0.1, "epoch": main["oracle_test"]["epoch"]}
+    assert model_selection.select_extra(curve([0.1], [0.2]), "accuracy") == {}
