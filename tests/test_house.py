@@ -59,9 +59,8 @@ def test_no_modules_import_each_other_in_a_circle():
         name: {
             found
             for node in ast.walk(ast.parse(path.read_text()))
-            # `from benchmark.grid import suite` takes the module, `from benchmark.grid.suite import expand` a name in it.
             for alias in node.names
-            # `from benchmark.grid import suite` takes the module, `from benchmark.grid.suite import expand` a name in it.
+            # `from benchmark.grid import suite` takes the module, `from benchmark.grid.suite import load` a name.
             for found in (f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in paths else node.module,)
             if found in paths
         }
