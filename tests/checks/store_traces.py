@@ -4,7 +4,7 @@ import json
 
 from benchmark.checks.methods import loss_trace
 from benchmark.registry import METHODS
-from tests.contracts.test_contracts import NAMES, TRACES
+from tests.checks.test_contracts import NAMES, TRACES
 
 if __name__ == "__main__":
     traces = {name: {"version": METHODS.load(name).version, "losses": loss_trace(name)} for name in NAMES}

@@ -47,7 +47,7 @@ def test_dataset(dataset, check, request):
 
 @pytest.mark.parametrize("method", NAMES)
 def test_a_method_whose_numbers_change_changes_its_version(method):
-    """The first three losses are stored with the version. To store anew: python -m tests.contracts.store_traces"""
+    """The first three losses are stored with the version. To store anew: python -m tests.checks.store_traces"""
     stored = json.loads(TRACES.read_text())
     assert method in stored, f"no trace of {method}: store it"
     assert stored[method]["version"] == METHODS.load(method).version, f"{method} has a new version: store its trace"

@@ -8,7 +8,7 @@ from benchmark.grid.spec import Options
 from benchmark.runs import clean_classifier
 from benchmark.runs.clean_probabilities import StaleReference
 from benchmark.runs.prepare import draw_noise, load_data
-from tests.engine.test_cli import records
+from tests.cli.test_run import records
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.engine.test_cli import records
+from tests.cli.test_run import records
 
 RUN = ("run", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1")
 

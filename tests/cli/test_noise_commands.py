@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmark.noise.files import read_csv
-from tests.engine.test_cli import records
+from tests.cli.test_run import records
 
 
 def test_made_labels_are_verified_and_a_changed_one_is_found(noisybench, tmp_path):

@@ -11,7 +11,7 @@ from benchmark.checks.speed import machine
 from benchmark.checks.speed.machine import Training
 from benchmark.checks.speed.steps import CPU, Steps
 from benchmark.registry import METHODS
-from tests.engine.test_cli import records
+from tests.cli.test_run import records
 
 STEPS = 12
 LAST_EPOCH = 4

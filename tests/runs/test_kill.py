@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_run import records
 from tests.conftest import ROOT
-from tests.engine.test_cli import records
 
 GRID = (
     "run", "-d", "digits", "-m", "elr", "-m", "coteaching", "-n", "symmetric:0.4",

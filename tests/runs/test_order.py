@@ -5,7 +5,7 @@ from benchmark.grid.spec import Options
 from benchmark.runs import order
 from benchmark.runs.executors import local
 from benchmark.store.store import Store
-from tests.engine.test_cli import records
+from tests.cli.test_run import records
 
 
 def jobs(results, **axes):

@@ -10,8 +10,9 @@ import numpy as np
 import orjson
 import pytest
 
+from benchmark.store import segments
 from benchmark.store.compaction import compact
-from benchmark.store.store import SCHEMA, Store, StoreError, segments
+from benchmark.store.store import SCHEMA, Store, StoreError
 from tests.conftest import ROOT
 
 

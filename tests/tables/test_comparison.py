@@ -18,7 +18,8 @@ from scipy import stats as scipy_stats
 
 from benchmark.report.csv import render_csv
 from benchmark.report.markdown import render_markdown
-from benchmark.tables.comparison import Marks, TableError, comparison
+from benchmark.tables import comparison
+from benchmark.tables.comparison import Marks, TableError
 from benchmark.tables.statistics import paired_difference, summarize, t_factor
 
 Record = dict[str, Any]
