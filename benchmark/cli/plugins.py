@@ -72,7 +72,7 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
 def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     from benchmark.checks import run_checks
     from benchmark.checks.all import BY_KIND
-    from benchmark.grid.suite import parse_reference
+    from benchmark.grid.plugin_ref import parse_plugin_string
     from benchmark.registry import ALL, add_plugin_file
 
     if plugin.endswith(".py") or "/" in plugin:
@@ -81,7 +81,7 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
         found = [(r, entry) for r in ALL for entry in r.entries() if entry.name == plugin]
         if not found:
             ALL[0].find(plugin)  # raises, with a suggestion
-    chosen = parse_reference(f"x:{','.join(options)}")
+    chosen = parse_plugin_string(f"x:{','.join(options)}")
     del chosen["name"]
     failed = 0
     for registry, entry in found:

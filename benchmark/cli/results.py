@@ -11,7 +11,7 @@ import click
 from benchmark.cli.options import expand_grid, grid_options
 
 if TYPE_CHECKING:
-    from benchmark.grid.spec import Job
+    from benchmark.grid.job import Job
     from benchmark.store.store import Store
 
 BASELINE = "ce"

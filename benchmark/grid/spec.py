@@ -113,39 +113,3 @@ class RunSpec(Frozen):
 def canonical(value: Any) -> bytes:
     """Canonical JSON: sorted keys, no white space, shortest floats."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-class Options(Frozen):
-    """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
-
-    results: str
-    data_root: str
-    device: str = "cpu"
-    threads: int = 1
-    keep: Literal["none", "predictions", "model"] = "none"
-    allow_unidentifiable: bool = False
-    """Run noise that nobody can undo without knowing T (it is refused otherwise)."""
-    checkpoint_seconds: float = 30.0
-    """Least time between two checkpoints; 0: at every epoch's end."""
-
-
-class Job(Frozen):
-    """A run with what a worker needs to carry it out, wherever that is."""
-
-    spec: RunSpec
-    options: Options
-    sources: dict[str, str] = {}
-    """Content digest -> path, for every digest in the spec that stands for a file."""
-    plugins: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    """Names for people: data set, suite."""
-    provenance: dict[str, Any] = {}
-
-    @property
-    def label(self) -> str:
-        """For people: `pbc/gce/symmetric0.4/s3`; of a noise's options the first is shown."""
-        spec = self.spec
-        value = next(iter(spec.noise.config.values()), "")
-        noise = spec.noise.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
-        method = spec.method.name + ("" if spec.track == "blind" else f"[{spec.track}]")
-        return f"{self.labels.get('dataset', spec.dataset.name)}/{method}/{noise}/s{spec.seeds.noise}"

@@ -1,42 +1,42 @@
-"""Stored probabilities of a reference classifier: a file of arrays, known by their digest, never taken on trust."""
+"""Stored probabilities of a clean classifier: a file of arrays, known by their digest, never taken on trust."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.errors import NoisybenchError
-from benchmark.grid.spec import Job
 from benchmark.store.store import write_atomically
 
 Probabilities = dict[str, np.ndarray]
 """"train" and perhaps "val" -> [n, K] float32."""
 
 
-class StaleReference(NoisybenchError):
-    """Stored probabilities of a reference classifier that are not those that a run was made from."""
+class StaleProbabilities(NoisybenchError):
+    """Stored probabilities of a clean classifier that are not those that a run was made from."""
 
 
-def probabilities_of(job: Job, split: str) -> np.ndarray | None:
-    """[n, K] of the part `split` that the job's noise is made from; None where it needs none.
+@dataclass(frozen=True)
+class StoredProbabilities:
+    """A file of probabilities that is only believed while it has the digest of a run's identity."""
 
-    Raises StaleReference where the stored ones are absent, damaged, or others than in the job's identity.
-    """
-    digest = job.spec.noise.reference
-    if digest is None:
-        return None
-    path = Path(job.sources[digest])
-    if stored_digest(path) != digest:
-        raise StaleReference(
-            f"{path} does not hold the reference probabilities {digest} that these labels are made from; "
-            "put the file back, or start the grid anew: it trains the classifier again"
-        )
-    return _read(path)[split]
+    path: Path
+    digest: str
+
+    def of(self, split: str) -> np.ndarray:
+        """[n, K] of "train" or "val". Raises StaleProbabilities where the file is absent, damaged or another."""
+        if stored_digest(self.path) != self.digest:
+            raise StaleProbabilities(
+                f"{self.path} does not hold the probabilities {self.digest} that these labels are made from; "
+                "put the file back, or start the grid anew: it trains the clean classifier again"
+            )
+        return _read(self.path)[split]
 
 
 def digest_of(probabilities: Probabilities) -> str:

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from backbones.base import Backbone, Freezable, Network
 from benchmark.errors import NoisybenchError
-from benchmark.grid.spec import Augment, Job, canonical
+from benchmark.grid.spec import Augment, Part, Recipe, canonical
 from benchmark.runs.prepare import LabelledSet
 from benchmark.seeds import seed_for
 from benchmark.store import digests
 from benchmark.store.arrays import intact, save, store_folder
 from benchmark.training.augment import augment
-from benchmark.training.train_set import Features, Images
+from benchmark.training.samples import Features, Images
 
 FORMAT = 1
 BATCH = 128
@@ -70,19 +70,22 @@ class FeatureSource:
 
     def __init__(
         self,
-        job: Job,
         backbone: Backbone,
+        part: Part,
+        recipe: Recipe,
         train: LabelledSet,
         folder: Path,
         device: torch.device,
         on_phase: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`folder` is the cache; `train` gives the statistics. Raises FeatureError, BackboneError.
+        """`part` is the backbone in the run's identity, `folder` the cache; `train` gives the statistics.
 
         Computes the training features where they are not stored yet, which may take minutes: `on_phase` is told.
+        Raises FeatureError, BackboneError.
         """
-        self.job = job
         self.backbone = backbone
+        self.part = part
+        self.recipe = recipe
         self.folder = folder
         self.device = device
         self.on_phase = on_phase
@@ -118,24 +121,24 @@ class FeatureSource:
 
     @property
     def policy(self) -> Augment:
-        return self.job.spec.recipe.augment or Augment()
+        return self.recipe.augment or Augment()
 
     @cached_property
     def body(self) -> dict[str, Any]:
         """What decides the network below the head, and what it is given."""
-        part, recipe = self.job.spec.backbone, self.job.spec.recipe
+        part = self.part
         options = {name: value for name, value in part.config.items() if name not in Freezable.model_fields}
         return {
             "network": [part.name, part.version, part.source, options],
             "images": [self.channels, self.side],
-            "small_maps": recipe.small_maps,
+            "small_maps": self.recipe.small_maps,
             "weights": self._pinned or digest_of(self.network),
         }
 
     @property
     def _pinned(self) -> list[str]:
         """Digests of the weights files that the configuration names; they make hashing the tensors needless."""
-        config = self.job.spec.backbone.config
+        config = self.part.config
         paths = {name for name, value in dict(self.backbone.cfg).items() if isinstance(value, Path)}
         return [config[name] for name in sorted(paths)]
 
@@ -145,13 +148,10 @@ class FeatureSource:
         for value in dict(self.backbone.cfg).values():
             if isinstance(value, Path) and digests.digest(value) not in self._pinned:
                 raise FeatureError(f"{value} has changed since the grid was started; put the former file back")
-        part = self.job.spec.backbone
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_for("frozen", part.name))
+            torch.manual_seed(seed_for("frozen", self.part.name))
             # Never in half precision: what is stored must not depend on the device that it was made on.
-            network = self.backbone.build(
-                self.channels, 2, self.side, amp=False, small_maps=self.job.spec.recipe.small_maps
-            )
+            network = self.backbone.build(self.channels, 2, self.side, amp=False, small_maps=self.recipe.small_maps)
         return network.to(self.device).eval()
 
     def _array(self, part: LabelledSet, kind: str) -> np.ndarray:
@@ -180,7 +180,7 @@ class FeatureSource:
         features = np.concatenate(found)
         if not np.isfinite(features).all():
             raise FeatureError(
-                f"the features of {self.job.spec.backbone.name} are not finite; its weights are damaged or "
+                f"the features of {self.part.name} are not finite; its weights are damaged or "
                 "do not fit this input size"
             )
         return features
@@ -267,10 +267,10 @@ def _digest_of_array(array: np.ndarray) -> str:
     return "sha256:" + hashlib.sha256(np.ascontiguousarray(array, dtype="<f4").data).hexdigest()
 
 
-def stand_in(job: Job, backbone: Backbone, train: LabelledSet) -> Features:
+def stand_in(backbone: Backbone, train: LabelledSet, small_maps: bool) -> Features:
     """Random features of the right shape: enough to time a training without computing the real ones."""
     _, side, _, channels = train.whole.shape
-    network = backbone.build(channels, 2, side, amp=False, small_maps=job.spec.recipe.small_maps).eval()
+    network = backbone.build(channels, 2, side, amp=False, small_maps=small_maps).eval()
     with torch.no_grad():
         width = network.features(torch.zeros(1, channels, side, side)).shape[1]
     return Features(torch.randn(len(train.noisy), width))

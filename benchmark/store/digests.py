@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def to_digests(value: Any, sources: dict[str, str]) -> Any:
     return value
 
 
-def to_paths(value: Any, sources: dict[str, str]) -> Any:
+def to_paths(value: Any, sources: Mapping[str, str]) -> Any:
     """The inverse of `to_digests`."""
     if isinstance(value, str):
         return sources.get(value, value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ import torch
 from torch import Tensor
 
 from benchmark import metrics
-from benchmark.seeds import seed_for
+from benchmark.seeds import seed_everything, seed_for
 from benchmark.training.kit import EngineKit
-from benchmark.training.train_set import DeviceTrainSet, Samples, predict
+from benchmark.training.samples import Samples
+from benchmark.training.train_set import DeviceTrainSet, predict
 from methods.base import Method
 
 MEMORIZATION_SAMPLE = 10_000
@@ -50,13 +50,6 @@ class Progress:
     test_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     """Of the best epoch on noisy validation labels, and of the last."""
     diverged: str = ""
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds torch (all devices), numpy and python."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
 
 
 class Trainer:

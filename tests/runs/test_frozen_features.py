@@ -16,16 +16,21 @@ import pytest
 import torch
 
 from benchmark.grid import suite
-from benchmark.grid.spec import Augment, Job, Options
+from benchmark.grid.expand import expand
+from benchmark.grid.job import Job, Options
+from benchmark.grid.plugin_ref import read_plugin_ref
+from benchmark.grid.spec import Augment
 from benchmark.registry import METHODS
 from benchmark.runs import frozen_features
+from benchmark.runs.assemble import network_of, noise_of
+from benchmark.runs.assemble import source_of as data_of
 from benchmark.runs.frozen_features import FeatureError, FeatureSource, FeatureWarning, stored
 from benchmark.runs.prepare import prepare
-from benchmark.runs.worker import make_backbone, run_one
+from benchmark.runs.worker import run_one
 from benchmark.seeds import seed_for
 from benchmark.store.store import Store
 from benchmark.training.augment import augment
-from benchmark.training.train_set import Images
+from benchmark.training.samples import Images
 
 CPU = torch.device("cpu")
 FROZEN = {"name": "timm/test_resnet", "frozen": True, "input_size": 32}
@@ -57,20 +62,21 @@ def make_job(cells: Path, tmp_path: Path):
             "methods": [method],
             "noise": ["symmetric:0.3"],
             "seeds": 1,
-            "tracks": ["oracle"] if METHODS.load(suite.read_reference(method).name).needs else ["blind"],
+            "tracks": ["oracle"] if METHODS.load(read_plugin_ref(method).name).needs else ["blind"],
             "recipe": recipe,
             **changes,
         })  # fmt: skip
         options = Options(results=str(tmp_path / "results"), data_root=str(tmp_path))
-        (job,) = suite.expand(grid, options)
+        (job,) = expand(grid, options)
         return job
 
     return make
 
 
 def source_of(job: Job, folder: Path) -> tuple[FeatureSource, Any]:
-    prepared = prepare(job, folder / "data")
-    return FeatureSource(job, make_backbone(job), prepared.train, folder / "features", CPU), prepared
+    prepared = prepare(data_of(job), noise_of(job), folder / "data")
+    backbone, part, recipe = network_of(job).backbone, job.spec.backbone, job.spec.recipe
+    return FeatureSource(backbone, part, recipe, prepared.train, folder / "features", CPU), prepared
 
 
 def direct(source: FeatureSource, images: np.ndarray) -> torch.Tensor:
@@ -100,11 +106,11 @@ def test_a_feature_that_never_varies_is_centered_and_not_blown_up():
 
 def test_the_second_run_computes_nothing_and_reads_the_same_numbers(make_job, tmp_path, monkeypatch):
     first, prepared = source_of(make_job(), tmp_path)
-    held = first.features(prepared.tests["test"])
+    held = first.features(prepared.test)
     monkeypatch.setattr(FeatureSource, "_compute", None)
     second, prepared = source_of(make_job("gce"), tmp_path)
     assert torch.equal(first.train.data, second.train.data)
-    assert torch.equal(held.data, second.features(prepared.tests["test"]).data)
+    assert torch.equal(held.data, second.features(prepared.test).data)
 
 
 def test_features_are_shared_by_heads_seeds_and_noise_but_not_by_input_sizes_or_weights(make_job, tmp_path):
@@ -121,7 +127,7 @@ def test_features_are_shared_by_heads_seeds_and_noise_but_not_by_input_sizes_or_
     job = make_job()
     for seed in (1, 2):
         torch.manual_seed(seed)
-        torch.save(make_backbone(job).build(3, 2, 12, amp=False).net.state_dict(), tmp_path / f"{seed}.pth")
+        torch.save(network_of(job).backbone.build(3, 2, 12, amp=False).net.state_dict(), tmp_path / f"{seed}.pth")
         source_of(make_job(backbone={"weights": str(tmp_path / f"{seed}.pth")}), tmp_path)
     assert len(places()) == 4
 
@@ -134,15 +140,15 @@ def test_weights_of_another_network_are_refused(make_job, tmp_path):
 
 def test_weights_that_change_after_the_grid_was_started_are_refused(make_job, tmp_path):
     path = tmp_path / "w.pth"
-    torch.save(make_backbone(make_job()).build(3, 2, 12, amp=False).net.state_dict(), path)
+    torch.save(network_of(make_job()).backbone.build(3, 2, 12, amp=False).net.state_dict(), path)
     job = make_job(backbone={"weights": str(path)})
-    torch.save(make_backbone(make_job()).build(3, 2, 12, amp=False).net.state_dict(), path)
+    torch.save(network_of(make_job()).backbone.build(3, 2, 12, amp=False).net.state_dict(), path)
     with pytest.raises(FeatureError, match="has changed since"):
         source_of(job, tmp_path)
 
 
 def test_features_that_are_not_finite_are_refused(make_job, tmp_path):
-    state = make_backbone(make_job()).build(3, 2, 12, amp=False).net.state_dict()
+    state = network_of(make_job()).backbone.build(3, 2, 12, amp=False).net.state_dict()
     next(iter(state.values())).fill_(torch.nan)
     torch.save(state, tmp_path / "nan.pth")
     with pytest.raises(FeatureError, match="not finite"):
