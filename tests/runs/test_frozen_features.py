@@ -192,7 +192,7 @@ def flip_one_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["frozen_features.npy", "manifest.json"])
+@pytest.mark.parametrize("name", ["features.npy", "manifest.json"])
 @pytest.mark.parametrize("damage", [cut, flip_one_bit, os.unlink, lambda path: path.write_bytes(b"")])
 def test_a_damaged_cache_is_computed_again_and_never_used(tmp_path, name, damage):
     stored(tmp_path, IDENTITY, numbers)
