@@ -89,7 +89,7 @@ class DataPart(Part):
 
 class NoisePart(Part):
     reference: str | None = None
-    """Content digest of a reference classifier's probabilities, where the noise is made from them."""
+    """Content digest of a clean classifier's probabilities, where the noise is made from them."""
 
 
 class RunSpec(Frozen):

@@ -151,7 +151,7 @@ class CleanClassifier:
 def needed(source: DataSource, kind: NoiseKind) -> bool:
     """Whether `kind` is made from a clean classifier: asked by the data's name, before any data is loaded."""
     named = Split("train", np.arange(2), 2, source.dataset.label, source.digest)
-    return source.dataset.task == "multiclass" and kind.requires_reference(named)
+    return source.dataset.task == "multiclass" and kind.requires_clean_classifier(named)
 
 
 def attach(job: Job, *, train: bool = True, say: Say = lambda text: None) -> Job:

@@ -39,7 +39,7 @@ def spread_labels(n: int, num_classes: int) -> np.ndarray:
 
 
 def make_split(n: int = 2000, num_classes: int = 9, seed: int = 0, **changes: Any) -> Split:
-    """A split with random labels, small images and the probabilities of an imagined reference classifier."""
+    """A split with random labels, small images and the probabilities of an imagined clean classifier."""
     rng = np.random.default_rng([seed, n, num_classes])
     labels = rng.integers(0, num_classes, n)
     logits = rng.standard_normal((n, num_classes)) * 2

@@ -99,7 +99,7 @@ def test_a_computed_map_takes_the_likeliest_confusion_and_holds_for_all_parts() 
     rows += [[0.0, 0.2, 0.8], [0.1, 0.0, 0.9]]
     train = make_split(6, 3, labels=split.labels, probabilities=np.array(rows))
     kind = make("asymmetric", rate=0.3)
-    assert kind.requires_reference(train)
+    assert kind.requires_clean_classifier(train)
     assert kind.skip(train) is None
     resolved = kind.resolve(train)
     assert resolved.cfg.map == ((0, 2), (1, 0), (2, 1))
@@ -286,8 +286,8 @@ def test_bad_reference_probabilities_are_refused(name: str, probabilities: Any, 
 def test_kinds_that_need_a_reference_classifier_say_so(name: str) -> None:
     split = make_split(probabilities=None)
     kind = make(name, rate=0.3)
-    assert kind.requires_reference(split)
-    assert "reference classifier" in (kind.skip(split) or "")
+    assert kind.requires_clean_classifier(split)
+    assert "clean classifier" in (kind.skip(split) or "")
     assert kind.skip(make_split()) is None
 
 
@@ -378,7 +378,7 @@ def test_long_tail_reads_its_inner_kind_in_every_form_and_round_trips() -> None:
 def test_long_tail_passes_on_what_its_inner_kind_needs(tmp_path: Path) -> None:
     bare = make_split(probabilities=None, images=None)
     assert long_tail(10, {"name": "instance", "rate": 0.2}).skip(bare) is not None
-    assert long_tail(10, "confusion:0.2").requires_reference(bare)
+    assert long_tail(10, "confusion:0.2").requires_clean_classifier(bare)
     assert not long_tail(10, "as_is").truth_known
     assert long_tail(10, "asymmetric:0.2").resolve(make_split()).inner.cfg.map is not None
     file = tmp_path / "t.npy"
