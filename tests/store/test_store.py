@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import UsageError
-from benchmark.store import health
+from benchmark.store import digests, health
 from benchmark.store.atomic import StoreError, write_atomically, write_new
 from benchmark.store.compaction import compact
 from benchmark.store.store import SCHEMA, Store
@@ -200,9 +200,7 @@ def test_a_file_that_cannot_be_read_now_is_an_error_that_names_it(store, monkeyp
     store.write(record("cd34"))
     refuse(monkeypatch, store.run_path("ab12"), error)
     for read in (store.records, store.broken, lambda: store.read("ab12")):
-        with pytest.raises(
-            StoreError, match=f"ab12.json cannot be read now: {os.strerror(error)}.*nothing was changed"
-        ):
+        with pytest.raises(StoreError, match=f"ab12.json cannot be read now: {os.strerror(error)}.*nothing was"):
             read()
 
 
@@ -211,6 +209,7 @@ def test_a_segment_that_cannot_be_read_now_is_not_broken(store, monkeypatch, err
     store.write(record())
     compact(store)
     (segment,) = store.segments()
+    digests._digest_in_state.cache_clear()  # as in a new process
     refuse(monkeypatch, segment, error)
     for read in (store.records, store.broken, store.finished, lambda: store.read("ab12")):
         with pytest.raises(StoreError, match="cannot be read now"):
