@@ -48,13 +48,15 @@ def run(suite: str | None, **given: Any) -> int:
     )
     slots = given["slots"] or (provenance.cores() // given["threads"] or 1 if device == "cpu" else 1)
     store = Store(given["results"])
-    finished = store.finished()
+    if not given["dry_run"]:
+        store.prepare()
+    broken = _broken(store, move=not given["dry_run"])
+    finished = store.finished() - broken
     todo = [job for job in jobs if job.spec.id not in finished]
     _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run")
     if given["dry_run"]:
         _dry_run(todo, store, slots)
         return 0
-    store.prepare()
     states = _carry_out(todo, store, slots, given["timeout"]) if todo else {}
     if not given["no_table"]:
         from benchmark.cli.results import print_table
@@ -67,6 +69,15 @@ def run(suite: str | None, **given: Any) -> int:
         _say(f"{counts['failed']} run(s) failed: `noisybench status --results {store.folder}` says why")
         return 1
     return 0
+
+
+def _broken(store: Store, *, move: bool) -> set[str]:
+    """Says which files are broken and, with `move`, moves them to the quarantine; the ids of those that stay."""
+    broken = store.broken()
+    for path, reason in broken:
+        target = store.quarantine(path) if move else None
+        _say(f"broken: {path} ({reason})" + (f"; moved to {target}, its runs run again" if target else ""))
+    return {path.stem for path, _ in broken if path.exists()}
 
 
 def _carry_out(todo: list[Job], store: Store, slots: int, timeout: float | None) -> dict[str, str]:

@@ -174,7 +174,7 @@ def _write(
     import numpy as np
     import orjson
 
-    from benchmark.store.store import write_atomically
+    from benchmark.store.atomic import write_atomically
 
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, labels=labels, probabilities=probabilities)

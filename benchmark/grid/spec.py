@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.store.digests import canonical
 
 PROTOCOL = 2
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
@@ -108,8 +109,3 @@ class RunSpec(Frozen):
     @property
     def id(self) -> str:
         return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()[:16]
-
-
-def canonical(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no white space, shortest floats."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

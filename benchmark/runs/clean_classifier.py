@@ -7,7 +7,6 @@ whose labels are made from them.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
 from collections.abc import Callable
@@ -20,12 +19,15 @@ from benchmark.datasets.base import DataError
 from benchmark.grid.job import Job
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
-from benchmark.grid.spec import PROTOCOL, Augment, DataPart, Frozen, Recipe, Seeds, canonical
+from benchmark.grid.spec import PROTOCOL, Augment, DataPart, Frozen, Recipe, Seeds
 from benchmark.noise.base import NoiseKind, Split
 from benchmark.registry import BACKBONES
-from benchmark.runs.clean_probabilities import Probabilities, stored_digest, write
+from benchmark.runs.clean_probabilities import Probabilities, read, stored_digest, write
 from benchmark.runs.prepare import DataSource
 from benchmark.seeds import seed_everything, seed_for
+from benchmark.store.atomic import StoreError
+from benchmark.store.digests import canonical
+from benchmark.store.once import once
 from benchmark.store.store import Store
 
 Say = Callable[[str], None]
@@ -93,14 +95,18 @@ class CleanClassifier:
         """
         path = self.path
         Store(self.results).prepare()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f".{path.stem}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            digest = stored_digest(path)
-            if digest is not None:
-                return digest
-            self.say(f"{path} is damaged: it is made again" if path.exists() else f"kept in {path}")
-            return write(path, self._train())
+        once(
+            path,
+            "probabilities of the clean classifier",
+            read=lambda: read(path),
+            make=self._train,
+            write=lambda probabilities: write(path, probabilities),
+        )
+        digest = self.stored()
+        if digest is None:  # the runs, which are processes of their own, could not read them
+            raise StoreError(f"the clean classifier cannot be kept in {path}; make room there, then run again")
+        self.say(f"kept in {path}")
+        return digest
 
     def _train(self) -> Probabilities:
         """Out-of-fold probabilities of the training part; for the validation part the mean of the folds' networks."""

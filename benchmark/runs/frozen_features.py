@@ -7,12 +7,9 @@ again. Runs scale what they read by the statistics of their own training images,
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +21,18 @@ from torch import Tensor
 
 from backbones.base import Backbone, Freezable, Network
 from benchmark.errors import NoisybenchError
-from benchmark.grid.spec import Augment, Part, Recipe, canonical
+from benchmark.grid.spec import Augment, Part, Recipe
 from benchmark.runs.prepare import LabelledSet
 from benchmark.seeds import seed_for
 from benchmark.store import digests
-from benchmark.store.arrays import intact, save, store_folder
+from benchmark.store.arrays import save
+from benchmark.store.atomic import write_folder
+from benchmark.store.digests import canonical, intact
+from benchmark.store.once import once
 from benchmark.training.augment import augment
 from benchmark.training.samples import Features, Images
 
-FORMAT = 1
+FORMAT = 2
 BATCH = 128
 TINY = 1e-6
 """A feature that varies less than this share of its size is constant: it is centered, not scaled."""
@@ -40,10 +40,6 @@ TINY = 1e-6
 
 class FeatureError(NoisybenchError):
     """Features that cannot be computed as asked: what is wrong, and what to do."""
-
-
-class FeatureWarning(UserWarning):
-    """Features that can be used, but are not kept."""
 
 
 @dataclass(frozen=True)
@@ -195,71 +191,38 @@ def digest_of(network: Network) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def stored(folder: Path, identity: dict[str, Any], compute: Any) -> tuple[np.ndarray, str]:
-    """The array of that identity, memory-mapped from `folder`, and its digest; made by `compute` where it is absent.
-
-    Of several processes one computes and the others wait; the system frees the lock of a process that was killed.
-    Where nothing can be written the array stays in memory, with a FeatureWarning.
-    """
+def stored(folder: Path, identity: dict[str, Any], compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, str]:
+    """The array of that identity, memory-mapped from `folder`, and its digest; made by `compute` where it is absent."""
     place = folder / hashlib.sha256(canonical(identity)).hexdigest()[:20]
-    found = _read(place, identity)
-    if found is not None:
-        return found
-    with _alone(place):
-        found = _read(place, identity)
-        if found is not None:
-            return found
+
+    def make() -> tuple[np.ndarray, str]:
         array = compute()
-        return _store(place, identity, array) or (array, _digest_of_array(array))
+        return array, _digest_of_array(array)
+
+    def write(scratch: Path, array: np.ndarray, digest: str) -> None:
+        save(scratch / "features.npy", array)
+        manifest = {"identity": identity, "array": digest}
+        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+    return once(
+        place,
+        "features",
+        read=lambda: _read(place, identity),
+        make=make,
+        write=lambda made: write_folder(place, lambda scratch: write(scratch, *made)),
+    )
 
 
 def _read(place: Path, identity: dict[str, Any]) -> tuple[np.ndarray, str] | None:
     """The stored array and its digest; None where it is absent, incomplete, damaged, or of another identity."""
+    if not intact(place):
+        return None
     try:
         manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        path = place / "features.npy"
-        if canonical(manifest["identity"]) != canonical(identity) or not intact(path, manifest["file"]):
+        if canonical(manifest["identity"]) != canonical(identity):
             return None
-        return np.load(path, mmap_mode="r", allow_pickle=False), manifest["array"]
+        return np.load(place / "features.npy", mmap_mode="r", allow_pickle=False), manifest["array"]
     except (OSError, EOFError, ValueError, LookupError, TypeError):
-        return None
-
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Holds the lock of `place`; goes on without where none can be had, since `store_folder` is safe by itself."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = (place.parent / f".{place.name}.lock").open("w")
-    except OSError:
-        yield
-        return
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:  # a network disk without locks
-            yield
-            return
-        yield
-
-
-def _store(place: Path, identity: dict[str, Any], array: np.ndarray) -> tuple[np.ndarray, str] | None:
-    """Writes the array and reads it back; None, with a warning, where that cannot be done."""
-
-    def write(folder: Path) -> None:
-        facts = save(folder / "features.npy", array)
-        manifest = {"identity": identity, "file": facts, "array": _digest_of_array(array)}
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-
-    try:
-        return store_folder(place, write, lambda: _read(place, identity))
-    except OSError as error:
-        warnings.warn(
-            f"cannot keep features in {place.parent} ({error}): they stay in memory, and every run computes them "
-            "again; make room there or choose another results folder",
-            FeatureWarning,
-            stacklevel=4,
-        )
         return None
 
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.grid.job import Job
-from benchmark.grid.spec import RunSpec, canonical
+from benchmark.grid.spec import RunSpec
 from benchmark.registry import METHODS
+from benchmark.store.digests import canonical
 from benchmark.store.store import Store
 
 

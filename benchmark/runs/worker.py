@@ -24,7 +24,8 @@ from benchmark.runs.hints import Given, find_hints
 from benchmark.runs.prepare import LabelledSet, Prepared, Skipped, prepare
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.store import digests
-from benchmark.store.store import SCHEMA, Store, StoreError
+from benchmark.store.atomic import StoreError, write_atomically, write_through
+from benchmark.store.store import SCHEMA, Store
 from benchmark.training.samples import Images, Samples
 from benchmark.training.session import Session
 from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched
@@ -213,15 +214,12 @@ def _estimated(given: Given, prepared: Prepared) -> dict[str, float | None]:
 
 def _keep(store: Store, run_id: str, progress: Progress, method: Method | None) -> None:
     """Keeps test probabilities, and the weights of `method`. Before the record, so that a record's files exist."""
-    base = store.run_path(run_id)
-    base.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with base.with_suffix(".predictions.npz").open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **progress.test_probabilities)
-        if method is not None:
-            from safetensors.torch import save_file
+    base, arrays = store.run_path(run_id), progress.test_probabilities
+    write_through(
+        base.with_suffix(".predictions.npz"), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
+    )
+    if method is not None:
+        from safetensors.torch import save
 
-            state = {name: tensor.contiguous().clone() for name, tensor in method.state_dict().items()}
-            save_file(state, base.with_suffix(".safetensors"))
-    except OSError as error:
-        raise StoreError(f"cannot write the kept files of {run_id}: {error}") from error
+        state = {name: tensor.contiguous().clone() for name, tensor in method.state_dict().items()}
+        write_atomically(base.with_suffix(".safetensors"), save(state))

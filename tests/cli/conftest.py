@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmark.checks.lab import images
-from benchmark.cli.main import main
+from benchmark.cli import main
 
 
 @pytest.fixture

@@ -24,10 +24,11 @@ from benchmark.registry import METHODS
 from benchmark.runs import frozen_features
 from benchmark.runs.assemble import network_of, noise_of
 from benchmark.runs.assemble import source_of as data_of
-from benchmark.runs.frozen_features import FeatureError, FeatureSource, FeatureWarning, stored
+from benchmark.runs.frozen_features import FeatureError, FeatureSource, stored
 from benchmark.runs.prepare import prepare
 from benchmark.runs.worker import run_one
 from benchmark.seeds import seed_for
+from benchmark.store.once import CacheWarning
 from benchmark.store.store import Store
 from benchmark.training.augment import augment
 from benchmark.training.samples import Images
@@ -197,7 +198,8 @@ def flip_one_bit(path: Path) -> None:
 def test_a_damaged_cache_is_computed_again_and_never_used(tmp_path, name, damage):
     stored(tmp_path, IDENTITY, numbers)
     damage(place_of(tmp_path) / name)
-    array, _ = stored(tmp_path, IDENTITY, numbers)
+    with pytest.warns(CacheWarning, match="damaged.*made again"):
+        array, _ = stored(tmp_path, IDENTITY, numbers)
     assert np.array_equal(array, numbers())
     assert np.array_equal(stored(tmp_path, IDENTITY, never)[0], numbers())
 
@@ -207,7 +209,8 @@ def test_a_cache_whose_manifest_names_other_features_is_computed_again(tmp_path)
     manifest = place_of(tmp_path) / "manifest.json"
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "identity": {"network": "n", "data": "other"}}))
-    assert np.array_equal(stored(tmp_path, IDENTITY, numbers)[0], numbers())
+    with pytest.warns(CacheWarning, match="damaged.*made again"):
+        assert np.array_equal(stored(tmp_path, IDENTITY, numbers)[0], numbers())
     assert np.array_equal(stored(tmp_path, IDENTITY, never)[0], numbers())
 
 
@@ -257,18 +260,18 @@ def test_a_full_disk_costs_a_warning_and_no_number(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.warns(FeatureWarning, match="stay in memory"):
+        with pytest.warns(CacheWarning, match="stay in memory"):
             array, digest = stored(tmp_path, IDENTITY, numbers)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert np.array_equal(array, numbers())
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert list(tmp_path.iterdir()) == []
     assert stored(tmp_path, IDENTITY, numbers)[1] == digest
 
 
 def test_a_folder_that_cannot_be_made_costs_a_warning_only(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.warns(FeatureWarning, match="cannot keep features"):
+    with pytest.warns(CacheWarning, match="cannot keep features"):
         assert np.array_equal(stored(tmp_path / "file" / "cache", IDENTITY, numbers)[0], numbers())
 
 

@@ -22,7 +22,8 @@ from benchmark.grid.spec import Augment
 from benchmark.noise.base import Split
 from benchmark.registry import METHODS, NOISE
 from benchmark.seeds import seed_for
-from benchmark.store.store import Store, write_atomically
+from benchmark.store.atomic import write_atomically
+from benchmark.store.store import Store
 from benchmark.training.augment import augment
 
 LAST_EPOCH = 4

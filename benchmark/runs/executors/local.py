@@ -21,7 +21,8 @@ from typing import Any
 
 from benchmark.grid.job import Job
 from benchmark.runs.executors.base import Event
-from benchmark.store.store import Store, StoreError
+from benchmark.store.atomic import StoreError
+from benchmark.store.store import Store
 
 PRELOAD = ["benchmark.runs.executors.preload"]
 
