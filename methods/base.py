@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods._card import Card
+from methods._card import Card as Card
+from methods._card import Phase as Phase
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

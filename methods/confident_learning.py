@@ -1,4 +1,4 @@
-"""Confident learning (Northcutt, Jiang & Chuang, JAIR 2021), by the library cleanlab."""
+"""Confident learning (Northcutt et al., JAIR 2021), by the library cleanlab."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""DivideMix: label noise as semi-supervised learning (Li, Socher & Hoi, ICLR 2020)."""
+"""DivideMix: label noise as semi-supervised learning (Li et al., ICLR 2020)."""
 
 import math
 from collections.abc import Iterator
