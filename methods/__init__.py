@@ -2,6 +2,19 @@
 
 from pydantic import Field
 
+from methods._card import Card, Phase
 from methods.base import Batch, Hints, Kit, Method, MissingHint, Settings, TrainSet, accuracy
 
-__all__ = ["Batch", "Field", "Hints", "Kit", "Method", "MissingHint", "Settings", "TrainSet", "accuracy"]
+__all__ = [
+    "Batch",
+    "Card",
+    "Field",
+    "Hints",
+    "Kit",
+    "Method",
+    "MissingHint",
+    "Phase",
+    "Settings",
+    "TrainSet",
+    "accuracy",
+]

@@ -111,7 +111,10 @@ def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[
     from benchmark.tables.comparison import Marks
 
     found = _loaded(METHODS, methods)
-    marks = {name: Marks(plugin.needs, plugin.cost, plugin.networks_at_test) for name, plugin in found.items()}
+    cards = {name: plugin.card for name, plugin in found.items()}
+    marks = {
+        name: Marks(frozenset(card.needs), f"{card.cost:g}x", card.networks_at_test) for name, card in cards.items()
+    }
     defaults = {
         part: {name: _defaults(plugin) for name, plugin in plugins.items()}
         for part, plugins in (("method", found), ("noise", _loaded(NOISE, noise)))

@@ -6,7 +6,6 @@ others have ended. The order decides nothing else: a record is a function of its
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -50,9 +49,7 @@ def measured_seconds(store: Store) -> dict[bytes, float]:
 
 def declared_cost(method: str) -> float:
     """What the method says it costs, in trainings with plain cross entropy."""
-    declared = str(METHODS.find(method).declared.get("cost", "1x"))
-    found = re.search(r"\d+(\.\d+)?", declared)
-    return float(found.group()) if found else 1.0
+    return METHODS.load(method).card.cost
 
 
 def _passes(spec: RunSpec) -> float:

@@ -169,10 +169,10 @@ def _carry_out(
 
 def _refuse(method: type[Method], name: str, num_classes: int) -> None:
     """Raises Skipped where the method is not for this data."""
-    if num_classes < method.min_classes:
-        raise Skipped(f"{name} needs at least {method.min_classes} classes; the data has {num_classes}")
-    if "multiclass" not in method.tasks:
-        raise Skipped(f"{name} is for {', '.join(sorted(method.tasks))} tasks; the data is multiclass")
+    if num_classes < method.card.min_classes:
+        raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
+    if "multiclass" not in method.card.tasks:
+        raise Skipped(f"{name} is for {', '.join(method.card.tasks)} tasks; the data is multiclass")
 
 
 class Inputs:

@@ -17,7 +17,7 @@ from benchmark.registry import METHODS
 
 RESNET = {"backbone": "resnet18", "backbone_options": {"stem": "imagenet"}}
 PLAIN = {e.name: METHODS.load(e.name) for e in METHODS.entries() if e.name != "ce"}
-LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin.cost == "1x"]
+LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin.card.cost == 1]
 
 
 @pytest.mark.slow

@@ -82,9 +82,7 @@ def sop_case(case: Case) -> Result:
     out = []
     for step in steps(case):
         views = [leaf(step[name]) for name in ("logits", "logits2") if name in step]
-        loss = method.loss(views[0], batch_of(step["labels"], step["index"]))
-        if len(views) == 2:
-            loss = loss + given["ratio_consistency"] * sop.consistency(*views)
+        loss = method.loss(torch.cat(views), batch_of(step["labels"], step["index"]))
         found = grads(loss, **{str(i): z for i, z in enumerate(views)})
         method.kit.update(loss, method.optimizer_u, method.optimizer_v)
         state = {"u": method.u.tolist(), "v": method.v.tolist()}

@@ -63,7 +63,7 @@ def make_job(cells: Path, tmp_path: Path):
             "methods": [method],
             "noise": ["symmetric:0.3"],
             "seeds": 1,
-            "tracks": ["oracle"] if METHODS.load(read_plugin_ref(method).name).needs else ["blind"],
+            "tracks": ["oracle"] if METHODS.load(read_plugin_ref(method).name).card.needs else ["blind"],
             "recipe": recipe,
             **changes,
         })  # fmt: skip

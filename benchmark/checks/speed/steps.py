@@ -21,6 +21,8 @@ BATCH = 128
 SIDE = 28
 POLICY = Augment(flip=True, rotate=15)
 CPU = torch.device("cpu")
+TRAINING = ("build", "plan", "step", "logits", "descend", "optimizers", "before_step", "after_step")
+"""All that a method may override for its training, except `loss`."""
 RATE = 0.2
 """The noise rate that methods which need one are told."""
 
@@ -37,7 +39,7 @@ def random_labels(num_samples: int, num_classes: int) -> np.ndarray:
 
 def only_loss(plugin: type[Method]) -> bool:
     """Whether the method changes nothing but the loss."""
-    return all(getattr(plugin, name) is getattr(Method, name) for name in ("build", "plan", "step"))
+    return all(getattr(plugin, name) is getattr(Method, name) for name in TRAINING)
 
 
 class Steps:
