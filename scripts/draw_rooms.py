@@ -13,6 +13,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,42 +97,90 @@ def floors(graph: Graph) -> dict[str, int]:
 def without_implied(graph: Graph) -> Graph:
     """The graph less the arrows that a chain of others implies."""
     reached = closure(graph)
-    return {
-        name: {t for t in targets if not any(t in reached[other] and other not in reached[t] for other in targets)}
-        for name, targets in graph.items()
-    }
+
+    def implied(name: str, target: str) -> bool:
+        between = (other for other in graph[name] if name not in reached[other] and other not in reached[target])
+        return any(target in reached[other] for other in between)
+
+    return {name: {target for target in graph[name] if not implied(name, target)} for name in graph}
+
+
+def with_waypoints(graph: Graph, floor: dict[str, int]) -> tuple[Graph, dict[str, int]]:
+    """The graph with a point on every floor that an arrow passes, so that no arrow is hidden by a box.
+
+    Points are named "room>target@floor". Returns the new graph and the floor of everything in it.
+    """
+    longer: Graph = {name: set() for name in graph}
+    level = dict(floor)
+    for name, targets in graph.items():
+        for target in targets:
+            last = name
+            for between in range(floor[name] - 1, floor[target], -1):
+                point = f"{name}>{target}@{between}"
+                level[point] = between
+                longer.setdefault(last, set()).add(point)
+                last = point
+            longer.setdefault(last, set()).add(target)
+    return longer, level
+
+
+def arrange(graph: Graph, level: dict[str, int]) -> dict[str, tuple[float, float]]:
+    """Middle of the upper side of every box or waypoint: a row per floor, with few crossings.
+
+    A row is ordered by the mean place of what its boxes import from, then of what imports from them, in turns.
+    """
+    rows = [sorted(name for name in level if level[name] == floor) for floor in range(max(level.values()) + 1)]
+    users: Graph = {name: {user for user, targets in graph.items() if name in targets} for name in level}
+    x: dict[str, float] = {}
+
+    def spread(row: list[str]) -> None:
+        widths = [GAP_X + (WIDTH if is_room(name) else 0) for name in row]
+        left = -sum(widths) / 2
+        for name, width in zip(row, widths, strict=True):
+            x[name] = left + width / 2
+            left += width
+
+    for row in rows:
+        spread(row)
+    for _ in range(4):
+        for order, others in ((rows, graph), (rows[::-1], users)):
+            for row in order:
+                beside = {name: [x[other] for other in others.get(name, ())] or [0.0] for name in row}
+                row.sort(key=lambda name, beside=beside: (fmean(beside[name]), name))  # type: ignore[misc]
+                spread(row)
+    start = min(x[name] for name in x) - WIDTH / 2 - MARGIN
+    return {name: (x[name] - start, MARGIN + (len(rows) - 1 - level[name]) * (HEIGHT + GAP_Y)) for name in level}
+
+
+def is_room(name: str) -> bool:
+    return "@" not in name
 
 
 def draw(graph: Graph) -> str:
     """The SVG of the rooms, the highest floor at the top."""
-    floor = floors(graph)
-    rows = [sorted(name for name in graph if floor[name] == level) for level in range(max(floor.values()) + 1)]
-    widest = max(len(row) for row in rows)
-    full = widest * (WIDTH + GAP_X) - GAP_X + 2 * MARGIN
-    tall = len(rows) * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN
-    place = {}
-    for level, row in enumerate(rows):
-        left = (full - len(row) * (WIDTH + GAP_X) + GAP_X) / 2
-        top = tall - MARGIN - HEIGHT - level * (HEIGHT + GAP_Y)
-        place |= {name: (left + i * (WIDTH + GAP_X), top) for i, name in enumerate(row)}
+    arrows, level = with_waypoints(without_implied(graph), floors(graph))
+    place = arrange(arrows, level)
+    full = max(x for x, _ in place.values()) + WIDTH / 2 + MARGIN
+    tall = max(y for _, y in place.values()) + HEIGHT + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full:g} {tall:g}" font-family="sans-serif">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#555"/></marker></defs>',
         f'<rect width="{full:g}" height="{tall:g}" rx="8" fill="#fafafa"/>',
     ]
-    arrows = [(name, target) for name, targets in without_implied(graph).items() for target in sorted(targets)]
-    for name, target in arrows:
-        x, y = place[name][0] + WIDTH / 2, place[name][1] + HEIGHT
-        to_x, to_y = place[target][0] + WIDTH / 2, place[target][1]
-        bend = max(GAP_Y / 2, abs(to_y - y) / 2)
-        path = f"M{x:g} {y:g}C{x:g} {y + bend:g} {to_x:g} {to_y - bend:g} {to_x:g} {to_y:g}"
-        parts.append(f'<path d="{path}" fill="none" stroke="#555" stroke-width="1.2" marker-end="url(#tip)"/>')
-    for name, (x, y) in place.items():
-        fill = "#e3ecf9" if name not in OUTSIDE else "#f6ead7"
+    for name, target in ((user, target) for user in sorted(arrows) for target in sorted(arrows[user])):
+        (x, top), (to_x, to_y) = place[name], place[target]
+        y, bend = top + HEIGHT, GAP_Y / 2
+        curve = f"M{x:g} {top if not is_room(name) else y:g}V{y:g}"
+        curve += f"C{x:g} {y + bend:g} {to_x:g} {to_y - bend:g} {to_x:g} {to_y:g}"
+        tip = ' marker-end="url(#tip)"' if is_room(target) else ""
+        parts.append(f'<path d="{curve}" fill="none" stroke="#555" stroke-width="1.2"{tip}/>')
+    for name in sorted(graph):
+        x, y = place[name]
+        fill = "#f6ead7" if name in OUTSIDE else "#e3ecf9"
         parts.append(
-            f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" stroke="#555"/>'
-            f'<text x="{x + WIDTH / 2:g}" y="{y + HEIGHT / 2 + 5:g}" text-anchor="middle" font-size="15">'
+            f'<rect x="{x - WIDTH / 2:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}"'
+            f' stroke="#555"/><text x="{x:g}" y="{y + HEIGHT / 2 + 5:g}" text-anchor="middle" font-size="15">'
             f"{escape(name)}</text>"
         )
     return "\n".join([*parts, "</svg>", ""])
