@@ -102,7 +102,7 @@ def plugin_page(registry: Registry[Any], entry: Entry) -> str:
 def prose(plugin: type) -> list[str]:
     """The docstrings of the module and the class; indented lines, which hold formulas, become code."""
     module = inspect.getmodule(plugin)
-    texts = (module and module.__doc__, plugin.__doc__)
+    texts = (module.__doc__ if module else None, plugin.__doc__)
     return [indented_as_code(inspect.cleandoc(text)) for text in dict.fromkeys(texts) if text]
 
 

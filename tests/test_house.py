@@ -68,7 +68,7 @@ def against_the_direction():
 
 def test_every_room_has_its_place():
     assert {name for name, _ in files()} == {*MAY_IMPORT, *OUTSIDE}
-    seen = set()
+    seen: set[str] = set()
     for name, targets in MAY_IMPORT.items():
         assert targets <= seen, f"{name} may import {targets - seen}, which stand above it"
         seen.add(name)
@@ -104,7 +104,7 @@ def test_no_modules_import_each_other_in_a_circle():
                 [alias.name for alias in node.names]
                 if isinstance(node, ast.Import)
                 # `from benchmark.grid import suite` takes the module, `from benchmark.grid.suite import load` a name.
-                else [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+                else [*(f"{node.module}.{alias.name}" for alias in node.names), node.module]
                 if isinstance(node, ast.ImportFrom)
                 else []
             )
