@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from noise_cases import make, make_split
 
 from benchmark.noise.base import Split
 from benchmark.noise.instance import wrong_shares
+from tests.noise.noise_cases import make, make_split
 
 ROOT = Path(__file__).resolve().parents[2]
 
