@@ -1,6 +1,7 @@
 """The ratios that are promised; `noisybench bench` prints all of them, these are the ones that a test holds."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from benchmark.checks.speed.timing import PATIENCE, ratio, seconds
 from benchmark.cli.bench import bench
 from benchmark.registry import METHODS
 
-RESNET = {"backbone": "resnet18", "backbone_options": {"stem": "imagenet"}}
+RESNET: dict[str, Any] = {"backbone": "resnet18", "backbone_options": {"stem": "imagenet"}}
 PLAIN = {e.name: METHODS.load(e.name) for e in METHODS.entries() if e.name != "ce"}
 LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin.cost == "1x"]
 
