@@ -35,16 +35,19 @@ def test_state_of_90000_samples_costs_at_most_10_percent_of_a_step(method, measu
     assert found.value <= 1.10
 
 
+@pytest.mark.slow
 def test_augmentation_costs_at_most_20_times_a_flip(measure):
     found = measure(ratios.augmentation).ratio
     assert found.value <= 20
 
 
+@pytest.mark.slow
 def test_a_durable_record_costs_at_most_twice_its_bytes_written_durably(measure, tmp_path, real):
     found = measure(ratios.writing, real, tmp_path).ratio
     assert found.value <= 2
 
 
+@pytest.mark.slow
 def test_a_table_reads_segments_at_least_twice_as_fast_as_files(measure, tmp_path, real):
     found = measure(ratios.compacted_over_loose, real, 500, tmp_path).ratio
     assert found.value <= 0.5
@@ -60,6 +63,7 @@ def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_pa
     print(f"status {status.ratio.work:.2f} s, table {table.ratio.work:.2f} s, import torch {torch_start:.2f} s")
 
 
+@pytest.mark.slow
 def test_help_starts_within_15_times_a_python_that_does_nothing(measure):
     found = measure(ratio, partial(ratios.command, "--version"), partial(ratios.python, "pass"), limit=15, rounds=3)
     assert found.value <= 15
