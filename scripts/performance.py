@@ -63,7 +63,7 @@ class PlainSetting:
 PLAIN = PlainSetting()
 
 
-class PlainImages(Dataset):
+class PlainImages(Dataset[tuple[torch.Tensor, int]]):
     """Images as MedMNIST's loaders give them: one PIL image at a time through torchvision's transforms."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, train: bool) -> None:
@@ -143,10 +143,10 @@ def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, 
         for x, y in DataLoader(PlainImages(images, labels, train=True), BATCH, shuffle=True):
             plain_step(net, optimizer, x, y)
         net.eval()
-        for loader in loaders.values():
+        for name, loader in loaders.items():
             with torch.no_grad():
                 right = sum(int((net(x).argmax(1) == y).sum()) for x, y in loader)
-            accuracy = right / len(loader.dataset)  # test comes last
+            accuracy = right / len(splits[name][1])  # test comes last
     return time.perf_counter() - started, accuracy
 
 

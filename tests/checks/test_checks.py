@@ -22,6 +22,8 @@ class Diverges(Method):
 
 
 class CountsItsPredictions(Method):
+    seen: torch.Tensor
+
     def build(self):
         super().build()
         self.register_buffer("seen", torch.zeros(()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def here(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
     """An npz file of three separable classes, 8x8 px; 240 training images, 60 for validation, 60 for test."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for seed, (split, size) in enumerate((("train", 240), ("val", 60), ("test", 60))):
         pixels, labels = images(size, 3, seed)
         # Upright, so that mirroring leaves the classes what they are.

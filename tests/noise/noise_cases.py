@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.noise.base import NoiseKind, Split
+from benchmark.noise.base import Split
 from benchmark.registry import NOISE
 
 RATED: list[tuple[str, dict[str, Any]]] = [
@@ -27,7 +27,7 @@ RATED: list[tuple[str, dict[str, Any]]] = [
 IDS = ["-".join([name, *map(str, options)]) for name, options in RATED]
 
 
-def make(name: str, **options: Any) -> NoiseKind:
+def make(name: str, **options: Any) -> Any:
     """A kind by its registered name."""
     plugin = NOISE.load(name)
     return plugin(plugin.Config.model_validate(options))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from noise_cases import make, make_split, spread_labels
 from scipy import stats
 
 from benchmark.noise.base import Split
@@ -19,6 +18,7 @@ from benchmark.noise.class_conditional import mapped, stored_map, symmetric
 from benchmark.noise.classifier_based import margin_flips, official_scale
 from benchmark.noise.instance import flip_probabilities, wrong_shares
 from benchmark.noise.manifest import count, labels_sha256
+from tests.noise.noise_cases import make, make_split, spread_labels
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

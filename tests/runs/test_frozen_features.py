@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import resource
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from benchmark.grid import suite
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Job, Options
 from benchmark.grid.plugin_ref import read_plugin_ref
+from benchmark.grid.resolve import resolve_backbone
 from benchmark.grid.spec import Augment
 from benchmark.registry import METHODS
 from benchmark.runs import frozen_features
@@ -249,7 +249,7 @@ def test_a_killed_holder_leaves_neither_a_lock_nor_a_half_written_array(tmp_path
     holder.start()
     while not (tmp_path / "log").exists():
         time.sleep(0.01)
-    os.kill(holder.pid, signal.SIGKILL)
+    holder.kill()
     holder.join()
     started = time.monotonic()
     assert np.array_equal(stored(tmp_path / "cache", IDENTITY, numbers)[0], numbers())
@@ -294,6 +294,7 @@ def test_two_views_of_a_batch_are_two_different_stored_ones_and_the_same_every_t
     source, _ = source_of(make_job(backbone={"views": 2}, recipe=FLIP), tmp_path)
     index = torch.arange(90)
     one, two = (source.train.augmented(source.train.data, index, Augment(flip=True), 5, 0, view) for view in (0, 1))
+    assert source.train.views is not None
     low, high = source.train.views
     first = (one == low).all(1)
     assert 0 < int(first.sum()) < 90, "the first view is not always the same copy"
@@ -358,8 +359,8 @@ def test_the_recipe_of_a_run_on_plain_features_says_that_nothing_is_augmented(ma
 
 
 def test_options_read_the_same_from_the_command_line_and_from_a_suite(make_job):
-    typed = suite.resolve_backbone(
-        suite.read_reference("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
+    typed = resolve_backbone(
+        read_plugin_ref("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
     )
     written = {"frozen": True, "input_size": 32, "weights": "imagenet", "head": "mlp", "views": 2}
     assert typed.part.config == written

@@ -8,6 +8,7 @@ from benchmark.grid import suite
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.runs import preflight
+from benchmark.runs.assemble import network_of
 
 
 def grid(backbone, *more):
@@ -32,7 +33,7 @@ def test_weights_of_another_network_are_told_before_any_run(noisybench, tmp_path
 
 def test_every_backbone_is_built_once_for_every_shape_of_images(tmp_path, monkeypatch):
     built = []
-    job_of = preflight.network_of
+    job_of = network_of
 
     def counted(job):
         built.append(job.spec.backbone.name)

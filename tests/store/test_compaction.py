@@ -215,6 +215,7 @@ def test_the_commands_print_the_same_before_and_after(tmp_path, noisybench):
     assert noisybench("show", run_id[:6]).stdout == shown
     assert noisybench("status").stdout == told
     assert store.read_bytes(run_id) == content
+    assert content is not None
     assert orjson.loads(content)["curve"]
     again = noisybench(*grid)
     assert "2 already done, 0 to run" in again.stderr
