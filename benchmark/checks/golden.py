@@ -212,7 +212,9 @@ def _not_compared(omitted: Mapping[str, Reason]) -> str:
     return "; ".join(f"not compared: {', '.join(keys)} ({reason})" for reason, keys in by_reason.items())
 
 
-def compare(ours: Values, golden: Values, tolerance: float, where: str = "", *, clamped: Values = None) -> Iterator[str]:
+def compare(
+    ours: Values, golden: Values, tolerance: float, where: str = "", *, clamped: Values = None
+) -> Iterator[str]:
     """Differences between our outputs and the golden's. Every key of the golden's has to be among ours.
 
     A value may instead equal the one that `clamped`, of the same form, has in its place. Where the golden's is

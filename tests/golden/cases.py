@@ -53,7 +53,8 @@ class Ranked:
     values: Tensor
 
     def differences(self, golden: Values, where: str) -> Iterator[str]:
-        if len(golden) != len(self.kept) or len(set(golden)) != len(golden):
+        positions = range(len(self.values))
+        if len(golden) != len(self.kept) or len({*golden} & {*positions}) != len(golden):
             yield f"{where}: {self.kept}, expected {golden}"
         elif not torch.allclose(self.values[golden], self.values[self.kept], rtol=0, atol=1e-9):
             yield f"{where}: {self.kept} with values {self.values[self.kept].tolist()}, expected {golden}"

@@ -44,7 +44,10 @@ class DrawnFrom:
 
     def differences(self, golden: Values, where: str) -> Iterator[str]:
         drawn = np.array(golden)
-        if drawn.ndim == 1 and self.clean is not None:
+        if drawn.ndim == 1 and self.clean is not None and drawn.shape == self.clean.shape:
+            if not set(drawn.tolist()) <= set(range(len(self.expected))):
+                yield f"{where}: expected labels below {len(self.expected)}"
+                return
             drawn = count(self.clean, drawn, len(self.expected))
         if drawn.shape != self.expected.shape or not fits(drawn, self.expected):
             yield f"{where}: the drawn labels do not fit our probabilities"
@@ -115,7 +118,11 @@ def margin_case(case: Case) -> Result:
         return binary_margin_case(case)
     flips = margin_flips(np.array(case["inputs"]["eta"]), config["type"])
     scaled = official_scale(flips, config["factor"])
-    outputs = {"f_us": flips.tolist(), "prob_label_is_top1": (1 - scaled).tolist(), "prob_label_is_top2": scaled.tolist()}
+    outputs = {
+        "f_us": flips.tolist(),
+        "prob_label_is_top1": (1 - scaled).tolist(),
+        "prob_label_is_top2": scaled.tolist(),
+    }
     return Result(outputs, Form.OFFICIAL, "official scaling, by official=true")
 
 

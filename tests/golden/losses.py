@@ -54,7 +54,6 @@ from tests.golden.special import (
 )
 
 
-
 def on_logits(
     method_cls: type[Method],
     config: Callable[[dict[str, Any], int], dict[str, Any]] = lambda config, classes: {},

@@ -42,9 +42,7 @@ OMITTED = (
         }.items()
     ),
     # splits
-    Omitted(
-        "dividemix_gmm", ("max_dev_over_6_seeds", "max_dev_float32", "mask_equal_float32"), Reason.TRIAL
-    ),
+    Omitted("dividemix_gmm", ("max_dev_over_6_seeds", "max_dev_float32", "mask_equal_float32"), Reason.TRIAL),
     Omitted("dividemix_gmm", ("clean_mask", "n_clean"), Reason.UNDECIDED, when=near_threshold),
     Omitted("fine", ("gmm_same_over_6_seeds", "gmm_sizes_over_seeds"), Reason.TRIAL),
     Omitted("fine", ("clean_gmm",), Reason.UNDECIDED, when=seeds_differ),

@@ -27,7 +27,16 @@ from methods import (
 )
 from tests.golden.cases import official, paper
 from tests.golden.harness import TinyData, batch_of, loss_and_grad, make, tensor, tensors
-from tests.golden.reference import Rows, both_forms, clamped, ref_anl, ref_js, ref_js_without_consistency, ref_rce, rows_result
+from tests.golden.reference import (
+    Rows,
+    both_forms,
+    clamped,
+    ref_anl,
+    ref_js,
+    ref_js_without_consistency,
+    ref_rce,
+    rows_result,
+)
 
 EXACT = "computed in log space; equal to the reference up to its clamps"
 
@@ -195,7 +204,9 @@ def logit_clip_case(case: Case) -> Result:
         "corrected_grad_logits": default["grad_logits"],
         "fraction_clipped": changed.double().mean().item(),
     }
-    return official(outputs("inverse") | more, 'rescale = "inverse" is the official form; corrected_* are the default\'s')
+    return official(
+        outputs("inverse") | more, 'rescale = "inverse" is the official form; corrected_* are the default\'s'
+    )
 
 
 def peer_case(case: Case) -> Result:

@@ -60,7 +60,11 @@ def revision_case(case: Case) -> Result:
     z, method = leaf(logits), revising(case, matrix + correction, "paper", 0)
     constant = method.loss(z, batch_of(y))
     (none,) = torch.autograd.grad(constant, method.correction, retain_graph=True, allow_unused=True)
-    outputs |= {"loss_v2": constant.item(), "grad_logits_v2": grads(constant, z=z)["z"], "grad_correction_v2": str(none)}
+    outputs |= {
+        "loss_v2": constant.item(),
+        "grad_logits_v2": grads(constant, z=z)["z"],
+        "grad_correction_v2": str(none),
+    }
     return paper(outputs, 'corrected_* by default; the first version with form = "reference"')
 
 

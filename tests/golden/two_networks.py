@@ -21,10 +21,11 @@ KEPT = ("kept_by_net1_used_for_net2", "kept_by_net2_used_for_net1")
 
 def selecting(method_cls: type[Method], case: Case, **config: Any) -> Method:
     """The method after its ramp, with the case's rate to forget."""
-    rate, (y,) = {"forget_rate": case["config"]["forget_rate"]}, tensors(case, "labels")
+    rate = {"forget_rate": case["config"]["forget_rate"]}
     classes = len(case["inputs"]["logits1"][0])
     epoch = config.pop("epoch", 199)
-    return make(method_cls, rate | config, K=classes, N=int(tensors(case, "index")[0].max()) + 1, epochs=200, epoch=epoch)
+    samples = max(case["inputs"]["index"]) + 1
+    return make(method_cls, rate | config, K=classes, N=samples, epochs=200, epoch=epoch)
 
 
 @dataclass(frozen=True)
