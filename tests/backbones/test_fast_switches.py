@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +113,7 @@ def test_without_the_lists_that_it_knows_torchs_own_adam_is_taken(
     class Other(torch.optim.Adam):
         """As another version of torch may have it."""
 
-        _init_group = None if lists is None else eval(f"lambda {lists}: None")
+        _init_group: Any = None if lists is None else eval(f"lambda {lists}: None")
 
     assert optimizers._adam(torch.optim.Adam, optimizers._Adam) is optimizers._Adam
     assert optimizers._adam(Other, optimizers._Adam) is Other
@@ -124,16 +126,14 @@ def test_the_memory_of_a_process_is_left_alone_where_that_is_switched_off(monkey
     from benchmark.runs.executors import malloc
 
     calls: list[object] = []
-    monkeypatch.setattr(malloc.ctypes, "CDLL", lambda name: calls.append(name))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: calls.append(name))
     monkeypatch.setenv("NOISYBENCH_FAST", "products")
     malloc.keep_freed_memory()
     assert not calls
 
 
 @pytest.mark.parametrize(("value", "on"), [("", PATHS), ("1", PATHS), ("0", ()), ("adam, malloc", ("adam", "malloc"))])
-def test_the_variable_says_which_paths_are_on(
-    value: str, on: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_variable_says_which_paths_are_on(value: str, on: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISYBENCH_FAST", value)
     assert tuple(path for path in PATHS if fast_path_is_on(path)) == on
 

@@ -22,7 +22,9 @@ def parse(bibtex):
     head, *lines, end = bibtex.split("\n")
     kind, key = re.fullmatch(r"@(\w+)\{([a-z0-9-]+),", head).groups()
     assert end == "}"
-    fields = dict(re.fullmatch(r"  (\w+) = \{(.*)\},", line).groups() for line in lines)
+    pairs = [re.fullmatch(r"  (\w+) = \{(.*)\},", line) for line in lines]
+    assert all(pairs), lines
+    fields = {pair[1]: pair[2] for pair in pairs if pair}
     assert all(value.count("{") == value.count("}") for value in fields.values())
     return kind, key, fields
 

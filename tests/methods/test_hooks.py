@@ -1,5 +1,7 @@
 """The hooks around a training step: their order, and that methods with a step of their own keep them."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ def test_gradients_can_be_edited_before_the_step_and_weights_seen_after_it(data)
             assert not torch.equal(self.net.body.weight, self.unmoved)
             self.seen = getattr(self, "seen", 0) + len(batch.y)
 
-    method = make(BodyOnly, K=3, N=24)
+    method: Any = make(BodyOnly, K=3, N=24)
     head = method.net.classifier.weight.detach().clone()
     for batch in method.plan(0, data):
         method.step(batch)
@@ -65,7 +67,7 @@ def test_averages_follow_a_method_that_has_a_step_of_its_own(data):
         class Config(AveragedMethod.Config, Mixup.Config):
             pass
 
-    method = make(Averaged, {"decay": 0.5}, K=3, N=24)
+    method: Any = make(Averaged, {"decay": 0.5}, K=3, N=24)
     start = method.average.module.body.weight.detach().clone()
     for batch in method.plan(0, data):
         method.step(batch)
