@@ -15,12 +15,12 @@ import torch
 from benchmark import model_selection
 from benchmark.grid.job import Job, Options
 from benchmark.grid.spec import RunSpec
-from benchmark.noise.rate_estimate import FOLDS, Estimate, cached_estimate
+from benchmark.noise.rate_estimate import FOLDS
 from benchmark.registry import BACKBONES, METHODS, add_plugin_file
 from benchmark.runs.assemble import Plugins, assemble, pick_device
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.frozen_features import FeatureSource
-from benchmark.runs.hints import Given, find_hints
+from benchmark.runs.hints import Estimate, Given, cached_estimate, find_hints
 from benchmark.runs.prepare import LabelledSet, Prepared, Skipped, prepare
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.store import digests
