@@ -12,7 +12,16 @@ from torch import Tensor, optim
 from backbones.base import fast_path_is_on
 from benchmark.grid.spec import Recipe
 
-_INIT_GROUP = ("self", "group", "params_with_grad", "grads", "exp_avgs", "exp_avg_sqs", "max_exp_avg_sqs", "state_steps")
+_INIT_GROUP = (
+    "self",
+    "group",
+    "params_with_grad",
+    "grads",
+    "exp_avgs",
+    "exp_avg_sqs",
+    "max_exp_avg_sqs",
+    "state_steps",
+)
 """Parameters of torch's private `Adam._init_group`: lists that it fills, parallel to the first one or empty."""
 
 

@@ -131,9 +131,7 @@ def test_the_memory_of_a_process_is_left_alone_where_that_is_switched_off(monkey
 
 
 @pytest.mark.parametrize(("value", "on"), [("", PATHS), ("1", PATHS), ("0", ()), ("adam, malloc", ("adam", "malloc"))])
-def test_the_variable_says_which_paths_are_on(
-    value: str, on: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_variable_says_which_paths_are_on(value: str, on: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISYBENCH_FAST", value)
     assert tuple(path for path in PATHS if fast_path_is_on(path)) == on
 
