@@ -98,8 +98,14 @@ def plain_stream(stem: str, setting: PlainSetting = PLAIN) -> Iterator[int]:
     data = PlainImages(images, np.arange(len(images)) % 9, train=True)
     net = plain_network(stem, 3, 9).to(setting.device)
     optimizer = torch.optim.Adam(net.parameters(), LR)
-    workers = {"num_workers": setting.workers, "persistent_workers": setting.workers > 0}
-    loader = DataLoader(data, BATCH, shuffle=True, pin_memory=setting.device != "cpu", **workers)
+    loader = DataLoader(
+        data,
+        BATCH,
+        shuffle=True,
+        num_workers=setting.workers,
+        persistent_workers=setting.workers > 0,
+        pin_memory=setting.device != "cpu",
+    )
     while True:
         for x, y in loader:
             plain_step(net, optimizer, x, y, setting)
