@@ -73,7 +73,7 @@ def small_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A pack of one package that nobody has, made without the network."""
     monkeypatch.setattr(pack, "own_requirements", lambda: {"torch": "", "nobody-has-this": ">=1"})
     monkeypatch.setattr(pack, "closure", lambda names, without: {n: {} for n in names if n not in without})
-    monkeypatch.setattr(pack.importlib.metadata, "version", lambda name: "1.5")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.5")
     monkeypatch.setattr(pack, "download", lambda versions, folder: [wheel_of(folder, "nobody_has_this", "1.5")])
     monkeypatch.setenv("NOISYBENCH_DATA", str(tmp_path / "none"))
     pack.pack(tmp_path / "pack")
@@ -205,15 +205,15 @@ def test_the_whole_script_runs_on_a_cpu_and_goes_on_where_it_stopped(tmp_path: P
         pass
     Manifest("c0ffee", "3.12", {}, {}, {}, {ARCHIVE: sha256(folder / ARCHIVE)}, None).write(folder)
     command = [
-        ROOT / "scripts" / "gpu",
-        folder,
+        str(ROOT / "scripts" / "gpu"),
+        str(folder),
         "--device",
         "cpu",
         "--tiny",
         "--minutes",
         "12",
         "--out",
-        tmp_path / "out",
+        str(tmp_path / "out"),
     ]
 
     def call() -> subprocess.CompletedProcess[str]:
