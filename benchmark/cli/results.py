@@ -37,7 +37,7 @@ def table(
     **given: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
-    from benchmark.store.segments import collector_paused
+    from benchmark.store.record import collector_paused
     from benchmark.store.store import Store
 
     store = Store(given["results"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from benchmark.store.digests import canonical
@@ -32,3 +34,15 @@ def content_digest(record: Record) -> str:
     if "error" in content:
         content["error"] = content["error"].get("class")
     return hashlib.sha256(canonical(content)).hexdigest()
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """What JSON makes holds no cycles; searching millions of its objects for some would take most of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()

@@ -7,10 +7,8 @@ reads the columns that it needs; equal values are stored and parsed once.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmark.store.digests import canonical, current
-from benchmark.store.record import CURVE, CompactedRecord, Record, content_digest
+from benchmark.store.record import CURVE, CompactedRecord, Record, collector_paused, content_digest
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
@@ -168,18 +166,6 @@ def _parsed(column: pa.ChunkedArray) -> tuple[list[Any], list[int]]:
     encoded = column.combine_chunks().dictionary_encode()
     values = [orjson.loads(text) for text in encoded.dictionary.to_pylist()] + [_ABSENT]
     return values, encoded.indices.fill_null(len(values) - 1).to_pylist()
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """What JSON makes holds no cycles; searching millions of its objects for some would take most of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
