@@ -5,7 +5,7 @@ It also holds what tests look through: networks that answer with given logits, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -195,7 +195,7 @@ def make(
     epoch: int = 0,
     hints: Hints | None = None,
     **kit: Any,
-) -> Method:
+) -> Any:
     """A built method in float64; its `Config` validates `config`, and `kit` sets further TinyKit fields."""
     lent = TinyKit(num_classes=K, num_samples=N, epochs=epochs, hints=hints or Hints(), **kit)
     method = method_cls(method_cls.Config(**(config or {})), lent).to(lent.dtype)
@@ -209,7 +209,7 @@ def tensor(value: Any) -> Tensor:
     return torch.tensor(value, dtype=torch.float64) if result.is_floating_point() else result
 
 
-def tensors(case: dict[str, Any], *names: str) -> list[Tensor]:
+def tensors(case: Mapping[str, Any], *names: str) -> list[Tensor]:
     """The named inputs of a golden case, each as `tensor` reads it."""
     return [tensor(case["inputs"][name]) for name in names]
 

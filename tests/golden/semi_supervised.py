@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from benchmark.checks.golden import Case, Result, Within
 from methods import dividemix, elr_plus
-from methods.base import Method
 from tests.golden.cases import exact, leaf, paper, steps
 from tests.golden.harness import GivenLogits, TinyData, batch_of, make, recorded, tensors
 from tests.golden.omitted import gmm_deviation
@@ -104,7 +103,7 @@ def pair(y: Tensor, clean: Tensor, unlabelled: int, ramp: float = 1.0) -> Any:
     return dividemix._Pair(views, y, torch.arange(len(y)), turn=0, clean=clean, unlabelled=others, ramp=ramp)
 
 
-def ramped(given: dict[str, Any], classes: int = 9) -> Method:
+def ramped(given: dict[str, Any], classes: int = 9) -> Any:
     """DivideMix over the official 300 epochs with the case's warm-up and ramp."""
     config = {"warmup": given["warm_up"] / 300, "ramp": given["rampup_length"] / 300}
     return make(dividemix.DivideMix, config | {"lambda_u": given["lambda_u"]}, K=classes, epochs=300)
@@ -153,7 +152,7 @@ def penalty_case(case: Case) -> Result:
     (logits,) = exact(case, "logits")
     y = torch.zeros(len(logits), dtype=torch.int64)
 
-    def warmed_up(penalty: bool) -> tuple[float, Tensor]:
+    def warmed_up(penalty: bool) -> tuple[float, Any]:
         method = make(dividemix.DivideMix, {"confidence_penalty": penalty}, K=logits.shape[1])
         z = leaf(logits)
         method.net, method.net2 = GivenLogits(leaf(logits)), GivenLogits(z)  # the second one's loss is returned

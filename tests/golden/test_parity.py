@@ -70,8 +70,7 @@ def _shifted(value: object) -> object:
 
 def test_every_declared_omission_is_of_a_key_that_some_case_has() -> None:
     outputs: dict[str, set[str]] = {}
-    for param in EVERY_CASE:
-        (case,) = param.values
+    for case in (case for cases in FILES.values() for case in cases):
         outputs.setdefault(case["method"], set()).update(case["outputs"])
     unknown = [(entry.method, key) for entry in OMITTED for key in entry.keys if key not in outputs[entry.method]]
     assert not unknown
@@ -83,8 +82,8 @@ def test_a_key_that_is_undecided_in_some_cases_is_compared_in_the_others() -> No
     suite = load_suite()
     compared = {
         (case["method"], key)
-        for param in EVERY_CASE
-        for case in param.values
+        for cases in FILES.values()
+        for case in cases
         for key in case["outputs"].keys() - suite.omissions(case).keys()
     }
     assert sometimes <= compared
@@ -103,8 +102,7 @@ def test_losses_take_other_shapes_and_extreme_logits() -> None:
     y = torch.arange(13) % 7
     logits[0], logits[1], logits[2] = 0.0, 40.0 * (2 * F.one_hot(y[1], 7) - 1), -40.0
     logits[2, (y[2] + 1) % 7] = 40.0
-    for param in EVERY_CASE:
-        (case,) = param.values
+    for case in (case for cases in FILES.values() for case in cases):
         if case["method"] not in LOSSES or "logits" not in case["inputs"]:
             continue
         inputs = {"logits": logits.tolist(), "labels": y.tolist()}
@@ -134,7 +132,7 @@ def test_a_key_below_the_top_has_to_be_given_too() -> None:
 
 
 def verdict(outputs, golden, *, omitted=(), **result):
-    case = {"method": "m", "config": {}, "inputs": {}, "outputs": golden}
+    case: Case = {"method": "m", "config": {}, "inputs": {}, "outputs": golden}
     suite = Suite({"m": lambda _: Result(outputs, **result)}, omitted)
     (found,) = run_cases([case], suite)
     return found.verdict

@@ -32,7 +32,7 @@ def correction_case(method_cls: type[Method]) -> Callable[[Case], Result]:
     return run
 
 
-def revising(case: Case, matrix: Tensor, form: str, epoch: int, **config: Any) -> Method:
+def revising(case: Case, matrix: Tensor, form: str, epoch: int, **config: Any) -> Any:
     """T-Revision with T, in the first phase (epoch 0) or the second (from epoch 200 of 400, as published)."""
     method = make(t_revision.TRevision, {"form": form, **config}, K=len(matrix), N=64, epochs=400, epoch=epoch)
     method.T.copy_(matrix)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmark.checks.golden import Case, Result
 from methods import codis, coteaching, coteaching_plus, jocor
-from methods._selection import PeerMethod, forget_rate
+from methods._selection import forget_rate
 from methods.base import Method
 from tests.golden.cases import Ranked, exact, grads, in_front, leaf, official, paper
 from tests.golden.harness import GivenLogits, batch_of, make, recorded, tensors
@@ -48,7 +48,7 @@ class Stepped:
         return tensors(case, "is_clean")[0][self.kept].double().mean().item()
 
 
-def step(method: Method, case: Case, *, swap: bool = False, ties: list[int] | None = None) -> Stepped:
+def step(method: Any, case: Case, *, swap: bool = False, ties: list[int] | None = None) -> Stepped:
     """One step on the case's batch. A is the first network and B the second, or the reverse with `swap`.
 
     The batch is given in the order in which A's ties are broken as in the recorded positions `ties`.
@@ -161,7 +161,7 @@ def through_the_other(case: Case, swap: bool, **config: Any) -> list[list[float]
     logits, (y,) = exact(case, "logits1", "logits2"), tensors(case, "labels")
     order = in_front(case["outputs"][KEPT[swap]], len(y))
     a, b = (leaf(z) for z in (logits[::-1] if swap else logits))
-    method: PeerMethod = selecting(codis.CoDis, case, **config)
+    method = selecting(codis.CoDis, case, **config)
     each, each2 = method.criterion(a, b, y), method.criterion(b, a, y)
     _, loss, *_ = method.exchange(each[order], each2[order])
     return grads(loss, a=a)["a"]
