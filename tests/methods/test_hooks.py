@@ -23,6 +23,8 @@ def test_gradients_can_be_edited_before_the_step_and_weights_seen_after_it(data)
     unmoved = []
 
     class BodyOnly(Method):
+        net: Any
+
         def before_step(self):
             assert self.net.classifier.weight.grad.abs().sum() > 0
             self.net.classifier.weight.grad.zero_()
