@@ -127,7 +127,7 @@ def ordinal(matrix: Ints) -> dict[str, float | None]:
     """Of a confusion `matrix` [K, K] with classes in their order: kappa with quadratic weights, and the MAE."""
     classes = np.arange(len(matrix))
     distance = np.abs(classes[:, None] - classes)
-    total = matrix.sum()
+    total = int(matrix.sum())
     weights = (distance**2).astype(np.float64)
     by_chance = float((weights * np.outer(matrix.sum(1), matrix.sum(0))).sum()) / total
     kappa = 1 - float((weights * matrix).sum()) / by_chance if by_chance > 0 else None

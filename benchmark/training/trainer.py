@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -236,18 +237,19 @@ class Trainer:
         try:
             content = io.BytesIO(unseal(self.checkpoint.read_bytes()))
             state = torch.load(content, map_location=self.kit.device, weights_only=True)
+            progress = Progress(
+                state["curve"],
+                state["seconds"],
+                {name: tensor.cpu().numpy() for name, tensor in state["test_probabilities"].items()},
+                state["outcomes"],
+                state["extra_outcomes"],
+                state["predictions"].cpu().numpy(),
+            )
             self.method.load_state_dict(state["method"])
-        except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
+        except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
             # Torn, damaged or foreign: the run starts over and ends in the same numbers.
             warnings.warn(f"{self.checkpoint} is thrown away, the run starts over: {error}", stacklevel=2)
             self.checkpoint.unlink()
             return
         self.kit.load_state_dict(state["kit"])
-        self.progress = Progress(
-            state["curve"],
-            state["seconds"],
-            {name: tensor.cpu().numpy() for name, tensor in state["test_probabilities"].items()},
-            state["outcomes"],
-            state["extra_outcomes"],
-            state["predictions"].cpu().numpy(),
-        )
+        self.progress = progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_changed_predictions_are_none_at_first_and_then_shares(tmp_path: Path) -
         seen.append(lab.data.scan(lambda x: lab.instance.predict(x).argmax(1)))
 
     progress = trainer(lab, tmp_path, on_epoch=look).run()
-    expected = [float((now != before).float().mean()) for before, now in zip(seen, seen[1:], strict=False)]
+    expected = [float((now != before).float().mean()) for before, now in itertools.pairwise(seen)]
     assert progress.curve[0]["changed"] is None
     assert [entry["changed"] for entry in progress.curve[1:]] == pytest.approx(expected)
     assert max(expected) > 0
