@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark.cli import card
 from benchmark.cli.options import add_plugins, results_option
 
+if TYPE_CHECKING:
+    from benchmark.store.record import Record
+    from benchmark.store.schema import Curve
+
+LONGEST_LIST = 16
+LONGEST_TEXT = 80
 UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
@@ -59,32 +64,59 @@ def _show_run(beginning: str, results: Path) -> None:
     _print_record(record)
 
 
-def _print_record(record: Mapping[str, Any]) -> None:
-    import orjson
+def _print_record(record: Record) -> None:
+    from benchmark.store import schema
 
-    def block(title: str, value: Any) -> None:
-        click.echo(f"{title}:")
-        click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
-
+    schema.check(record, f"the record of {record['id']}")
     click.echo(f"run {record['id']}: {record['state']} {record.get('reason') or ''}".rstrip())
-    for part in ("spec", "metrics", "extra_metrics", "noise", "diagnostics", "error", "provenance", "timing"):
-        if record.get(part):
-            block(part, record[part])
-    if not record.get("curve"):
-        return
-    click.echo("epoch  lr        loss    train   val     test    true    memorized")
-    for entry in record["curve"]:
-        wrong = entry["memorization"] or {}
-        cells = (
-            entry["train"].get("loss"),
-            entry["train"].get("accuracy"),
-            entry["val_noisy"]["accuracy"],
-            entry["test"]["accuracy"],
-            wrong.get("true"),
-            wrong.get("memorized"),
-        )
-        figures = "".join(f"{'' if value is None else format(value, '.3f'):8}" for value in cells)
-        click.echo(f"{entry['epoch']:5}  {entry['lr']:<8.2g}  {figures}".rstrip())
+    for name in sorted(record.keys() - {"id", "state", "reason", "schema", "curve"}):
+        if record[name]:
+            click.echo(f"{name}:")
+            click.echo(json.dumps(_summary(record[name]), indent=2, sort_keys=True, ensure_ascii=False))
+    if record.get("curve"):
+        _print_curve(record["curve"])
+
+
+def _print_curve(curve: Curve) -> None:
+    click.echo("epoch  phase       lr        loss    train   val     test    true    memorized  changed")
+    columns = [
+        curve["train"].get("loss"),
+        curve["train"].get("accuracy"),
+        (curve["val_noisy"] or {}).get("accuracy"),
+        (curve["test"] or {}).get("accuracy"),
+        (curve["memorization"] or {}).get("true"),
+        (curve["memorization"] or {}).get("memorized"),
+        curve["changed"],
+    ]
+    for epoch, (phase, lr) in enumerate(zip(curve["phase"], curve["lr"], strict=True)):
+        figures = [None if column is None else column[epoch] for column in columns]
+        cells = ["" if figure is None else format(figure, ".3f") for figure in figures]
+        *first, memorized, changed = cells
+        line = "".join(f"{cell:8}" for cell in first) + f"{memorized:11}{changed}"
+        click.echo(f"{epoch + 1:5}  {phase[:10]:10}  {lr or 0:<8.2g}  {line}".rstrip())
+
+
+def _summary(value: Any) -> Any:
+    """`value` with every matrix, long list and long text in one line: a run of 100 classes must fit a screen."""
+    if isinstance(value, dict):
+        return {name: _summary(inner) for name, inner in value.items()}
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else f"{value[:16]}... ({len(value)} characters)"
+    if not isinstance(value, list) or not value:
+        return value
+    if isinstance(value[0], list):
+        diagonal = [row[i] for i, row in enumerate(value) if i < len(row)]
+        return f"{len(value)} x {len(value[0])}, diagonal {_span(diagonal)}"
+    numbers = all(inner is None or isinstance(inner, int | float) for inner in value)
+    return _span(value) if numbers else [_summary(inner) for inner in value[:LONGEST_LIST]]
+
+
+def _span(values: list[float | None]) -> str:
+    """Values in a line, as many as fit; of more of them their number and range."""
+    if len(values) <= LONGEST_LIST:
+        return " ".join("-" if value is None else f"{value:.4g}" for value in values)
+    known = [value for value in values if value is not None]
+    return f"{len(values)} values" + (f" in {min(known):.4g} .. {max(known):.4g}" if known else "")
 
 
 def _show_plugin(kind: str, name: str) -> None:
