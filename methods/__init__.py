@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
-from methods.base import Batch, Hints, Kit, Method, MissingHint, Settings, TrainSet, accuracy
+from backbones.settings import Settings
+from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
 __all__ = ["Batch", "Field", "Hints", "Kit", "Method", "MissingHint", "Settings", "TrainSet", "accuracy"]

@@ -10,7 +10,9 @@ import hashlib
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from backbones.settings import Settings
 
 PROTOCOL = 2
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
@@ -18,11 +20,7 @@ PROTOCOL = 2
 Track = Literal["blind", "oracle"]
 
 
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Augment(Frozen):
+class Augment(Settings):
     """Per-sample training augmentation."""
 
     flip: bool = False
@@ -31,7 +29,7 @@ class Augment(Frozen):
     """Largest rotation in degrees, uniform in both directions."""
 
 
-class Recipe(Frozen):
+class Recipe(Settings):
     """How every method of a comparison trains: the matched profile."""
 
     epochs: int = Field(10, ge=1, le=10_000)
@@ -55,7 +53,7 @@ class Recipe(Frozen):
     """Compute convolutions on maps of at most 2x2 as dense products: equal up to rounding, faster."""
 
 
-class Seeds(Frozen):
+class Seeds(Settings):
     """One seed per source of randomness, so that comparisons are paired."""
 
     noise: int = Field(ge=0)
@@ -68,7 +66,7 @@ class Seeds(Frozen):
         return cls(noise=seed, init=seed, order=seed, method=seed)
 
 
-class Part(Frozen):
+class Part(Settings):
     """A plugin with its whole configuration."""
 
     name: str
@@ -92,7 +90,7 @@ class NoisePart(Part):
     """Content digest of a reference classifier's probabilities, where the noise is made from them."""
 
 
-class RunSpec(Frozen):
+class RunSpec(Settings):
     """One run, resolved."""
 
     protocol: int = PROTOCOL
@@ -115,7 +113,7 @@ def canonical(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-class Options(Frozen):
+class Options(Settings):
     """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
 
     results: str
@@ -129,7 +127,7 @@ class Options(Frozen):
     """Least time between two checkpoints; 0: at every epoch's end."""
 
 
-class Job(Frozen):
+class Job(Settings):
     """A run with what a worker needs to carry it out, wherever that is."""
 
     spec: RunSpec

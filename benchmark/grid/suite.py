@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from backbones.settings import Settings
 from benchmark.errors import UsageError
 from benchmark.grid.spec import (
     Augment,
     DataPart,
-    Frozen,
     Job,
     NoisePart,
     Options,
@@ -87,7 +87,7 @@ def parse_value(text: str) -> Any:
         return text
 
 
-class SeedAxes(Frozen):
+class SeedAxes(Settings):
     """Seeds crossed: every combination of the given values is a run."""
 
     noise: list[int]
@@ -194,7 +194,7 @@ def _plugin_faults(raw: dict[str, Any]) -> Iterator[str]:
                 yield f"{key}[{position}]: {error}"
 
 
-class Resolved(Frozen):
+class Resolved(Settings):
     """A plugin reference with its class's version and validated configuration."""
 
     part: Part

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from backbones.settings import Settings
 from benchmark.datasets.base import DataError
-from benchmark.grid.spec import PROTOCOL, Augment, Frozen, Job, NoisePart, Part, Recipe, Seeds, canonical
+from benchmark.grid.spec import PROTOCOL, Augment, Job, NoisePart, Part, Recipe, Seeds, canonical
 from benchmark.grid.suite import Reference, resolve_backbone
 from benchmark.noise.base import Split
 from benchmark.registry import BACKBONES
@@ -26,7 +27,7 @@ from benchmark.seeds import seed_for
 from benchmark.store.store import Store
 
 
-class ReferenceSettings(Frozen):
+class ReferenceSettings(Settings):
     """How every reference classifier is trained. A change here changes the labels that are made from it."""
 
     backbone: str = "cnn"
