@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmark.cli.options import add_plugins, results_option
-
-BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 @click.command()
@@ -26,8 +23,10 @@ def show(what: str, name: str | None, results: Path, plugins: tuple[Path, ...]) 
     noisybench show method gce                 (or noise, dataset, backbone)
     """
     if name is not None:
+        from benchmark.cli.show_plugin import show_plugin
+
         add_plugins(plugins)
-        _show_plugin(what, name)
+        show_plugin(what, name)
     else:
         _show_run(what, results)
 
@@ -81,56 +80,3 @@ def _print_record(record: dict[str, Any]) -> None:
         )
         figures = "".join(f"{'' if value is None else format(value, '.3f'):8}" for value in cells)
         click.echo(f"{entry['epoch']:5}  {entry['lr']:<8.2g}  {figures}".rstrip())
-
-
-def _show_plugin(kind: str, name: str) -> None:
-    import inspect
-
-    from benchmark.errors import UsageError
-    from benchmark.registry import ALL, METHODS
-
-    registry = next((r for r in ALL if kind in (r.plural, r.kind.replace(" ", ""))), None)
-    if registry is None:
-        kinds = ", ".join(r.kind.replace(" ", "") for r in ALL)
-        raise UsageError(f"there is no kind of plugin {kind!r}; expected one of {kinds}, such as `show method {name}`")
-    plugin = registry.load(name)
-    module = inspect.getmodule(plugin)
-    told = [inspect.cleandoc(text) for text in (module and module.__doc__, plugin.__doc__) if text]
-    click.echo(f"{name}: " + "\n\n".join(told) + "\n")
-    facts = {"version": plugin.version, "file": registry.find(name).origin}
-    if registry is METHODS:
-        facts = {
-            "family": plugin.family,
-            "version": plugin.version,
-            "needs": ", ".join(sorted(plugin.needs)) or "nothing",
-            "cost": plugin.cost,
-            "networks at test": plugin.networks_at_test,
-            "phases": ", ".join(plugin.phases),
-            "proof": plugin.proof,
-            "fidelity": plugin.fidelity,
-            "reproduction": plugin.reproduction,
-            **facts,
-        }
-    for key, value in facts.items():
-        click.echo(f"{key + ':':18}{value}")
-    fields = plugin.Config.model_json_schema().get("properties", {})
-    click.echo("options:" if fields else "options: none")
-    for field, schema in fields.items():
-        default = f", default {json.dumps(schema['default'])}" if "default" in schema else ", required"
-        note = f"\n      {schema['description']}" if "description" in schema else ""
-        click.echo(f"  {field}: {_values(schema)}{default}{note}")
-
-
-def _values(schema: dict[str, Any]) -> str:
-    """What a JSON schema allows: "number > 0, <= 1", "anchor" | "oracle", "[integer, ...] | null"."""
-    if "anyOf" in schema:
-        return " | ".join(_values(one) for one in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return " | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
-    name = schema.get("format") or schema.get("type", "any")
-    if name == "array":
-        fixed = schema.get("prefixItems")
-        inside = [_values(one) for one in fixed or [schema.get("items", {})]]
-        name = f"[{', '.join(inside if fixed else [*inside, '...'])}]"
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
-    return " ".join([name, ", ".join(bounds)]).rstrip()
