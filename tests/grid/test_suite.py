@@ -8,7 +8,7 @@ import pytest
 from benchmark.grid import suite as suites
 from benchmark.grid.spec import Options
 from benchmark.grid.suite import SuiteError, build, expand, parse_reference
-from benchmark.registry import METHODS
+from benchmark.registry import METHODS, add_plugin_file
 
 HERE = Options(results="results", data_root="nowhere")
 
@@ -87,7 +87,7 @@ def test_a_plugin_from_outside_counts_by_its_content(tmp_path):
     for number in (1, 2):
         path = tmp_path / f"outside{number}.py"
         path.write_text(f'"""An outsider."""\nfrom methods import Method\nclass A(Method):\n    x = {number}\n')
-        METHODS.add_file(path)
+        add_plugin_file(path)
         part = runs(methods=[path.stem])[0].spec.method
         ids.append(part.source)
         METHODS._added.pop(path.stem)
