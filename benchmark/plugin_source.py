@@ -167,6 +167,8 @@ class ClassSource:
         match node:
             case ast.Call(func=ast.Name("frozenset"), args=arguments):
                 return frozenset(self._literal(arguments[0]) if arguments else ())
+            case ast.Call(func=ast.Name("field" | "Field")):
+                raise ValueError("a default that is made when the class is")
             case ast.Call():
                 return self._arguments(node)
             case ast.Tuple(elts):
@@ -179,24 +181,27 @@ class ClassSource:
     def _arguments(self, call: ast.Call) -> dict[str, Any]:
         """Arguments of a call by name, over the defaults of the dataclass that it makes, where that is found."""
         made = self.source.find(ast.unparse(call.func))
-        fields = {name: value for one in reversed(made.lineage) for name, value in one.fields} if made else {}
-        given = dict(zip(fields, call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
-        defaults = {name: value for name, value in fields.items() if value and not isinstance(value, ast.Call)}
-        found = {}
-        for name, value in (defaults | given).items():
+        fields = [name for one in reversed(made.lineage) for name in one.fields] if made else []
+        given = dict(zip(dict.fromkeys(fields), call.args, strict=False))
+        given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        found = {name: value for name, value in made.declared.items() if name in fields} if made else {}
+        for name, value in given.items():
+            found.pop(name, None)
             try:
                 found[name] = self._literal(value)
             except ValueError:
                 continue
+        if not found and made is None:
+            raise ValueError(f"nothing can be read of {ast.unparse(call)}")
         return found
 
     @property
-    def fields(self) -> Iterator[tuple[str, ast.expr | None]]:
-        """Annotated names of the body with their defaults, as a dataclass takes them."""
+    def fields(self) -> Iterator[str]:
+        """Annotated names of the body, in the order in which a dataclass takes them."""
         for node in self.node.body:
             match node:
                 case ast.AnnAssign(target=ast.Name(name)) if "ClassVar" not in ast.unparse(node.annotation):
-                    yield name, node.value
+                    yield name
 
 
 def read(path: Path, module: str = "", root: Path | None = None) -> Source:

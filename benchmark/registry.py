@@ -337,7 +337,7 @@ def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Re
     problem = f"defines no public class; expected one that derives from {BASES}"
     if classes:
         listed = ", ".join(one.name for one in classes)
-        problem = f"defines {listed}, which derives from no {BASES}; write `class {classes[0].name}(Method)`"
+        problem = f"defines {listed}, but no class that derives from {BASES}; write `class {classes[0].name}(Method)`"
     loaded: Any = None
     if any(not one.complete and not any(registry.holds(one) for registry in ALL) for one in classes):
         try:
