@@ -3,6 +3,19 @@
 from pydantic import Field
 
 from backbones.settings import Settings
+from methods._card import Card, Phase
 from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
-__all__ = ["Batch", "Field", "Hints", "Kit", "Method", "MissingHint", "Settings", "TrainSet", "accuracy"]
+__all__ = [
+    "Batch",
+    "Card",
+    "Field",
+    "Hints",
+    "Kit",
+    "Method",
+    "MissingHint",
+    "Phase",
+    "Settings",
+    "TrainSet",
+    "accuracy",
+]

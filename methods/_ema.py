@@ -35,12 +35,11 @@ class AveragedMethod(Method):
         self.done = int(self.updates)
         return super().plan(epoch, data)
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        result = super().step(batch)
+    def after_step(self, batch: Batch, logits: Tensor) -> None:
+        super().after_step(batch, logits)
         self.done += 1
         self.updates += 1
         self.average.update(self.net, self.done)
-        return result
 
     def predict(self, x: Tensor) -> Tensor:
         return self.average(x)

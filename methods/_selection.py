@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Kit, Method, Settings, accuracy
+from methods import Batch, Card, Field, Kit, Method, Phase, Settings, accuracy
 
 
 def forget_rate(epoch: int, final: float, ramp: int, exponent: float = 1.0) -> float:
@@ -57,7 +57,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 class SmallLoss(Method):
     """What the small-loss methods share: the rate to forget, its ramp and their two phases."""
 
-    phases = ("ramp", "select")
+    card = Card(family="sample selection", needs=("noise_rate",), phases=(Phase("ramp"), Phase("select")))
 
     class Config(Settings):
         forget_rate: float | None = Field(
@@ -72,7 +72,7 @@ class SmallLoss(Method):
         return frozenset() if given else frozenset({"noise_rate"})
 
     def phase(self, epoch: int) -> str:
-        return self.phases[0] if epoch < self.kit.schedule(self.cfg.ramp) else self.phases[1]
+        return "ramp" if epoch < self.kit.schedule(self.cfg.ramp) else "select"
 
     @property
     def forget(self) -> float:
@@ -86,6 +86,8 @@ class PeerMethod(SmallLoss):
 
     `losses(logits, logits2, batch)` gives the loss of either; where both are minimized together, override `step`.
     """
+
+    card = Card(family="sample selection", cost=2, needs=("noise_rate",), phases=(Phase("ramp"), Phase("select")))
 
     def build(self) -> None:
         super().build()

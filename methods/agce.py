@@ -2,20 +2,29 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import nce, pick
 
 
 class AGCE(Method):
-    """Loss: beta [(a + 1)^q - (a + p_y)^q] / q, plus alpha NCE where alpha > 0.
+    """Loss: beta [(a + 1)^q - (a + p_y)^q] / q, plus alpha NCE where alpha > 0."""
 
-    Official settings: a = 0.6, q = 0.6 alone, and NCE + AGCE with alpha = 1, beta = 4, a = 6, q = 1.5 on
-    CIFAR-10 (10, 0.1, 1.8, 3 on CIFAR-100); SGD 0.01, weight decay 1e-4, 120 epochs, cosine.
-    State: none. Needs: nothing. Cost: 1x. Deviations: none.
-    """
-
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Asymmetric Loss Functions for Learning with Noisy Labels",
+        authors="Xiong Zhou, Xianming Liu, Junjun Jiang, Xin Gao, Xiangyang Ji",
+        venue="ICML",
+        year=2021,
+        arxiv="2106.03110",
+        code="https://github.com/hitcszx/ALFs",
+        family="robust loss",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "a = 0.6, q = 0.6 alone, and NCE + AGCE with alpha = 1, beta = 4, a = 6, q = 1.5 on CIFAR-10 (10, "
+            "0.1, 1.8, 3 on CIFAR-100); SGD 0.01, weight decay 1e-4, 120 epochs, cosine"
+        ),
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         a: float = Field(0.6, gt=0)

@@ -4,21 +4,38 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import focal_terms, normalized
 
 
 class ANLCE(Method):
     """Loss: alpha NCE + beta NNCE + delta ||theta||_1, NNCE = 1 - (A + log p_y) / sum_k (A + log p_k).
 
-    A = -log(min_prob), which floors p in NNCE. Official settings: 5, 5, 5e-5 on CIFAR-10, 10, 1, 5e-7 on CIFAR-100;
-    SGD 0.01, no weight decay, 120 epochs, cosine, clip 5. gamma > 0: focal terms (ANL-FL: 0.5); `entropy`: of
-    log K - H(mean p) (ER: 2). State: none. Needs: nothing. Cost: 1.1x. Deviations: none.
+    A = -log(min_prob), which floors p in NNCE. gamma > 0 takes focal terms (ANL-FL); `entropy` is the weight of
+    log K - H(mean p), which spreads predictions over the classes (ER).
     """
 
-    family = "robust loss"
-    cost = "1.1x"
-    proof = "golden"
+    card = Card(
+        title="Active Negative Loss Functions for Learning with Noisy Labels",
+        authors="Xichen Ye, Xiaoqiang Li, Songmin Dai, Tong Liu, Yan Sun, Weiqin Tong",
+        venue="NeurIPS",
+        year=2023,
+        page=(
+            "https://papers.nips.cc/paper_files/paper/2023/hash/"
+            "15f4cefb0e143c7ad9d40e879b0a9d0c-Abstract-Conference.html"
+        ),
+        code="https://github.com/Virusdoll/Active-Negative-Loss",
+        family="robust loss",
+        cost=1.1,
+        cost_note="the sum of all absolute weights",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "alpha, beta, delta = 5, 5, 5e-5 on CIFAR-10, 10, 1, 5e-7 on CIFAR-100; SGD 0.01, no weight decay, "
+            "120 epochs, cosine, gradients clipped at 5; ANL-FL: gamma = 0.5; ER: entropy = 2"
+        ),
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         alpha: float = Field(5.0, ge=0)

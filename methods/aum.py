@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._selection import keep_or_all, report_all
 
 
@@ -17,14 +17,27 @@ class AUM(Method):
     samples get the label of an extra class K; samples with a mean margin up to the 99th percentile of the
     threshold samples' are dropped. A second training with other threshold samples judges those of the
     first. Then cross entropy on the rest.
-    Official settings: CIFAR-10, CIFAR-100: margins over 150 of 300 epochs, before the learning rate drops,
-    batch 64, SGD 0.1, weight decay 1e-4, 99th percentile.
-    State: [N] kept and score, two scoring networks. Needs: nothing. Cost: 2x. Deviations: none.
     """
 
-    family = "data cleaning"
-    cost = "2x"
-    proof = "worked example"
+    card = Card(
+        title="Identifying Mislabeled Data using the Area Under the Margin Ranking",
+        authors="Geoff Pleiss, Tianyi Zhang, Ethan R. Elenberg, Kilian Q. Weinberger",
+        venue="NeurIPS",
+        year=2020,
+        arxiv="2001.10528",
+        code="https://github.com/asappresearch/aum",
+        family="data cleaning",
+        cost=2,
+        cost_note="two margin trainings over half of the epochs each",
+        phases=(Phase("train", epochs=300),),
+        official=(
+            "CIFAR-10, CIFAR-100: margins over 150 of 300 epochs, before the learning rate drops, batch 64, SGD "
+            "0.1, weight decay 1e-4, 99th percentile"
+        ),
+        state="[N] kept and score, two scoring networks",
+        deviations="none",
+        proof="worked example",
+    )
 
     kept: Tensor
     score: Tensor

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from methods import Batch
+from methods import Batch, Card
 from methods._transition import TransitionMethod
 
 CLIP = 1e-7
@@ -14,19 +14,30 @@ CLIP = 1e-7
 class Backward(TransitionMethod):
     """Loss: sum_k (T^-1)_{yk} l_k with l_k = -log p_k: unbiased for the clean loss, may be negative.
 
-    T as in forward correction: estimated at anchor points, or the oracle's.
-    Official settings: MNIST, CIFAR-10, CIFAR-100; p is clipped to [1e-7, 1 - 1e-7], which is what bounds
-    the loss from below and so part of the method.
-    State: [K, K] T and its inverse. Needs: nothing; T with `estimate = "oracle"`. Cost: 1.5x (1x with the
-    oracle's T). Deviations: the estimating network stops early, as in forward correction; the inverse of a
-    nearly singular estimate is its pseudoinverse, without singular values below 1e-3 of the largest.
+    T as in forward correction: estimated at anchor points, or the oracle's (`estimate = "oracle"`, which is
+    given T). p is clipped to [1e-7, 1 - 1e-7]: this bounds the loss from below and so is part of the method.
     """
 
     version = 2
-    family = "loss correction"
-    cost = "1.5x"
-    equals_ce = "with the identity for T (oracle, no noise), where no probability is clipped"
-    proof = "golden"
+    card = Card(
+        title="Making Deep Neural Networks Robust to Label Noise: A Loss Correction Approach",
+        authors="Giorgio Patrini, Alessandro Rozza, Aditya Krishna Menon, Richard Nock, Lizhen Qu",
+        venue="CVPR",
+        year=2017,
+        arxiv="1609.03683",
+        code="https://github.com/giorgiop/loss-correction",
+        family="loss correction",
+        cost=1.5,
+        cost_note="the network that T is estimated with; 1x with the oracle's T",
+        official="MNIST, CIFAR-10, CIFAR-100; p is clipped to [1e-7, 1 - 1e-7]",
+        state="[K, K] T and its inverse",
+        deviations=(
+            "the estimating network stops early, as in forward correction; the inverse of a nearly singular "
+            "estimate is its pseudoinverse, without singular values below 1e-3 of the largest"
+        ),
+        proof="golden",
+        equals_ce="with the identity for T (oracle, no noise), where no probability is clipped",
+    )
 
     inverse: Tensor
 

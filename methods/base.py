@@ -2,7 +2,7 @@
 
 A method is one file in `methods/`. It overrides the smallest of `loss`, `step`, `plan`, `build` and
 `predict` that its paper needs. It never sees a clean label: `TrainSet` holds none, and what the run may
-tell (`Hints`) must be declared in `needs`.
+tell (`Hints`) must be declared on its card (`needs`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backbones.settings import Settings
+from backbones.settings import Settings as Settings
+from methods._card import Card as Card
+from methods._card import Phase as Phase
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -71,7 +73,7 @@ class Hints:
     def noise_rate(self) -> float:
         """Share of wrong training labels in [0, 1)."""
         if self.given_noise_rate is None:
-            raise MissingHint('noise_rate was not given: declare needs = frozenset({"noise_rate"})')
+            raise MissingHint('noise_rate was not given: declare it, card = Card(needs=("noise_rate",))')
         return self.given_noise_rate
 
     @property
@@ -79,7 +81,7 @@ class Hints:
         """[K, K] row-stochastic T, T[i, j] = P(noisy = j | clean = i)."""
         if self.given_transition is None:
             raise MissingHint(
-                'transition was not given: declare needs = frozenset({"transition"}), '
+                'transition was not given: declare it, card = Card(needs=("transition",)), '
                 "and run in the oracle track (--track oracle)"
             )
         return self.given_transition
@@ -146,6 +148,22 @@ class Kit(Protocol):
         ...
 
 
+CARD_ONLY = (
+    "family",
+    "cost",
+    "needs",
+    "tasks",
+    "min_classes",
+    "networks_at_test",
+    "phases",
+    "equals_ce",
+    "proof",
+    "fidelity",
+    "reproduction",
+)
+"""Facts that are read from the card alone: a class attribute of such a name would be ignored, so it is refused."""
+
+
 class Method(nn.Module):
     """A way of training with noisy labels. The defaults are plain cross entropy with one network.
 
@@ -156,28 +174,23 @@ class Method(nn.Module):
 
     version: ClassVar[int] = 1
     """Bump when the numbers change."""
-    family: ClassVar[str] = "other"
-    cost: ClassVar[str] = "1x"
-    """Forward and backward passes relative to cross entropy."""
-    needs: ClassVar[frozenset[str]] = frozenset()
-    """Privileged knowledge consumed: of {"noise_rate", "transition"}."""
-    tasks: ClassVar[frozenset[str]] = frozenset({"multiclass"})
-    min_classes: ClassVar[int] = 2
-    networks_at_test: ClassVar[int] = 1
-    phases: ClassVar[tuple[str, ...]] = ("train",)
-    """Names that `phase` returns over a run; a contract test checks that a short run enters them all."""
-    equals_ce: ClassVar[str] = ""
-    """Why the trained weights may equal those of `ce`, where the method's mathematics says so."""
-    proof: ClassVar[str] = "none"
-    """What its numbers are checked against: "golden", "closed form" or "worked example"."""
-    fidelity: ClassVar[str] = "paper form"
-    reproduction: ClassVar[str] = "not run"
+    card: ClassVar[Card] = Card()
+    """Paper, needs, cost, phases; a derived class inherits its parent's."""
 
     class Config(Settings):
         """No options."""
 
     cfg: Any
     epoch: int = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in CARD_ONLY:
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__} sets the class attribute {name!r}, which belongs on its card; "
+                    f"write `card = Card({name}=...)` instead"
+                )
 
     def __init__(self, cfg: Settings, kit: Kit) -> None:
         super().__init__()
@@ -188,14 +201,15 @@ class Method(nn.Module):
     @classmethod
     def requires(cls, cfg: Settings) -> frozenset[str]:
         """The hints that this configuration consumes."""
-        return cls.needs
+        return frozenset(cls.card.needs)
 
     def build(self) -> None:
         self.net = self.kit.network("net")
         self.optimizer = self.kit.optimizer("net", self.net.parameters())
 
     def phase(self, epoch: int) -> str:
-        return self.phases[0]
+        """The name of the phase that `epoch` belongs to, one of the card's."""
+        return self.card.phase_names[0]
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         return data.batches()
@@ -206,10 +220,32 @@ class Method(nn.Module):
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Trains on one batch; returns detached 0-dim tensors, so that nothing waits for the device."""
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        self.kit.update(loss, self.optimizer)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+        logits = self.logits(batch)
+        return self.descend(self.loss(logits, batch), logits, batch)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """What `step` gives to `loss`: [B, K], or [views * B, K] with the first view in front."""
+        return self.net(batch.x[0])
+
+    def descend(self, loss: Tensor, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Minimizes `loss` by one step of `optimizers`, with the hooks around it; gives what `step` returns.
+
+        A `step` of your own ends with it, so that derived classes can rely on the hooks. The accuracy is
+        that of the first B rows of `logits`.
+        """
+        self.kit.update(loss, *self.optimizers(), before_step=self.before_step)
+        self.after_step(batch, logits)
+        return {"loss": loss.detach(), "accuracy": accuracy(logits[: len(batch.y)], batch.y)}
+
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """The optimizers that take a step; asked in every step, so that they may depend on the phase."""
+        return (self.optimizer,)
+
+    def before_step(self) -> None:
+        """Called between the backward pass and the optimizers' step: the place to edit gradients."""
+
+    def after_step(self, batch: Batch, logits: Tensor) -> None:
+        """Called after the optimizers' step, with the logits from before: the place to average or remember."""
 
     def predict(self, x: Tensor) -> Tensor:
         """Logits [B, K] of images [B, C, H, W] in [0, 1]."""

@@ -6,20 +6,28 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 
 
 class BatchFlip(Method):
     """Loss: cross entropy after moving a share rho of the batch's labels to other classes, drawn each time.
 
     DisturbLabel with alpha = rho K / (K - 1), which is also the epsilon of the label smoothing that has its
-    expected gradient. Official settings: alpha = 0.1 on CIFAR-10. "bernoulli" flips each label on its own;
-    "exact" flips rho B of them, rounded up or down at random, so that rho holds at every batch size.
-    State: none. Needs: nothing. Cost: 1x. Deviations: the default rho = 0.05 is this suite's.
+    expected gradient. "bernoulli" flips each label on its own; "exact" flips rho B of them, rounded up or down
+    at random, so that rho holds at every batch size.
     """
 
-    family = "control"
-    proof = "closed form"
+    card = Card(
+        title="DisturbLabel: Regularizing CNN on the Loss Layer",
+        authors="Lingxi Xie, Jingdong Wang, Zhen Wei, Meng Wang, Qi Tian",
+        venue="CVPR",
+        year=2016,
+        arxiv="1605.00055",
+        family="control",
+        official="alpha = 0.1 on CIFAR-10",
+        deviations="the default rho = 0.05 is this suite's",
+        proof="closed form",
+    )
 
     class Config(Method.Config):
         rho: float = Field(0.05, ge=0, lt=1, description="share of flipped labels")

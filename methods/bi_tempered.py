@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 from methods._losses import tempered_log, tempered_softmax
 
 
@@ -11,13 +11,23 @@ class BiTempered(Method):
     """Loss: sum_k y_k (log_t1 y_k - log_t1 p_k) - (y_k^(2-t1) - p_k^(2-t1)) / (2 - t1), p = exp_t2(z - c(z)).
 
     log_t(x) = (x^(1-t) - 1) / (1 - t) and its inverse exp_t: t1 < 1 bounds the loss, t2 > 1 makes the tail of
-    the softmax heavy; c(z) makes p sum to 1. Official settings: t1 = 0.8, t2 = 1.2 (CIFAR-100), 5 fixed-point
-    steps for c(z), which are not converged: `iterations` = 5 gives that form.
-    State: none. Needs: nothing. Cost: 1x. Deviations: c(z) is iterated to convergence.
+    the softmax heavy; c(z) makes p sum to 1.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Robust Bi-Tempered Logistic Loss Based on Bregman Divergences",
+        authors="Ehsan Amid, Manfred K. Warmuth, Rohan Anil, Tomer Koren",
+        venue="NeurIPS",
+        year=2019,
+        arxiv="1906.03361",
+        code="https://github.com/google/bi-tempered-loss",
+        family="robust loss",
+        official="t1 = 0.8, t2 = 1.2 (CIFAR-100), 5 fixed-point steps for c(z)",
+        deviations=(
+            "c(z) is iterated to convergence; the official 5 steps, which are not converged, are `iterations` = 5"
+        ),
+        proof="golden",
+    )
 
     class Config(Method.Config):
         t1: float = Field(0.8, ge=0, lt=1)

@@ -2,19 +2,24 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 from methods._losses import pick
 
 
 class BootstrapHard(Method):
-    """Loss: -beta log p_y - (1 - beta) log max_k p_k: the prediction is the second label (first on ties).
+    """Loss: -beta log p_y - (1 - beta) log max_k p_k: the prediction is the second label (first on ties)."""
 
-    Official settings: beta = 0.8 (MNIST, Toronto faces).
-    State: none. Needs: nothing. Cost: 1x. Deviations: p is not clamped at 1e-7.
-    """
-
-    family = "label refurbishment"
-    proof = "golden"
+    card = Card(
+        title="Training Deep Neural Networks on Noisy Labels with Bootstrapping",
+        authors="Scott Reed, Honglak Lee, Dragomir Anguelov, Christian Szegedy, Dumitru Erhan, Andrew Rabinovich",
+        venue="ICLR workshop",
+        year=2015,
+        arxiv="1412.6596",
+        family="label refurbishment",
+        official="beta = 0.8 (MNIST, Toronto faces)",
+        deviations="p is not clamped at 1e-7",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         beta: float = Field(0.8, ge=0, le=1, description="weight of the given label")

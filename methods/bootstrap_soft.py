@@ -2,20 +2,28 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 from methods._losses import pick
 
 
 class BootstrapSoft(Method):
     """Loss: -sum_k [beta [k = y] + (1 - beta) p_k] log p_k: cross entropy plus an entropy penalty.
 
-    Official settings: beta = 0.95 (MNIST, Toronto faces). The gradient goes through the target too, as in the
-    paper, which calls the term minimum-entropy regularization.
-    State: none. Needs: nothing. Cost: 1x. Deviations: p is not clamped at 1e-7.
+    The gradient goes through the target too, as in the paper, which calls the term minimum-entropy
+    regularization.
     """
 
-    family = "label refurbishment"
-    proof = "golden"
+    card = Card(
+        title="Training Deep Neural Networks on Noisy Labels with Bootstrapping",
+        authors="Scott Reed, Honglak Lee, Dragomir Anguelov, Christian Szegedy, Dumitru Erhan, Andrew Rabinovich",
+        venue="ICLR workshop",
+        year=2015,
+        arxiv="1412.6596",
+        family="label refurbishment",
+        official="beta = 0.95 (MNIST, Toronto faces)",
+        deviations="p is not clamped at 1e-7",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         beta: float = Field(0.95, ge=0, le=1, description="weight of the given label")

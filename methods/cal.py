@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import pick, stable_nll
 from methods._mixup import one_hot
 from methods._selection import report_all
@@ -21,18 +21,30 @@ class CAL(Method):
     fresh network and d_n the sieved label:
         L = CE - alpha_2 E_k[l_k] - sum_i P(d = i) sum_j Cov(1{y = j}, l_j | d = i),
     the covariance over the batch, around the frequencies of y given d and the mean losses of the last epoch.
-    Official settings: CIFAR-10: sieve after 65 epochs, then 100; alpha_1 rises from 0 at epoch 10 to 2 at 40,
-    alpha_2 to 1 likewise; l has 1e-8 (CE) and 1e-5 (the others) inside the logarithm, SGD 0.1, weight decay
-    5e-4, divided by 10 at 60.
-    State: [N] sieved labels, three [K, K]. Needs: nothing. Cost: 1x. Deviations: both steps share the run's
-    epochs, where the official code runs twice; the first step weighs classes by their noisy frequency (its
-    square root in the code); the sieve uses plain predictions.
     """
 
-    family = "loss correction"
-    phases = ("peer", "covariance")
-    proof = "worked example"
-    fidelity = "paper form; both steps within the run's epochs"
+    card = Card(
+        title="A Second-Order Approach to Learning with Instance-Dependent Label Noise",
+        authors="Zhaowei Zhu, Tongliang Liu, Yang Liu",
+        venue="CVPR",
+        year=2021,
+        arxiv="2012.11854",
+        code="https://github.com/UCSC-REAL/CAL",
+        family="loss correction",
+        phases=(Phase("peer", epochs=65), Phase("covariance", epochs=100)),
+        official=(
+            "CIFAR-10: sieve after 65 epochs, then 100; alpha_1 rises from 0 at epoch 10 to 2 at 40, alpha_2 to "
+            "1 likewise; l has 1e-8 (CE) and 1e-5 (the others) inside the logarithm, SGD 0.1, weight decay 5e-4, "
+            "divided by 10 at 60"
+        ),
+        state="[N] sieved labels, three [K, K]",
+        deviations=(
+            "both steps share the run's epochs, where the official code runs twice; the first step weighs "
+            "classes by their noisy frequency (its square root in the code); the sieve uses plain predictions"
+        ),
+        fidelity="paper form; both steps within the run's epochs",
+        proof="worked example",
+    )
 
     prior: Tensor
     sieved: Tensor

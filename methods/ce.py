@@ -1,14 +1,14 @@
 """Cross entropy on the noisy labels: the baseline that every other method is measured against."""
 
-from methods import Method
+from methods import Card, Method
 
 
 class CE(Method):
-    """Loss: -log p_y, mean over the batch. No hidden label smoothing, the suite's recipe as it is.
+    """Loss: -log p_y, mean over the batch. No hidden label smoothing, the suite's recipe as it is."""
 
-    State: none. Needs: nothing. Cost: 1x. Deviations: none.
-    """
-
-    family = "control"
-    proof = "golden"
-    equals_ce = "it is cross entropy"
+    card = Card(
+        family="control",
+        deviations="none",
+        proof="golden",
+        equals_ce="it is cross entropy",
+    )

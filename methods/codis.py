@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field
+from methods import Batch, Card, Field, Phase
 from methods._divergence import jensen_shannon, kl, log_mean
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
@@ -15,18 +15,32 @@ class CoDis(PeerMethod):
 
     Each network ranks the batch by its criterion and its peer is trained by the criterion of the peer on
     the (1 - R(t)) share of the smallest, R(t) = tau * min(t / (T_k - 1), 1). Predicts with the first network.
-    Official settings (CIFAR-10): T_k = 10 of 200 epochs, Adam 1e-3, batch 128.
-    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: at least one
-    sample is kept; each network sees the other as constant (the published order of backward passes erases
-    the other gradient). `divergence = "reverse_kl"` is the published code's, (KL(m||p_1) + KL(m||p_2)) / 2
-    with m the mean prediction, which is not bounded as the paper's is.
+    `divergence = "reverse_kl"` is the published code's, (KL(m||p_1) + KL(m||p_2)) / 2 with m the mean
+    prediction, which is not bounded as the paper's is.
     """
 
-    family = "sample selection"
-    cost = "2x"
-    needs = frozenset({"noise_rate"})
-    phases = ("ramp", "select")
-    proof = "golden"
+    card = Card(
+        title="Combating Noisy Labels with Sample Selection by Mining High-Discrepancy Examples",
+        authors="Xiaobo Xia, Bo Han, Yibing Zhan, Jun Yu, Mingming Gong, Chen Gong, Tongliang Liu",
+        venue="ICCV",
+        year=2023,
+        page=(
+            "https://openaccess.thecvf.com/content/ICCV2023/papers/"
+            "Xia_Combating_Noisy_Labels_with_Sample_Selection_by_Mining_High-Discrepancy_Examples_ICCV_2023_paper.pdf"
+        ),
+        code="https://github.com/xiaoboxia/CoDis",
+        family="sample selection",
+        cost=2,
+        cost_note="two networks",
+        needs=("noise_rate",),
+        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        official="CIFAR-10: T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
+        deviations=(
+            "at least one sample is kept; each network sees the other as constant (the published order of "
+            "backward passes erases the other gradient)"
+        ),
+        proof="golden",
+    )
 
     class Config(PeerMethod.Config):
         co_lambda: float = Field(0.1, ge=0, le=1)

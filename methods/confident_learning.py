@@ -1,4 +1,4 @@
-"""Confident learning (Northcutt, Jiang & Chuang, JAIR 2021), by the library cleanlab."""
+"""Confident learning (Northcutt et al., JAIR 2021), by the library cleanlab."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, TrainSet
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
@@ -24,14 +24,24 @@ class ConfidentLearning(Method):
     k networks are fitted on k stratified folds; their held-out probabilities give the confident joint
     Q[given, true], whose thresholds are the mean self-confidences of the classes. For every off-diagonal
     cell the N * Q[i, j] samples with the largest margin p_j - p_i are dropped (`prune_by_noise_rate`).
-    Official settings: 4 folds on CIFAR-10, 5 in cleanlab.
-    State: [N] kept, [N] quality. Needs: nothing. Cost: k + 1 trainings of at most the full set (with 5 folds
-    about 5x). Deviations: the kept samples are not reweighted by class.
     """
 
-    family = "data cleaning"
-    cost = "5x"
-    proof = "golden"
+    card = Card(
+        title="Confident Learning: Estimating Uncertainty in Dataset Labels",
+        authors="Curtis G. Northcutt, Lu Jiang, Isaac L. Chuang",
+        venue="JAIR",
+        year=2021,
+        arxiv="1911.00068",
+        doi="10.1613/jair.1.12125",
+        code="https://github.com/cleanlab/cleanlab",
+        family="data cleaning",
+        cost=5,
+        cost_note="k + 1 trainings of at most the full set",
+        official="4 folds on CIFAR-10, 5 in cleanlab",
+        state="[N] kept, [N] quality",
+        deviations="the kept samples are not reweighted by class",
+        proof="golden",
+    )
 
     kept: Tensor
     quality: Tensor

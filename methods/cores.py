@@ -7,25 +7,39 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import stable_nll
 
 
 class CORES(Method):
     """Loss over kept samples: CE - b E_k[-log(p_k + eps)]; kept: CE <= mean_k[-log(p_k + eps)].
 
-    Official settings (CIFAR-10): b = 0 for 10 of 100 epochs, rises linearly to 2 over the next 30; the sieve
-    is closed (all kept) through epoch 30; eps = 1e-8; SGD 0.1, weight decay 5e-4. E_k weighs classes equally,
-    or with the noisy label frequencies (`prior` = "noisy"); the sieve always weighs them equally.
-    eps bounds the loss, which has no lower bound for b > 1. Where nothing is kept the loss is 0.
-    State: the label frequencies. Needs: nothing. Cost: 1x. Deviations: none from the official code; the
-    paper's second stage (consistency training on the samples left out) is not part of it.
+    E_k weighs classes equally, or with the noisy label frequencies (`prior` = "noisy"); the sieve always weighs
+    them equally. eps bounds the loss, which has no lower bound for b > 1. Where nothing is kept the loss is 0.
     """
 
-    family = "sample selection"
-    proof = "golden"
-    fidelity = "official form"
-    phases = ("warmup", "regularize", "sieve")
+    card = Card(
+        title="Learning with Instance-Dependent Label Noise: A Sample Sieve Approach",
+        authors="Hao Cheng, Zhaowei Zhu, Xingyu Li, Yifei Gong, Xing Sun, Yang Liu",
+        venue="ICLR",
+        year=2021,
+        arxiv="2010.02347",
+        code="https://github.com/UCSC-REAL/cores",
+        family="sample selection",
+        phases=(Phase("warmup", epochs=10), Phase("regularize", epochs=21), Phase("sieve", epochs=69)),
+        official=(
+            "CIFAR-10: b = 0 for 10 of 100 epochs, rises linearly to 2 over the next 30; the sieve is closed "
+            "(all kept) through epoch 30; eps = 1e-8; SGD 0.1, weight decay 5e-4"
+        ),
+        state="the label frequencies",
+        deviations=(
+            "none from the official code; the paper's second stage (consistency training on the samples left "
+            "out) is not part of it"
+        ),
+        fidelity="official form",
+        proof="golden",
+    )
+
     frequency: Tensor
 
     class Config(Method.Config):

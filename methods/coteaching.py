@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field
+from methods import Batch, Card, Field, Phase
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
 
@@ -11,18 +11,27 @@ class Coteaching(PeerMethod):
     """Two networks; each picks the (1 - R(t)) share of smallest losses of the batch, its peer trains on them.
 
     R(t) = tau * min(t / (T_k - 1), 1) with t from 0. Predicts with the first network.
-    Official settings (MNIST, CIFAR-10, CIFAR-100): tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3,
-    batch 128.
-    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: at least one
-    sample is kept; the loss is the mean over the kept samples, while the published code divides that mean by
-    their number once more (a smaller step, which Adam hides): `divide_twice`.
     """
 
-    family = "sample selection"
-    cost = "2x"
-    needs = frozenset({"noise_rate"})
-    phases = ("ramp", "select")
-    proof = "golden"
+    card = Card(
+        title="Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels",
+        authors="Bo Han, Quanming Yao, Xingrui Yu, Gang Niu, Miao Xu, Weihua Hu, Ivor W. Tsang, Masashi Sugiyama",
+        venue="NeurIPS",
+        year=2018,
+        arxiv="1804.06872",
+        code="https://github.com/bhanML/Co-teaching",
+        family="sample selection",
+        cost=2,
+        cost_note="two networks",
+        needs=("noise_rate",),
+        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        official="MNIST, CIFAR-10, CIFAR-100: tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
+        deviations=(
+            "at least one sample is kept; the loss is the mean over the kept samples, while the published code "
+            "divides that mean by their number once more (a smaller step, which Adam hides): `divide_twice`"
+        ),
+        proof="golden",
+    )
 
     class Config(PeerMethod.Config):
         divide_twice: bool = Field(False, description="divide the mean by the number kept, as published")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field
+from methods import Batch, Card, Field, Phase
 from methods._selection import PeerMethod, masked_mean, small_loss_mask
 
 
@@ -16,19 +16,28 @@ class CoteachingPlus(PeerMethod):
     Up to the initial epochs it is Co-teaching: each network picks the (1 - R(t)) share of smallest losses
     of the batch for its peer, R(t) = tau * min(t / (T_k - 1), 1). After them the share is taken of the
     samples with unequal predictions. Predicts with the first network.
-    Official settings (MNIST, CIFAR-10, CIFAR-100): 20 initial of 200 epochs, T_k = 10, Adam 1e-3, batch 128.
-    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: where no sample
-    of a batch is disagreed on, its update is zero; `form = "reference"` gives the published code, which
-    takes cross entropy of probabilities (a second softmax), divides the mean by the number kept once more,
-    drops the last disagreed sample when training sample 0 is among them, and where none is left trains on the
-    whole batch, in its first steps fully, later by the share that was disagreed on.
+    `form = "reference"` gives the published code, which takes cross entropy of probabilities (a second
+    softmax), divides the mean by the number kept once more, drops the last disagreed sample when training
+    sample 0 is among them, and where none is left trains on the whole batch, in its first steps fully, later
+    by the share that was disagreed on.
     """
 
-    family = "sample selection"
-    cost = "2x"
-    needs = frozenset({"noise_rate"})
-    phases = ("initial", "disagreement")
-    proof = "golden"
+    card = Card(
+        title="How does Disagreement Help Generalization against Label Corruption?",
+        authors="Xingrui Yu, Bo Han, Jiangchao Yao, Gang Niu, Ivor W. Tsang, Masashi Sugiyama",
+        venue="ICML",
+        year=2019,
+        arxiv="1901.04215",
+        code="https://github.com/xingruiyu/coteaching_plus",
+        family="sample selection",
+        cost=2,
+        cost_note="two networks",
+        needs=("noise_rate",),
+        phases=(Phase("initial", epochs=20), Phase("disagreement", epochs=180)),
+        official="MNIST, CIFAR-10, CIFAR-100: 20 initial of 200 epochs, T_k = 10, Adam 1e-3, batch 128",
+        deviations="where no sample of a batch is disagreed on, its update is zero",
+        proof="golden",
+    )
 
     class Config(PeerMethod.Config):
         initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import pick
 from methods._mixup import beta_weight, mix, one_hot
 from methods._selection import masked_mean, report_all
@@ -22,20 +22,36 @@ class DISC(Method):
     corrected to that class. Then t^v <- m t^v + (1 - m) max p^v. After a warm-up of cross entropy on both
     views, L = CE on clean + GCE (q = 0.7) on hard samples, both summed over views and divided by the batch
     size, + mixup of all three sets with their labels, in each view.
-    Official settings: CIFAR-10, CIFAR-100: 200 epochs, start 20 (15 with instance noise), m = 0.99 (0.95
-    asymmetric, or at 60 % and more), sigma = 0.5, mixup alpha = 5, hard weight 1 (0.2 at 60 % and more); SGD
-    0.1, weight decay 1e-3.
-    State: [2, N, K] predictions, [2, N] thresholds, [N] sets and labels. Needs: nothing. Cost: 4x.
-    Deviations: both views have the suite's augmentation (the second is RandAugment officially); m is taken
-    to the power of 200 / epochs, so that thresholds rise as far in a shorter run; mixup pairs the members by
-    a random cycle within whole batches, so that nothing waits for the device.
     """
 
-    family = "semi-supervised"
-    cost = "4x"
-    phases = ("warm-up", "select")
-    proof = "worked example"
-    fidelity = "documented deviation: equal augmentation in both views"
+    card = Card(
+        title="DISC: Learning from Noisy Labels via Dynamic Instance-Specific Selection and Correction",
+        authors="Yifan Li, Hu Han, Shiguang Shan, Xilin Chen",
+        venue="CVPR",
+        year=2023,
+        page=(
+            "https://openaccess.thecvf.com/content/CVPR2023/papers/"
+            "Li_DISC_Learning_From_Noisy_Labels_via_Dynamic_Instance-Specific_Selection_and_CVPR_2023_paper.pdf"
+        ),
+        code="https://github.com/JackYFL/DISC",
+        family="semi-supervised",
+        cost=4,
+        cost_note="two views, each also mixed",
+        phases=(Phase("warm-up", epochs=20), Phase("select", epochs=180)),
+        official=(
+            "CIFAR-10, CIFAR-100: 200 epochs, start 20 (15 with instance noise), m = 0.99 (0.95 asymmetric, or "
+            "at 60 % and more), sigma = 0.5, mixup alpha = 5, hard weight 1 (0.2 at 60 % and more); SGD 0.1, "
+            "weight decay 1e-3"
+        ),
+        state="[2, N, K] predictions, [2, N] thresholds, [N] sets and labels",
+        deviations=(
+            "both views have the suite's augmentation (the second is RandAugment officially); m is taken to the "
+            "power of 200 / epochs, so that thresholds rise as far in a shorter run; mixup pairs the members by "
+            "a random cycle within whole batches, so that nothing waits for the device"
+        ),
+        fidelity="documented deviation: equal augmentation in both views",
+        proof="worked example",
+    )
 
     probabilities: Tensor
     threshold: Tensor
@@ -111,8 +127,7 @@ class DISC(Method):
         if self.phase(self.epoch) == "select":
             loss = loss + self.mixed(batch.x[0], batch) + self.mixed(batch.x[1], batch)
         self.probabilities[:, batch.index] = logits.detach().softmax(2).to(self.probabilities.dtype)
-        self.kit.update(loss, self.optimizer)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits[0], batch.y)}
+        return self.descend(loss, logits[0], batch)
 
 
 def partners(members: Tensor) -> Tensor:

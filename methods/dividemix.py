@@ -1,4 +1,4 @@
-"""DivideMix: label noise as semi-supervised learning (Li, Socher & Hoi, ICLR 2020)."""
+"""DivideMix: label noise as semi-supervised learning (Li et al., ICLR 2020)."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet, accuracy
 from methods._mixture import mixture_posterior, rescale
 from methods._mixup import mixup, one_hot, soft_cross_entropy
 from methods._selection import keep_or_all, report_all
@@ -38,21 +38,35 @@ class DivideMix(Method):
     mixes all of them (larger part first) and minimizes
         L_x + lambda_u * r(t) * L_u + KL(uniform || mean p),
     L_x soft cross entropy, L_u the squared error, mean over samples and classes, r a linear ramp. Predicts
-    with the mean of both networks' logits (published: their sum, of the same classes).
-    Official settings: CIFAR-10: warm-up 10 of 300 epochs (30 on CIFAR-100), ramp 16 epochs, T = 0.5,
-    mixup alpha = 4, threshold 0.5, batch 64, SGD 0.02, weight decay 5e-4; the code sets lambda_u by the true
-    noise: 0 (symmetric 20 %, asymmetric), 25 (symmetric 50 % and more), 150 (CIFAR-100). Here it is 25
-    throughout. The asymmetric setting adds a confidence penalty, sum p log p, in warm-up; at symmetric 90 %
-    the losses are averaged over 5 epochs: `confidence_penalty`, `history`.
-    State: [2, H, N] losses. Needs: nothing. Cost: 6x (two networks, two views, guessing). Deviations: both
-    networks share one batch order in warm-up; the batch size is the suite's.
+    with the mean of both networks' logits (published: their sum, of the same classes). `confidence_penalty`
+    and `history` are what the published code adds for asymmetric noise and for symmetric noise of 90 %.
     """
 
-    family = "semi-supervised"
-    cost = "6x"
-    networks_at_test = 2
-    phases = ("warm-up", "divide")
-    proof = "golden"
+    card = Card(
+        title="DivideMix: Learning with Noisy Labels as Semi-supervised Learning",
+        authors="Junnan Li, Richard Socher, Steven C. H. Hoi",
+        venue="ICLR",
+        year=2020,
+        arxiv="2002.07394",
+        code="https://github.com/LiJunnan1992/DivideMix",
+        family="semi-supervised",
+        cost=6,
+        cost_note="two networks, two views, guessing",
+        networks_at_test=2,
+        phases=(Phase("warm-up", epochs=10), Phase("divide", epochs=290)),
+        official=(
+            "CIFAR-10: warm-up 10 of 300 epochs (30 on CIFAR-100), ramp 16 epochs, T = 0.5, mixup alpha = 4, "
+            "threshold 0.5, batch 64, SGD 0.02, weight decay 5e-4; the code sets lambda_u by the true noise: 0 "
+            "(symmetric 20 %, asymmetric), 25 (symmetric 50 % and more), 150 (CIFAR-100); the asymmetric setting "
+            "adds a confidence penalty, sum p log p, in warm-up; at symmetric 90 % the losses are averaged over "
+            "5 epochs"
+        ),
+        state="[2, H, N] losses",
+        deviations=(
+            "lambda_u is 25 throughout; both networks share one batch order in warm-up; the batch size is the suite's"
+        ),
+        proof="golden",
+    )
 
     losses: Tensor
 

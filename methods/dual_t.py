@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from methods import Batch
+from methods import Batch, Card, Phase
 from methods._transition import TransitionMethod, forward_nll, row_normalize
 
 
@@ -12,17 +12,33 @@ class DualT(TransitionMethod):
 
     T_club[i, l] = P(predicted = l | clean = i) from the anchor points of the network's posterior;
     T_spade[l, j] = P(noisy = j | predicted = l) by counting, which needs no posterior.
-    Official settings: MNIST, CIFAR-10, CIFAR-100: 97th percentile (none on CIFAR-100), first network at most 20
-    of 200 epochs, SGD 0.01.
-    State: [K, K] T. Needs: nothing. Cost: 1.5x. Deviations: the row of a class that is never predicted is
-    that of the identity (0 in the published code); outliers are passed over instead of zeroed in place,
-    which `in_place_filter` restores.
     """
 
     version = 2
-    family = "loss correction"
-    cost = "1.5x"
-    proof = "golden"
+    card = Card(
+        title="Dual T: Reducing Estimation Error for Transition Matrix in Label-noise Learning",
+        authors="Yu Yao, Tongliang Liu, Bo Han, Mingming Gong, Jiankang Deng, Gang Niu, Masashi Sugiyama",
+        venue="NeurIPS",
+        year=2020,
+        arxiv="2006.07805",
+        code=(
+            "https://github.com/a5507203/dual-t-reducing-estimation-error-for-transition-matrix-in-label-noise-learning"
+        ),
+        family="loss correction",
+        cost=1.5,
+        cost_note="the network that T is estimated with; 1x with the oracle's T",
+        phases=(Phase("train", epochs=200),),
+        official=(
+            "MNIST, CIFAR-10, CIFAR-100: 97th percentile (none on CIFAR-100), first network at most 20 of 200 "
+            "epochs, SGD 0.01"
+        ),
+        state="[K, K] T",
+        deviations=(
+            "the row of a class that is never predicted is that of the identity (0 in the published code); "
+            "outliers are passed over instead of zeroed in place, which `in_place_filter` restores"
+        ),
+        proof="golden",
+    )
 
     def estimate(self, probabilities: Tensor, y: Tensor) -> Tensor:
         spade = row_normalize(count_matrix(probabilities.argmax(1), y, self.kit.num_classes))

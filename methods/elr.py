@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 
 
 class ELR(Method):
@@ -12,13 +12,24 @@ class ELR(Method):
 
     t_i <- beta t_i + (1 - beta) p_i / sum(p_i), p_i clamped to [1e-4, 1 - 1e-4]; t_i starts at 0 and is
     updated before the loss is taken. The inner product uses the clamped p_i, not renormalized.
-    Official settings: beta = 0.7, lambda = 3 on CIFAR-10 (SGD 0.02, weight decay 1e-3, batch 128);
-    beta = 0.9, lambda = 7 on CIFAR-100.
-    State: [N, K] targets. Needs: nothing. Cost: 1x. Deviations: none.
     """
 
-    family = "regularization"
-    proof = "golden"
+    card = Card(
+        title="Early-Learning Regularization Prevents Memorization of Noisy Labels",
+        authors="Sheng Liu, Jonathan Niles-Weed, Narges Razavian, Carlos Fernandez-Granda",
+        venue="NeurIPS",
+        year=2020,
+        arxiv="2007.00151",
+        code="https://github.com/shengliu66/ELR",
+        family="regularization",
+        official=(
+            "beta = 0.7, lambda = 3 on CIFAR-10 (SGD 0.02, weight decay 1e-3, batch 128); beta = 0.9, lambda = 7 "
+            "on CIFAR-100"
+        ),
+        state="[N, K] targets",
+        deviations="none",
+        proof="golden",
+    )
 
     target: Tensor
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet, accuracy
 from methods._mixup import beta_weight, mix, one_hot, soft_cross_entropy
 
 
@@ -25,16 +25,30 @@ class ELRPlus(Method):
     input. Loss on mixed inputs: CE(mixed labels) + r(t) * lambda * mean log(1 - <q_i, p_i>), where q_i mixes
     the targets as the inputs and r(t) = exp(-5 (1 - t)^2) ramps up. In every epoch the first network trains
     on the whole set, then the second. Predicts with the mean logits of both networks.
-    Official settings: CIFAR-10: beta = 0.7, lambda = 3, no ramp, mixup alpha = 1, weight averages 0.997, SGD
-    0.02, weight decay 5e-4, 200 epochs; CIFAR-100: beta = 0.9, lambda = 7, ramp over 40,000 steps.
-    State: [2, N, K] targets. Needs: nothing. Cost: 3x. Deviations: the ramp advances by the epoch; the
-    published code's extra label reweighting for 100 classes is left out.
     """
 
-    family = "semi-supervised"
-    cost = "3x"
-    networks_at_test = 2
-    proof = "golden"
+    card = Card(
+        title="Early-Learning Regularization Prevents Memorization of Noisy Labels",
+        authors="Sheng Liu, Jonathan Niles-Weed, Narges Razavian, Carlos Fernandez-Granda",
+        venue="NeurIPS",
+        year=2020,
+        arxiv="2007.00151",
+        code="https://github.com/shengliu66/ELR",
+        family="semi-supervised",
+        cost=3,
+        cost_note="two networks, and a forward pass of the other's average",
+        networks_at_test=2,
+        phases=(Phase("train", epochs=200),),
+        official=(
+            "CIFAR-10: beta = 0.7, lambda = 3, no ramp, mixup alpha = 1, weight averages 0.997, SGD 0.02, weight "
+            "decay 5e-4, 200 epochs; CIFAR-100: beta = 0.9, lambda = 7, ramp over 40,000 steps"
+        ),
+        state="[2, N, K] targets",
+        deviations=(
+            "the ramp advances by the epoch; the published code's extra label reweighting for 100 classes is left out"
+        ),
+        proof="golden",
+    )
 
     target: Tensor
     steps: Tensor

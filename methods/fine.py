@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._mixture import mixture_posterior
 from methods._selection import keep_or_all, report_all
 
@@ -17,16 +17,24 @@ class FINE(Method):
     v_k is the first right singular vector of the uncentered features [N_k, D] with label k; the score of
     sample i is <v_{y_i}, z_i / |z_i|>^2. Per class a mixture of two Gaussians is fitted to the scores, and
     samples with a posterior of the larger mean above `threshold` are kept, anew in every epoch after the
-    warm-up (cross entropy on all).
-    Official settings: CIFAR-10, CIFAR-100: warm-up 40 of 120 epochs, threshold 0.5, SGD 0.02.
-    State: none (split anew per epoch). Needs: nothing. Cost: 1.4x (a feature pass and a decomposition per
-    epoch). Deviations: none; `score = "absolute"` is the published code's, |<v, z / |z|>|.
+    warm-up (cross entropy on all). `score = "absolute"` is the published code's, |<v, z / |z|>|.
     """
 
-    family = "sample selection"
-    cost = "1.4x"
-    phases = ("warm-up", "select")
-    proof = "golden"
+    card = Card(
+        title="FINE Samples for Learning with Noisy Labels",
+        authors="Taehyeon Kim, Jongwoo Ko, Sangwook Cho, Jinhwan Choi, Se-Young Yun",
+        venue="NeurIPS",
+        year=2021,
+        arxiv="2102.11628",
+        code="https://github.com/Kthyeon/FINE_official",
+        family="sample selection",
+        cost=1.4,
+        cost_note="a feature pass and a decomposition per epoch",
+        phases=(Phase("warm-up", epochs=40), Phase("select", epochs=80)),
+        official="CIFAR-10, CIFAR-100: warm-up 40 of 120 epochs, threshold 0.5, SGD 0.02",
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         warmup: float = Field(40 / 120, gt=0, lt=1)

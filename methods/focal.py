@@ -2,20 +2,33 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import focal_terms, normalized, pick
 
 
 class Focal(Method):
     """Loss: -(1 - p_y)^gamma log p_y; `normalized` divides by the sum over all classes (NFL).
 
-    Official settings: gamma = 0.5 in the noisy-label experiments of APL, SGD 0.01, weight decay 1e-4, 120
-    epochs on CIFAR-10. That code takes no gradient through the factor: `detach_factor` = true.
-    State: none. Needs: nothing. Cost: 1x. Deviations: none.
+    `detach_factor` takes no gradient through the factor (1 - p_y)^gamma, as the code of APL (Ma et al., ICML
+    2020) does.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Focal Loss for Dense Object Detection",
+        authors="Tsung-Yi Lin, Priya Goyal, Ross Girshick, Kaiming He, Piotr Dollár",
+        venue="ICCV",
+        year=2017,
+        arxiv="1708.02002",
+        code="https://github.com/facebookresearch/Detectron",
+        family="robust loss",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "gamma = 0.5 in the noisy-label experiments of APL (Ma et al., ICML 2020), SGD 0.01, weight decay "
+            "1e-4, 120 epochs on CIFAR-10"
+        ),
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         gamma: float = Field(0.5, ge=0)

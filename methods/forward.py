@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch
+from methods import Batch, Card
 from methods._transition import TransitionMethod, forward_nll
 
 
@@ -10,20 +10,34 @@ class Forward(TransitionMethod):
     """Loss: -log (T^t p)_y, the cross entropy of the noisy posterior that T makes of the clean one.
 
     T is estimated at anchor points: row i is the noisy posterior of the training sample surest of class i
-    (of those below the 97th percentile), of a network trained on the noisy labels before.
-    Official settings: MNIST, CIFAR-10, CIFAR-100: the 97th percentile on CIFAR-10, the maximum on
-    CIFAR-100; the estimating network is trained in full.
-    State: [K, K] T. Needs: nothing; T with `estimate = "oracle"`. Cost: 1.5x (1x with the oracle's T).
-    Deviations: log space instead of p clipped at 1e-7; the estimating network stops where it agrees best with
-    a held-out tenth of the noisy labels, as in T-Revision and Dual T: one that memorizes the labels shows T
-    as the identity, one that has hardly learned as the class frequencies.
+    (of those below the 97th percentile), of a network trained on the noisy labels before. With
+    `estimate = "oracle"` it is given.
     """
 
     version = 2
-    family = "loss correction"
-    cost = "1.5x"
-    equals_ce = "with the identity for T (oracle, no noise)"
-    proof = "golden"
+    card = Card(
+        title="Making Deep Neural Networks Robust to Label Noise: A Loss Correction Approach",
+        authors="Giorgio Patrini, Alessandro Rozza, Aditya Krishna Menon, Richard Nock, Lizhen Qu",
+        venue="CVPR",
+        year=2017,
+        arxiv="1609.03683",
+        code="https://github.com/giorgiop/loss-correction",
+        family="loss correction",
+        cost=1.5,
+        cost_note="the network that T is estimated with; 1x with the oracle's T",
+        official=(
+            "MNIST, CIFAR-10, CIFAR-100: the 97th percentile on CIFAR-10, the maximum on CIFAR-100; the "
+            "estimating network is trained in full"
+        ),
+        state="[K, K] T",
+        deviations=(
+            "log space instead of p clipped at 1e-7; the estimating network stops where it agrees best with a "
+            "held-out tenth of the noisy labels, as in T-Revision and Dual T: one that memorizes the labels "
+            "shows T as the identity, one that has hardly learned as the class frequencies"
+        ),
+        proof="golden",
+        equals_ce="with the identity for T (oracle, no noise)",
+    )
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return forward_nll(logits.log_softmax(1), self.T, batch.y).mean()

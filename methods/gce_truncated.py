@@ -5,25 +5,38 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import pick, power_loss
 
 
 class GCETruncated(Method):
     """Loss: w L_q(p_y) + (1 - w) L_q(k), L_q(p) = (1 - p^q) / q; w = 1 where p_y > k at the last pruning.
 
-    Official settings: q = 0.7, k = 0.5 on CIFAR-10 and CIFAR-100; pruned from epoch 40 of 120, every 10
-    epochs, in eval mode. A pruned sample adds a constant, hence no gradient, and counts in the mean.
-    State: one bool per sample. Needs: nothing. Cost: 1x and an inference pass per pruning.
-    Deviations: prunes with the current weights, the official code with those of the best noisy
-    validation; the official value is lower by the constant L_q(k).
+    A pruned sample adds a constant, hence no gradient, and counts in the mean.
     """
 
-    family = "robust loss"
-    cost = "1x + passes"
-    proof = "golden"
-    fidelity = "documented deviation: prunes with the current weights"
-    phases = ("all samples", "truncated")
+    card = Card(
+        title="Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
+        authors="Zhilu Zhang, Mert R. Sabuncu",
+        venue="NeurIPS",
+        year=2018,
+        arxiv="1805.07836",
+        family="robust loss",
+        cost=1.02,
+        cost_note="an inference pass per pruning",
+        phases=(Phase("all samples", epochs=40), Phase("truncated", epochs=80)),
+        official=(
+            "q = 0.7, k = 0.5 on CIFAR-10 and CIFAR-100; pruned from epoch 40 of 120, every 10 epochs, in eval mode"
+        ),
+        state="one bool per sample",
+        deviations=(
+            "prunes with the current weights, the official code with those of the best noisy validation; the "
+            "official value is lower by the constant L_q(k)"
+        ),
+        fidelity="documented deviation: prunes with the current weights",
+        proof="golden",
+    )
+
     kept: Tensor
 
     class Config(Method.Config):
@@ -37,7 +50,7 @@ class GCETruncated(Method):
         self.register_buffer("kept", torch.ones(self.kit.num_samples, dtype=torch.bool))
 
     def phase(self, epoch: int) -> str:
-        return self.phases[epoch >= self.kit.schedule(self.cfg.start)]
+        return self.card.phase_names[epoch >= self.kit.schedule(self.cfg.start)]
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         since = epoch - self.kit.schedule(self.cfg.start)

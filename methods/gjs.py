@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import field_validator
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import jensen_shannon
 
 Weight = Annotated[float, Field(gt=0, lt=1)]
@@ -15,16 +15,30 @@ Weight = Annotated[float, Field(gt=0, lt=1)]
 class GJS(Method):
     """Loss: Z [H(m) - w1 H(p1) - w2 H(p2)], m = w0 e_y + w1 p1 + w2 p2, with p1 and p2 of two views.
 
-    Z = -1 / ((1 - w0) log(1 - w0)). Official settings: w tuned per noise rate, (.9, .05, .05) at 40 %
-    symmetric noise on CIFAR-10 (kept for all here), (.1, .45, .45) at 80 %; SGD 0.1, weight decay 5e-4,
-    400 epochs.
-    State: none. Needs: nothing. Cost: 2x (two views, one forward pass over both). Deviations: the suite's
-    augmentation in both views, not the stronger official one; logarithms are not clamped at 1e-7.
+    Z = -1 / ((1 - w0) log(1 - w0)).
     """
 
-    family = "robust loss"
-    cost = "2x"
-    proof = "golden"
+    card = Card(
+        title="Generalized Jensen-Shannon Divergence Loss for Learning with Noisy Labels",
+        authors="Erik Englesson, Hossein Azizpour",
+        venue="NeurIPS",
+        year=2021,
+        arxiv="2105.04522",
+        code="https://github.com/ErikEnglesson/GJS",
+        family="robust loss",
+        cost=2,
+        cost_note="two views, one forward pass over both",
+        phases=(Phase("train", epochs=400),),
+        official=(
+            "w tuned per noise rate, (.9, .05, .05) at 40 % symmetric noise on CIFAR-10, (.1, .45, .45) at 80 %; "
+            "SGD 0.1, weight decay 5e-4, 400 epochs"
+        ),
+        deviations=(
+            "one w for all rates; the suite's augmentation in both views, not the stronger official one; "
+            "logarithms are not clamped at 1e-7"
+        ),
+        proof="golden",
+    )
 
     class Config(Method.Config):
         weights: tuple[Weight, Weight, Weight] = Field((0.9, 0.05, 0.05), description="label, view 1, view 2")
@@ -45,8 +59,5 @@ class GJS(Method):
         log_ps = logits.log_softmax(1).unflatten(0, (2, -1))
         return jensen_shannon(log_ps, batch.y, self.cfg.weights, scaled=self.cfg.scaled).mean()
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.net(batch.x.flatten(0, 1))
-        loss = self.loss(logits, batch)
-        self.kit.update(loss, self.optimizer)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits[: len(batch.y)], batch.y)}
+    def logits(self, batch: Batch) -> Tensor:
+        return self.net(batch.x.flatten(0, 1))

@@ -2,8 +2,9 @@
 
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
-from methods import Batch, Field, accuracy
+from methods import Batch, Card, Field, Phase
 from methods._divergence import kl
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
@@ -13,17 +14,24 @@ class JoCoR(PeerMethod):
 
     Both are trained on the (1 - R(t)) share of the batch with the smallest joint loss,
     R(t) = tau * min(t / (T_k - 1), 1). Predicts with the first network.
-    Official settings: lambda = 0.9 on CIFAR-10 (0.85 on CIFAR-100), T_k = 10 of 200 epochs, Adam 1e-3,
-    batch 128.
-    State: none. Needs: the noise rate (unless `forget_rate` is set). Cost: 2x. Deviations: at least one
-    sample is kept.
     """
 
-    family = "sample selection"
-    cost = "2x"
-    needs = frozenset({"noise_rate"})
-    phases = ("ramp", "select")
-    proof = "golden"
+    card = Card(
+        title="Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization",
+        authors="Hongxin Wei, Lei Feng, Xiangyu Chen, Bo An",
+        venue="CVPR",
+        year=2020,
+        arxiv="2003.02752",
+        code="https://github.com/hongxin001/JoCoR",
+        family="sample selection",
+        cost=2,
+        cost_note="two networks",
+        needs=("noise_rate",),
+        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        official="lambda = 0.9 on CIFAR-10 (0.85 on CIFAR-100), T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
+        deviations="at least one sample is kept",
+        proof="golden",
+    )
 
     class Config(PeerMethod.Config):
         co_lambda: float = Field(0.9, ge=0, le=1)
@@ -40,6 +48,7 @@ class JoCoR(PeerMethod):
         each = self.joint(logits, logits2, batch.y)
         kept = smallest(each, num_kept(len(each), self.forget))
         self.kit.report(batch.index, kept=as_mask(kept, len(each)), score=-each.detach())
-        loss = each[kept].mean()
-        self.kit.update(loss, self.optimizer, self.optimizer2)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+        return self.descend(each[kept].mean(), logits, batch)
+
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        return self.optimizer, self.optimizer2

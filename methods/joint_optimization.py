@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._mixup import one_hot, soft_cross_entropy
@@ -18,16 +18,28 @@ class JointOptimization(Method):
     First step: L = -mean s log p + alpha KL(prior || mean p) + beta H(p), H the mean entropy of the
     predictions; from `begin` on, s_i is the mean of the predictions for i in the last `window` epochs.
     Second step: a fresh network is trained by cross entropy with the final s.
-    Official settings: CIFAR-10: alpha = 1.2, beta = 0.8, 200 + 120 epochs, labels move from epoch 70, window
-    10 epochs, SGD with a constant high rate in the first step (0.1), 0.2 divided by 10 in the second.
-    State: [N, K] labels and [W, N, K] predictions. Needs: nothing. Cost: 1x. Deviations: both steps share the
-    run's epochs, and the first follows the suite's schedule; the prior is the frequency of the noisy labels
-    (uniform in the published code, as CIFAR-10 is).
     """
 
-    family = "label refurbishment"
-    phases = ("given labels", "pseudo labels", "retrain")
-    proof = "worked example"
+    card = Card(
+        title="Joint Optimization Framework for Learning with Noisy Labels",
+        authors="Daiki Tanaka, Daiki Ikami, Toshihiko Yamasaki, Kiyoharu Aizawa",
+        venue="CVPR",
+        year=2018,
+        arxiv="1803.11364",
+        code="https://github.com/DaikiTanaka-UT/JointOptimization",
+        family="label refurbishment",
+        phases=(Phase("given labels", epochs=70), Phase("pseudo labels", epochs=130), Phase("retrain", epochs=120)),
+        official=(
+            "CIFAR-10: alpha = 1.2, beta = 0.8, 200 + 120 epochs, labels move from epoch 70, window 10 epochs, "
+            "SGD with a constant high rate in the first step (0.1), 0.2 divided by 10 in the second"
+        ),
+        state="[N, K] labels and [W, N, K] predictions",
+        deviations=(
+            "both steps share the run's epochs, and the first follows the suite's schedule; the prior is the "
+            "frequency of the noisy labels (uniform in the published code, as CIFAR-10 is)"
+        ),
+        proof="worked example",
+    )
 
     label: Tensor
     prior: Tensor
@@ -49,7 +61,7 @@ class JointOptimization(Method):
     def phase(self, epoch: int) -> str:
         begin = self.kit.schedule(self.cfg.begin)
         retrain = max(begin + 1, self.kit.schedule(self.cfg.retrain))
-        return self.phases[(epoch >= begin) + (epoch >= retrain)]
+        return self.card.phase_names[(epoch >= begin) + (epoch >= retrain)]
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         phase = self.phase(epoch)
@@ -78,10 +90,6 @@ class JointOptimization(Method):
         entropy = -(p * log_p).sum(1).mean()
         return loss + self.cfg.alpha * balance + self.cfg.beta * entropy
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        self.kit.update(loss, self.optimizer)
+    def after_step(self, batch: Batch, logits: Tensor) -> None:
         if self.phase(self.epoch) != "retrain":
             self.history.record(self.epoch, batch.index, logits.softmax(1))
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}

@@ -2,21 +2,31 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import jensen_shannon
 
 
 class JS(Method):
     """Loss: Z [w KL(e_y | m) + (1 - w) KL(p | m)], m = w e_y + (1 - w) p, Z = -1 / ((1 - w) log(1 - w)).
 
-    Between cross entropy (w -> 0) and mean absolute error (w -> 1). Official settings: w tuned per noise
-    rate, 0.7 at 40 % symmetric noise on CIFAR-10 (kept for all here), SGD 0.01, weight decay 5e-4, 400
-    epochs. `scaled` = false drops Z.
-    State: none. Needs: nothing. Cost: 1x. Deviations: logarithms are not clamped at 1e-7.
+    Between cross entropy (w -> 0) and mean absolute error (w -> 1). `scaled` = false drops Z.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Generalized Jensen-Shannon Divergence Loss for Learning with Noisy Labels",
+        authors="Erik Englesson, Hossein Azizpour",
+        venue="NeurIPS",
+        year=2021,
+        arxiv="2105.04522",
+        code="https://github.com/ErikEnglesson/GJS",
+        family="robust loss",
+        phases=(Phase("train", epochs=400),),
+        official=(
+            "w tuned per noise rate, 0.7 at 40 % symmetric noise on CIFAR-10, SGD 0.01, weight decay 5e-4, 400 epochs"
+        ),
+        deviations="one w for all rates; logarithms are not clamped at 1e-7",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         label_weight: float = Field(0.7, gt=0, lt=1)

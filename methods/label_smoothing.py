@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 from methods._losses import label_and_uniform
 
 
@@ -10,12 +10,20 @@ class LabelSmoothing(Method):
     """Loss: cross entropy with the target (1 - epsilon) e_y + epsilon / K.
 
     The control beside `batch_flip`: flipping a share rho of each batch has the expected gradient of
-    epsilon = rho K / (K - 1). Official settings: epsilon = 0.1 (ImageNet).
-    State: none. Needs: nothing. Cost: 1x. Deviations: none.
+    epsilon = rho K / (K - 1).
     """
 
-    family = "control"
-    proof = "golden"
+    card = Card(
+        title="Rethinking the Inception Architecture for Computer Vision",
+        authors="Christian Szegedy, Vincent Vanhoucke, Sergey Ioffe, Jonathon Shlens, Zbigniew Wojna",
+        venue="CVPR",
+        year=2016,
+        arxiv="1512.00567",
+        family="control",
+        official="epsilon = 0.1 (ImageNet)",
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         epsilon: float = Field(0.1, ge=0, le=1)

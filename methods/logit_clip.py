@@ -6,19 +6,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 
 
 class LogitClip(Method):
     """Loss: cross entropy of clipped logits, z <- tau z / ||z|| where ||z|| > tau. Bounds any loss.
 
-    Official settings: `--temp 1.5`, L2 norm on CIFAR-10, SGD 0.1, weight decay 5e-4, 200 epochs.
-    `rescale` = "inverse" is the official code's form: clipped at tau, but to norm 1 / tau.
-    State: none. Needs: nothing. Cost: 1x. Prediction uses the logits as they are. Deviations: none.
+    `rescale` = "inverse" is the official code's form: clipped at tau, but to norm 1 / tau. Prediction uses the
+    logits as they are.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Mitigating Memorization of Noisy Labels by Clipping the Model Prediction",
+        authors="Hongxin Wei, Huiping Zhuang, Renchunzi Xie, Lei Feng, Gang Niu, Bo An, Yixuan Li",
+        venue="ICML",
+        year=2023,
+        arxiv="2212.04055",
+        code="https://github.com/hongxin001/LogitClip",
+        family="robust loss",
+        phases=(Phase("train", epochs=200),),
+        official="`--temp 1.5`, L2 norm on CIFAR-10, SGD 0.1, weight decay 5e-4, 200 epochs",
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         tau: float = Field(1.5, gt=0)

@@ -1,19 +1,27 @@
 """Mixup with a moving average of the weights: the strongest of the cheap controls."""
 
-from methods import Field
+from methods import Card, Field, Phase
 from methods._ema import AveragedMethod
 from methods.mixup import Mixup
 
 
 class MixupEMA(AveragedMethod, Mixup):
-    """Loss: that of `mixup` (Zhang et al., ICLR 2018). Prediction: as in `ema`, with averaged weights.
+    """Loss: that of `mixup` (Zhang et al., ICLR 2018). Prediction: as in `ema`, with averaged weights."""
 
-    Official settings: mixup alpha = 1 on CIFAR-10; decay 0.999 with warm-up, see `ema`.
-    State: a copy of the weights. Needs: nothing. Cost: 1x. Deviations: none.
-    """
-
-    family = "control"
-    proof = "worked example"
+    card = Card(
+        title="mixup: Beyond Empirical Risk Minimization",
+        authors="Hongyi Zhang, Moustapha Cisse, Yann N. Dauphin, David Lopez-Paz",
+        venue="ICLR",
+        year=2018,
+        arxiv="1710.09412",
+        code="https://github.com/facebookresearch/mixup-cifar10",
+        family="control",
+        phases=(Phase("train", epochs=200),),
+        official="mixup alpha = 1 on CIFAR-10; decay 0.999 with warm-up, see `ema`",
+        state="a copy of the weights",
+        deviations="the weights are averaged, as in `ema`",
+        proof="worked example",
+    )
 
     class Config(AveragedMethod.Config):
         alpha: float = Field(1.0, ge=0.01, le=100)

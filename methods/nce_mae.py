@@ -2,20 +2,32 @@
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import nce, one_minus_p
 
 
 class NCEMAE(Method):
     """Loss: alpha NCE + beta (1 - p_y), NCE = log p_y / sum_k log p_k.
 
-    Official settings: alpha = beta = 1 on CIFAR-10, 10 and 1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120
-    epochs, cosine, gradients clipped at 5.
-    State: none. Needs: nothing. Cost: 1x. Deviations: none; MAE is 1 - p_y here, half of that of `mae`.
+    MAE is 1 - p_y here, half of that of `mae`.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Normalized Loss Functions for Deep Learning with Noisy Labels",
+        authors="Xingjun Ma, Hanxun Huang, Yisen Wang, Simone Romano, Sarah Erfani, James Bailey",
+        venue="ICML",
+        year=2020,
+        arxiv="2006.13554",
+        code="https://github.com/HanxunH/Active-Passive-Losses",
+        family="robust loss",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "alpha = beta = 1 on CIFAR-10, 10 and 1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs, "
+            "cosine, gradients clipped at 5"
+        ),
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         alpha: float = Field(1.0, ge=0)

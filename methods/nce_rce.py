@@ -4,21 +4,33 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import focal_terms, normalized, one_minus_p
 
 
 class NCERCE(Method):
     """Loss: alpha NCE + beta RCE, NCE = log p_y / sum_k log p_k, RCE = -A (1 - p_y), A = log 1e-4 = -9.21.
 
-    Official settings: alpha = beta = 1 on CIFAR-10, 10 and 0.1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120
-    epochs, cosine, gradients clipped at 5. gamma > 0 puts the normalized focal loss in NCE's place
-    (NFL + RCE, official gamma 0.5), whose factor the official code detaches (`detach_factor`).
-    State: none. Needs: nothing. Cost: 1x. Deviations: p is not clamped at 1e-7.
+    gamma > 0 puts the normalized focal loss in NCE's place (NFL + RCE), whose factor the official code detaches
+    (`detach_factor`).
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Normalized Loss Functions for Deep Learning with Noisy Labels",
+        authors="Xingjun Ma, Hanxun Huang, Yisen Wang, Simone Romano, Sarah Erfani, James Bailey",
+        venue="ICML",
+        year=2020,
+        arxiv="2006.13554",
+        code="https://github.com/HanxunH/Active-Passive-Losses",
+        family="robust loss",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "alpha = beta = 1 on CIFAR-10, 10 and 0.1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs, "
+            "cosine, gradients clipped at 5; NFL + RCE: gamma = 0.5"
+        ),
+        deviations="p is not clamped at 1e-7",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         alpha: float = Field(1.0, ge=0)

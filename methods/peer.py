@@ -6,28 +6,41 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet, accuracy
 from methods._losses import pick, stable_nll
 
 
 class Peer(Method):
     """Loss: l(x_i, y_i) - a l(x_j, y_k) with random j and k, j != k, l = -log(p_y + eps).
 
-    Official settings (CIFAR-10): a is 0 for 20 of 300 epochs, rises to 1 by epoch 40 and goes on, to 5 with
-    symmetric and 20 with sparse noise, while the learning rate falls tenfold every 40 epochs and is divided
-    by 1 + a; SGD 0.1, weight decay 1e-4; eps = 1e-5, which is what bounds the loss from below. `pairing` =
-    "prior" takes the exact mean over y_k with the noisy label frequencies and x_i for x_j (the form that
-    CORES and CAL warm up with; there eps_base = 1e-8).
-    State: the label frequencies. Needs: nothing. Cost: 1x. Deviations: a stays at 1, where the official code
-    first lowers its learning rate (a = 5 failed to train in a 12-epoch trial on digits at a constant rate,
-    which is why); j and k come from the same batch (a second one would double the cost); the step's loss,
-    not the learning rate, is divided by 1 + a.
+    eps is what bounds the loss from below. `pairing` = "prior" takes the exact mean over y_k with the noisy
+    label frequencies and x_i for x_j (the form that CORES and CAL warm up with; there eps_base = 1e-8).
     """
 
-    family = "robust loss"
-    proof = "golden"
-    fidelity = "documented deviation: pairs within the batch, constant weight"
-    phases = ("warmup", "peer")
+    card = Card(
+        title="Peer Loss Functions: Learning from Noisy Labels without Knowing Noise Rates",
+        authors="Yang Liu, Hongyi Guo",
+        venue="ICML",
+        year=2020,
+        arxiv="1910.03231",
+        code="https://github.com/weijiaheng/Multi-class-Peer-Loss-functions",
+        family="robust loss",
+        phases=(Phase("warmup", epochs=20), Phase("peer", epochs=280)),
+        official=(
+            "CIFAR-10: a is 0 for 20 of 300 epochs, rises to 1 by epoch 40 and goes on, to 5 with symmetric and "
+            "20 with sparse noise, while the learning rate falls tenfold every 40 epochs and is divided by 1 + "
+            "a; SGD 0.1, weight decay 1e-4; eps = 1e-5"
+        ),
+        state="the label frequencies",
+        deviations=(
+            "a stays at 1, where the official code first lowers its learning rate (a = 5 failed to train in a "
+            "12-epoch trial on digits at a constant rate, which is why); j and k come from the same batch (a "
+            "second one would double the cost); the step's loss, not the learning rate, is divided by 1 + a"
+        ),
+        fidelity="documented deviation: pairs within the batch, constant weight",
+        proof="golden",
+    )
+
     prior: Tensor
 
     class Config(Method.Config):
@@ -43,7 +56,7 @@ class Peer(Method):
         self.register_buffer("prior", torch.full((self.kit.num_classes,), 1 / self.kit.num_classes))
 
     def phase(self, epoch: int) -> str:
-        return self.phases[self.weight(epoch) > 0]
+        return self.card.phase_names[self.weight(epoch) > 0]
 
     def weight(self, epoch: int) -> float:
         """The weight a of the peer term."""

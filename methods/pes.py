@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
@@ -19,17 +20,35 @@ class PES(Method):
     Cross entropy for T_1 epochs; the last two stages of the network are initialized anew and trained alone
     for T_2 epochs, then the head alone for T_3. After that every epoch trains the whole network on the
     samples whose predicted class equals their label, each class weighted by mean count / own count.
-    Official settings: CIFAR-10: T_1, T_2, T_3 = 25, 7, 5 of 200 epochs, the late parts with Adam 1e-4; SGD
-    0.1, weight decay 1e-4; CIFAR-100: 30 epochs first.
-    State: [K] class weights. Needs: nothing. Cost: 1x. Deviations: the late parts are trained within the
-    run's epochs, the official code adds them; their learning rate is scaled by official / own epochs of the
-    late stages, without which a short run leaves them untrained; predictions are made without augmentation.
     """
 
     version = 2
-    family = "sample selection"
-    phases = ("early", "late stages", "head", "confident")
-    proof = "golden"
+    card = Card(
+        title="Understanding and Improving Early Stopping for Learning with Noisy Labels",
+        authors="Yingbin Bai, Erkun Yang, Bo Han, Yanhua Yang, Jiatong Li, Yinian Mao, Gang Niu, Tongliang Liu",
+        venue="NeurIPS",
+        year=2021,
+        arxiv="2106.15853",
+        code="https://github.com/tmllab/2021_NeurIPS_PES",
+        family="sample selection",
+        phases=(
+            Phase("early", epochs=25),
+            Phase("late stages", epochs=7),
+            Phase("head", epochs=5),
+            Phase("confident", epochs=174),
+        ),
+        official=(
+            "CIFAR-10: T_1, T_2, T_3 = 25, 7, 5 of 200 epochs, the late parts with Adam 1e-4; SGD 0.1, weight "
+            "decay 1e-4; CIFAR-100: 30 epochs first"
+        ),
+        state="[K] class weights",
+        deviations=(
+            "the late parts are trained within the run's epochs, the official code adds them; their learning "
+            "rate is scaled by official / own epochs of the late stages, without which a short run leaves them "
+            "untrained; predictions are made without augmentation"
+        ),
+        proof="golden",
+    )
 
     class_weight: Tensor
 
@@ -56,7 +75,7 @@ class PES(Method):
         return first, second, second + self.kit.schedule(self.cfg.third)
 
     def phase(self, epoch: int) -> str:
-        return self.phases[sum(epoch >= start for start in self.starts())]
+        return self.card.phase_names[sum(epoch >= start for start in self.starts())]
 
     def renew(self, count: int) -> None:
         """Initializes the last `count` stages anew."""
@@ -80,13 +99,9 @@ class PES(Method):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(logits, batch.y, weight=self.class_weight.to(logits.dtype))
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        phase = self.phase(self.epoch)
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        count = {"late stages": 2, "head": 1}.get(phase)
-        self.kit.update(loss, self.refiners[count] if count else self.optimizer)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        count = {"late stages": 2, "head": 1}.get(self.phase(self.epoch))
+        return (self.refiners[count] if count else self.optimizer,)
 
 
 def is_confident(probabilities: Tensor, y: Tensor) -> Tensor:

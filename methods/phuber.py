@@ -5,20 +5,28 @@ import math
 import torch
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import pick, power_loss
 
 
 class PHuber(Method):
     """Loss: -log p_y where p_y > 1 / tau, and its tangent there below: log tau + 1 - tau p_y.
 
-    Official settings: tau = 2 on CIFAR-10, 10 or 50 on CIFAR-100; SGD 0.1, weight decay 5e-4, 200 epochs.
     q > 0 takes (1 - p_y^q) / q for -log p_y; its slope is -tau at p_y = tau^(1 / (q - 1)).
-    State: none. Needs: nothing. Cost: 1x. Deviations: none.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Can gradient clipping mitigate label noise?",
+        authors="Aditya Krishna Menon, Ankit Singh Rawat, Sashank J. Reddi, Sanjiv Kumar",
+        venue="ICLR",
+        year=2020,
+        page="https://openreview.net/forum?id=rklB76EKPr",
+        family="robust loss",
+        phases=(Phase("train", epochs=200),),
+        official="tau = 2 on CIFAR-10, 10 or 50 on CIFAR-100; SGD 0.1, weight decay 5e-4, 200 epochs",
+        deviations="none",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         tau: float = Field(2.0, gt=1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._selection import report_all
@@ -17,14 +17,25 @@ class PLC(Method):
 
     p is the mean prediction of the last epochs. Where fewer than 0.1 % of the labels change, delta grows by
     `increment`, up to 0.9.
-    Official settings: CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs, mean over 5
-    epochs, SGD 0.01, weight decay 5e-4.
-    State: [N] labels, [W, N, K] predictions, delta. Needs: nothing. Cost: 1x. Deviations: none.
     """
 
-    family = "label refurbishment"
-    phases = ("warm-up", "correct")
-    proof = "golden"
+    card = Card(
+        title="Learning with Feature-Dependent Label Noise: A Progressive Approach",
+        authors="Yikai Zhang, Songzhu Zheng, Pengxiang Wu, Mayank Goswami, Chao Chen",
+        venue="ICLR",
+        year=2021,
+        arxiv="2103.07756",
+        code="https://github.com/pxiangwu/PLC",
+        family="label refurbishment",
+        phases=(Phase("warm-up", epochs=8), Phase("correct", epochs=172)),
+        official=(
+            "CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs, mean over 5 epochs, SGD "
+            "0.01, weight decay 5e-4"
+        ),
+        state="[N] labels, [W, N, K] predictions, delta",
+        deviations="none",
+        proof="golden",
+    )
 
     label: Tensor
     delta: Tensor
@@ -68,9 +79,5 @@ class PLC(Method):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(logits, self.label[batch.index])
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        self.kit.update(loss, self.optimizer)
+    def after_step(self, batch: Batch, logits: Tensor) -> None:
         self.history.record(self.epoch, batch.index, logits.softmax(1))
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}

@@ -4,20 +4,30 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 from methods._losses import one_minus_p
 
 
 class RCE(Method):
     """Loss: -sum_k p_k log [k = y] = -A (1 - p_y), where A = log(label_floor) stands for log 0.
 
-    Official settings: the one-hot label clamped at 1e-4, so A = -9.21; the paper discusses A = -4, which is
-    label_floor = 0.0183. `scale` multiplies: 1 / (|A| (K - 1)) is the normalized form.
-    State: none. Needs: nothing. Cost: 1x. Deviations: p is not clamped at 1e-7.
+    `scale` multiplies: 1 / (|A| (K - 1)) is the normalized form.
     """
 
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Symmetric Cross Entropy for Robust Learning with Noisy Labels",
+        authors="Yisen Wang, Xingjun Ma, Zaiyi Chen, Yuan Luo, Jinfeng Yi, James Bailey",
+        venue="ICCV",
+        year=2019,
+        arxiv="1908.06112",
+        code="https://github.com/YisenWang/symmetric_cross_entropy_for_noisy_labels",
+        family="robust loss",
+        official=(
+            "the one-hot label clamped at 1e-4, so A = -9.21; the paper discusses A = -4, which is label_floor = 0.0183"
+        ),
+        deviations="p is not clamped at 1e-7",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         label_floor: float = Field(1e-4, gt=0, lt=1)

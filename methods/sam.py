@@ -7,20 +7,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from methods import Batch, Field, Method, accuracy
+from methods import Batch, Card, Field, Method, accuracy
 
 
 class SAM(Method):
-    """Gradient of cross entropy at theta + rho g / ||g||, g its gradient at theta; the step starts at theta.
+    """Gradient of cross entropy at theta + rho g / ||g||, g its gradient at theta; the step starts at theta."""
 
-    Official settings: rho = 0.05 on CIFAR-10, 0.1 on CIFAR-100 and with noisy labels 0.1 to 0.5 by rate.
-    State: none. Needs: nothing. Cost: 2x. Deviations: the running statistics of batch normalization see the
-    first pass only, as in the common PyTorch code.
-    """
-
-    family = "control"
-    cost = "2x"
-    proof = "worked example"
+    card = Card(
+        title="Sharpness-Aware Minimization for Efficiently Improving Generalization",
+        authors="Pierre Foret, Ariel Kleiner, Hossein Mobahi, Behnam Neyshabur",
+        venue="ICLR",
+        year=2021,
+        arxiv="2010.01412",
+        code="https://github.com/google-research/sam",
+        family="control",
+        cost=2,
+        cost_note="a second gradient per step",
+        official="rho = 0.05 on CIFAR-10, 0.1 on CIFAR-100 and with noisy labels 0.1 to 0.5 by rate",
+        deviations=(
+            "the running statistics of batch normalization see the first pass only, as in the common PyTorch code"
+        ),
+        proof="worked example",
+    )
 
     class Config(Method.Config):
         rho: float = Field(0.05, gt=0)

@@ -4,20 +4,29 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method, Phase
 from methods._losses import one_minus_p, pick
 
 
 class SCE(Method):
-    """Loss: alpha CE + beta RCE, RCE = -A (1 - p_y), where A = log(label_floor) stands for log 0.
+    """Loss: alpha CE + beta RCE, RCE = -A (1 - p_y), where A = log(label_floor) stands for log 0."""
 
-    Official settings: alpha = 0.1, beta = 1 on CIFAR-10, 6 and 0.1 on CIFAR-100; SGD 0.01, weight decay
-    1e-4, 120 epochs. The code clamps the one-hot label at 1e-4 (A = -9.21); the paper discusses A = -4.
-    State: none. Needs: nothing. Cost: 1x. Deviations: p is not clamped at 1e-7.
-    """
-
-    family = "robust loss"
-    proof = "golden"
+    card = Card(
+        title="Symmetric Cross Entropy for Robust Learning with Noisy Labels",
+        authors="Yisen Wang, Xingjun Ma, Zaiyi Chen, Yuan Luo, Jinfeng Yi, James Bailey",
+        venue="ICCV",
+        year=2019,
+        arxiv="1908.06112",
+        code="https://github.com/YisenWang/symmetric_cross_entropy_for_noisy_labels",
+        family="robust loss",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "alpha = 0.1, beta = 1 on CIFAR-10, 6 and 0.1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs; "
+            "the code clamps the one-hot label at 1e-4 (A = -9.21); the paper discusses A = -4"
+        ),
+        deviations="p is not clamped at 1e-7",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         alpha: float = Field(0.1, ge=0)

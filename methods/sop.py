@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._mixup import one_hot
 
 EPS = 1e-4
@@ -21,17 +22,31 @@ class SOP(Method):
     summed over classes, mean over the batch: the first trains the network and u, the second u and v.
     `consistency` and `balance` above 0 give SOP+: KL between the predictions of two views, and the cross
     entropy of the mean prediction against the uniform distribution.
-    Official settings: learning rates of u, v: 10, 10 on CIFAR-10 (10, 100 asymmetric), 1, 10 on CIFAR-100,
-    without momentum, decay or schedule; u, v drawn from N(0, 1e-8); SGD 0.02, weight decay 5e-4, 120
-    epochs; SOP+: consistency 0.9, balance 0.1.
-    State: N * (K + 1) trained parameters. Needs: nothing. Cost: 1x (2x with `consistency`). Deviations: u
-    and v grow by a constant factor per epoch, from 1e-8 to order one in the official 120, so a shorter run
-    begins at the scale from which its own epochs suffice: init_std^(epochs / 120).
     """
 
-    family = "regularization"
-    proof = "golden"
-    fidelity = "paper form; the initial scale of u and v follows the number of epochs"
+    card = Card(
+        title="Robust Training under Label Noise by Over-parameterization",
+        authors="Sheng Liu, Zhihui Zhu, Qing Qu, Chong You",
+        venue="ICML",
+        year=2022,
+        arxiv="2202.14026",
+        code="https://github.com/shengliu66/SOP",
+        family="regularization",
+        cost_note="2x with `consistency`",
+        phases=(Phase("train", epochs=120),),
+        official=(
+            "learning rates of u, v: 10, 10 on CIFAR-10 (10, 100 asymmetric), 1, 10 on CIFAR-100, without "
+            "momentum, decay or schedule; u, v drawn from N(0, 1e-8); SGD 0.02, weight decay 5e-4, 120 epochs; "
+            "SOP+: consistency 0.9, balance 0.1"
+        ),
+        state="N * (K + 1) trained parameters",
+        deviations=(
+            "u and v grow by a constant factor per epoch, from 1e-8 to order one in the official 120, so a "
+            "shorter run begins at the scale from which its own epochs suffice: init_std^(epochs / 120)"
+        ),
+        fidelity="paper form; the initial scale of u and v follows the number of epochs",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         lr_u: float = Field(10.0, gt=0)
@@ -53,7 +68,18 @@ class SOP(Method):
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         return data.batches(views=2 if self.cfg.consistency else 1)
 
+    def logits(self, batch: Batch) -> Tensor:
+        return self.net(batch.x.flatten(0, 1) if self.cfg.consistency else batch.x[0])
+
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """`logits` [B, K]; with `consistency` [2 * B, K], of the first view, then of the second."""
+        if not self.cfg.consistency:
+            return self.supervised(logits, batch)
+        first, second = logits.chunk(2)
+        return self.supervised(first, batch) + self.cfg.consistency * consistency(first, second)
+
+    def supervised(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Both terms of the loss, and `balance`, of the logits [B, K] of one view."""
         label = one_hot(batch.y, logits.shape[1], logits.dtype)
         u_square = (self.u[batch.index] ** 2 * label).clamp(0, 1).to(logits.dtype)
         v_square = (self.v[batch.index] ** 2 * (1 - label)).clamp(0, 1).to(logits.dtype)
@@ -67,15 +93,8 @@ class SOP(Method):
             loss = loss - self.cfg.balance * p.mean(0).clamp(EPS, 1.0).log().mean()
         return loss
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        if self.cfg.consistency:
-            logits, second = self.net(torch.cat([batch.x[0], batch.x[1]])).chunk(2)
-            loss = self.loss(logits, batch) + self.cfg.consistency * consistency(logits, second)
-        else:
-            logits = self.net(batch.x[0])
-            loss = self.loss(logits, batch)
-        self.kit.update(loss, self.optimizer, self.optimizer_u, self.optimizer_v)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        return self.optimizer, self.optimizer_u, self.optimizer_v
 
 
 def consistency(logits: Tensor, second: Tensor) -> Tensor:

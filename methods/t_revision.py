@@ -5,8 +5,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from methods import Batch, Field, TrainSet, accuracy
+from methods import Batch, Card, Field, Phase, TrainSet
 from methods._losses import pick
 from methods._transition import TransitionMethod, row_normalize
 
@@ -19,20 +20,34 @@ LARGEST_WEIGHT = 1e4
 class TRevision(TransitionMethod):
     """Loss: b * CE with b = p_y / (T'^t p)_y; first T' = T from anchor points, then T' = T + dT, dT trained.
 
-    While T is fixed, b is a constant weight; in the revision the gradient reaches dT through b. |b| is at most 1e4.
-    Official settings: CIFAR-10, CIFAR-100: at most 20 epochs for the estimate (the best on held-out
-    noisy labels), 200 with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4.
-    State: [K, K] T and dT. Needs: nothing; T with `estimate = "oracle"`. Cost: 1.5x. Deviations: the
-    network keeps the suite's optimizer in the revision, and dT's rate is scaled by official / own epochs of
-    revision, so that a short run moves it as far. `form = "reference"` is the first published code,
-    which adds dT once more for every sample of the batch (sample n sees T + n dT).
+    While T is fixed, b is a constant weight; in the revision the gradient reaches dT through b. |b| is at most
+    1e4. With `estimate = "oracle"` T is given. `form = "reference"` is the first published code, which adds dT
+    once more for every sample of the batch (sample n sees T + n dT).
     """
 
     version = 3
-    family = "loss correction"
-    cost = "1.5x"
-    phases = ("reweight", "revise")
-    proof = "golden"
+    card = Card(
+        title="Are Anchor Points Really Indispensable in Label-Noise Learning?",
+        authors="Xiaobo Xia, Tongliang Liu, Nannan Wang, Bo Han, Chen Gong, Gang Niu, Masashi Sugiyama",
+        venue="NeurIPS",
+        year=2019,
+        arxiv="1906.00189",
+        code="https://github.com/xiaoboxia/T-Revision",
+        family="loss correction",
+        cost=1.5,
+        cost_note="the network that T is estimated with; 1x with the oracle's T",
+        phases=(Phase("reweight", epochs=200), Phase("revise", epochs=200)),
+        official=(
+            "CIFAR-10, CIFAR-100: at most 20 epochs for the estimate (the best on held-out noisy labels), 200 "
+            "with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4"
+        ),
+        state="[K, K] T and dT",
+        deviations=(
+            "the network keeps the suite's optimizer in the revision, and dT's rate is scaled by official / own "
+            "epochs of revision, so that a short run moves it as far"
+        ),
+        proof="golden",
+    )
 
     class Config(TransitionMethod.Config):
         revision: float = Field(0.5, gt=0, lt=1, description="start of the revision, fraction of the epochs")
@@ -73,14 +88,8 @@ class TRevision(TransitionMethod):
         weight = weight if revise else weight.detach()
         return -(weight * pick(log_p, batch.y)).mean()
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        if self.phase(self.epoch) == "revise":
-            self.kit.update(loss, self.optimizer, self.corrector)
-        else:
-            self.kit.update(loss, self.optimizer)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        return (self.optimizer, self.corrector) if self.phase(self.epoch) == "revise" else (self.optimizer,)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         yield from super().plan(epoch, data)

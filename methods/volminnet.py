@@ -5,8 +5,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from methods import Batch, Field, Method, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._transition import forward_nll
 
 
@@ -14,13 +15,25 @@ class VolMinNet(Method):
     """Forward correction whose T is trained with the network towards the smallest volume.
 
     Loss: -log (T^t p)_y + lambda * log |det T|, T = rownorm(I + offdiag sigmoid(w)), w = -init at first.
-    Official settings: CIFAR-10: lambda = 1e-4, init = 2, SGD 0.01 with momentum 0.9 for network and T, 80
-    epochs divided by 10 at 30 and 60, weight decay 1e-3; CIFAR-100: init = 4.5 and Adam for T.
-    State: [K, K] trained. Needs: nothing. Cost: 1x. Deviations: log space.
     """
 
-    family = "loss correction"
-    proof = "golden"
+    card = Card(
+        title="Provably End-to-end Label-noise Learning without Anchor Points",
+        authors="Xuefeng Li, Tongliang Liu, Bo Han, Gang Niu, Masashi Sugiyama",
+        venue="ICML",
+        year=2021,
+        arxiv="2102.02400",
+        code="https://github.com/xuefeng-li1/Provably-end-to-end-label-noise-learning-without-anchor-points",
+        family="loss correction",
+        phases=(Phase("train", epochs=80),),
+        official=(
+            "CIFAR-10: lambda = 1e-4, init = 2, SGD 0.01 with momentum 0.9 for network and T, 80 epochs divided "
+            "by 10 at 30 and 60, weight decay 1e-3; CIFAR-100: init = 4.5 and Adam for T"
+        ),
+        state="[K, K] trained",
+        deviations="log space",
+        proof="golden",
+    )
 
     class Config(Method.Config):
         lam: float = Field(1e-4, ge=0, description="weight of the volume, log |det T|")
@@ -57,8 +70,5 @@ class VolMinNet(Method):
         volume = torch.linalg.slogdet(transition).logabsdet.to(logits.dtype)
         return forward_nll(logits.log_softmax(1), transition, batch.y).mean() + self.cfg.lam * volume
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        self.kit.update(loss, self.optimizer, self.optimizer_t)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        return self.optimizer, self.optimizer_t

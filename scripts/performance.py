@@ -51,7 +51,19 @@ WITHOUT_AVX512 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "
 # The plain side
 
 
-class PlainImages(Dataset):
+@dataclass(frozen=True)
+class PlainSetting:
+    device: str = "cpu"
+    amp: bool = False
+    """Autocast to bfloat16."""
+    workers: int = 0
+    """Processes of the DataLoader; 0: images are made in the training process."""
+
+
+PLAIN = PlainSetting()
+
+
+class PlainImages(Dataset[tuple[torch.Tensor, int]]):
     """Images as MedMNIST's loaders give them: one PIL image at a time through torchvision's transforms."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, train: bool) -> None:
@@ -78,33 +90,46 @@ def plain_network(stem: str, channels: int, classes: int) -> nn.Module:
     return net
 
 
-def plain_stream(stem: str) -> Iterator[int]:
+def plain_stream(stem: str, setting: PlainSetting = PLAIN) -> Iterator[int]:
     """Endless training on random colour images: the number of images of every step."""
-    images = np.random.default_rng(0).integers(0, 256, (8 * BATCH, 28, 28, 3), dtype=np.uint8)
+    # Processes are filled anew in every epoch, so that epochs are longer with them.
+    size = (64 if setting.workers else 8) * BATCH
+    images = np.random.default_rng(0).integers(0, 256, (size, 28, 28, 3), dtype=np.uint8)
     data = PlainImages(images, np.arange(len(images)) % 9, train=True)
-    net = plain_network(stem, 3, 9)
+    net = plain_network(stem, 3, 9).to(setting.device)
     optimizer = torch.optim.Adam(net.parameters(), LR)
+    loader = DataLoader(
+        data,
+        BATCH,
+        shuffle=True,
+        pin_memory=setting.device != "cpu",
+        num_workers=setting.workers,
+        persistent_workers=setting.workers > 0,
+    )
     while True:
-        for x, y in DataLoader(data, BATCH, shuffle=True):
-            plain_step(net, optimizer, x, y)
+        for x, y in loader:
+            plain_step(net, optimizer, x, y, setting)
             yield len(y)
 
 
-def plain_step(net: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> None:
+def plain_step(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    setting: PlainSetting = PLAIN,
+) -> None:
+    x, y = x.to(setting.device, non_blocking=True), y.to(setting.device, non_blocking=True)
     optimizer.zero_grad()
-    F.cross_entropy(net(x), y).backward()
+    with torch.autocast(torch.device(setting.device).type, torch.bfloat16, enabled=setting.amp):
+        loss = F.cross_entropy(net(x), y)
+    loss.backward()
     optimizer.step()
 
 
-def plain_rate(stem: str, seconds: float) -> float:
+def plain_rate(stem: str, seconds: float, setting: PlainSetting = PLAIN) -> float:
     torch.set_num_threads(DEFAULT_THREADS)
-    stream = plain_stream(stem)
-    for _ in range(machine.WARM_UP):
-        next(stream)
-    started, images = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        images += next(stream)
-    return images / (time.perf_counter() - started)
+    return machine.rate(plain_stream(stem, setting), setting.device, seconds)
 
 
 def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, float]:
@@ -124,10 +149,10 @@ def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, 
         for x, y in DataLoader(PlainImages(images, labels, train=True), BATCH, shuffle=True):
             plain_step(net, optimizer, x, y)
         net.eval()
-        for loader in loaders.values():
+        for name, loader in loaders.items():
             with torch.no_grad():
                 right = sum(int((net(x).argmax(1) == y).sum()) for x, y in loader)
-            accuracy = right / len(loader.dataset)  # test comes last
+            accuracy = right / len(splits[name][1])  # test comes last
     return time.perf_counter() - started, accuracy
 
 

@@ -178,6 +178,7 @@ def test_lenet5_has_the_parameters_of_its_layers():
 
 def test_shapes_are_told_apart_by_their_pixels():
     data = datasets.make(example("dataset"), {"per_class": 100}).load()
+    assert data.val is not None
     assert (len(data.train), len(data.val), len(data.test)) == (240, 80, 80)
     area = (data.train.images[..., 0] > 80).sum((1, 2))
     means = [area[data.train.labels == label].mean() for label in range(4)]

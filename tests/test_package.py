@@ -27,8 +27,9 @@ def test_the_wheel_holds_packages_suites_maps_and_templates(wheel):
         "benchmark/cli/templates/method.py.txt",
         "methods/ce.py",
         "backbones/cnn.py",
+        *(f"{package}/py.typed" for package in ("benchmark", "methods", "backbones")),
     } <= names
-    assert not any(name.startswith(("tests/", "results/", "scripts/")) for name in names)
+    assert not any(name.startswith(("tests/", "results/", "scripts/", "docs/")) for name in names)
     metadata = next(name for name in names if name.endswith("METADATA"))
     text = wheel.read(metadata).decode()
     assert "License-Expression: Apache-2.0" in text

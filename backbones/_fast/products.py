@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backbones._fast.switch import fast_path_is_on
+
 AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
-_ONEDNN = AVX512 and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_ONEDNN = fast_path_is_on("products") and AVX512 and _AVAILABLE
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:

@@ -20,6 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones._fast.products import AVX512, add_product_, linear
+from backbones._fast.switch import fast_path_is_on
+
+_USED = fast_path_is_on("small_maps") and hasattr(torch.ops.aten, "convolution_backward")
+"""The gradients that gain nothing from the dense form are the library's, by a private operator."""
 
 DENSE_SIDE = 2
 """Maps up to this side are always computed as dense products, whatever the number of channels."""
@@ -183,8 +187,11 @@ def fits(conv: nn.Module) -> bool:
 def use_small_maps(module: M) -> M:
     """Lets every fitting convolution and batch norm inside `module` take the form for small maps; in place.
 
-    Only the class of the layers changes: parameters, buffers, hooks and state dicts stay as they are.
+    Only the class of the layers changes: parameters, buffers, hooks and state dicts stay as they are. Nothing
+    changes where the path is off, or where this version of torch lacks what it needs.
     """
+    if not _USED:
+        return module
     for layer in module.modules():
         if fits(layer):
             layer.__class__ = SmallMapConv2d

@@ -1,7 +1,9 @@
 """Parity with reference numbers: runs every case of a golden file through its adapter and compares.
 
 A golden file is JSON: {family, set, K, B, cases: [{method, config, inputs, outputs, source, dtype, notes}]}.
-The adapters (`tests/golden/adapters.py`) map a case to what the suite computes for it.
+An adapter (`tests/golden/adapters.py`) runs the method that a case names on the inputs of the case and gives what
+the method did under the golden's keys. Every key of a case is compared, unless `tests/golden/omitted.py` declares
+it, with one of the reasons in `Reason`.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import math
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 
 import click
 
@@ -25,19 +28,118 @@ from benchmark.registry import ROOT
 TOLERANCE = {"float64": 1e-6, "float32": 1e-5}
 NOT_FINITE = ("nan", "inf", "-inf")
 
-Adapter = Callable[[dict[str, Any]], dict[str, Any]]
+Values = Any
+"""Numbers, text and lists and dicts of them, as JSON holds them."""
 
-VERDICTS = {
-    "paper": "matches: paper form",
-    "reference": "matches: reference form, as an option",
-    "clamped": "matches up to the reference's clamps: the exact log-space value is finite",
-    "reason": "differs for a documented reason",
-}
+
+class Case(TypedDict):
+    """One entry of a golden file's `cases`."""
+
+    method: str
+    config: dict[str, Any]
+    inputs: dict[str, Values]
+    outputs: dict[str, Values]
+    dtype: NotRequired[str]
+    notes: NotRequired[str]
+    source: NotRequired[str]
+    commit: NotRequired[str]
+
+
+class Form(StrEnum):
+    """Which form of a method gives the golden numbers."""
+
+    PAPER = "paper form"
+    OFFICIAL = "official form, as an option"
+
+
+class Reason(StrEnum):
+    """Why a golden key is not compared: there is no further reason."""
+
+    ECHO = "repeats an input"
+    OFFICIAL_FAULT = "a fault of the official code that no method of the suite repeats"
+    NOT_IN_SUITE = "a form that no method of the suite has"
+    TRIAL = "describes the trial of the reference, not the method"
+    DRAWN = "follows from the state of the reference's own generator"
+    UNDECIDED = "the reference itself is undecided here"
+
+
+@runtime_checkable
+class Expectation(Protocol):
+    """A value that knows for itself which golden values agree with it, for figures that are not exact."""
+
+    def differences(self, golden: Values, where: str) -> Iterator[str]:
+        """Sentences on how `golden`, found at the key `where`, disagrees; none if it agrees."""
+        ...
+
+
+@dataclass(frozen=True)
+class Within:
+    """Agrees with golden values of the same shape that lie within `allowed` (a number, or one for each value)."""
+
+    values: Values
+    allowed: Values
+
+    def differences(self, golden: Values, where: str) -> Iterator[str]:
+        if isinstance(self.values, (list, tuple)):
+            if not isinstance(golden, list) or len(golden) != len(self.values):
+                yield f"{where}: expected a list of {len(self.values)} values in the golden file"
+                return
+            for position, (one, other) in enumerate(zip(self.values, golden, strict=True)):
+                allowed = self.allowed[position] if isinstance(self.allowed, (list, tuple)) else self.allowed
+                yield from Within(one, allowed).differences(other, f"{where}[{position}]")
+        elif not _is_number(golden) or not abs(self.values - golden) <= self.allowed:
+            yield f"{where}: {self.values!r}, expected {golden!r} within {self.allowed:.3g}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an adapter gives for a case."""
+
+    outputs: dict[str, Values]
+    """What the method computed, under the golden's keys; an Expectation where it is not exact."""
+    form: Form = Form.PAPER
+    note: str = ""
+    clamped: dict[str, Values] | None = None
+    """For losses whose reference clamps probabilities: the reference's formula with its clamps. Where logits are
+    extreme, a golden value may be that one, provided that ours is the one of `exact`."""
+    exact: dict[str, Values] | None = None
+    """The same formula without the clamps, written apart from the methods."""
+
+
+Adapter = Callable[[Case], Result]
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """Keys of a golden method's outputs that are not compared, in the cases for which `when` holds."""
+
+    method: str
+    keys: tuple[str, ...]
+    reason: Reason
+    when: Callable[[Case], bool] = lambda case: True
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The adapters by golden method, and the declared omissions."""
+
+    adapters: Mapping[str, Adapter]
+    omitted: Sequence[Omitted] = ()
+
+    def omissions(self, case: Case) -> dict[str, Reason]:
+        """The keys of the case's outputs that are not compared, with the reason."""
+        return {
+            key: entry.reason
+            for entry in self.omitted
+            if entry.method == case["method"] and entry.when(case)
+            for key in entry.keys
+            if key in case["outputs"]
+        }
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """How one case ended; `verdict` is a key of VERDICTS, or empty for a failure."""
+    """How one case ended; `verdict` is empty for a failure."""
 
     position: int
     method: str
@@ -45,16 +147,17 @@ class CaseResult:
     note: str
 
 
-def load_adapters() -> dict[str, Adapter]:
+def load_suite() -> Suite:
+    """The adapters and omissions of `tests/golden`. Raises UsageError outside a clone of the project."""
     path = ROOT / "tests" / "golden" / "adapters.py"
     if not path.is_file():
         raise UsageError(f"{path} is missing; golden checks run from a clone of the project, not from a wheel")
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    return importlib.import_module("tests.golden.adapters").CASES
+    return importlib.import_module("tests.golden.adapters").SUITE
 
 
-def read_cases(path: Path) -> list[dict[str, Any]]:
+def read_cases(path: Path) -> list[Case]:
     try:
         cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
     except FileNotFoundError:
@@ -68,54 +171,64 @@ def read_cases(path: Path) -> list[dict[str, Any]]:
     return cases
 
 
-def run_cases(cases: list[dict[str, Any]], adapters: dict[str, Adapter]) -> Iterator[CaseResult]:
+def run_cases(cases: Sequence[Case], suite: Suite) -> Iterator[CaseResult]:
     for position, case in enumerate(cases):
-        adapter = adapters.get(case["method"])
+        adapter = suite.adapters.get(case["method"])
         if adapter is None:
             yield CaseResult(position, case["method"], "", "no adapter: expected one in tests/golden/adapters.py")
             continue
         try:
-            result = adapter(case)
+            verdict, note = judge(adapter(case), case, suite.omissions(case))
         except Exception:
-            yield CaseResult(position, case["method"], "", traceback.format_exc(limit=-2))
-            continue
-        verdict, note = _judge(result, case)
+            verdict, note = "", traceback.format_exc(limit=-2)
         yield CaseResult(position, case["method"], verdict, note)
 
 
-def _judge(result: dict[str, Any], case: dict[str, Any]) -> tuple[str, str]:
-    note = result.get("note", "")
-    if result["status"] == "reason":
-        return ("reason", note) if note else ("", "it differs and no reason is given")
-    ours = result["outputs"]
-    tolerance = max(TOLERANCE.get(case.get("dtype", "float64"), 1e-6), result.get("tolerance", 0.0))
-    differences = list(compare(ours, case["outputs"], tolerance))
-    if not differences:
-        return result["status"], note
-    if "clamped" in result:
+def judge(result: Result, case: Case, omitted: Mapping[str, Reason]) -> tuple[str, str]:
+    """The verdict on a case (empty: it failed) and a note, which names the keys that were not compared."""
+    golden = {key: value for key, value in case["outputs"].items() if key not in omitted}
+    if not golden:
+        return "", "every key is omitted, so that nothing is compared"
+    tolerance = TOLERANCE.get(case.get("dtype", "float64"), 1e-6)
+    verdict = f"matches: {result.form}"
+    differences = list(compare(result.outputs, golden, tolerance))
+    if differences and result.clamped is not None and result.exact is not None:
+        verdict = "matches up to the reference's clamps: the exact log-space value is finite"
         # Each value may be the clamped one, but ours have to be those of the same formula without the clamps.
-        differences = list(compare(ours, case["outputs"], tolerance, clamped=result["clamped"]))
-        exact = compare(ours, result["exact"], tolerance)
-        differences += [f"without the reference's clamps: {difference}" for difference in exact]
-        differences += [f"not finite: {value}" for value in not_finite(ours)]
-        if not differences:
-            return "clamped", note
-    return "", "; ".join(differences[:3])
+        differences = list(compare(result.outputs, golden, tolerance, clamped=result.clamped))
+        exact = {key: value for key, value in result.exact.items() if key in golden}
+        wrong = compare(result.outputs, exact, tolerance)
+        differences += [f"without the reference's clamps: {difference}" for difference in wrong]
+        differences += [f"not finite: {value}" for value in not_finite(result.outputs)]
+    if differences:
+        return "", "; ".join(differences[:3])
+    return verdict, "; ".join(filter(None, [result.note, _not_compared(omitted)]))
 
 
-def compare(ours: Any, golden: Any, tolerance: float, where: str = "", *, clamped: Any = None) -> Iterator[str]:
-    """Differences between our outputs and the golden's; keys that we do not give are left out.
+def _not_compared(omitted: Mapping[str, Reason]) -> str:
+    by_reason: dict[Reason, list[str]] = {}
+    for key, reason in omitted.items():
+        by_reason.setdefault(reason, []).append(key)
+    return "; ".join(f"not compared: {', '.join(keys)} ({reason})" for reason, keys in by_reason.items())
+
+
+def compare(
+    ours: Values, golden: Values, tolerance: float, where: str = "", *, clamped: Values = None
+) -> Iterator[str]:
+    """Differences between our outputs and the golden's. Every key of the golden's has to be among ours.
 
     A value may instead equal the one that `clamped`, of the same form, has in its place. Where the golden's is
     not finite (which JSON may hold as text), the reference has overflowed: ours has to be finite.
     """
-    if isinstance(golden, dict) and isinstance(ours, dict):
-        shared = [key for key in ours if key in golden]
-        if not shared:
-            yield f"{where or 'outputs'}: no key in common: {sorted(ours)} and {sorted(golden)}"
-        for key in shared:
+    if isinstance(ours, Expectation):
+        yield from ours.differences(golden, where)
+    elif isinstance(golden, dict) and isinstance(ours, dict):
+        for key, value in golden.items():
             inner = f"{where}.{key}".lstrip(".")
-            yield from compare(ours[key], golden[key], tolerance, inner, clamped=_at(clamped, key))
+            if key in ours:
+                yield from compare(ours[key], value, tolerance, inner, clamped=_at(clamped, key))
+            else:
+                yield f"{inner}: not given by the adapter and not declared in tests/golden/omitted.py"
     elif isinstance(golden, list) and isinstance(ours, (list, tuple)):
         if len(ours) != len(golden):
             yield f"{where}: {len(ours)} values, expected {len(golden)}"
@@ -135,14 +248,14 @@ def compare(ours: Any, golden: Any, tolerance: float, where: str = "", *, clampe
         yield f"{where}: {ours!r}, expected {golden!r}"
 
 
-def _at(values: Any, key: Any) -> Any:
+def _at(values: Values, key: Any) -> Values:
     """What `values` (a dict, a list or neither) hold at `key`, or None."""
     if isinstance(values, dict):
         return values.get(key)
     return values[key] if isinstance(values, list) and key < len(values) else None
 
 
-def not_finite(value: Any) -> Iterator[float]:
+def not_finite(value: Values) -> Iterator[float]:
     if isinstance(value, dict):
         for inner in value.values():
             yield from not_finite(inner)
@@ -160,16 +273,15 @@ def _is_number(value: Any) -> bool:
 def check_file(path: Path, only: str | None = None) -> int:
     """Prints every case of `path` and returns the exit code; `only` keeps the cases of one golden method."""
     cases = read_cases(path)
-    results = list(run_cases(cases, load_adapters()))
     counts: Counter[str] = Counter()
-    for result in results:
+    for result in run_cases(cases, load_suite()):
         if only is not None and result.method != only:
             continue
-        counts["ok" if result.verdict else "FAILED"] += 1
+        outcome = "ok" if result.verdict else "FAILED"
+        counts[outcome] += 1
         config = {k: v for k, v in cases[result.position]["config"].items() if not isinstance(v, (list, dict))}
         shown = ", ".join(f"{key}={value}" for key, value in config.items())
-        verdict = VERDICTS[result.verdict] if result.verdict else "FAILED"
-        click.echo(f"{'ok' if result.verdict else 'FAILED':6}  {result.method}({shown}): {verdict}")
+        click.echo(f"{outcome:6}  {result.method}({shown}): {result.verdict or 'FAILED'}")
         if result.note:
             click.echo(f"        {result.note}")
     click.echo(f"{path.name}: {counts['ok']} ok, {counts['FAILED']} failed")

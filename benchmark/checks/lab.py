@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from backbones.base import HALF, Network
 from benchmark.grid.spec import Augment, Recipe
 from benchmark.registry import METHODS
-from benchmark.seeds import seed_for
-from benchmark.training.kit import EngineKit
-from benchmark.training.train_set import DeviceTrainSet, Images
-from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched, seed_everything
-from methods.base import Hints, Method
+from benchmark.seeds import seed_everything, seed_for
+from benchmark.training.samples import Images
+from benchmark.training.session import Session
+from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched
+from methods.base import Hints
 
 CPU = torch.device("cpu")
 NUM_SAMPLES = 90
@@ -83,29 +83,24 @@ class Lab:
     def __post_init__(self) -> None:
         pixels, self.clean = images(NUM_SAMPLES, self.num_classes, 1)
         self.noisy = flipped(self.clean, self.num_classes, self.noise_rate)
-        recipe = Recipe(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augment=Augment(flip=True))
-        self.data = DeviceTrainSet(
+        recipe = Recipe(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augment=Augment())
+        session = Session(
             Images(pixels, CPU),
             self.noisy,
             self.num_classes,
-            batch_size=self.batch_size,
-            policy=Augment(),
+            recipe,
+            TinyNetwork,
             order_seed=self.seed,
+            init_key=(self.seed, "lab"),
+            device=CPU,
         )
         plugin = METHODS.load(self.method)
         config = plugin.Config.model_validate(self.options)
         self.required: frozenset[str] = plugin.requires(config)
-        self.kit = EngineKit(
-            data=self.data,
-            build=TinyNetwork,
-            recipe=recipe,
-            hints=self.hints(self.required),
-            device=CPU,
-            init_key=(self.seed, "lab"),
+        self.data = session.data
+        self.instance, self.kit = session.method(
+            plugin, config, seed=seed_for("method", self.seed, self.method), hints=self.hints(self.required)
         )
-        seed_everything(seed_for("method", self.seed, self.method))
-        self.instance: Method = plugin(config, self.kit)
-        self.data.model = self.instance
 
     def hints(self, names: frozenset[str]) -> Hints:
         transition = torch.eye(self.num_classes) * (1 - self.noise_rate)

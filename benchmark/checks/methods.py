@@ -150,17 +150,17 @@ def enters_every_phase(method: str, options: dict[str, Any]) -> None:
     """In 8 epochs every declared phase is entered, and the weights differ from those of cross entropy."""
     lab = Lab(method, options)
     curve = lab.train().curve
-    missing = set(lab.instance.phases) - {entry["phase"] for entry in curve}
+    missing = set(lab.instance.card.phase_names) - {entry["phase"] for entry in curve}
     if missing:
         raise CheckFailed(f"phases never entered in 8 epochs: {', '.join(sorted(missing))}; use kit.schedule")
-    if lab.instance.equals_ce:
+    if lab.instance.card.equals_ce:
         return
     plain = Lab("ce", {})
     plain.train()
     x = lab.data.images.slice(0, 16)
     with torch.no_grad():
         if torch.equal(lab.instance.eval().predict(x), plain.instance.eval().predict(x)):
-            raise CheckFailed("it ends in the very predictions of ce; say why in `equals_ce`, or mend it")
+            raise CheckFailed("it ends in the very predictions of ce; say why on the card (`equals_ce`), or mend it")
 
 
 def learns_clean_data(method: str, options: dict[str, Any]) -> None:
@@ -188,8 +188,8 @@ def stays_finite_when_sure(method: str, options: dict[str, Any]) -> None:
 
 
 def trains_on_odd_batches(method: str, options: dict[str, Any]) -> None:
-    """Two classes or a last batch of two samples are no trouble, or are refused by `min_classes`."""
-    classes = max(2, METHODS.load(method).min_classes)
+    """Two classes or a last batch of two samples are no trouble, or are refused by the card's `min_classes`."""
+    classes = max(2, METHODS.load(method).card.min_classes)
     lab = Lab(method, options, epochs=SHORT, num_classes=classes, batch_size=44)
     progress = lab.train()
     if progress.diverged:

@@ -22,7 +22,7 @@ RATES = (0.1, 0.3, 0.45)
 
 
 def split(name: str = "train") -> Split:
-    """Balanced labels with images, a noisy label array and a plausible reference classifier."""
+    """Balanced labels with images, a noisy label array and a plausible clean classifier."""
     generator = np.random.default_rng(len(name))
     labels = np.arange(NUM_SAMPLES) % NUM_CLASSES
     doubts = generator.normal(size=(NUM_SAMPLES, NUM_CLASSES)) + 1.5 * np.eye(NUM_CLASSES)[labels]

@@ -24,7 +24,7 @@ def compact(results: Path) -> int:
     done = carry_out(store, lambda count: click.echo(f"{count} records compacted", err=True))
     for path in done.differing:
         click.echo(f"stays: {path}, as a segment holds another record of its run", err=True)
-    for path, reason in done.quarantined:
-        click.echo(f"quarantined {path}: {reason}", err=True)
+    for path, reason in done.broken:
+        click.echo(f"stays: {path} ({reason}); `noisybench doctor --results {results}` moves it aside", err=True)
     click.echo(f"{done.compacted} records compacted; {len(store.segments())} segments in {results / 'segments'}")
-    return 1 if done.quarantined or done.differing else 0
+    return 1 if done.broken or done.differing else 0

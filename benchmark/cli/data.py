@@ -129,11 +129,12 @@ def _dataset(
     plugins: tuple[Path, ...],
     results: Path,
 ) -> Dataset:
-    from benchmark.grid import suite as suites
+    from benchmark.grid.plugin_ref import read_plugin_ref
+    from benchmark.grid.resolve import make_dataset
 
     add_plugins(plugins)
-    (reference,) = with_folder_options([name], group_by, skip_corrupt)
-    return suites.make_dataset(suites.read_reference(reference), data_root.expanduser())
+    (described,) = with_folder_options([name], group_by, skip_corrupt)
+    return make_dataset(read_plugin_ref(described), data_root.expanduser())
 
 
 def _load(dataset: Dataset, results: Path) -> Data:

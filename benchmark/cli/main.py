@@ -10,10 +10,11 @@ import click
 OWN_FAULT = "this is a fault of noisybench itself: the same command with --debug shows where"
 COMMANDS = {
     "run": "benchmark.cli.run:run",
-    "status": "benchmark.cli.results:status",
+    "status": "benchmark.cli.status:status",
     "table": "benchmark.cli.results:table",
     "show": "benchmark.cli.show:show",
     "compact": "benchmark.cli.compact:compact",
+    "doctor": "benchmark.cli.doctor:doctor",
     "list": "benchmark.cli.plugins:list_plugins",
     "check": "benchmark.cli.plugins:check",
     "new": "benchmark.cli.plugins:new",

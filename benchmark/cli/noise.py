@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.one_cell import label_options, load, one_job
+from benchmark.cli.one_cell import label_options, load, read_cell
 from benchmark.cli.options import place_options
 
 if TYPE_CHECKING:
     import numpy as np
 
     from benchmark.datasets.base import Data
-    from benchmark.grid.spec import Job
     from benchmark.noise.base import NoiseKind
     from benchmark.noise.manifest import Manifest
-    from benchmark.runs.prepare import Drawn
+    from benchmark.runs.cell import Cell
+    from benchmark.runs.prepare import Drawn, DrawnNoise
 
 SHOWN_CLASSES = 20
 """Up to so many classes a matrix fits on a terminal."""
@@ -37,16 +37,16 @@ def make(out: Path, **given: Any) -> None:
     """Write noisy labels (npz) and their manifest (JSON) into a folder."""
     from benchmark.noise import saved
 
-    job = one_job(**given)
-    kind, drawn, _ = _draw(job)
+    cell = read_cell(**given)
+    drawn, _ = _draw(cell, given["results"])
     labels = {}
-    for split, part in drawn.items():
+    for split, part in drawn.splits.items():
         kept = part.kept
         labels[f"{split}_noisy"] = part.corruption.labels[kept]
         labels[f"{split}_index"] = kept
-        if kind.truth_known:
+        if drawn.kind.truth_known:
             labels[f"{split}_clean"] = part.split.labels[kept]
-    path = saved.write(out, _name(job), _origin(job), _manifests(job, kind, drawn), labels)
+    path = saved.write(out, cell.name, cell.origin, _manifests(cell, drawn), labels)
     click.echo(f"{path}")
     click.echo(f"{path.with_suffix('.npz')}")
     click.echo(f"next: `noisybench noise verify {path}`", err=True)
@@ -57,15 +57,15 @@ def make(out: Path, **given: Any) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures (PNG).")
 def show(out: Path | None, **given: Any) -> None:
     """Print the realized T and rates; with --out draw them, and a sheet of flipped samples, as PNG."""
-    job = one_job(**given)
-    kind, drawn, data = _draw(job)
-    manifests = _manifests(job, kind, drawn)
+    cell = read_cell(**given)
+    drawn, data = _draw(cell, given["results"])
+    manifests = _manifests(cell, drawn)
     for split, manifest in manifests.items():
         _print_manifest(split, manifest, data.classes)
         if manifest.transition is not None:
-            _print_transition(_realized(drawn[split]), manifest, data.classes)
+            _print_transition(_realized(drawn.splits[split]), manifest, data.classes)
     if out is not None:
-        _draw_pictures(out, kind, drawn["train"], manifests["train"], data)
+        _draw_pictures(out, drawn.kind, drawn.train, manifests["train"], data)
 
 
 @noise.command()
@@ -78,18 +78,18 @@ def verify(manifest: Path, dataset: str | None, **given: Any) -> int:
 
     told = saved.read(manifest)
     faults = saved.faults_of_labels(manifest, told)
-    job = one_job(
+    cell = read_cell(
         dataset=dataset or told["dataset"], noise=told["noise"], seed=told["seed"], allow_unidentifiable=True, **given
     )
-    identity = _origin(job)["identity"]
+    identity = cell.origin["identity"]
     faults += [
         f"{part}: {key} is {identity[part].get(key)!r}, the manifest says {value!r}"
         for part, facts in told["identity"].items()
         for key, value in facts.items()
         if identity[part].get(key) != value
     ]
-    kind, drawn, _ = _draw(job)
-    made = _manifests(job, kind, drawn)
+    drawn, _ = _draw(cell, given["results"])
+    made = _manifests(cell, drawn)
     for split, facts in told["splits"].items():
         digest = made[split].labels_sha256 if split in made else "none"
         if digest == facts["labels_sha256"]:
@@ -109,12 +109,13 @@ def export(out: Path, **given: Any) -> None:
     from benchmark.errors import UsageError
     from benchmark.noise.files import export_csv
 
-    job = one_job(**given)
-    kind, drawn, _ = _draw(job)
-    if not kind.truth_known:
-        raise UsageError(f"noise {kind.name!r}: the true labels are unknown, so there is no column clean to write")
-    manifest = _manifests(job, kind, drawn)["train"]
-    part = drawn["train"]
+    cell = read_cell(**given)
+    drawn, _ = _draw(cell, given["results"])
+    if not drawn.kind.truth_known:
+        name = drawn.kind.name
+        raise UsageError(f"noise {name!r}: the true labels are unknown, so there is no column clean to write")
+    manifest = _manifests(cell, drawn)["train"]
+    part = drawn.train
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         export_csv(out, part.split.labels, part.corruption.labels, part.corruption.selection)
@@ -130,45 +131,13 @@ def export(out: Path, **given: Any) -> None:
         )
 
 
-def _draw(job: Job) -> tuple[NoiseKind, dict[str, Drawn], Data]:
-    from benchmark.runs.prepare import draw_noise
-
-    data = load(job)
-    kind, drawn = draw_noise(job, data)
-    return kind, drawn, data
+def _draw(cell: Cell, results: Path) -> tuple[DrawnNoise, Data]:
+    data = load(cell, results)
+    return cell.noise.draw(cell.source, data), data
 
 
-def _manifests(job: Job, kind: NoiseKind, drawn: dict[str, Drawn]) -> dict[str, Manifest]:
-    from benchmark.noise.manifest import make_manifest
-
-    allowed = job.options.allow_unidentifiable
-    config = job.spec.noise.config
-    return {
-        split: make_manifest(kind, config, part.split, part.corruption, allow_unidentifiable=allowed)
-        for split, part in drawn.items()
-    }
-
-
-def _name(job: Job) -> str:
-    dataset, _, noise_label, seed = job.label.rsplit("/", 3)
-    return "-".join(part.replace(":", "_") for part in (dataset, noise_label, seed))
-
-
-def _origin(job: Job) -> dict[str, Any]:
-    """How to make the labels again, and what has to be the same for them to come out equal."""
-    from benchmark.store import digests
-
-    def named(part: Any) -> dict[str, Any]:
-        return {"name": part.name, **digests.to_paths(part.config, job.sources)}
-
-    spec = job.spec
-    data = spec.dataset.model_dump(mode="json", exclude={"subset", "extra_tests"})
-    return {
-        "dataset": named(spec.dataset),
-        "noise": named(spec.noise),
-        "seed": spec.seeds.noise,
-        "identity": {"dataset": data, "noise": spec.noise.model_dump(mode="json")},
-    }
+def _manifests(cell: Cell, drawn: DrawnNoise) -> dict[str, Manifest]:
+    return {name: cell.noise.manifest(drawn.kind, part) for name, part in drawn.splits.items()}
 
 
 def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from benchmark.grid.spec import Job
+    from benchmark.grid.job import Job
+    from benchmark.grid.suite import Suite
 
 DATA_ROOT = Path.home() / ".medmnist"
 
@@ -77,7 +78,7 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_suite(suite: str | None, axes: dict[str, Any]) -> Any:
+def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     """The Suite that the arguments of `grid_options` describe."""
     from benchmark.errors import UsageError
     from benchmark.grid import suite as suites
@@ -100,8 +101,7 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Any:
     if recipe:
         overrides["recipe"] = recipe
     if axes["extra_tests"]:
-        pairs = [text.partition("=") for text in axes["extra_tests"]]
-        overrides["extra_tests"] = {name: reference for name, _, reference in pairs}
+        overrides["extra_tests"] = _extra_tests(axes["extra_tests"])
     if suite is not None:
         return suites.load(suite, overrides)
     missing = [
@@ -120,18 +120,34 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Any:
 def with_folder_options(datasets: list[Any], group_by: str | None, skip_corrupt: bool) -> list[dict[str, Any]]:
     """Data sets as typed, or as mappings, with the options of folders of images where they were given."""
     from benchmark.errors import UsageError
-    from benchmark.grid.suite import parse_reference
+    from benchmark.grid.plugin_ref import parse_plugin_string
 
     if not datasets:
         raise UsageError("--group-by and --skip-corrupt belong to --dataset folder:DIR, and no data set was given")
     options = {"group_by": group_by, "skip_corrupt": skip_corrupt or None}
     added = {key: value for key, value in options.items() if value is not None}
-    return [{**(parse_reference(item) if isinstance(item, str) else item), **added} for item in datasets]
+    return [{**(parse_plugin_string(item) if isinstance(item, str) else item), **added} for item in datasets]
+
+
+def _extra_tests(items: tuple[str, ...]) -> dict[str, str]:
+    from benchmark.errors import UsageError
+
+    tests: dict[str, str] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not equals or not name or not text:
+            raise UsageError(
+                f"--extra-test {item!r}: expected NAME=DATASET, for example --extra-test other_hospital=npz:theirs.npz"
+            )
+        if name in tests:
+            raise UsageError(f"--extra-test {name!r} is given twice; expected a name of its own for each test set")
+        tests[name] = text
+    return tests
 
 
 def _recipe(items: tuple[str, ...]) -> dict[str, Any]:
     from benchmark.errors import UsageError
-    from benchmark.grid.suite import parse_value
+    from benchmark.grid.plugin_ref import parse_value
 
     recipe: dict[str, Any] = {}
     for item in items:
@@ -155,20 +171,24 @@ def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
 
 
 def expand_grid(
-    suite: str | None, axes: dict[str, Any], *, train_references: bool = False, **how: Any
-) -> tuple[Any, list[Job]]:
-    """The suite and its jobs; only a command that runs them trains the reference classifiers that they need."""
-    from benchmark.grid import suite as suites
-    from benchmark.grid.spec import Options
+    suite: str | None, axes: dict[str, Any], *, train_classifiers: bool = False, **how: Any
+) -> tuple[Suite, list[Job]]:
+    """The suite and its jobs; only a command that runs them trains the clean classifiers that they need."""
+    from benchmark.grid.expand import expand
+    from benchmark.grid.job import Options
     from benchmark.runs.clean_classifier import attach
 
     plugins = add_plugins(axes["plugins"])
     grid = read_suite(suite, axes)
     options = Options(
-        results=str(axes["results"]),
-        data_root=str(axes["data_root"].expanduser()),
+        results=str(axes["results"].absolute()),
+        data_root=str(axes["data_root"].expanduser().absolute()),
         keep=grid.keep,
         allow_unidentifiable=grid.allow_unidentifiable,
         **how,
     )
-    return grid, [attach(job, train=train_references) for job in suites.expand(grid, options, plugins)]
+
+    def say(text: str) -> None:
+        click.echo(f"clean classifier: {text}", err=True)
+
+    return grid, [attach(job, train=train_classifiers, say=say) for job in expand(grid, options, plugins)]

@@ -30,14 +30,16 @@ def list_plugins(kind: str, plugins: tuple[Path, ...]) -> None:
     columns = COLUMNS.get(kind, ("version",))
     rows = [("name", *columns, "summary")]
     for entry in registry.entries():
-        facts = [_cell(entry.fact(column)) for column in columns]
+        facts = [_cell(column, entry.fact(column)) for column in columns]
         rows.append((entry.name, *facts, entry.summary if not entry.broken else f"BROKEN: {entry.broken}"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:
         click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
 
 
-def _cell(value: Any) -> str:
+def _cell(column: str, value: Any) -> str:
+    if column == "cost" and not isinstance(value, str):
+        return f"{value:g}x"
     return ", ".join(sorted(value)) if isinstance(value, (set, frozenset, tuple, list)) else str(value)
 
 
@@ -72,11 +74,11 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
 
 def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     from benchmark.checks.all import check_plugin
-    from benchmark.grid.suite import parse_reference
+    from benchmark.grid.plugin_ref import parse_plugin_string
     from benchmark.registry import named
 
     found = named(plugin)
-    chosen = parse_reference(f"x:{','.join(options)}")
+    chosen = parse_plugin_string(f"x:{','.join(options)}")
     del chosen["name"]
     failed = 0
     for registry, name in found:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from benchmark.runs.executors.local import Event
+    from benchmark.runs.executors.base import Event
 
 
 def duration(seconds: float) -> str:

@@ -1,8 +1,7 @@
-"""`noisybench table` and `status`: what the records say."""
+"""`noisybench table`: what the records say."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from benchmark.cli.options import expand_grid, grid_options
 
 if TYPE_CHECKING:
-    from benchmark.grid.spec import Job
+    from benchmark.grid.job import Job
     from benchmark.store.store import Store
 
 BASELINE = "ce"
@@ -72,19 +71,22 @@ def print_table(
     **choices: Any,
 ) -> None:
     """Prints the table of `jobs` (None: of all records) to stdout."""
+    from benchmark.cli.doctor import tell_uncounted
     from benchmark.report import csv, markdown
     from benchmark.store.store import Store
     from benchmark.tables import comparison, frame
 
     wanted = None if jobs is None else {job.spec.id for job in jobs}
-    contents = store.records(frame.fields(rule))
-    records = [*contents.records, *store.failures().values()]
+    contents, failures = store.records(frame.fields(rule)), store.failures()
+    tell_uncounted(store, contents)
+    tell_uncounted(store, failures)
+    records = [*contents.records, *failures.records]
     if wanted is not None:
         records = [record for record in records if record["id"] in wanted]
-    for folder in others:
-        records += Store(folder).records(frame.fields(rule)).records
-    for path, reason in contents.quarantined:
-        click.echo(f"not counted: {path} ({reason})", err=True)
+    for other in map(Store, others):
+        joined = other.records(frame.fields(rule))
+        tell_uncounted(other, joined)
+        records += joined.records
     names = {record["spec"]["method"]["name"] for record in records} | {job.spec.method.name for job in jobs or ()}
     kinds = {record["spec"]["noise"]["name"] for record in records}
     marks, defaults = _declared(names, kinds)
@@ -109,7 +111,10 @@ def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[
     from benchmark.tables.comparison import Marks
 
     found = _loaded(METHODS, methods)
-    marks = {name: Marks(plugin.needs, plugin.cost, plugin.networks_at_test) for name, plugin in found.items()}
+    cards = {name: plugin.card for name, plugin in found.items()}
+    marks = {
+        name: Marks(frozenset(card.needs), f"{card.cost:g}x", card.networks_at_test) for name, card in cards.items()
+    }
     defaults = {
         part: {name: _defaults(plugin) for name, plugin in plugins.items()}
         for part, plugins in (("method", found), ("noise", _loaded(NOISE, noise)))
@@ -133,37 +138,3 @@ def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:
 def _defaults(plugin: Any) -> dict[str, Any]:
     fields = plugin.Config.model_fields.items()
     return {name: field.default for name, field in fields if not field.is_required()}
-
-
-@click.command()
-@grid_options
-def status(suite: str | None, **given: Any) -> int:
-    """Count the runs by state, and say why those that failed did."""
-    from benchmark.store.store import Store
-
-    store = Store(given["results"])
-    contents = store.records(("state", "reason"))
-    failures = store.failures()
-    if suite is not None or given["datasets"]:
-        grid, jobs = expand_grid(suite, given)
-        ids = {job.spec.id for job in jobs}
-        states = {record["id"]: record["state"] for record in contents.records}
-        states |= dict.fromkeys(failures, "failed")
-        counts = Counter(states.get(run_id, "missing") for run_id in ids)
-        failures = {run_id: record for run_id, record in failures.items() if run_id in ids}
-        click.echo(f"suite {grid.name}: {len(ids)} runs")
-    else:
-        counts = Counter(record["state"] for record in contents.records)
-        counts["failed"] += len(failures)
-    for state, count in sorted(counts.items()):
-        if count:
-            click.echo(f"{state:10} {count}")
-    for record in contents.records:
-        if record["state"] in ("diverged", "skipped"):
-            click.echo(f"{record['id']}  {record['state']}: {record['reason']}")
-    for run_id, record in sorted(failures.items()):
-        error = record["error"]
-        click.echo(f"{run_id}  failed: {error['class']}: {error['message']}  (log: {error['log']})")
-    for path, reason in contents.quarantined:
-        click.echo(f"quarantined {path}: {reason}")
-    return 1 if failures or contents.quarantined else 0

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark.cli.options import expand_grid, grid_options
+
+if TYPE_CHECKING:
+    from benchmark.grid.job import Job
+    from benchmark.store.store import Store
 
 
 @click.command()
@@ -37,20 +41,22 @@ def run(suite: str | None, **given: Any) -> int:
     grid, jobs = expand_grid(
         suite,
         given,
-        train_references=not given["dry_run"],
+        train_classifiers=not given["dry_run"],
         device=device,
         threads=given["threads"],
         checkpoint_seconds=given["checkpoint_seconds"],
     )
     slots = given["slots"] or (provenance.cores() // given["threads"] or 1 if device == "cpu" else 1)
     store = Store(given["results"])
-    finished = store.finished()
+    if not given["dry_run"]:
+        store.prepare()
+    broken = _broken(store, move=not given["dry_run"])
+    finished = store.finished() - broken
     todo = [job for job in jobs if job.spec.id not in finished]
     _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run")
     if given["dry_run"]:
         _dry_run(todo, store, slots)
         return 0
-    store.prepare()
     states = _carry_out(todo, store, slots, given["timeout"]) if todo else {}
     if not given["no_table"]:
         from benchmark.cli.results import print_table
@@ -65,22 +71,26 @@ def run(suite: str | None, **given: Any) -> int:
     return 0
 
 
-def _carry_out(todo: list[Any], store: Any, slots: int, timeout: float | None) -> dict[str, str]:
-    from benchmark.cli.progress import GridProgress
-    from benchmark.runs import order, preflight
-    from benchmark.runs.executors import local
-    from benchmark.store import provenance
-
-    origin = provenance.collect()
-    jobs = [job.model_copy(update={"provenance": origin}) for job in order.ordered(todo, store)]
-    preflight.fetch(jobs)
-    preflight.build_backbones(jobs, store)
-    with GridProgress(len(jobs), slots) as progress:
-        return local.run(jobs, store, slots=slots, timeout=timeout, on_event=progress)
+def _broken(store: Store, *, move: bool) -> set[str]:
+    """Says which files are broken and, with `move`, moves them to the quarantine; the ids of those that stay."""
+    broken = store.broken()
+    for path, reason in broken:
+        target = store.quarantine(path) if move else None
+        _say(f"broken: {path} ({reason})" + (f"; moved to {target}, its runs run again" if target else ""))
+    return {path.stem for path, _ in broken if path.exists()}
 
 
-def _dry_run(todo: list[Any], store: Any, slots: int) -> None:
+def _carry_out(todo: list[Job], store: Store, slots: int, timeout: float | None) -> dict[str, str]:
+    from benchmark.cli.progress import GridProgress, fetch_progress
+    from benchmark.runs.driver import carry_out
+
+    with GridProgress(len(todo), slots) as progress:
+        return carry_out(todo, store, slots=slots, timeout=timeout, on_event=progress, on_fetch=fetch_progress)
+
+
+def _dry_run(todo: list[Job], store: Store, slots: int) -> None:
     from benchmark.cli.progress import duration
+    from benchmark.runs.assemble import open_noise, source_of
     from benchmark.runs.clean_classifier import needed
     from benchmark.runs.cost import estimate_seconds
 
@@ -91,15 +101,19 @@ def _dry_run(todo: list[Any], store: Any, slots: int) -> None:
     total = sum(filter(None, seconds.values())) / slots
     unknown = sum(value is None for value in seconds.values())
     note = f"; {unknown} runs of unknown cost (their data is not here yet)" if unknown else ""
-    if waiting := sum(job.spec.noise.reference is None and needed(job) for job in todo):
-        note += f"; {waiting} runs need a reference classifier that is not trained yet: id and cost may change"
+    waiting = sum(
+        job.spec.noise.reference is None and needed(source_of(job), open_noise(job.spec.noise, job.files))
+        for job in todo
+    )
+    if waiting:
+        note += f"; {waiting} runs need a clean classifier that is not trained yet: id and cost may change"
     _say(f"about {total / 60:.1f} minutes with {slots} slot(s){note}")
 
 
 def _device(name: str) -> str:
     if name == "cpu":
         return name
-    from benchmark.runs.worker import pick_device
+    from benchmark.runs.assemble import pick_device
 
     return str(pick_device(name))
 

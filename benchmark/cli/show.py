@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def _show_run(beginning: str, results: Path) -> None:
     from benchmark.store.store import Store
 
     store = Store(results)
-    failures = store.failures()
+    failures = {failure["id"]: failure for failure in store.failures().records}
     ids = {*store.finished(), *failures}
     matching = sorted(run_id for run_id in ids if run_id.startswith(beginning))
     if len(matching) != 1:
@@ -48,13 +49,13 @@ def _show_run(beginning: str, results: Path) -> None:
     record = failures.get(matching[0]) or store.read(matching[0])
     if record is None:
         raise UsageError(
-            f"the record of {matching[0]} could not be read and was moved to {results / 'quarantine'}; "
-            "`noisybench run` with the same suite makes it anew"
+            f"the record of {matching[0]} was moved by another process; `noisybench run` with the same suite "
+            "makes it again"
         )
     _print_record(record)
 
 
-def _print_record(record: dict[str, Any]) -> None:
+def _print_record(record: Mapping[str, Any]) -> None:
     import orjson
 
     def block(title: str, value: Any) -> None:

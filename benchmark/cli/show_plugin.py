@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 import click
 
+from benchmark.cli import card
+
+UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
@@ -27,26 +31,17 @@ def show_plugin(kind: str, name: str) -> None:
     click.echo(f"{name}: " + "\n\n".join(told) + "\n")
     facts = {"version": plugin.version, "file": registry.find(name).origin}
     if registry is METHODS:
-        facts = {
-            "family": plugin.family,
-            "version": plugin.version,
-            "needs": ", ".join(sorted(plugin.needs)) or "nothing",
-            "cost": plugin.cost,
-            "networks at test": plugin.networks_at_test,
-            "phases": ", ".join(plugin.phases),
-            "proof": plugin.proof,
-            "fidelity": plugin.fidelity,
-            "reproduction": plugin.reproduction,
-            **facts,
-        }
+        facts = card.facts(plugin.card) | facts
     for key, value in facts.items():
-        click.echo(f"{key + ':':18}{value}")
+        click.echo(textwrap.fill(f"{key + ':':18}{value}", 100, subsequent_indent=" " * 18, **UNBROKEN))
     fields = plugin.Config.model_json_schema().get("properties", {})
     click.echo("options:" if fields else "options: none")
     for field, schema in fields.items():
         default = f", default {json.dumps(schema['default'])}" if "default" in schema else ", required"
         note = "".join(f"\n      {line}" for line in schema.get("description", "").splitlines())
         click.echo(f"  {field}: {_values(schema)}{default}{note}")
+    if registry is METHODS and plugin.card.title:
+        click.echo(f"\n{plugin.card.bibtex}")
 
 
 def _values(schema: dict[str, Any]) -> str:

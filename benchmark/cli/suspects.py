@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.one_cell import load, one_job
+from benchmark.cli.one_cell import load, read_cell
 from benchmark.cli.options import place_options
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.datasets.base import Data
-    from benchmark.grid.spec import Job
+    from benchmark.runs.cell import Cell
     from benchmark.runs.prepare import LabelledSet
 
 EPOCHS = 8
@@ -39,13 +39,16 @@ EPOCHS = 8
 @place_options
 def suspects(
     noise: str | None,
+    seed: int,
     out: Path,
     all_splits: bool,
+    backbone: str,
     epochs: int | None,
     folds: int,
     budgets: tuple[int, ...],
     top: int,
     device: str,
+    threads: int,
     **given: Any,
 ) -> None:
     """Rank the labels of a data set by how little networks that never saw the image believe them.
@@ -58,20 +61,42 @@ def suspects(
     noisybench suspects -d bloodmnist --noise symmetric:0.2 --seed 1 --out trial
     """
     from benchmark.errors import UsageError
+    from benchmark.grid.plugin_ref import read_plugin_ref
+    from benchmark.grid.resolve import resolve_backbone
+    from benchmark.grid.spec import Augment, Recipe, Seeds
     from benchmark.labels import suspects as ranking
-    from benchmark.runs.worker import pick_device
+    from benchmark.labels.out_of_fold import out_of_fold
+    from benchmark.runs.assemble import Network, open_backbone, pick_device
+    from benchmark.runs.clean_classifier import sized
+    from benchmark.store.store import Store
 
     if all_splits and noise is not None:
         raise UsageError("--all-splits examines labels as they are; noise is for training labels: leave out --noise")
-    recipe = {"epochs": EPOCHS, "schedule": "cosine"}
-    job = one_job(noise=noise or "as_is", recipe=recipe, device=str(pick_device(device)), **given)
-    data = load(job)
-    part, places = _examined(job, data, all_splits)
-    job = _with_recipe(job, len(part.noisy), epochs)
+    torch_device = pick_device(device)
+    resolved = resolve_backbone(read_plugin_ref(backbone))
+    network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
+    cell = read_cell(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **given)
+    data = load(cell, given["results"])
+    part, places = _examined(cell, data, all_splits)
+    augment = Augment(**cell.source.dataset.augment) if resolved.augmented else Augment()
+    recipe = sized(Recipe(epochs=EPOCHS, schedule="cosine", augment=augment), len(part.noisy))
+    if epochs is not None:
+        recipe = recipe.model_copy(update={"epochs": epochs})
     started = time.perf_counter()
-    fits = f"{folds} folds of {job.spec.backbone.name}, at most {job.spec.recipe.epochs} epochs each"
+    fits = f"{folds} folds of {network.part.name}, at most {recipe.epochs} epochs each"
     click.echo(f"{data.name}: {len(part.noisy)} labels, {fits}", err=True)
-    probabilities = _out_of_fold(job, part, data.num_classes, folds)
+    cache = Store(given["results"]).cache("features")
+    probabilities = out_of_fold(
+        network,
+        part,
+        data.num_classes,
+        recipe,
+        Seeds.equal(seed),
+        folds=folds,
+        cache=cache,
+        device=torch_device,
+        threads=threads,
+    )
     table = ranking.rank(part.noisy, probabilities)
     verdict = None
     if part.clean is not None:
@@ -82,11 +107,11 @@ def suspects(
     estimate = float(table["estimated_noise_rate"].mean())
     _print(len(table), estimate, verdict)
     summary = {
-        "dataset": job.spec.dataset.model_dump(mode="json"),
-        "noise": job.spec.noise.model_dump(mode="json"),
-        "seed": given["seed"],
-        "backbone": job.spec.backbone.model_dump(mode="json"),
-        "recipe": job.spec.recipe.model_dump(mode="json"),
+        "dataset": cell.data_part.model_dump(mode="json"),
+        "noise": cell.noise_part.model_dump(mode="json"),
+        "seed": seed,
+        "backbone": network.part.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
         "folds": folds,
         "labels": len(table),
         "estimated_noise_rate": estimate,
@@ -100,23 +125,13 @@ def suspects(
     click.echo(f"ranking in {out / 'suspects.csv'}", err=True)
 
 
-def _with_recipe(job: Job, images: int, epochs: int | None) -> Job:
-    """The job with a recipe that fits so many images."""
-    from benchmark.runs.clean_classifier import sized
-
-    recipe = sized(job.spec.recipe, images)
-    if epochs is not None:
-        recipe = recipe.model_copy(update={"epochs": epochs})
-    return job.model_copy(update={"spec": job.spec.model_copy(update={"recipe": recipe})})
-
-
-def _examined(job: Job, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.DataFrame]:
+def _examined(cell: Cell, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.DataFrame]:
     """The labels to examine, and for each its index in its split, the split, and its file where there is one."""
     import numpy as np
     import pandas as pd
 
     from benchmark.datasets.statistics import splits
-    from benchmark.runs.prepare import LabelledSet, draw_noise
+    from benchmark.runs.prepare import LabelledSet
 
     if all_splits:
         parts = splits(data)
@@ -129,34 +144,15 @@ def _examined(job: Job, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.D
             pd.DataFrame({"split": name, "index": range(len(part)), "file": part.files}) for name, part in parts.items()
         ]
         return everything, pd.concat(places, ignore_index=True)
-    kind, drawn = draw_noise(job, data)
-    train, kept = drawn["train"], drawn["train"].kept
+    drawn = cell.noise.draw(cell.source, data)
+    train, kept = drawn.train, drawn.train.kept
     part = LabelledSet(
         data.train.images[kept],
         train.corruption.labels[kept],
-        train.split.labels[kept] if kind.truth_known else None,
+        train.split.labels[kept] if drawn.kind.truth_known else None,
     )
     names = None if data.train.files is None else [data.train.files[i] for i in kept]
     return part, pd.DataFrame({"index": kept, "file": names})
-
-
-def _out_of_fold(job: Job, part: LabelledSet, num_classes: int, folds: int) -> np.ndarray:
-    """[n, K] probabilities from networks that did not see the sample."""
-    import torch
-
-    from benchmark.runs.worker import make_kit, make_source, make_train_set, pick_device
-    from benchmark.seeds import seed_for
-    from benchmark.store.store import Store
-    from benchmark.training.trainer import seed_everything
-    from methods.base import Hints
-
-    torch.set_num_threads(job.options.threads)
-    device = pick_device(job.options.device)
-    source = make_source(job, part, Store(Path(job.options.results)), device)
-    data = make_train_set(job, part, num_classes, device, source.train if source else None)
-    kit = make_kit(job, data, Hints(), device)
-    seed_everything(seed_for("suspects", job.spec.seeds.order))
-    return kit.out_of_fold(folds).double().cpu().numpy()
 
 
 def _named(table: pd.DataFrame, places: pd.DataFrame, data: Data) -> pd.DataFrame:
@@ -178,7 +174,7 @@ def _write(
     import numpy as np
     import orjson
 
-    from benchmark.store.store import write_atomically
+    from benchmark.store.atomic import write_atomically
 
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, labels=labels, probabilities=probabilities)

@@ -58,6 +58,8 @@ def download(url: str, target: Path, expected_md5: str, progress: Progress | Non
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, DataError):
             raise
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
         reason = getattr(error, "reason", None) or error
         raise DataError(f"cannot download {target.name} ({reason}){by_hand}") from error
     finally:

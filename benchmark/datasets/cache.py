@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Progress
-from benchmark.store.arrays import intact, save, store_folder
+from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Progress
+from benchmark.store.arrays import save
+from benchmark.store.atomic import write_folder
+from benchmark.store.digests import intact
+from benchmark.store.once import once
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = ("train", "val", "test")
 
 
@@ -37,8 +39,13 @@ def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: 
             )
         # The digest may have been that of a file still to come.
         place = folder / identity(dataset, actual)
-        decoded = dataset.load(progress)
-        found = _store(decoded, place) or decoded
+        found = once(
+            place,
+            "decoded images",
+            read=lambda: _read(place),
+            make=lambda: dataset.load(progress),
+            write=lambda data: write_folder(place, lambda scratch: _write(data, scratch)),
+        )
     return replace(found, name=dataset.label)
 
 
@@ -51,10 +58,10 @@ def identity(dataset: Dataset, digest: str) -> str:
 
 def _read(place: Path) -> Data | None:
     """The stored arrays, or None where they are absent, incomplete or damaged."""
+    if not intact(place):
+        return None
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        if not all(intact(place / name, facts) for name, facts in meta["arrays"].items()):
-            return None
         splits = {split: _read_split(place, facts) for split, facts in meta["splits"].items()}
         return Data(
             name=meta["name"],
@@ -78,23 +85,8 @@ def _read_split(place: Path, facts: dict[str, Any]) -> Arrays:
     )
 
 
-def _store(data: Data, place: Path) -> Data | None:
-    """Writes `data` to `place` and returns it as stored; None, with a warning, where that cannot be done."""
-    try:
-        return store_folder(place, lambda folder: _write(data, folder), lambda: _read(place))
-    except OSError as error:
-        warnings.warn(
-            f"cannot store {data.name} in {place.parent} ({error}): it stays in memory, and every run "
-            "decodes it again; make room there or choose another results folder",
-            DataWarning,
-            stacklevel=3,
-        )
-        return None
-
-
 def _write(data: Data, scratch: Path) -> None:
     splits: dict[str, Any] = {}
-    arrays: dict[str, Any] = {}
     for split, part in _splits(data):
         given = {name: f"{split}_given_{i}.npy" for i, name in enumerate(part.given)}
         images, labels = f"{split}_images.npy", f"{split}_labels.npy"
@@ -105,7 +97,7 @@ def _write(data: Data, scratch: Path) -> None:
             **{given[n]: part.given[n] for n in given},
         }
         for name, array in contents.items():
-            arrays[name] = save(scratch / name, array)
+            save(scratch / name, array)
     meta = {
         "format": FORMAT,
         "name": data.name,
@@ -113,7 +105,6 @@ def _write(data: Data, scratch: Path) -> None:
         "classes": data.classes,
         "skipped": data.skipped,
         "splits": splits,
-        "arrays": arrays,
     }
     (scratch / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 

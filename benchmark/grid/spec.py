@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-import orjson
 from pydantic import Field
 
 from backbones.settings import Settings
+from benchmark.store.digests import canonical
 
 PROTOCOL = 2
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
@@ -87,7 +87,7 @@ class DataPart(Part):
 
 class NoisePart(Part):
     reference: str | None = None
-    """Content digest of a reference classifier's probabilities, where the noise is made from them."""
+    """Content digest of a clean classifier's probabilities, where the noise is made from them."""
 
 
 class RunSpec(Settings):
@@ -106,44 +106,3 @@ class RunSpec(Settings):
     @property
     def id(self) -> str:
         return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()[:16]
-
-
-def canonical(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no white space, shortest floats."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-class Options(Settings):
-    """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
-
-    results: str
-    data_root: str
-    device: str = "cpu"
-    threads: int = 1
-    keep: Literal["none", "predictions", "model"] = "none"
-    allow_unidentifiable: bool = False
-    """Run noise that nobody can undo without knowing T (it is refused otherwise)."""
-    checkpoint_seconds: float = 30.0
-    """Least time between two checkpoints; 0: at every epoch's end."""
-
-
-class Job(Settings):
-    """A run with what a worker needs to carry it out, wherever that is."""
-
-    spec: RunSpec
-    options: Options
-    sources: dict[str, str] = {}
-    """Content digest -> path, for every digest in the spec that stands for a file."""
-    plugins: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    """Names for people: data set, suite."""
-    provenance: dict[str, Any] = {}
-
-    @property
-    def label(self) -> str:
-        """For people: `pbc/gce/symmetric0.4/s3`; of a noise's options the first is shown."""
-        spec = self.spec
-        value = next(iter(spec.noise.config.values()), "")
-        noise = spec.noise.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
-        method = spec.method.name + ("" if spec.track == "blind" else f"[{spec.track}]")
-        return f"{self.labels.get('dataset', spec.dataset.name)}/{method}/{noise}/s{spec.seeds.noise}"

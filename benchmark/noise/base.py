@@ -46,7 +46,7 @@ class Split:
     given: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Named noisy labels of this part, [n] int64 each."""
     probabilities: np.ndarray | None = None
-    """[n, K] out-of-fold probabilities of a reference classifier that was trained on clean labels."""
+    """[n, K] out-of-fold probabilities of a clean classifier that was trained on clean labels."""
 
     def __post_init__(self) -> None:
         labels, classes = self.labels, self.num_classes
@@ -84,8 +84,8 @@ class NoiseKind(ABC):
     positional: ClassVar[str] = "rate"
     """The field that "kind:VALUE" sets; empty where the kind takes no value."""
     truth_known: ClassVar[bool] = True
-    needs_reference: ClassVar[bool] = False
-    """Whether `Split.probabilities` is needed whatever the data set; see `requires_reference`."""
+    needs_clean_classifier: ClassVar[bool] = False
+    """Whether `Split.probabilities` is needed whatever the data set; see `requires_clean_classifier`."""
     Config: ClassVar[type[Settings]] = Settings
 
     def __init__(self, cfg: Any) -> None:
@@ -95,12 +95,12 @@ class NoiseKind(ABC):
     def name(self) -> str:
         return self.names[0]
 
-    def requires_reference(self, split: Split) -> bool:
+    def requires_clean_classifier(self, split: Split) -> bool:
         """Whether this configuration needs `Split.probabilities` on this data set.
 
         Asked before the data is loaded too, of a split that holds its name and nothing else of it.
         """
-        return self.needs_reference
+        return self.needs_clean_classifier
 
     def skip(self, split: Split) -> str | None:
         """Why this kind does not apply to the data, or None where it does."""

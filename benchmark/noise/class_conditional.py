@@ -53,7 +53,7 @@ class Asymmetric(NoiseKind):
         map: str | Pairs | None = None
         """Pairs [class, class it is confused with], or the name of a stored map (cifar10, cifar100,
         cifar100_blocks, dermamnist, digits). None: the data set's own stored map; where it has none, the
-        map with which a cross-fitted reference classifier confuses the classes."""
+        map with which a cross-fitted clean classifier confuses the classes."""
 
         @field_validator("map")
         @classmethod
@@ -66,19 +66,19 @@ class Asymmetric(NoiseKind):
                     raise ValueError("expected pairs of different classes from 0 on, no two of one class")
             return value
 
-    def requires_reference(self, split: Split) -> bool:
+    def requires_clean_classifier(self, split: Split) -> bool:
         return self.cfg.map is None and split.dataset not in _stored_maps()
 
     def skip(self, split: Split) -> str | None:
-        if self.requires_reference(split) and split.probabilities is None:
+        if self.requires_clean_classifier(split) and split.probabilities is None:
             return (
-                f"data set {split.dataset!r} has no stored class map and no reference classifier; "
+                f"data set {split.dataset!r} has no stored class map and no clean classifier; "
                 "give pairs of classes, such as map = [[0, 1], [1, 0]]"
             )
         return None
 
     def resolve(self, train: Split) -> NoiseKind:
-        if not self.requires_reference(train):
+        if not self.requires_clean_classifier(train):
             return self
         return Asymmetric(self.cfg.model_copy(update={"map": confusion_map(train)}))
 
@@ -88,7 +88,7 @@ class Asymmetric(NoiseKind):
     def _pairs(self, split: Split) -> Pairs:
         if isinstance(self.cfg.map, tuple):
             return self.cfg.map
-        if self.requires_reference(split):
+        if self.requires_clean_classifier(split):
             if split.name != "train":
                 # A map of its own would give this part another process than the training part has.
                 raise NoiseError(
@@ -154,7 +154,7 @@ def mapped(num_classes: int, pairs: Pairs, rate: float) -> np.ndarray:
 
 
 def confusion_map(train: Split) -> Pairs:
-    """For every class the other class that the reference classifier gives the highest mean probability."""
+    """For every class the other class that the clean classifier gives the highest mean probability."""
     probabilities = checked_probabilities(train)
     mean = np.zeros((train.num_classes, train.num_classes))
     np.add.at(mean, train.labels, probabilities)

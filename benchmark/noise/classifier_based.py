@@ -1,4 +1,4 @@
-"""Noise that follows the doubts of a reference classifier, trained by the suite on clean labels."""
+"""Noise that follows the doubts of a clean classifier, trained by the suite on clean labels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from benchmark.noise.base import Corruption, NoiseError, NoiseKind, RateSettings
 
 
 class PolynomialMargin(NoiseKind):
-    """PMD (Zhang et al., ICLR 2021): the smaller the reference's margin, the likelier the flip.
+    """PMD (Zhang et al., ICLR 2021): the smaller the clean classifier's margin, the likelier the flip.
 
     The flip probability falls with the margin between the two likeliest classes and is scaled so that it
     averages to the rate over each part; the new class is the likeliest one that is not the label.
     """
 
     names = ("pmd",)
-    needs_reference = True
+    needs_clean_classifier = True
 
     class Config(RateSettings):
         type: Literal[1, 2, 3] = 1
@@ -41,7 +41,7 @@ class PolynomialMargin(NoiseKind):
         chances = scale(flips, factor)
         if abs(chances.mean() - rate) > 0.005:
             raise NoiseError(
-                f"the reference classifier's margins on {split.dataset!r} ({split.name}) give a rate of "
+                f"the clean classifier's margins on {split.dataset!r} ({split.name}) give a rate of "
                 f"{chances.mean():.3f}; expected {rate:g}: choose another rate, type or scaling"
             )
         u, _ = uniforms(split, self.name, seed)
@@ -52,10 +52,10 @@ class PolynomialMargin(NoiseKind):
 
 
 class Confusion(NoiseKind):
-    """Every label flips at the rate, to a wrong class in proportion to the reference's probabilities."""
+    """Every label flips at the rate, to a wrong class in proportion to the clean classifier's probabilities."""
 
     names = ("confusion",)
-    needs_reference = True
+    needs_clean_classifier = True
 
     class Config(RateSettings):
         """No further options."""
@@ -70,7 +70,7 @@ class Confusion(NoiseKind):
         u, v = uniforms(split, self.name, seed)
         flipped = np.flatnonzero(u < self.cfg.rate)
         shares = checked_probabilities(split)[flipped]
-        # A reference that gives the wrong classes nothing at all prefers none of them.
+        # A classifier that gives the wrong classes nothing at all prefers none of them.
         shares = np.maximum(shares, 1e-12)
         shares[np.arange(len(flipped)), labels[flipped]] = 0.0
         labels[flipped] = choose(shares, v[flipped])

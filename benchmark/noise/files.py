@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.noise.base import NoiseError, check_labels
+from benchmark.store.atomic import write_through
 
 HEADER = "index,clean,noisy"
 
@@ -19,9 +20,7 @@ def export_csv(path: Path, clean: np.ndarray, noisy: np.ndarray, index: np.ndarr
     """
     index = np.arange(len(clean)) if index is None else index
     rows = np.stack([index, clean[index], noisy[index]], axis=1)
-    partial = path.with_name(path.name + ".part")
-    np.savetxt(partial, rows, fmt="%d", delimiter=",", header=HEADER, comments="")
-    partial.replace(path)
+    write_through(path, lambda file: np.savetxt(file, rows, fmt="%d", delimiter=",", header=HEADER, comments=""))
 
 
 def read_csv(path: Path, n: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -63,8 +63,8 @@ class LongTail(NoiseKind):
     def truth_known(self) -> bool:  # type: ignore[override]
         return self.inner.truth_known
 
-    def requires_reference(self, split: Split) -> bool:
-        return self.inner.requires_reference(split)
+    def requires_clean_classifier(self, split: Split) -> bool:
+        return self.inner.requires_clean_classifier(split)
 
     def skip(self, split: Split) -> str | None:
         return self.inner.skip(split)

@@ -5,7 +5,6 @@ Made once per data, noise, backbone, recipe and seeds, kept in a small file, and
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
 import time
@@ -16,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from benchmark.grid.spec import RunSpec, canonical
-from benchmark.store.store import write_atomically
+from benchmark.grid.spec import RunSpec
+from benchmark.store.atomic import write_atomically
+from benchmark.store.digests import canonical, seal, unseal
+from benchmark.store.once import once
 
 FOLDS = 4
 ANCHOR_SHARE = 0.25
@@ -75,21 +76,22 @@ def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.
     seeds = spec.seeds.model_dump(include={"noise", "init", "order"})
     key = hashlib.sha256(canonical([shared, seeds, FOLDS])).hexdigest()[:16]
     path = folder / f"{key}.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        known = _read(path)
-        if known is not None:
-            return known
+
+    def make() -> Estimate:
         started = time.perf_counter()
-        rate = noise_rate_of(*predict())
-        made = Estimate(rate, time.perf_counter() - started)
-        write_atomically(path, orjson.dumps(made))
-        return made
+        return Estimate(noise_rate_of(*predict()), time.perf_counter() - started)
+
+    return once(
+        path,
+        "estimates of the noise rate",
+        read=lambda: _read(path),
+        make=make,
+        write=lambda made: write_atomically(path, seal(orjson.dumps(made))),
+    )
 
 
 def _read(path: Path) -> Estimate | None:
     try:
-        return Estimate(**orjson.loads(path.read_bytes()))
+        return Estimate(**orjson.loads(unseal(path.read_bytes())))
     except (OSError, ValueError, TypeError):
         return None

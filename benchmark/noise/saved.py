@@ -14,7 +14,7 @@ import orjson
 
 from benchmark.noise.base import NoiseError
 from benchmark.noise.manifest import Manifest, labels_sha256
-from benchmark.store.store import write_atomically
+from benchmark.store.atomic import write_atomically
 
 SCHEMA = 1
 FIELDS = frozenset({"schema", "dataset", "noise", "seed", "identity", "labels", "splits"})

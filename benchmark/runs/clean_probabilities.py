@@ -1,42 +1,41 @@
-"""Stored probabilities of a reference classifier: a file of arrays, known by their digest, never taken on trust."""
+"""Stored probabilities of a clean classifier: a file of arrays, known by their digest, never taken on trust."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.errors import NoisybenchError
-from benchmark.grid.spec import Job
-from benchmark.store.store import write_atomically
+from benchmark.store.atomic import write_through
 
 Probabilities = dict[str, np.ndarray]
 """"train" and perhaps "val" -> [n, K] float32."""
 
 
-class StaleReference(NoisybenchError):
-    """Stored probabilities of a reference classifier that are not those that a run was made from."""
+class StaleProbabilities(NoisybenchError):
+    """Stored probabilities of a clean classifier that are not those that a run was made from."""
 
 
-def probabilities_of(job: Job, split: str) -> np.ndarray | None:
-    """[n, K] of the part `split` that the job's noise is made from; None where it needs none.
+@dataclass(frozen=True)
+class StoredProbabilities:
+    """A file of probabilities that is only believed while it has the digest of a run's identity."""
 
-    Raises StaleReference where the stored ones are absent, damaged, or others than in the job's identity.
-    """
-    digest = job.spec.noise.reference
-    if digest is None:
-        return None
-    path = Path(job.sources[digest])
-    if stored_digest(path) != digest:
-        raise StaleReference(
-            f"{path} does not hold the reference probabilities {digest} that these labels are made from; "
-            "put the file back, or start the grid anew: it trains the classifier again"
-        )
-    return _read(path)[split]
+    path: Path
+    digest: str
+
+    def of(self, split: str) -> np.ndarray:
+        """[n, K] of "train" or "val". Raises StaleProbabilities where the file is absent, damaged or another."""
+        if stored_digest(self.path) != self.digest:
+            raise StaleProbabilities(
+                f"{self.path} does not hold the probabilities {self.digest} that these labels are made from; "
+                "put the file back, or start the grid anew: it trains the clean classifier again"
+            )
+        return _arrays(self.path)[split]
 
 
 def digest_of(probabilities: Probabilities) -> str:
@@ -48,13 +47,10 @@ def digest_of(probabilities: Probabilities) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def write(path: Path, probabilities: Probabilities) -> str:
-    """Stores them with their digest, which is returned."""
-    digest = digest_of(probabilities)
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, digest=np.array(digest), **probabilities)
-    write_atomically(path, content.getvalue())
-    return digest
+def write(path: Path, probabilities: Probabilities) -> None:
+    """Stores them with their digest. Raises StoreError."""
+    digest = np.array(digest_of(probabilities))
+    write_through(path, lambda file: np.savez_compressed(file, allow_pickle=False, digest=digest, **probabilities))
 
 
 def stored_digest(path: Path) -> str | None:
@@ -72,12 +68,17 @@ def _digest_of_file(path: Path, mtime_ns: int, size: int) -> str | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             written = str(file["digest"])
-        found = digest_of(_read(path))
+        found = digest_of(_arrays(path))
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
         return None
     return found if found == written else None
 
 
-def _read(path: Path) -> Probabilities:
+def read(path: Path) -> Probabilities | None:
+    """Those that `write` stored; None where they are absent or not as they were written."""
+    return None if stored_digest(path) is None else _arrays(path)
+
+
+def _arrays(path: Path) -> Probabilities:
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files if name != "digest"}

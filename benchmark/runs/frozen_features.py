@@ -7,12 +7,9 @@ again. Runs scale what they read by the statistics of their own training images,
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +21,18 @@ from torch import Tensor
 
 from backbones.base import Backbone, Freezable, Network
 from benchmark.errors import NoisybenchError
-from benchmark.grid.spec import Augment, Job, canonical
+from benchmark.grid.spec import Augment, Part, Recipe
 from benchmark.runs.prepare import LabelledSet
 from benchmark.seeds import seed_for
 from benchmark.store import digests
-from benchmark.store.arrays import intact, save, store_folder
+from benchmark.store.arrays import save
+from benchmark.store.atomic import write_folder
+from benchmark.store.digests import canonical, intact
+from benchmark.store.once import once
 from benchmark.training.augment import augment
-from benchmark.training.train_set import Features, Images
+from benchmark.training.samples import Features, Images
 
-FORMAT = 1
+FORMAT = 2
 BATCH = 128
 TINY = 1e-6
 """A feature that varies less than this share of its size is constant: it is centered, not scaled."""
@@ -40,10 +40,6 @@ TINY = 1e-6
 
 class FeatureError(NoisybenchError):
     """Features that cannot be computed as asked: what is wrong, and what to do."""
-
-
-class FeatureWarning(UserWarning):
-    """Features that can be used, but are not kept."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +66,22 @@ class FeatureSource:
 
     def __init__(
         self,
-        job: Job,
         backbone: Backbone,
+        part: Part,
+        recipe: Recipe,
         train: LabelledSet,
         folder: Path,
         device: torch.device,
         on_phase: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`folder` is the cache; `train` gives the statistics. Raises FeatureError, BackboneError.
+        """`part` is the backbone in the run's identity, `folder` the cache; `train` gives the statistics.
 
         Computes the training features where they are not stored yet, which may take minutes: `on_phase` is told.
+        Raises FeatureError, BackboneError.
         """
-        self.job = job
         self.backbone = backbone
+        self.part = part
+        self.recipe = recipe
         self.folder = folder
         self.device = device
         self.on_phase = on_phase
@@ -118,24 +117,24 @@ class FeatureSource:
 
     @property
     def policy(self) -> Augment:
-        return self.job.spec.recipe.augment or Augment()
+        return self.recipe.augment or Augment()
 
     @cached_property
     def body(self) -> dict[str, Any]:
         """What decides the network below the head, and what it is given."""
-        part, recipe = self.job.spec.backbone, self.job.spec.recipe
+        part = self.part
         options = {name: value for name, value in part.config.items() if name not in Freezable.model_fields}
         return {
             "network": [part.name, part.version, part.source, options],
             "images": [self.channels, self.side],
-            "small_maps": recipe.small_maps,
+            "small_maps": self.recipe.small_maps,
             "weights": self._pinned or digest_of(self.network),
         }
 
     @property
     def _pinned(self) -> list[str]:
         """Digests of the weights files that the configuration names; they make hashing the tensors needless."""
-        config = self.job.spec.backbone.config
+        config = self.part.config
         paths = {name for name, value in dict(self.backbone.cfg).items() if isinstance(value, Path)}
         return [config[name] for name in sorted(paths)]
 
@@ -145,13 +144,10 @@ class FeatureSource:
         for value in dict(self.backbone.cfg).values():
             if isinstance(value, Path) and digests.digest(value) not in self._pinned:
                 raise FeatureError(f"{value} has changed since the grid was started; put the former file back")
-        part = self.job.spec.backbone
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_for("frozen", part.name))
+            torch.manual_seed(seed_for("frozen", self.part.name))
             # Never in half precision: what is stored must not depend on the device that it was made on.
-            network = self.backbone.build(
-                self.channels, 2, self.side, amp=False, small_maps=self.job.spec.recipe.small_maps
-            )
+            network = self.backbone.build(self.channels, 2, self.side, amp=False, small_maps=self.recipe.small_maps)
         return network.to(self.device).eval()
 
     def _array(self, part: LabelledSet, kind: str) -> np.ndarray:
@@ -180,7 +176,7 @@ class FeatureSource:
         features = np.concatenate(found)
         if not np.isfinite(features).all():
             raise FeatureError(
-                f"the features of {self.job.spec.backbone.name} are not finite; its weights are damaged or "
+                f"the features of {self.part.name} are not finite; its weights are damaged or "
                 "do not fit this input size"
             )
         return features
@@ -195,71 +191,38 @@ def digest_of(network: Network) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def stored(folder: Path, identity: dict[str, Any], compute: Any) -> tuple[np.ndarray, str]:
-    """The array of that identity, memory-mapped from `folder`, and its digest; made by `compute` where it is absent.
-
-    Of several processes one computes and the others wait; the system frees the lock of a process that was killed.
-    Where nothing can be written the array stays in memory, with a FeatureWarning.
-    """
+def stored(folder: Path, identity: dict[str, Any], compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, str]:
+    """The array of that identity, memory-mapped from `folder`, and its digest; made by `compute` where it is absent."""
     place = folder / hashlib.sha256(canonical(identity)).hexdigest()[:20]
-    found = _read(place, identity)
-    if found is not None:
-        return found
-    with _alone(place):
-        found = _read(place, identity)
-        if found is not None:
-            return found
+
+    def make() -> tuple[np.ndarray, str]:
         array = compute()
-        return _store(place, identity, array) or (array, _digest_of_array(array))
+        return array, _digest_of_array(array)
+
+    def write(scratch: Path, array: np.ndarray, digest: str) -> None:
+        save(scratch / "features.npy", array)
+        manifest = {"identity": identity, "array": digest}
+        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+
+    return once(
+        place,
+        "features",
+        read=lambda: _read(place, identity),
+        make=make,
+        write=lambda made: write_folder(place, lambda scratch: write(scratch, *made)),
+    )
 
 
 def _read(place: Path, identity: dict[str, Any]) -> tuple[np.ndarray, str] | None:
     """The stored array and its digest; None where it is absent, incomplete, damaged, or of another identity."""
+    if not intact(place):
+        return None
     try:
         manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        path = place / "features.npy"
-        if canonical(manifest["identity"]) != canonical(identity) or not intact(path, manifest["file"]):
+        if canonical(manifest["identity"]) != canonical(identity):
             return None
-        return np.load(path, mmap_mode="r", allow_pickle=False), manifest["array"]
+        return np.load(place / "features.npy", mmap_mode="r", allow_pickle=False), manifest["array"]
     except (OSError, EOFError, ValueError, LookupError, TypeError):
-        return None
-
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Holds the lock of `place`; goes on without where none can be had, since `store_folder` is safe by itself."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = (place.parent / f".{place.name}.lock").open("w")
-    except OSError:
-        yield
-        return
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:  # a network disk without locks
-            yield
-            return
-        yield
-
-
-def _store(place: Path, identity: dict[str, Any], array: np.ndarray) -> tuple[np.ndarray, str] | None:
-    """Writes the array and reads it back; None, with a warning, where that cannot be done."""
-
-    def write(folder: Path) -> None:
-        facts = save(folder / "features.npy", array)
-        manifest = {"identity": identity, "file": facts, "array": _digest_of_array(array)}
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-
-    try:
-        return store_folder(place, write, lambda: _read(place, identity))
-    except OSError as error:
-        warnings.warn(
-            f"cannot keep features in {place.parent} ({error}): they stay in memory, and every run computes them "
-            "again; make room there or choose another results folder",
-            FeatureWarning,
-            stacklevel=4,
-        )
         return None
 
 
@@ -267,10 +230,10 @@ def _digest_of_array(array: np.ndarray) -> str:
     return "sha256:" + hashlib.sha256(np.ascontiguousarray(array, dtype="<f4").data).hexdigest()
 
 
-def stand_in(job: Job, backbone: Backbone, train: LabelledSet) -> Features:
+def stand_in(backbone: Backbone, train: LabelledSet, small_maps: bool) -> Features:
     """Random features of the right shape: enough to time a training without computing the real ones."""
     _, side, _, channels = train.whole.shape
-    network = backbone.build(channels, 2, side, amp=False, small_maps=job.spec.recipe.small_maps).eval()
+    network = backbone.build(channels, 2, side, amp=False, small_maps=small_maps).eval()
     with torch.no_grad():
         width = network.features(torch.zeros(1, channels, side, side)).shape[1]
     return Features(torch.randn(len(train.noisy), width))

@@ -6,13 +6,14 @@ others have ended. The order decides nothing else: a record is a function of its
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.grid.spec import Job, canonical
+from benchmark.grid.job import Job
+from benchmark.grid.spec import RunSpec
 from benchmark.registry import METHODS
+from benchmark.store.digests import canonical
 from benchmark.store.store import Store
 
 
@@ -25,9 +26,9 @@ def ordered(jobs: Sequence[Job], store: Store) -> list[Job]:
     expected: dict[str, float] = {}
     for group in groups.values():
         known = {job.spec.id: measured.get(kind(job.spec.model_dump(mode="json"))) for job in group}
-        rates = [seconds / _passes(job) for job in group if (seconds := known[job.spec.id])]
+        rates = [seconds / _passes(job.spec) for job in group if (seconds := known[job.spec.id])]
         rate = statistics.median(rates) if rates else 1.0
-        expected |= {job.spec.id: known[job.spec.id] or rate * _passes(job) for job in group}
+        expected |= {job.spec.id: known[job.spec.id] or rate * _passes(job.spec) for job in group}
     placed = sorted(groups.values(), key=lambda group: -sum(expected[job.spec.id] for job in group))
     return [job for group in placed for job in sorted(group, key=lambda job: -expected[job.spec.id])]
 
@@ -48,11 +49,9 @@ def measured_seconds(store: Store) -> dict[bytes, float]:
 
 def declared_cost(method: str) -> float:
     """What the method says it costs, in trainings with plain cross entropy."""
-    declared = str(METHODS.find(method).declared.get("cost", "1x"))
-    found = re.search(r"\d+(\.\d+)?", declared)
-    return float(found.group()) if found else 1.0
+    return METHODS.load(method).card.cost
 
 
-def _passes(job: Job) -> float:
+def _passes(spec: RunSpec) -> float:
     """Passes over the training set, as far as the specification tells."""
-    return declared_cost(job.spec.method.name) * job.spec.recipe.epochs
+    return declared_cost(spec.method.name) * spec.recipe.epochs

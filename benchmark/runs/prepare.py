@@ -1,23 +1,21 @@
-"""From a run's specification to its labelled sets: data, then noise on all of it, then subset and splits."""
+"""From a data set and a kind of noise to labelled sets: data, then noise on all of it, then subset and splits."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmark.datasets.base import Arrays, Data, Dataset, stratified_split, stratified_subset
 from benchmark.datasets.cache import cached, identity
 from benchmark.errors import NoisybenchError
-from benchmark.grid import suite
-from benchmark.grid.spec import Job
 from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.manifest import Manifest, make_manifest
-from benchmark.registry import DATASETS, NOISE
-from benchmark.runs.clean_probabilities import probabilities_of
+from benchmark.runs.clean_probabilities import StoredProbabilities
 from benchmark.seeds import seed_for
-from benchmark.store.digests import to_paths
 
 VALIDATION_SHARE = 0.1
 IMBALANCE = 3.0
@@ -53,8 +51,8 @@ class Prepared:
     num_classes: int
     train: LabelledSet
     val: LabelledSet
-    tests: dict[str, LabelledSet]
-    """"test" and the extra test sets."""
+    test: LabelledSet
+    extra_tests: Mapping[str, LabelledSet]
     manifest: Manifest
     transition: np.ndarray | None
     main_metric: str
@@ -77,83 +75,129 @@ class Drawn:
         return np.arange(len(self.split.labels)) if selection is None else selection
 
 
-def make_dataset_of(job: Job) -> Dataset:
-    part = job.spec.dataset
-    plugin = DATASETS.load(part.name)
-    config = plugin.Config.model_validate(to_paths(part.config, job.sources))
-    return plugin(part.name, config, Path(job.options.data_root))
+@dataclass(frozen=True)
+class DataSource:
+    """A data set, known by the digest of its content."""
+
+    dataset: Dataset
+    digest: str
+    subset: int | None = None
+    """Train on so many images, stratified; None: on all."""
+
+    @property
+    def key(self) -> str:
+        """Names the content on every machine."""
+        return identity(self.dataset, self.digest)
+
+    def load(self, cache: Path) -> Data:
+        """The decoded data, from `cache` where it lies there. Raises Skipped, DataError."""
+        if self.dataset.task != "multiclass":
+            raise Skipped(
+                f"{self.dataset.label} is a {self.dataset.task} set; label noise here is for one label per image"
+            )
+        return cached(self.dataset, cache, self.digest)
+
+    def split(self, name: str, arrays: Arrays, num_classes: int, clean: StoredProbabilities | None) -> Split:
+        """ "train" or "val" as a kind of noise may see it; `clean`: of the clean classifier, where one is needed."""
+        return Split(
+            name=name,
+            labels=np.asarray(arrays.labels),
+            num_classes=num_classes,
+            dataset=self.dataset.label,
+            key=self.digest,
+            images=arrays.images,
+            given=arrays.given,
+            probabilities=None if clean is None else clean.of(name),
+        )
 
 
-def load_data(job: Job, cache: Path) -> Data:
-    """The run's data set, from the cache of decoded arrays where possible. Raises Skipped, DataError."""
-    dataset = make_dataset_of(job)
-    if dataset.task != "multiclass":
-        raise Skipped(f"{dataset.label} is a {dataset.task} set; label noise here is for one label per image")
-    data = cached(dataset, cache, job.spec.dataset.digest)
-    extra = {name: cached(source, cache, digest) for name, (source, digest) in _extra_tests(job).items()}
-    return data.with_extra_tests(extra)
+@dataclass(frozen=True)
+class LabelNoise:
+    """A kind of noise, configured and seeded."""
+
+    kind: NoiseKind
+    config: Mapping[str, Any]
+    """As it stands in the run's identity: files by their digests."""
+    seed: int
+    clean: StoredProbabilities | None = None
+    """Probabilities of the clean classifier, for kinds that are made from them."""
+    allow_unidentifiable: bool = False
+
+    def draw(self, source: DataSource, data: Data) -> DrawnNoise:
+        """Noisy labels of the training and the validation split of `data`. Raises Skipped, NoiseError."""
+        train = source.split("train", data.train, data.num_classes, self.clean)
+        reason = self.kind.skip(train)
+        if reason:
+            raise Skipped(reason)
+        kind = self.kind.resolve(train)
+        splits = [train]
+        if data.val is not None:
+            splits.append(source.split("val", data.val, data.num_classes, self.clean))
+        parts = {s.name: Drawn(s, kind.corrupt(s, self.seed)) for s in splits if not kind.skip(s)}
+        return DrawnNoise(kind, parts["train"], parts.get("val"))
+
+    def manifest(self, kind: NoiseKind, part: Drawn) -> Manifest:
+        """What was asked for and what came of it in one split. Raises NoiseError."""
+        return make_manifest(
+            kind, self.config, part.split, part.corruption, allow_unidentifiable=self.allow_unidentifiable
+        )
 
 
-def _extra_tests(job: Job) -> dict[str, tuple[Dataset, str]]:
-    """Further test sets: name -> where they come from, and their content digest."""
-    root = Path(job.options.data_root)
-    return {
-        name: (suite.make_dataset(suite.read_reference(job.sources[digest]), root), digest)
-        for name, digest in job.spec.dataset.extra_tests.items()
-    }
+@dataclass(frozen=True)
+class DrawnNoise:
+    """Noisy labels of whole splits, before any subset is taken."""
+
+    kind: NoiseKind
+    """With everything fixed that it learned from the training split."""
+    train: Drawn
+    val: Drawn | None
+    """None where the data has no validation split or the noise gives it no labels."""
+
+    @property
+    def splits(self) -> dict[str, Drawn]:
+        """By name, for output."""
+        return {"train": self.train} | ({} if self.val is None else {"val": self.val})
 
 
-def make_noise(job: Job) -> NoiseKind:
-    plugin = NOISE.load(job.spec.noise.name)
-    return plugin(plugin.Config.model_validate(to_paths(job.spec.noise.config, job.sources)))
-
-
-def prepare(job: Job, cache: Path) -> Prepared:
+def prepare(
+    source: DataSource, noise: LabelNoise, cache: Path, extra_tests: Mapping[str, DataSource] | None = None
+) -> Prepared:
     """Noise is drawn over the whole training set before any subset or split is taken.
 
-    So every method, subset and backbone of one (data set, noise, seed) sees the same labels.
+    So every method, subset and backbone of one (data set, noise, seed) sees the same labels. Raises Skipped,
+    DataError, NoiseError.
     """
-    data = load_data(job, cache)
-    kind, drawn = draw_noise(job, data)
-    manifest = make_manifest(
-        kind,
-        job.spec.noise.config,
-        drawn["train"].split,
-        drawn["train"].corruption,
-        allow_unidentifiable=job.options.allow_unidentifiable,
-    )
-
-    key = identity(make_dataset_of(job), job.spec.dataset.digest)
-    keys = {name: identity(source, digest) for name, (source, digest) in _extra_tests(job).items()}
+    extra = extra_tests or {}
+    data = source.load(cache).with_extra_tests({name: other.load(cache) for name, other in extra.items()})
+    drawn = noise.draw(source, data)
+    manifest = noise.manifest(drawn.kind, drawn.train)
 
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
         assert part.split.images is not None
-        clean = part.split.labels[index] if kind.truth_known else None
-        return LabelledSet(part.split.images, part.corruption.labels[index], clean, index, f"{key}/{part.split.name}")
+        clean = part.split.labels[index] if drawn.kind.truth_known else None
+        return LabelledSet(
+            part.split.images, part.corruption.labels[index], clean, index, f"{source.key}/{part.split.name}"
+        )
 
-    selected = drawn["train"].kept
+    selected = drawn.train.kept
     counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)
-    if "val" in drawn:
-        val = take(drawn["val"], drawn["val"].kept)
+    if drawn.val is not None:
+        val = take(drawn.val, drawn.val.kept)
     else:
-        cut = seed_for("validation", job.spec.dataset.digest)
+        cut = seed_for("validation", source.digest)
         rest, held = stratified_split(data.train.labels[selected], VALIDATION_SHARE, cut)
-        selected, val = selected[rest], take(drawn["train"], selected[held])
-    if job.spec.dataset.subset is not None:
-        size = job.spec.dataset.subset
-        if size > len(selected):
-            raise Skipped(f"subset {size} is larger than the {len(selected)} training images of {data.name}")
-        chosen = stratified_subset(data.train.labels[selected], size, seed_for("subset", job.spec.dataset.digest))
-        selected = selected[chosen]
-    tests = {"test": data.test, **data.extra_tests}
+        selected, val = selected[rest], take(drawn.train, selected[held])
+    if source.subset is not None:
+        if source.subset > len(selected):
+            raise Skipped(f"subset {source.subset} is larger than the {len(selected)} training images of {data.name}")
+        seed = seed_for("subset", source.digest)
+        selected = selected[stratified_subset(data.train.labels[selected], source.subset, seed)]
     return Prepared(
         num_classes=data.num_classes,
-        train=take(drawn["train"], selected),
+        train=take(drawn.train, selected),
         val=val,
-        tests={
-            name: LabelledSet(part.images, part.labels, part.labels, key=f"{keys.get(name, key)}/test")
-            for name, part in tests.items()
-        },
+        test=_clean_set(data.test, source.key),
+        extra_tests={name: _clean_set(part, extra[name].key) for name, part in data.extra_tests.items()},
         manifest=manifest,
         transition=None if manifest.transition is None else np.array(manifest.transition),
         main_metric="balanced_accuracy" if counts.max() > IMBALANCE * max(1, counts.min()) else "accuracy",
@@ -161,30 +205,5 @@ def prepare(job: Job, cache: Path) -> Prepared:
     )
 
 
-def draw_noise(job: Job, data: Data) -> tuple[NoiseKind, dict[str, Drawn]]:
-    """The noise with what it learned from the training part, and the noisy labels of "train" and "val".
-
-    There is no "val" where the data has none or the noise gives it no labels. Raises Skipped, NoiseError.
-    """
-    train = _as_split(job, data, "train", data.train)
-    kind = make_noise(job)
-    reason = kind.skip(train)
-    if reason:
-        raise Skipped(reason)
-    kind = kind.resolve(train)
-    splits = [train] if data.val is None else [train, _as_split(job, data, "val", data.val)]
-    seed = job.spec.seeds.noise
-    return kind, {split.name: Drawn(split, kind.corrupt(split, seed)) for split in splits if not kind.skip(split)}
-
-
-def _as_split(job: Job, data: Data, name: str, arrays: Arrays) -> Split:
-    return Split(
-        name=name,
-        labels=np.asarray(arrays.labels),
-        num_classes=data.num_classes,
-        dataset=data.name,
-        key=job.spec.dataset.digest,
-        images=arrays.images,
-        given=arrays.given,
-        probabilities=probabilities_of(job, name),
-    )
+def _clean_set(part: Arrays, key: str) -> LabelledSet:
+    return LabelledSet(part.images, part.labels, part.labels, key=f"{key}/test")

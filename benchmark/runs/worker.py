@@ -1,11 +1,10 @@
-"""One run from its job to its record. Where it is called (a process, a cluster task) is the executor's affair."""
+"""One run, from its job to its record. Executors decide where this runs."""
 
 from __future__ import annotations
 
 import resource
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from backbones.base import Backbone, Network
 from benchmark import model_selection
-from benchmark.errors import UsageError
-from benchmark.grid.spec import Augment, Job
-from benchmark.noise.rate_estimate import FOLDS, cached_estimate
+from benchmark.grid.job import Job, Options
+from benchmark.grid.spec import RunSpec
+from benchmark.noise.rate_estimate import FOLDS, Estimate, cached_estimate
 from benchmark.registry import BACKBONES, METHODS, add_plugin_file
+from benchmark.runs.assemble import Plugins, assemble, pick_device
+from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.frozen_features import FeatureSource
+from benchmark.runs.hints import Given, find_hints
 from benchmark.runs.prepare import LabelledSet, Prepared, Skipped, prepare
-from benchmark.seeds import seed_for
+from benchmark.seeds import seed_everything, seed_for
 from benchmark.store import digests
-from benchmark.store.store import SCHEMA, Store, StoreError
-from benchmark.training.kit import EngineKit
-from benchmark.training.train_set import DeviceTrainSet, Images, Samples
-from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched, seed_everything
-from methods.base import Hints, Method
-
-OnEpoch = Callable[[int, int], None]
-OnPhase = Callable[[str], None]
-"""Called with a few words on what takes its time before the first epoch."""
+from benchmark.store.atomic import StoreError, write_atomically, write_through
+from benchmark.store.store import SCHEMA, Store
+from benchmark.training.samples import Images, Samples
+from benchmark.training.session import Session
+from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched
+from methods.base import Method
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def run_one(
     try:
         for plugin in job.plugins:
             add_plugin_file(Path(plugin))
-        record = _train(job, store, on_epoch, on_phase)
+        record = _carry_out(assemble(job), job.spec, job.options, store, on_epoch, on_phase)
     except StoreError:
         raise
     except Skipped as reason:
@@ -102,100 +100,50 @@ def _summary(record: dict[str, Any]) -> str:
     return f"acc={chosen['accuracy']:.3f}".replace("=0.", "=.")
 
 
-def make_train_set(
-    job: Job, train: LabelledSet, num_classes: int, device: torch.device, inputs: Samples | None = None
-) -> DeviceTrainSet:
-    """`inputs` are the samples of `train` as the network takes them; by default its images."""
-    return DeviceTrainSet(
-        Images(train.images, device) if inputs is None else inputs,
-        train.noisy,
-        num_classes,
-        batch_size=job.spec.recipe.batch_size,
-        policy=job.spec.recipe.augment or Augment(),
-        order_seed=job.spec.seeds.order,
-    )
-
-
-def make_backbone(job: Job) -> Backbone:
-    part = job.spec.backbone
-    plugin = BACKBONES.load(part.name)
-    config = plugin.Config.model_validate(digests.to_paths(part.config, job.sources))
-    return plugin(config, part.name.partition("/")[2])
-
-
-def make_source(
-    job: Job, train: LabelledSet, store: Store, device: torch.device, on_phase: OnPhase = lambda what: None
-) -> FeatureSource | None:
-    """Where the features of a frozen backbone come from; None where the images themselves are trained on."""
-    backbone = make_backbone(job)
-    if not backbone.frozen:
-        return None
-    return FeatureSource(job, backbone, train, store.cache("features"), device, on_phase)
-
-
-def make_kit(job: Job, data: DeviceTrainSet, hints: Hints, device: torch.device) -> EngineKit:
-    part, backbone = job.spec.backbone, make_backbone(job)
-    amp = job.spec.recipe.precision == "amp"
-    shape = data.images.data.shape
-
-    def build(num_classes: int) -> Network:
-        if backbone.frozen:
-            return backbone.build_head(shape[1], num_classes, amp)
-        return backbone.build(shape[3], num_classes, shape[1], amp, job.spec.recipe.small_maps)
-
-    init_key = (job.spec.seeds.init, part.name, str(part.config))
-    return EngineKit(data=data, build=build, recipe=job.spec.recipe, hints=hints, device=device, init_key=init_key)
-
-
-def pick_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError("device cuda was asked for, but torch sees no CUDA device; use --device cpu or auto")
-    return torch.device(name)
-
-
-def _train(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dict[str, Any]:
-    torch.set_num_threads(job.options.threads)
+def _carry_out(
+    plugins: Plugins, spec: RunSpec, options: Options, store: Store, on_epoch: OnEpoch, on_phase: OnPhase
+) -> dict[str, Any]:
+    torch.set_num_threads(options.threads)
     torch.backends.cudnn.deterministic = True
-    device = pick_device(job.options.device)
+    device = pick_device(options.device)
     started = time.perf_counter()
-    prepared = prepare(job, store.cache("data"))
-    part = job.spec.method
-    plugin: type[Method] = METHODS.load(part.name)
-    config = plugin.Config.model_validate(digests.to_paths(part.config, job.sources))
-    if prepared.num_classes < plugin.min_classes:
-        raise Skipped(f"{part.name} needs at least {plugin.min_classes} classes; the data has {prepared.num_classes}")
-    if "multiclass" not in plugin.tasks:
-        raise Skipped(f"{part.name} is for {', '.join(sorted(plugin.tasks))} tasks; the data is multiclass")
-    source = make_source(job, prepared.train, store, device, on_phase)
-    data = make_train_set(job, prepared.train, prepared.num_classes, device, source.train if source else None)
+    prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests)
+    _refuse(plugins.method, spec.method.name, prepared.num_classes)
+    inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
     held = {
-        name: Evaluation(source.features(part) if source else Images(part.images, device), part.noisy, part.clean)
-        for name, part in {"val": prepared.val, **prepared.tests}.items()
+        name: inputs.evaluation(part)
+        for name, part in {"val": prepared.val, "test": prepared.test, **prepared.extra_tests}.items()
     }
+    session = plugins.network.session(inputs.train, prepared.train.noisy, prepared.num_classes, spec.recipe, spec.seeds)
     prepared_seconds = time.perf_counter() - started
 
-    hints, noise, estimate_seconds = _hints(job, plugin.requires(config), prepared, data, store, device, on_phase)
-    kit = make_kit(job, data, hints, device)
-    seed_everything(seed_for("method", job.spec.seeds.method, part.name))
-    method = plugin(config, kit).to(device)
+    def estimate() -> Estimate:
+        return cached_estimate(spec, store.cache("estimates"), lambda: _out_of_fold(session, spec, on_phase))
+
+    required = plugins.method.requires(plugins.method_config)
+    given = find_hints(required, spec.track, prepared.manifest, estimate, device)
+    method, kit = session.method(
+        plugins.method,
+        plugins.method_config,
+        seed=seed_for("method", spec.seeds.method, spec.method.name),
+        hints=given.hints,
+    )
     trainer = Trainer(
         method,
         kit,
-        data,
+        session.data,
         Watched(prepared.train.noisy, prepared.train.clean, prepared.transition),
         held,
         main_metric=prepared.main_metric,
-        method_seed=seed_for("method-epochs", job.spec.seeds.method, part.name),
-        checkpoint=store.work(job.spec.id) / "checkpoint.pt",
-        checkpoint_seconds=job.options.checkpoint_seconds,
-        keep_predictions=job.options.keep != "none",
+        method_seed=seed_for("method-epochs", spec.seeds.method, spec.method.name),
+        checkpoint=store.work(spec.id) / "checkpoint.pt",
+        checkpoint_seconds=options.checkpoint_seconds,
+        keep_predictions=options.keep != "none",
         on_epoch=on_epoch,
     )
     progress = trainer.run()
-    if job.options.keep != "none" and not progress.diverged:
-        _keep(job, store, progress, method)
+    if options.keep != "none" and not progress.diverged:
+        _keep(store, spec.id, progress, method if options.keep == "model" else None)
     curve, metric = progress.curve, prepared.main_metric
     return {
         "state": "diverged" if progress.diverged else "ok",
@@ -204,72 +152,74 @@ def _train(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dict
         "metrics": None if progress.diverged else model_selection.select(curve, metric),
         "extra_metrics": None if progress.diverged else model_selection.select_extra(curve, metric),
         "curve": [{k: v for k, v in entry.items() if k != "seconds"} for entry in curve],
-        "noise": asdict(prepared.manifest) | noise,
+        "noise": asdict(prepared.manifest) | _estimated(given, prepared),
         "diagnostics": curve[-1]["diagnostics"] if curve else {},
-        **({"features": source.notes} if source else {}),
-        "sizes": {"train": len(data), "val": len(prepared.val.noisy)}
-        | {name: len(part.noisy) for name, part in prepared.tests.items()}
+        **({"features": inputs.features.notes} if inputs.features else {}),
+        "sizes": {"train": len(session.data), "val": len(prepared.val.noisy), "test": len(prepared.test.noisy)}
+        | {name: len(part.noisy) for name, part in prepared.extra_tests.items()}
         | {"skipped_files": prepared.skipped_files},
         "timing": {
             "prepare_seconds": prepared_seconds,
             "epochs": [entry["seconds"] for entry in curve],
             "seconds": progress.seconds,
-            "estimate_seconds": estimate_seconds,
+            "estimate_seconds": given.estimate.seconds if given.estimate else None,
         },
     }
 
 
-def _hints(
-    job: Job,
-    required: frozenset[str],
-    prepared: Prepared,
-    data: DeviceTrainSet,
-    store: Store,
-    device: torch.device,
-    on_phase: OnPhase,
-) -> tuple[Hints, dict[str, Any], float | None]:
-    """What the method may know: the truth in the oracle track, an estimate of the rate in the blind one.
-
-    Also what the record says of the estimate, and the seconds that it took.
-    """
-    rate, transition, seconds = None, None, None
-    noted: dict[str, Any] = {"estimated_rate": None, "estimator_error": None}
-    truth = prepared.manifest.realized_rate
-    if job.spec.track == "oracle" and required:
-        if truth is None:
-            raise Skipped("the true labels are unknown, so there is no oracle track; use --track blind")
-        rate = truth
-        if prepared.manifest.transition is not None:
-            transition = torch.tensor(prepared.manifest.transition, dtype=torch.float32, device=device)
-    elif "transition" in required:
-        raise UsageError(f"{job.spec.method.name} needs the transition matrix; run it with --track oracle")
-    elif "noise_rate" in required:
-
-        def predict() -> tuple[np.ndarray, np.ndarray]:
-            on_phase("estimates the noise rate")
-            kit = make_kit(job, data, Hints(), device)
-            seed_everything(seed_for("estimate", job.spec.seeds.order))
-            return prepared.train.noisy, kit.out_of_fold(FOLDS).double().cpu().numpy()
-
-        estimate = cached_estimate(job.spec, store.cache("estimates"), predict)
-        rate = estimate.noise_rate
-        seconds = estimate.seconds
-        noted = {"estimated_rate": rate, "estimator_error": None if truth is None else rate - truth}
-    hints = Hints(rate if "noise_rate" in required else None, transition if "transition" in required else None)
-    return hints, noted, seconds
+def _refuse(method: type[Method], name: str, num_classes: int) -> None:
+    """Raises Skipped where the method is not for this data."""
+    if num_classes < method.card.min_classes:
+        raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
+    if "multiclass" not in method.card.tasks:
+        raise Skipped(f"{name} is for {', '.join(method.card.tasks)} tasks; the data is multiclass")
 
 
-def _keep(job: Job, store: Store, progress: Progress, method: Method) -> None:
-    """Written before the record, so that a record's files exist."""
-    base = store.run_path(job.spec.id)
-    base.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with base.with_suffix(".predictions.npz").open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **progress.test_probabilities)
-        if job.options.keep == "model":
-            from safetensors.torch import save_file
+class Inputs:
+    """The labelled sets of a run as its network takes them: images, or the features of a frozen backbone."""
 
-            state = {name: tensor.contiguous().clone() for name, tensor in method.state_dict().items()}
-            save_file(state, base.with_suffix(".safetensors"))
-    except OSError as error:
-        raise StoreError(f"cannot write the kept files of {job.spec.id}: {error}") from error
+    def __init__(
+        self, plugins: Plugins, spec: RunSpec, train: LabelledSet, cache: Path, device: torch.device, on_phase: OnPhase
+    ) -> None:
+        backbone = plugins.network.backbone
+        self.device = device
+        self.features: FeatureSource | None = None
+        self.train: Samples
+        if backbone.frozen:
+            self.features = FeatureSource(backbone, spec.backbone, spec.recipe, train, cache, device, on_phase)
+            self.train = self.features.train
+        else:
+            self.train = Images(train.images, device)
+
+    def evaluation(self, part: LabelledSet) -> Evaluation:
+        samples = Images(part.images, self.device) if self.features is None else self.features.features(part)
+        return Evaluation(samples, part.noisy, part.clean)
+
+
+def _out_of_fold(session: Session, spec: RunSpec, on_phase: OnPhase) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy labels [n] and [n, K] probabilities of networks that did not see them, for the rate estimate."""
+    on_phase("estimates the noise rate")
+    kit = session.kit()
+    seed_everything(seed_for("estimate", spec.seeds.order))
+    return session.data.y.cpu().numpy(), kit.out_of_fold(FOLDS).double().cpu().numpy()
+
+
+def _estimated(given: Given, prepared: Prepared) -> dict[str, float | None]:
+    """The estimate of the noise rate and its error, for the record."""
+    if given.estimate is None:
+        return {"estimated_rate": None, "estimator_error": None}
+    rate, truth = given.estimate.noise_rate, prepared.manifest.realized_rate
+    return {"estimated_rate": rate, "estimator_error": None if truth is None else rate - truth}
+
+
+def _keep(store: Store, run_id: str, progress: Progress, method: Method | None) -> None:
+    """Keeps test probabilities, and the weights of `method`. Before the record, so that a record's files exist."""
+    base, arrays = store.run_path(run_id), progress.test_probabilities
+    write_through(
+        base.with_suffix(".predictions.npz"), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
+    )
+    if method is not None:
+        from safetensors.torch import save
+
+        state = {name: tensor.contiguous().clone() for name, tensor in method.state_dict().items()}
+        write_atomically(base.with_suffix(".safetensors"), save(state))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.store import segments
+from benchmark.store.atomic import StoreError, sync, write_atomically
 from benchmark.store.segments import Original
-from benchmark.store.store import Contents, Store, StoreError, sync_folder, write_atomically
+from benchmark.store.store import Broken, Contents, Store
 
 SEGMENT_BYTES = 256 * 2**20
 """Of record files in one segment, which are in memory while it is made."""
@@ -24,7 +25,8 @@ class Compaction:
 
     compacted: int = 0
     """Loose files that are in segments only, now."""
-    quarantined: list[tuple[Path, str]] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+    """Loose files that are no records; they stay where they are."""
     differing: list[Path] = field(default_factory=list)
     """Loose files that stay, as another record of their run is compacted."""
 
@@ -38,7 +40,7 @@ def compact(store: Store, on_progress: Callable[[int], None] = lambda compacted:
     for path in sorted(set(store.loose()) - set(done.differing)):
         contents = Contents()
         read = store.read_loose(path, contents)
-        done.quarantined += contents.quarantined
+        done.broken += contents.broken
         if read is None or path != store.run_path(read[0]["id"]):
             continue  # somebody's copy of a record under another name is theirs to delete
         batch[read[0]["id"]] = (path, read[1])
@@ -54,9 +56,10 @@ def compact(store: Store, on_progress: Callable[[int], None] = lambda compacted:
 
 def _compact(store: Store, batch: dict[str, tuple[Path, bytes]]) -> int:
     originals = [(run_id, content) for run_id, (_, content) in sorted(batch.items())]
-    segment = store.folder / "segments" / segments.name_of(originals)
-    write_atomically(segment, segments.encode(originals))
-    sync_folder(store.folder)  # the folder of segments may be new
+    encoded = segments.encode(originals)
+    segment = store.folder / "segments" / segments.name_of(encoded)
+    write_atomically(segment, encoded)
+    sync(store.folder)  # the folder of segments may be new
     if list(_read_back(segment)) != originals:
         raise StoreError(
             f"the segment {segment} does not hold what was written to it; no record is lost, its loose files were "
@@ -109,5 +112,5 @@ def _read_back(segment: Path) -> Iterator[Original]:
 def _unreadable(segment: Path, error: Exception) -> StoreError:
     return StoreError(
         f"the segment {segment} cannot be read back ({error}); its loose files were kept: check this "
-        "disk, then `noisybench status` sets the segment aside"
+        f"disk, then type `noisybench doctor --results {segment.parent.parent}`"
     )

@@ -1,10 +1,24 @@
-"""Content digests of files and folders, and the exchange of paths for digests in configurations."""
+"""Content digests: of files, folders and JSON values, and of what must not be believed once it is damaged."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import orjson
+
+DIGESTS = "digests.json"
+"""In a folder that was written by `atomic.write_folder`: the digest of every other file in it."""
+_SEAL = b"\nsha256:"
+_SEAL_BYTES = len(_SEAL) + 64
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no white space, shortest floats."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def digest(path: Path) -> str:
@@ -23,6 +37,45 @@ def digest(path: Path) -> str:
     return "sha256:" + total.hexdigest()
 
 
+def seal(content: bytes) -> bytes:
+    """`content` with its digest at the end."""
+    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
+
+
+def unseal(sealed: bytes) -> bytes:
+    """What was sealed. Raises ValueError where a byte of it, or of its digest, is not as it was written."""
+    content = sealed[:-_SEAL_BYTES]
+    if seal(content) != sealed:
+        raise ValueError("its content does not have the digest at its end")
+    return content
+
+
+def of_files(folder: Path) -> bytes:
+    """The content of DIGESTS for the files in `folder`."""
+    found = {path.relative_to(folder).as_posix(): digest(path) for path in folder.rglob("*") if path.is_file()}
+    return canonical(found)
+
+
+def intact(folder: Path) -> bool:
+    """Whether all files are in `folder` as `atomic.write_folder` left them (0.15 s for the first look at 100 MB)."""
+    try:
+        expected = orjson.loads((folder / DIGESTS).read_bytes())
+        return bool(expected) and all(current(folder / name) == value for name, value in expected.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def current(path: Path) -> str:
+    """The digest of a file, hashed once in a process for each state (size, inode, time) of it."""
+    status = path.stat()
+    return _digest_in_state(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=1024)
+def _digest_in_state(path: Path, size: int, mtime_ns: int, inode: int) -> str:
+    return digest(path)
+
+
 def to_digests(value: Any, sources: dict[str, str]) -> Any:
     """`value` with every Path replaced by its digest; `sources` learns where each digest lies."""
     if isinstance(value, Path):
@@ -36,7 +89,7 @@ def to_digests(value: Any, sources: dict[str, str]) -> Any:
     return value
 
 
-def to_paths(value: Any, sources: dict[str, str]) -> Any:
+def to_paths(value: Any, sources: Mapping[str, str]) -> Any:
     """The inverse of `to_digests`."""
     if isinstance(value, str):
         return sources.get(value, value)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.grid.spec import canonical
+from benchmark.store.digests import canonical
 
 Record = Mapping[str, Any]
 """Read only: records of one segment share the values that are equal."""

@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmark.grid.spec import canonical
+from benchmark.store.digests import canonical, current
 from benchmark.store.record import CURVE, CompactedRecord, Record, content_digest
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
 FORMAT_KEY = b"noisybench.segment"
 SUFFIX = ".parquet"
+_NAME_LENGTH = 64
 _TEXT = ("id", "content")
 _FIXED = (*_TEXT, "record")
 """Columns that are no field; a field's name is a JSON list, so that they cannot meet."""
@@ -39,12 +40,9 @@ Original = tuple[str, bytes]
 """A run's id and the bytes of its record file."""
 
 
-def name_of(originals: Sequence[Original]) -> str:
-    """The file name of the segment of these records: equal records make an equal name."""
-    total = hashlib.sha256()
-    for run_id, content in sorted(originals):
-        total.update(f"{run_id} {hashlib.sha256(content).hexdigest()}\n".encode())
-    return total.hexdigest()[:16] + SUFFIX
+def name_of(encoded: bytes) -> str:
+    """The file name of a segment: the SHA-256 of its bytes, which every reader checks."""
+    return hashlib.sha256(encoded).hexdigest() + SUFFIX
 
 
 def encode(originals: Sequence[Original]) -> bytes:
@@ -190,6 +188,9 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
 
 
 def _open(path: Path) -> pq.ParquetFile:
+    # A name of the first versions says nothing of the bytes.
+    if len(path.stem) == _NAME_LENGTH and current(path) != f"sha256:{path.stem}":
+        raise ValueError("its content does not have the digest that is its name")
     file = pq.ParquetFile(path, page_checksum_verification=True)
     found = (file.schema_arrow.metadata or {}).get(FORMAT_KEY)
     if found != FORMAT:

@@ -1,65 +1,47 @@
 """Records on disk: one JSON file per run, written whole or not at all, and segments of many.
 
 `runs/` holds what ended (`ok`, `diverged`, `skipped`), `segments/` what was compacted of it, `failures/` every
-failed attempt, `work/` what may be deleted (checkpoints, caches, logs), `quarantine/` what could not be read.
+failed attempt, `work/` what may be deleted (checkpoints, caches, logs), `quarantine/` what was broken.
 Correctness rests on records that are written atomically and are functions of their run alone; nothing here
 locks. Every reader looks at the loose files first and at the segments after: what is compacted meanwhile is
 then seen in one place or in both, and counts once. Where both hold a run, the loose file is the later one.
+
+Reading never writes. What was read and is broken is reported (`Contents.broken`), and moved by `quarantine` alone.
+What cannot be read now (permissions, a disk's error) may be whole: it is an error that names the file.
 """
 
 from __future__ import annotations
 
-import os
+import itertools
+import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from benchmark.errors import NoisybenchError, UsageError
-from benchmark.store.record import CURVE, Record
+from benchmark.errors import UsageError
+from benchmark.store.atomic import StoreError, write_atomically, write_new
+from benchmark.store.record import CURVE, CompactedRecord, Record
+
+T = TypeVar("T")
 
 SCHEMA = 1
-_UMASK = os.umask(0)
-os.umask(_UMASK)
+QUARANTINE = "quarantine"
 
 
-class StoreError(NoisybenchError):
-    """The results folder cannot be written or holds what this version cannot read."""
+class CannotRead(StoreError):
+    """A file that may be whole but cannot be read now."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes, syncs, renames, and syncs the folder: after a crash the file is whole or absent."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                os.fchmod(handle, 0o666 & ~_UMASK)  # temporary files are private; records are as any file
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder, "
-            "then run again: finished runs are kept"
-        ) from error
+class Broken(NamedTuple):
+    """A file that was read and is not what it should be, with the reason."""
 
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    path: Path
+    reason: str
 
 
 @dataclass
@@ -68,8 +50,10 @@ class Contents:
 
     records: list[Record] = field(default_factory=list)
     """Without their curves: `Store.read` has those."""
-    quarantined: list[tuple[Path, str]] = field(default_factory=list)
-    """Files that were set aside, with the reason."""
+    broken: list[Broken] = field(default_factory=list)
+    """Files that do not count; they stay where they are."""
+    copies: list[Path] = field(default_factory=list)
+    """Second files of a run, as sync tools make them ("<id> (1).json"): the run counts once."""
 
 
 class Store:
@@ -104,74 +88,101 @@ class Store:
         write_atomically(self.run_path(record["id"]), encode(record))
 
     def write_failure(self, record: dict[str, Any]) -> None:
-        """Failures are never overwritten: each attempt is a file of its own."""
-        folder = self.folder / "failures"
-        attempt = len(list(folder.glob(f"{record['id']}-*.json"))) + 1
-        write_atomically(folder / f"{record['id']}-{attempt:03d}.json", encode(record))
+        """Each attempt is a file of its own: no failure is overwritten, be it quarantined or another driver's."""
+        run_id, folder = record["id"], self.folder / "failures"
+        earlier = [*folder.glob(f"{run_id}-*"), *(self.folder / QUARANTINE).glob(f"{run_id}-*")]
+        for attempt in itertools.count(max(map(_attempt, earlier), default=0) + 1):
+            try:
+                write_new(folder / f"{run_id}-{attempt:03d}.json", encode(record))
+            except FileExistsError:
+                continue
+            return
 
     def finished(self) -> set[str]:
         """Ids of the runs that need not run again, from file names and the segments' columns alone."""
-        loose = {path.stem for path in (self.folder / "runs").glob("*/*.json")}
+        loose = {path.stem for path in (self.folder / "runs").glob("*/[!.]*.json")}
         return loose.union(*(self._ids(segment) for segment in self.segments()))
 
     def has(self, run_id: str) -> bool:
         return self.run_path(run_id).exists() or run_id in self.finished()
 
     def read(self, run_id: str) -> dict[str, Any] | None:
-        """The whole record of a run, or None where there is none that can be read."""
+        """The whole record of a run, or None where there is none. Raises StoreError where it cannot be read."""
         content = self.read_bytes(run_id)
         return None if content is None else orjson.loads(content)
 
     def read_bytes(self, run_id: str) -> bytes | None:
         """The record file of a run as it was written, wherever it is now."""
-        loose = self.read_loose(self.run_path(run_id), Contents())
+        contents = Contents()
+        loose = self.read_loose(self.run_path(run_id), contents)
+        for path, reason in contents.broken:
+            raise self._broken(f"the record {path}", reason)
         if loose is not None:
             return loose[1]
-        if not (found := self.segments()):
-            return None
-        from benchmark.store import segments
+        for path in self.segments():
+            from benchmark.store import segments
 
-        for path in found:
             try:
                 content = segments.original(path, run_id)
             except segments.UNREADABLE as error:
-                raise _damaged(path, error) from error
+                raise self._broken(f"the segment {path}", _reason(path, error)) from error
             if content is not None:
                 return content
         return None
 
     def records(self, fields: Sequence[str] | None = None) -> Contents:
-        """All records that can be read, once each; the others are quarantined and named, never counted.
+        """All records that can be read, once each; the broken files are named, never counted, never moved.
 
         With `fields` ("state", "metrics.last"), only these and the id are promised to be in the records.
+        Raises StoreError where a file cannot be read now, or is of another schema.
         """
         contents = Contents()
+        records: dict[str, Record] = {}
+        copies: list[tuple[Path, Record]] = []
         for path in self.loose():
             read = self.read_loose(path, contents)
-            if read is not None:
-                contents.records.append({key: value for key, value in read[0].items() if key != CURVE})
-        seen = {record["id"] for record in contents.records}
+            if read is None:
+                continue
+            record = {key: value for key, value in read[0].items() if key != CURVE}
+            if path.stem != record["id"] or records.setdefault(path.stem, record) is not record:
+                copies.append((path, record))
+
+        def compacted(path: Path) -> list[CompactedRecord]:
+            from benchmark.store import segments
+
+            found = segments.records(path, fields if fields is None else ("schema", *fields))
+            for schema in {record["schema"] for record in found}:
+                _check_schema(schema, path)
+            return found
+
         for path in self.segments():
-            for record in self._read_segment(path, fields, contents):
-                if record["id"] not in seen:
-                    seen.add(record["id"])
-                    contents.records.append(record)
-        contents.records.sort(key=lambda record: record["id"])
+            for one in self.read_segment(path, compacted, contents) or ():
+                records.setdefault(one["id"], one)
+        for path, copy in copies:
+            if records.setdefault(copy["id"], copy) is not copy:
+                contents.copies.append(path)
+        contents.records = [record for _, record in sorted(records.items())]
         return contents
 
-    def failures(self) -> dict[str, dict[str, Any]]:
+    def failures(self) -> Contents:
         """The last failure of every run that has no record."""
-        last: dict[str, dict[str, Any]] = {}
-        for path in self._files("failures"):
-            read = self.read_loose(path, Contents())
+        contents = Contents()
+        last: dict[str, Record] = {}
+        for path in sorted(self.attempts(), key=lambda path: (_attempt(path), path)):
+            read = self.read_loose(path, contents)
             if read is not None:
                 last[read[0]["id"]] = read[0]
         ended = self.finished() if last else set()
-        return {run_id: record for run_id, record in last.items() if run_id not in ended}
+        contents.records = [record for run_id, record in sorted(last.items()) if run_id not in ended]
+        return contents
 
     def loose(self) -> Iterator[Path]:
         """Record files that are not compacted yet."""
         return self._files("runs")
+
+    def attempts(self) -> Iterator[Path]:
+        """Files of failed attempts."""
+        return self._files("failures")
 
     def segments(self) -> list[Path]:
         return sorted((self.folder / "segments").glob("[!.]*.parquet"))
@@ -180,33 +191,36 @@ class Store:
         return iter(sorted((self.folder / part).glob("**/[!.]*.json")))
 
     def read_loose(self, path: Path, contents: Contents) -> tuple[dict[str, Any], bytes] | None:
-        """A record file's record and bytes; None where it is absent or had to be quarantined."""
+        """A record file's record and bytes; None where it is absent, or broken, which `contents` then says."""
         try:
             content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise cannot_read(path, error) from error
+        try:
             record = orjson.loads(content)
             if not isinstance(record, dict) or not {"schema", "id", "spec", "state"} <= record.keys():
                 raise ValueError("it is not a run record")
-            if not path.stem.startswith(record["id"]):
+            if not _is_of(path, record["id"]):
                 raise ValueError(f"its id {record['id']} is not the file's name")
-        except FileNotFoundError:
+            _check_schema(record["schema"], path)
+        except ValueError as error:
+            contents.broken.append(Broken(path, str(error)))
             return None
-        except (ValueError, OSError) as error:
-            self._quarantine(path, str(error), contents)
-            return None
-        _check_schema(record["schema"], path)
         return record, content
 
-    def _read_segment(self, path: Path, fields: Sequence[str] | None, contents: Contents) -> Sequence[Record]:
+    def read_segment(self, path: Path, read: Callable[[Path], list[T]], contents: Contents) -> list[T] | None:
+        """What `read` finds in a segment; None where it is absent, or broken, which `contents` then says."""
         from benchmark.store import segments
 
         try:
-            read = segments.records(path, fields if fields is None else ("schema", *fields))
+            return read(path)
+        except FileNotFoundError:
+            return None
         except segments.UNREADABLE as error:
-            self._quarantine(path, f"not a readable segment, its runs will run again: {error}", contents)
-            return []
-        for schema in {record["schema"] for record in read}:
-            _check_schema(schema, path)
-        return read
+            contents.broken.append(Broken(path, f"not a readable segment: {_reason(path, error)}"))
+            return None
 
     def _ids(self, segment: Path) -> list[str]:
         from benchmark.store import segments
@@ -214,30 +228,86 @@ class Store:
         try:
             return segments.ids(segment)
         except segments.UNREADABLE as error:
-            raise _damaged(segment, error) from error
+            raise self._broken(f"the segment {segment}", _reason(segment, error)) from error
 
-    def _quarantine(self, path: Path, reason: str, contents: Contents) -> None:
-        target = self.folder / "quarantine" / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-        contents.quarantined.append((target, reason))
+    def broken(self) -> list[Broken]:
+        """Every broken record, failure and segment, after a reading of all of them. Raises as `records`."""
+        contents = self.records(())
+        for path in self.attempts():
+            self.read_loose(path, contents)
+        return contents.broken
+
+    def quarantine(self, path: Path) -> Path | None:
+        """Moves a broken file to the quarantine, under a name that is new there, which is returned.
+
+        None where another process has moved it. Raises StoreError where that cannot be done.
+        """
+        folder = self.folder / QUARANTINE
+        for number in itertools.count(1):
+            target = folder / (path.name if number == 1 else f"{path.stem}.{number}{path.suffix}")
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                target.touch(exist_ok=False)  # the name is taken, whoever else quarantines now
+                path.replace(target)
+            except FileExistsError:
+                continue
+            except FileNotFoundError:
+                target.unlink(missing_ok=True)
+                return None
+            except OSError as error:
+                with suppress(OSError):
+                    target.unlink(missing_ok=True)
+                raise StoreError(
+                    f"cannot move {path}, which is broken, to {folder}: {error.strerror or error}; "
+                    "make the folder writable, then repeat the command"
+                ) from error
+            return target
+        raise AssertionError("there is always a next number")
+
+    def _broken(self, what: str, reason: str) -> StoreError:
+        return StoreError(
+            f"{what} is broken ({reason}); put a copy of it back, or type "
+            f"`noisybench doctor --results {self.folder}`, which moves it aside so that `run` makes it again"
+        )
 
 
-def _check_schema(schema: int, path: Path) -> None:
+def _is_of(path: Path, run_id: Any) -> bool:
+    """Whether a file's name is `run_id`, perhaps with the number of an attempt or of a copy behind it."""
+    if not isinstance(run_id, str) or not run_id or not path.stem.startswith(run_id):
+        return False
+    return not path.stem[len(run_id) : len(run_id) + 1].isalnum()
+
+
+def _attempt(path: Path) -> int:
+    """The number in a failure's name: 12 of "3f2a-012.json", 0 where there is none."""
+    found = re.match(r"[^-]*-(\d+)", path.name)
+    return int(found[1]) if found else 0
+
+
+def cannot_read(path: Path, error: OSError) -> CannotRead:
+    return CannotRead(
+        f"{path} cannot be read now: {error.strerror or error}; nothing was changed: "
+        "mend its permissions or its disk, then repeat the command"
+    )
+
+
+def _reason(segment: Path, error: Exception) -> str:
+    """Why a segment is broken. Raises CannotRead where the system refused the reading, which says nothing of it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise cannot_read(segment, error) from error
+    return str(error)
+
+
+def _check_schema(schema: Any, path: Path) -> None:
+    """Raises StoreError for another version's record, ValueError for none of any version."""
+    if not isinstance(schema, int):
+        raise ValueError(f"its schema is {schema!r}, expected a whole number")
     if schema != SCHEMA:
         direction = "an older" if schema < SCHEMA else "a newer"
         raise StoreError(
             f"{path} was written by {direction} version (schema {schema}, this one reads {SCHEMA}); "
             "use that version of noisybench, or another folder with --results DIR"
         )
-
-
-def _damaged(segment: Path, error: Exception) -> StoreError:
-    """Nobody wants thousands of runs to run again unasked, so that reading ids alone sets nothing aside."""
-    return StoreError(
-        f"the segment {segment} cannot be read ({error}); put a copy of it back, "
-        "or type `noisybench status`, which sets it aside so that its runs run again"
-    )
 
 
 def encode(record: dict[str, Any]) -> bytes:

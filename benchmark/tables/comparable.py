@@ -10,7 +10,7 @@ import orjson
 import pandas as pd
 
 from benchmark.errors import UsageError
-from benchmark.grid.spec import canonical
+from benchmark.store.digests import canonical
 from benchmark.tables.display_names import show
 
 PARTS = ("dataset", "backbone", "method", "noise")

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from benchmark.grid.spec import canonical
 from benchmark.model_selection import RULES
+from benchmark.store.digests import canonical
 from benchmark.store.record import Record, content_digest
 from benchmark.tables import comparable, display_names
 from benchmark.tables.comparable import PARTS, VISIBLE, TableError

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, optim
 
+from backbones.base import fast_path_is_on
 from benchmark.grid.spec import Recipe
+
+_INIT_GROUP = (
+    "self",
+    "group",
+    "params_with_grad",
+    "grads",
+    "exp_avgs",
+    "exp_avg_sqs",
+    "max_exp_avg_sqs",
+    "state_steps",
+)
+"""Parameters of torch's private `Adam._init_group`: lists that it fills, parallel to the first one or empty."""
 
 
 class _InPlace:
@@ -37,6 +51,13 @@ class _AdamW(_InPlace, optim.AdamW):
     pass
 
 
+def _adam(plain: type[optim.Adam], in_place: type[optim.Adam]) -> type[optim.Adam]:
+    """`in_place` where it is on and torch fills the lists that it knows, else torch's own: equal, but slower."""
+    filled = getattr(plain, "_init_group", None)
+    known = filled is not None and tuple(inspect.signature(filled).parameters) == _INIT_GROUP
+    return in_place if known and fast_path_is_on("adam") else plain
+
+
 def make_optimizer(recipe: Recipe, params: Iterable[Any], overrides: dict[str, Any]) -> optim.Optimizer:
     """The recipe's optimizer of `params`; `overrides` may give another optimizer, lr, weight_decay, momentum."""
     known = {"optimizer", "lr", "weight_decay", "momentum"}
@@ -46,4 +67,5 @@ def make_optimizer(recipe: Recipe, params: Iterable[Any], overrides: dict[str, A
     common = {"lr": chosen["lr"], "weight_decay": chosen["weight_decay"], "fused": True}
     if chosen["optimizer"] == "sgd":
         return optim.SGD(params, momentum=chosen["momentum"], **common)
-    return {"adam": _Adam, "adamw": _AdamW}[chosen["optimizer"]](params, **common)
+    classes = {"adam": (optim.Adam, _Adam), "adamw": (optim.AdamW, _AdamW)}
+    return _adam(*classes[chosen["optimizer"]])(params, **common)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
-import random
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,12 @@ import torch
 from torch import Tensor
 
 from benchmark import metrics
-from benchmark.seeds import seed_for
+from benchmark.seeds import seed_everything, seed_for
+from benchmark.store.atomic import write_atomically
+from benchmark.store.digests import seal, unseal
 from benchmark.training.kit import EngineKit
-from benchmark.training.train_set import DeviceTrainSet, Samples, predict
+from benchmark.training.samples import Samples
+from benchmark.training.train_set import DeviceTrainSet, predict
 from methods.base import Method
 
 MEMORIZATION_SAMPLE = 10_000
@@ -50,13 +54,6 @@ class Progress:
     test_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     """Of the best epoch on noisy validation labels, and of the last."""
     diverged: str = ""
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds torch (all devices), numpy and python."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
 
 
 class Trainer:
@@ -184,19 +181,21 @@ class Trainer:
             "seconds": self.progress.seconds,
             "test_probabilities": {k: torch.from_numpy(v) for k, v in self.progress.test_probabilities.items()},
         }
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_atomically(self.checkpoint, seal(content.getvalue()))
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
         try:
-            state = torch.load(self.checkpoint, map_location=self.kit.device, weights_only=True)
+            content = io.BytesIO(unseal(self.checkpoint.read_bytes()))
+            state = torch.load(content, map_location=self.kit.device, weights_only=True)
             self.method.load_state_dict(state["method"])
-        except (RuntimeError, OSError, EOFError, KeyError, ValueError):
-            self.checkpoint.unlink()  # torn or foreign: the run starts over and ends in the same numbers
+        except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
+            # Torn, damaged or foreign: the run starts over and ends in the same numbers.
+            warnings.warn(f"{self.checkpoint} is thrown away, the run starts over: {error}", stacklevel=2)
+            self.checkpoint.unlink()
             return
         self.kit.load_state_dict(state["kit"])
         self.progress = Progress(

@@ -3,18 +3,23 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Field, Method
+from methods import Batch, Card, Field, Method
 
 
 class Flooding(Method):
-    """Loss: |CE - level| + level. Below `level` the sign of the gradient turns, so the loss never reaches zero.
+    """Loss: |CE - level| + level. Below `level` the gradient turns, so that the loss never reaches zero."""
 
-    Official settings: the level is chosen for each data set by validation.
-    State: none. Needs: nothing. Cost: 1x. Deviations: none; CE is the mean over the batch, as in the paper.
-    """
-
-    family = "regularization"
-    proof = "closed form"
+    card = Card(
+        title="Do We Need Zero Training Loss After Achieving Zero Training Error?",
+        authors="Takashi Ishida, Ikko Yamane, Tomoya Sakai, Gang Niu, Masashi Sugiyama",
+        venue="ICML",
+        year=2020,
+        arxiv="2002.08709",
+        code="https://github.com/takashiishida/flooding",
+        family="regularization",
+        official="the level is chosen for each data set by validation",
+        proof="closed form",
+    )
 
     class Config(Method.Config):
         level: float = Field(0.1, ge=0, le=10)

@@ -25,6 +25,7 @@ NETWORKS = {
 
 
 def build(name: str, path: Path, num_classes: int = 6, channels: int = 3, **config: Any) -> Network:
+    plugin: Any
     plugin, argument, _ = NETWORKS[name]
     backbone: Backbone = plugin(plugin.Config(weights=path, **config), argument)
     return backbone.build(channels, num_classes, 64, amp=False)
@@ -85,7 +86,7 @@ def test_weights_of_a_gray_network_keep_their_one_channel(tmp_path: Path) -> Non
     plugin = ResNet18(ResNet18.Config(stem="imagenet"))
     state = plugin.build(1, 2, 64, amp=False).net.state_dict()
     torch.save(state, tmp_path / "weights.pt")
-    net = build("resnet18", tmp_path / "weights.pt", channels=1)
+    net: Any = build("resnet18", tmp_path / "weights.pt", channels=1)
     assert torch.equal(net.net.conv1.weight, state["conv1.weight"])
 
 
@@ -117,7 +118,7 @@ def test_weights_of_a_small_stem_do_not_enter_a_large_one(tmp_path: Path) -> Non
     torch.save(small, tmp_path / "weights.pt")
     with pytest.raises(BackboneError, match=r"conv1\.weight has shape \[64, 3, 3, 3\], expected \[64, 3, 7, 7\]"):
         build("resnet18", tmp_path / "weights.pt")
-    net = build("resnet18", tmp_path / "weights.pt", stem="small")
+    net: Any = build("resnet18", tmp_path / "weights.pt", stem="small")
     assert torch.equal(net.net.conv1.weight, small["conv1.weight"])
 
 

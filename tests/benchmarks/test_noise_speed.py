@@ -55,6 +55,7 @@ def loop_over_samples_symmetric(part):
     return np.array([rng.multinomial(1, transition[label], 1)[0].argmax() for label in part.labels])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "n", "loop", "least"),
     [("instance", 6_000, loop_over_samples_instance, 3), ("symmetric", 50_000, loop_over_samples_symmetric, 50)],

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,10 @@ from tests.conftest import ROOT
 @pytest.fixture(scope="module")
 def script():
     spec = importlib.util.spec_from_file_location("performance", ROOT / "scripts" / "performance.py")
+    assert spec is not None
+    assert spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["performance"] = module
     spec.loader.exec_module(module)
@@ -25,7 +30,7 @@ def script():
 @pytest.fixture
 def small(tmp_path):
     generator = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, size in (("train", 160), ("val", 20), ("test", 30)):
         labels = np.arange(size) % 2
         pixels = generator.integers(0, 100, (size, 28, 28)) + 150 * labels[:, None, None]

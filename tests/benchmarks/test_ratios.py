@@ -1,6 +1,7 @@
 """The ratios that are promised; `noisybench bench` prints all of them, these are the ones that a test holds."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,9 @@ from benchmark.checks.speed.timing import PATIENCE, ratio, seconds
 from benchmark.cli.bench import bench
 from benchmark.registry import METHODS
 
-RESNET = {"backbone": "resnet18", "backbone_options": {"stem": "imagenet"}}
+RESNET: dict[str, Any] = {"backbone": "resnet18", "backbone_options": {"stem": "imagenet"}}
 PLAIN = {e.name: METHODS.load(e.name) for e in METHODS.entries() if e.name != "ce"}
-LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin.cost == "1x"]
+LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin.card.cost == 1]
 
 
 @pytest.mark.slow
@@ -34,16 +35,19 @@ def test_state_of_90000_samples_costs_at_most_10_percent_of_a_step(method, measu
     assert found.value <= 1.10
 
 
+@pytest.mark.slow
 def test_augmentation_costs_at_most_20_times_a_flip(measure):
     found = measure(ratios.augmentation).ratio
     assert found.value <= 20
 
 
+@pytest.mark.slow
 def test_a_durable_record_costs_at_most_twice_its_bytes_written_durably(measure, tmp_path, real):
     found = measure(ratios.writing, real, tmp_path).ratio
     assert found.value <= 2
 
 
+@pytest.mark.slow
 def test_a_table_reads_segments_at_least_twice_as_fast_as_files(measure, tmp_path, real):
     found = measure(ratios.compacted_over_loose, real, 500, tmp_path).ratio
     assert found.value <= 0.5
@@ -59,6 +63,7 @@ def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_pa
     print(f"status {status.ratio.work:.2f} s, table {table.ratio.work:.2f} s, import torch {torch_start:.2f} s")
 
 
+@pytest.mark.slow
 def test_help_starts_within_15_times_a_python_that_does_nothing(measure):
     found = measure(ratio, partial(ratios.command, "--version"), partial(ratios.python, "pass"), limit=15, rounds=3)
     assert found.value <= 15

@@ -1,6 +1,7 @@
 """What a whole run costs beside its training: the time of its evaluations, and memory."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ PATHMNIST = {"train": 90_000, "val": 10_000, "test": 7_200}
 def write_images(path, sizes):
     """An npz file of random 28x28 colour images of nine classes; the bytes of its images."""
     rng = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, n in sizes.items():
         arrays[f"{name}_images"] = rng.integers(0, 256, (n, 28, 28, 3), dtype=np.uint8)
         arrays[f"{name}_labels"] = (np.arange(n) % 9).astype(np.uint8)[:, None]

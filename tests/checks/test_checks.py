@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from benchmark.checks.methods import CHECKS
 from benchmark.registry import METHODS
-from methods.base import Method, accuracy
+from methods.base import Card, Method, Phase, accuracy
 
 
 class NeverSteps(Method):
@@ -22,6 +22,8 @@ class Diverges(Method):
 
 
 class CountsItsPredictions(Method):
+    seen: torch.Tensor
+
     def build(self):
         super().build()
         self.register_buffer("seen", torch.zeros(()))
@@ -64,11 +66,11 @@ class AsksUndeclared(Method):
 
 
 class DeclaresInVain(Method):
-    needs = frozenset({"noise_rate"})
+    card = Card(needs=("noise_rate",))
 
 
 class WarmsUpForever(Method):
-    phases = ("warmup", "correct")
+    card = Card(phases=(Phase("warmup"), Phase("correct")))
 
     def phase(self, epoch):
         return "warmup" if epoch < 100 else "correct"
@@ -102,7 +104,7 @@ class NeedsThreeClasses(Method):
         ("same_seed_same_bits", DrawsFromElsewhere, "differs between two equal runs"),
         ("resumes_bit_identically", RemembersInAnAttribute, "after a stop at epoch 2"),
         ("state_is_indexed", RemembersByPosition, "memory changed outside batch.index"),
-        ("asks_only_for_declared_hints", AsksUndeclared, "declare needs"),
+        ("asks_only_for_declared_hints", AsksUndeclared, "noise_rate was not given: declare it"),
         ("asks_only_for_declared_hints", DeclaresInVain, "but trains without"),
         ("enters_every_phase", WarmsUpForever, "phases never entered in 8 epochs: correct"),
         ("enters_every_phase", Method, "the very predictions of ce"),

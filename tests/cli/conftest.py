@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmark.checks.lab import images
-from benchmark.cli.main import main
+from benchmark.cli import main
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def here(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["noisybench", *typed])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main.main()
+            main()
         told = capsys.readouterr()
         found = ended.value.code or 0
         assert code is None or found == code, f"{typed}: exit code {found}\n{told.out}\n{told.err}"
@@ -37,7 +38,7 @@ def here(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
     """An npz file of three separable classes, 8x8 px; 240 training images, 60 for validation, 60 for test."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for seed, (split, size) in enumerate((("train", 240), ("val", 60), ("test", 60))):
         pixels, labels = images(size, 3, seed)
         # Upright, so that mirroring leaves the classes what they are.

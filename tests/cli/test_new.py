@@ -18,7 +18,7 @@ def skeletons(tmp_path_factory):
     """A folder with a skeleton of every kind and their tests."""
     folder = tmp_path_factory.mktemp("skeletons")
     for kind in KINDS:
-        command = [sys.executable, "-m", "benchmark.cli.main", "new", kind, f"fresh_{kind}", "--to", folder]
+        command = [sys.executable, "-m", "benchmark.cli.main", "new", kind, f"fresh_{kind}", "--to", str(folder)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert f"noisybench check {folder / f'fresh_{kind}.py'}" in done.stderr

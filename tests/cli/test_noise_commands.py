@@ -49,7 +49,9 @@ def test_show_prints_the_realized_matrix_and_draws_it(here, tmp_path):
     for name in ("transition", "rates", "flips"):
         with Image.open(tmp_path / "pictures" / f"{name}.png") as picture:
             assert min(picture.size) > 100
-            assert len(picture.convert("RGB").getcolors(1 << 24)) > 5, "an empty picture tells nothing"
+            colors = picture.convert("RGB").getcolors(1 << 24)
+            assert colors is not None
+            assert len(colors) > 5, "an empty picture tells nothing"
 
 
 def test_exported_labels_are_those_of_the_run_and_can_be_trained_on(here, tmp_path):

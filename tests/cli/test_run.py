@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_a_record_holds_what_a_reader_needs(finished):
 
 
 def test_all_methods_of_one_cell_see_the_same_labels(finished):
-    cells = {}
+    cells: dict[str, set[str]] = {}
     for record in records(finished[0] / "results").values():
         spec = record["spec"]
         key = json.dumps([spec["noise"], spec["seeds"]["noise"]])
@@ -160,7 +161,7 @@ def test_malformed_toml_names_file_and_line(noisybench, tmp_path):
 
 def npz(path, **changes):
     generator = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, size in (("train", 60), ("val", 20), ("test", 20)):
         arrays[f"{split}_images"] = generator.integers(0, 255, (size, 8, 8), dtype=np.uint8)
         arrays[f"{split}_labels"] = (np.arange(size) % 2)[:, None].astype(np.uint8)

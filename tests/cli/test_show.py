@@ -37,12 +37,14 @@ def help_texts(config):
     for one in reversed(config.__mro__):
         if not issubclass(one, Settings) or one is Settings:
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0].body
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(definition, ast.ClassDef)
+        body = definition.body
         for node, following in itertools.pairwise([*body, ast.Pass()]):
             if not isinstance(node, ast.AnnAssign) or "ClassVar" in ast.unparse(node.annotation):
                 continue
             keywords = node.value.keywords if isinstance(node.value, ast.Call) else []
-            described = [keyword.value.value for keyword in keywords if keyword.arg == "description"]
+            described = [ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg == "description"]
             below = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
             texts[node.target.id] = (described or ([following.value.value] if below else [""]))[0]
     return texts

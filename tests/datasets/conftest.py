@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def layout() -> Callable[..., dict[str, np.ndarray]]:
 
 @pytest.fixture
 def write_npz(tmp_path: Path) -> Callable[..., Path]:
-    def write(arrays: dict[str, np.ndarray], name: str = "cells.npz") -> Path:
+    def write(arrays: dict[str, Any], name: str = "cells.npz") -> Path:
         path = tmp_path / name
         np.savez_compressed(path, **arrays)
         return path

@@ -12,9 +12,11 @@ import time
 import numpy as np
 import pytest
 
-from benchmark.datasets.base import DataError, DataWarning
+from benchmark.datasets.base import DataError
 from benchmark.datasets.cache import cached
 from benchmark.datasets.npz import Npz
+from benchmark.store import digests
+from benchmark.store.once import CacheWarning
 
 
 @pytest.fixture
@@ -91,9 +93,32 @@ def flip_one_byte(path):
 def test_damaged_cache_is_rebuilt(dataset, tmp_path, name, damage):
     cached(dataset(), tmp_path / "cache")
     damage(stored(tmp_path / "cache") / name)
-    assert same(cached(dataset(), tmp_path / "cache"), dataset().load())
+    with pytest.warns(CacheWarning, match="damaged.*made again"):
+        assert same(cached(dataset(), tmp_path / "cache"), dataset().load())
     assert len(list((tmp_path / "cache").iterdir())) == 1
     json.loads((stored(tmp_path / "cache") / "meta.json").read_text())
+
+
+def test_a_bit_flipped_under_an_unchanged_time_stamp_is_told_by_the_next_process(dataset, tmp_path):
+    cached(dataset(), tmp_path / "cache")
+    path = stored(tmp_path / "cache") / "train_images.npy"
+    before = path.stat()
+    flip_one_byte(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    digests._digest_in_state.cache_clear()  # as in a new process
+    with pytest.warns(CacheWarning, match="damaged.*made again"):
+        assert same(cached(dataset(), tmp_path / "cache"), dataset().load())
+
+
+def test_the_cache_is_as_open_as_the_umask_says(dataset, tmp_path):
+    former = os.umask(0o002)
+    try:
+        cached(dataset(), tmp_path / "cache")
+    finally:
+        os.umask(former)
+    place = stored(tmp_path / "cache")
+    assert place.stat().st_mode & 0o777 == 0o775
+    assert {path.stat().st_mode & 0o777 for path in place.iterdir()} == {0o664}
 
 
 def test_copied_cache_is_believed_after_its_hash_is_checked(dataset, tmp_path, monkeypatch):
@@ -128,7 +153,7 @@ def test_full_disk_keeps_the_data_in_memory_and_leaves_nothing(dataset, tmp_path
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-        with pytest.warns(DataWarning, match="stays in memory"):
+        with pytest.warns(CacheWarning, match="stay in memory"):
             data = cached(dataset(), tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -138,7 +163,7 @@ def test_full_disk_keeps_the_data_in_memory_and_leaves_nothing(dataset, tmp_path
 
 def test_cache_folder_that_cannot_be_made_costs_a_warning_only(dataset, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.warns(DataWarning, match="cannot store"):
+    with pytest.warns(CacheWarning, match="cannot keep decoded images"):
         assert len(cached(dataset(), tmp_path / "file" / "cache").train) == 30
 
 
@@ -152,6 +177,7 @@ def test_leavings_of_killed_processes_are_removed_once_old(dataset, tmp_path):
     assert young.exists()
 
 
+@pytest.mark.slow
 def test_real_blood_cells_load_from_the_cache_in_a_fraction_of_the_time(real, tmp_path):
     path = real("pbc_28.npz")
     source = Npz("npz", Npz.Config(path=path))

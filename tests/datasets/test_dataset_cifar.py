@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import tarfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def fake(request, tmp_path, monkeypatch):
         sums = []
         for name, _ in getattr(source, kind):
             labels = [int(k) for k in rng.integers(0, classes, N)]
-            batch = {"data": rng.integers(0, 256, (N, 3072), dtype=np.uint8)}
+            batch: dict[str, Any] = {"data": rng.integers(0, 256, (N, 3072), dtype=np.uint8)}
             batch |= {"labels" if classes == 10 else "fine_labels": labels}
             sums.append([name, write(folder / name, batch)])
         monkeypatch.setattr(source, kind, sums)

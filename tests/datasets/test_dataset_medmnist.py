@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
-from benchmark.datasets import _download, medmnist
+from benchmark.datasets import medmnist
 from benchmark.datasets.base import DataError, DataWarning
 from benchmark.datasets.medmnist import ChestMNIST, MedMNIST
 
@@ -27,11 +27,16 @@ def pack(arrays) -> bytes:
 def server(layout, monkeypatch):
     """A local server that plays the official source of breastmnist; `server.mode` chooses its behavior."""
     arrays = {k: v[..., 0] if "images" in k else v for k, v in layout(size=28, classes=2).items()}
-    content = pack(arrays)
+    official_file = pack(arrays)
+
+    class Server(http.server.ThreadingHTTPServer):
+        mode, content = "whole", official_file
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        server: Server
+
         def do_GET(self):
-            mode = self.server.mode
+            mode, content = self.server.mode, self.server.content
             if mode == "missing":
                 self.send_error(404)
                 return
@@ -45,12 +50,11 @@ def server(layout, monkeypatch):
         def log_message(self, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.mode, httpd.content = "whole", content
+    with Server(("127.0.0.1", 0), Handler) as httpd:
         threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{httpd.server_address[1]}/breastmnist.npz"
         official = medmnist._info()["breastmnist"]
-        changed = {**official, "url": url, "MD5": hashlib.md5(content).hexdigest()}
+        changed = {**official, "url": url, "MD5": hashlib.md5(official_file).hexdigest()}
         monkeypatch.setattr(medmnist, "_info", lambda: {"breastmnist": changed})
         yield httpd
         httpd.shutdown()
@@ -110,7 +114,7 @@ def test_full_disk_during_the_download_is_a_clear_error(server, tmp_path, monkey
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_download.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(DataError, match="No space left"):
         breast(tmp_path).fetch()
     assert list(tmp_path.iterdir()) == []
@@ -150,6 +154,7 @@ def test_foreign_digest_loads_with_a_warning(real, tmp_path):
         digest = dataset.digest()
     assert digest != "md5:28209eda62fecd6e6a2d98b1501bb15f"
     data = dataset.load()
+    assert data.val is not None
     assert (len(data.train), len(data.val), len(data.test)) == (4708, 524, 624)
     assert data.classes == ("normal", "pneumonia")
 

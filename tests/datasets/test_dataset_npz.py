@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_half_a_validation_split_is_refused(layout, write_npz, name):
     refuse(write_npz(arrays), f"no {name}")
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "float images": ({"train_images": np.zeros((30, 8, 8, 3))}, ["float64", "expected uint8"]),
     "NaN images": ({"train_images": np.full((30, 8, 8, 3), np.nan)}, ["NaN", "expected uint8"]),
     "four channels": ({"train_images": np.zeros((30, 8, 8, 4), np.uint8)}, ["(30, 8, 8, 4)", "RGB"]),

@@ -90,6 +90,8 @@ def test_real_pneumonia_set_has_its_known_duplicates(real):
 @pytest.fixture
 def make_pbc():
     spec = importlib.util.spec_from_file_location("make_pbc", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,8 +1,18 @@
 """Maps each golden case, by the name of its method, to what the suite computes for it."""
 
-from tests.golden import instrument, losses, stateful
+from benchmark.checks.golden import Suite
+from tests.golden import instrument, losses, semi_supervised, stateful, transitions, two_networks
+from tests.golden.omitted import OMITTED
 
-PARTS = (losses.CASES, stateful.CASES, instrument.CASES)
+PARTS = (
+    losses.CASES,
+    stateful.CASES,
+    semi_supervised.CASES,
+    two_networks.CASES,
+    transitions.CASES,
+    instrument.CASES,
+)
 CASES = {name: adapter for part in PARTS for name, adapter in part.items()}
 if len(CASES) != sum(map(len, PARTS)):
     raise ValueError("a golden method has two adapters")
+SUITE = Suite(CASES, OMITTED)

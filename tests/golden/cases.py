@@ -1,24 +1,24 @@
-"""What the functions that map golden cases to methods share: their results, inputs and gradients."""
+"""What the functions that map golden cases to methods share: their results, inputs, gradients and rankings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmark.checks.golden import Case, Form, Result, Values
 from tests.golden.harness import tensor
 
-Case = dict[str, Any]
-Result = dict[str, Any]
+
+def paper(outputs: dict[str, Any], note: str = "", **forms: dict[str, Any]) -> Result:
+    return Result(outputs, Form.PAPER, note, **forms)
 
 
-def paper(outputs: dict[str, Any], note: str = "") -> Result:
-    return {"status": "paper", "outputs": outputs, "note": note}
-
-
-def reference(outputs: dict[str, Any], note: str) -> Result:
-    return {"status": "reference", "outputs": outputs, "note": note}
+def official(outputs: dict[str, Any], note: str, **forms: dict[str, Any]) -> Result:
+    return Result(outputs, Form.OFFICIAL, note, **forms)
 
 
 def steps(case: Case) -> list[dict[str, Tensor]]:
@@ -42,3 +42,25 @@ def grads(loss: Tensor, **leaves: Tensor) -> dict[str, Any]:
         name: (torch.zeros_like(leaves[name]) if grad is None else grad).tolist()
         for name, grad in zip(leaves, found, strict=True)
     }
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The positions `kept` of the smallest `values`, smallest first. Equal values may be kept and ordered otherwise,
+    as the references' sorts are unstable."""
+
+    kept: list[int]
+    values: Tensor
+
+    def differences(self, golden: Values, where: str) -> Iterator[str]:
+        positions = range(len(self.values))
+        if len(golden) != len(self.kept) or len({*golden} & {*positions}) != len(golden):
+            yield f"{where}: {self.kept}, expected {golden}"
+        elif not torch.allclose(self.values[golden], self.values[self.kept], rtol=0, atol=1e-9):
+            yield f"{where}: {self.kept} with values {self.values[self.kept].tolist()}, expected {golden}"
+
+
+def in_front(recorded: list[int], size: int) -> Tensor:
+    """All positions, `recorded` first: a batch in this order has its ties broken as they were recorded."""
+    first = list(dict.fromkeys(recorded))
+    return torch.tensor([*first, *(i for i in range(size) if i not in set(first))], dtype=torch.int64)

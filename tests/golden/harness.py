@@ -1,10 +1,15 @@
-"""A method without a training run: a small float64 kit, so that golden cases can call `loss` and `step`."""
+"""A method without a training run: a small float64 kit, so that tests can call `plan`, `step` and `loss`.
+
+It also holds what tests look through: networks that answer with given logits, and records of calls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +38,58 @@ class TinyNetwork(nn.Module):
         return [self.body, self.classifier]
 
 
+@dataclass(frozen=True)
+class Query:
+    """One call of a network: the input, and the state in which it was called."""
+
+    x: Tensor
+    training: bool
+    grad: bool
+
+
+class GivenLogits(nn.Module):
+    """A network that answers its calls with the given logits in turn, whatever it is shown, and records the calls.
+
+    It has no parameters: where the answers are leaves, `.grad` holds what `step` sends back, all of it summed, as
+    no optimizer clears it.
+    """
+
+    def __init__(self, *answers: Tensor) -> None:
+        super().__init__()
+        self.answers = answers
+        self.queries: list[Query] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer = self.answers[len(self.queries)]
+        self.queries.append(Query(x, self.training, torch.is_grad_enabled()))
+        return answer
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments and the result of one recorded call."""
+
+    args: tuple[Any, ...]
+    result: Any
+
+
+@contextmanager
+def recorded(owner: Any, name: str) -> Iterator[list[Call]]:
+    """Records every call of the function `owner.name` inside the block; the calls go through."""
+    original, calls = getattr(owner, name), []
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        calls.append(Call(args, result))
+        return result
+
+    with patch.object(owner, name, call):
+        yield calls
+
+
 @dataclass
 class TinyKit:
-    """What `methods.base.Kit` promises, at its smallest; `reports` and `transitions` keep what was told."""
+    """What `methods.base.Kit` promises, at its smallest; `reports` and `transitions` keep what was reported."""
 
     num_classes: int
     num_samples: int
@@ -46,11 +100,18 @@ class TinyKit:
     dim: int = 4
     width: int = 5
     lr: float = 0.1
+    momentum: float = 0.0
+    networks: dict[str, nn.Module] = field(default_factory=dict)
+    """Networks to lend under these names, instead of a TinyNetwork."""
+    probabilities: Tensor | None = None
+    """[N, K] what the auxiliary fits `posterior` and `out_of_fold` give."""
     reports: list[dict[str, Tensor | None]] = field(default_factory=list)
     transitions: list[Tensor] = field(default_factory=list)
     optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
 
     def network(self, name: str, num_classes: int | None = None) -> Any:
+        if name in self.networks:
+            return self.networks[name]
         with torch.random.fork_rng():
             torch.manual_seed(sum(map(ord, name)))
             network = TinyNetwork(self.dim, self.width, num_classes or self.num_classes)
@@ -59,10 +120,11 @@ class TinyKit:
     def optimizer(
         self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any
     ) -> torch.optim.Optimizer:
-        keys = ("lr", "momentum", "weight_decay")
-        options = {"lr": self.lr} | {key: overrides[key] for key in keys if key in overrides}
-        if overrides.get("optimizer") == "adam":
-            self.optimizers[name] = torch.optim.Adam(params, lr=options["lr"])
+        kind = overrides.pop("optimizer", "sgd")
+        options = {"lr": self.lr, "momentum": self.momentum} | overrides
+        if kind == "adam":
+            del options["momentum"]
+            self.optimizers[name] = torch.optim.Adam(params, **options)
         else:
             self.optimizers[name] = torch.optim.SGD(params, **options)
         return self.optimizers[name]
@@ -80,6 +142,14 @@ class TinyKit:
             before_step()
         for optimizer in optimizers:
             optimizer.step()
+
+    def posterior(self, held_share: float) -> Tensor:
+        assert self.probabilities is not None
+        return self.probabilities
+
+    def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
+        assert self.probabilities is not None
+        return self.probabilities
 
     def schedule(self, fraction: float) -> int:
         return max(1, round(fraction * self.epochs))

@@ -1,13 +1,7 @@
 """Golden cases of losses, label flips and CORES2, each mapped to the method and configuration that it names.
 
-A function takes a whole case and returns
-  status:  "paper" (the method's default form), "reference" (the official form, by a config value) or "reason"
-           (no method of the suite has this form; `note` says why);
-  outputs: what the method computes, under the golden's keys (a key that is absent is explained in `note`);
-  clamped, exact: for losses whose reference clamps or shifts probabilities, the same formula with those clamps
-           and without, written out here apart from the methods: where logits are extreme, the golden's values
-           may be those with clamps, as long as the method's are those without;
-  note:    what the match means.
+Where a reference clamps or shifts probabilities, a result also holds the same formula with those clamps and
+without, written out in `reference.py` apart from the methods.
 """
 
 from __future__ import annotations
@@ -19,6 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from benchmark.checks.golden import Case, Form, Result
 from methods import (
     ael,
     agce,
@@ -44,10 +39,12 @@ from tests.golden.reference import Rows, both_forms, clamped, ref_ce, ref_nce_rc
 from tests.golden.special import (
     EXACT,
     anl,
+    anorm,
     bi_tempered_case,
     cores_case,
     disturb_label,
     gjs_case,
+    gjs_without_consistency,
     js_case,
     logit_clip_case,
     nrce,
@@ -56,15 +53,12 @@ from tests.golden.special import (
     truncated,
 )
 
-Case = dict[str, Any]
-Result = dict[str, Any]
-
 
 def on_logits(
     method_cls: type[Method],
     config: Callable[[dict[str, Any], int], dict[str, Any]] = lambda config, classes: {},
     *,
-    status: str = "paper",
+    form: Form = Form.PAPER,
     note: str = "",
     reference: Callable[[dict[str, Any]], Rows] | None = None,
     scale: Callable[[dict[str, Any], int], float] = lambda config, classes: 1.0,
@@ -79,18 +73,12 @@ def on_logits(
         method = make(method_cls, config(given, classes), K=classes, N=len(y), epochs=100, epoch=99)
         factor, summand = scale(given, classes), shift(given, classes)
         outputs = loss_and_grad(method, logits, y)
-        result: Result = {
-            "status": status,
-            "outputs": {
-                "loss": factor * outputs["loss"] + summand,
-                "grad_logits": (factor * torch.tensor(outputs["grad_logits"], dtype=logits.dtype)).tolist(),
-                "loss_per_sample": [factor * value + summand for value in outputs["loss_per_sample"]],
-            },
-            "note": note,
+        scaled = {
+            "loss": factor * outputs["loss"] + summand,
+            "grad_logits": (factor * torch.tensor(outputs["grad_logits"], dtype=logits.dtype)).tolist(),
+            "loss_per_sample": [factor * value + summand for value in outputs["loss_per_sample"]],
         }
-        if reference is not None:
-            result |= both_forms(reference(given), logits, y)
-        return result
+        return Result(scaled, form, note, **(both_forms(reference(given), logits, y) if reference else {}))
 
     return run
 
@@ -111,10 +99,6 @@ def ls_constant(config: dict[str, Any], classes: int) -> float:
 def lsr_mass(config: dict[str, Any], classes: int) -> float:
     """What the target of the ten-class code sums to with `classes` classes."""
     return 1 - config["epsilon"] - config["epsilon"] / 10 + classes * config["epsilon"] / 10
-
-
-def reason(note: str) -> Callable[[Case], Result]:
-    return lambda case: {"status": "reason", "outputs": {}, "note": note}
 
 
 def nls_rate(config: dict[str, Any], classes: int) -> dict[str, Any]:
@@ -144,7 +128,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
     "lsr_yisen": on_logits(
         label_smoothing.LabelSmoothing,
         lambda c, k: {"epsilon": k * c["epsilon"] / 10 / lsr_mass(c, k)},
-        status="reference",
+        form=Form.OFFICIAL,
         scale=lsr_mass,
         reference=lambda c: clamped(
             lambda p, o, z: -((o * (1 - c["epsilon"] - c["epsilon"] / 10) + c["epsilon"] / 10) * p.log()).sum(1),
@@ -154,25 +138,25 @@ CASES: dict[str, Callable[[Case], Result]] = {
         note="the reference hard-codes 10 classes, so that its targets do not sum to 1: label smoothing at that "
         "ratio of weights, times the sum of the target",
     ),
-    "mae": on_logits(mae.MAE, keys("scale"), status="reference", note="scale = 1; the paper's 2 is the default"),
+    "mae": on_logits(mae.MAE, keys("scale"), form=Form.OFFICIAL, note="scale = 1; the paper's 2 is the default"),
     "mae_alf": on_logits(mae.MAE, keys("scale")),
-    "unhinged": on_logits(mae.MAE, lambda c, k: {"scale": 1.0}, status="reference", note="mae at scale = 1"),
+    "unhinged": on_logits(mae.MAE, lambda c, k: {"scale": 1.0}, form=Form.OFFICIAL, note="mae at scale = 1"),
     "nmae": on_logits(
         mae.MAE,
         lambda c, k: {"scale": c["scale"] / (2 * (k - 1))},
-        status="reference",
+        form=Form.OFFICIAL,
         note="mae at scale = 1 / (2 (K - 1)), the reference's; the paper's is 1 / (K - 1)",
     ),
     "focal": on_logits(
         focal.Focal,
         lambda c, k: {"gamma": c["gamma"], "detach_factor": True},
-        status="reference",
+        form=Form.OFFICIAL,
         note=DETACHED,
     ),
     "nfl": on_logits(
         focal.Focal,
         lambda c, k: {"gamma": c["gamma"], "detach_factor": True, "normalized": True},
-        status="reference",
+        form=Form.OFFICIAL,
         note=DETACHED,
         scale=lambda c, k: c.get("scale", 1.0),
     ),
@@ -234,7 +218,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
     "nfl_rce": on_logits(
         nce_rce.NCERCE,
         lambda c, k: keys("alpha", "beta", "gamma")(c, k) | {"detach_factor": True},
-        status="reference",
+        form=Form.OFFICIAL,
         note=DETACHED,
         reference=ref_nce_rce,
     ),
@@ -248,7 +232,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
     "nce_agce": on_logits(agce.AGCE, keys("alpha", "beta", "a", "q")),
     "nce_aul": on_logits(aul.AUL, keys("alpha", "beta", "a", "q")),
     "nce_ael": on_logits(ael.AEL, keys("alpha", "beta", "a")),
-    "anorm": reason("the asymmetric norm loss is a sibling of agce, aul and ael outside the suite's list"),
+    "anorm": anorm,
     "nnce": anl,
     "nnfl": anl,
     "anl_ce": anl,
@@ -258,7 +242,7 @@ CASES: dict[str, Callable[[Case], Result]] = {
     "js_scaled": js_case,
     "js_unscaled": js_case,
     "gjs_scaled": gjs_case,
-    "gjs_no_consistency": reason("an ablation of the paper, without the consistency term that makes it GJS"),
+    "gjs_no_consistency": gjs_without_consistency,
     "bootstrap_soft_gjs": on_logits(
         bootstrap_soft.BootstrapSoft,
         lambda c, k: {"beta": 1 - c["t"]},

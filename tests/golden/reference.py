@@ -98,13 +98,29 @@ def ref_anl(config: dict[str, Any]) -> Rows:
 
 def ref_js(weights: list[float], scaled: bool) -> Rows:
     def rows(logits: list[Tensor], y: Tensor, clamps: bool) -> Tensor:
-        low = 1e-7 if clamps else TINY
         parts = [F.one_hot(y, logits[0].shape[1]).to(logits[0].dtype), *(z.softmax(1) for z in logits)]
-        mean = sum(w * part for w, part in zip(weights, parts, strict=True))
-        log_mean = torch.as_tensor(mean).clamp(low, 1).log()
-        terms = [w * (d * (d.clamp(min=low).log() - log_mean)).sum(1) for w, d in zip(weights, parts, strict=True)]
-        scale = -1 / ((1 - weights[0]) * math.log(1 - weights[0])) if scaled else 1.0
-        return scale * torch.stack(terms).sum(0)
+        return ref_js_of(parts, weights, clamps, scaled)
+
+    return rows
+
+
+def ref_js_of(parts: list[Tensor], weights: list[float], clamps: bool, scaled: bool) -> Tensor:
+    """[B] JS divergence of the distributions `parts`, [B, K] each, of which the first is the label."""
+    low = 1e-7 if clamps else TINY
+    mean = sum(w * part for w, part in zip(weights, parts, strict=True))
+    log_mean = torch.as_tensor(mean).clamp(low, 1).log()
+    terms = [w * (d * (d.clamp(min=low).log() - log_mean)).sum(1) for w, d in zip(weights, parts, strict=True)]
+    scale = -1 / ((1 - weights[0]) * math.log(1 - weights[0])) if scaled else 1.0
+    return scale * torch.stack(terms).sum(0)
+
+
+def ref_js_without_consistency(weights: list[float]) -> Rows:
+    """JS of the label and one distribution, the weighted sum of the predictions, as it is: it does not sum to 1."""
+
+    def rows(logits: list[Tensor], y: Tensor, clamps: bool) -> Tensor:
+        label, *parts = weights
+        summed = torch.stack([w * z.softmax(1) for w, z in zip(parts, logits, strict=True)]).sum(0)
+        return ref_js_of([F.one_hot(y, summed.shape[1]).to(summed.dtype), summed], [label, 1 - label], clamps, True)
 
     return rows
 

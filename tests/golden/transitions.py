@@ -1,4 +1,4 @@
-"""Golden cases of transition matrices and of the losses that they correct (results as in `stateful`)."""
+"""Golden cases of transition matrices and of the losses that they correct."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmark.checks.golden import Case, Result
 from methods import backward, dual_t, forward, t_revision, volminnet
-from methods._transition import anchor_rows, forward_nll, row_normalize
+from methods._transition import TransitionMethod, row_normalize
 from methods.base import Method
-from tests.golden.cases import Case, Result, exact, grads, leaf, paper, reference, steps
-from tests.golden.harness import batch_of, loss_and_grad, make, tensors
+from tests.golden.cases import exact, grads, leaf, official, paper, steps
+from tests.golden.harness import GivenLogits, TinyData, batch_of, loss_and_grad, make, recorded, tensors
 from tests.golden.reference import both_forms, clamped
 
 
@@ -22,19 +23,18 @@ def correction_case(method_cls: type[Method]) -> Callable[[Case], Result]:
         method = make(method_cls, K=logits.shape[1], N=len(y))
         matrix = torch.tensor(case["config"]["T"], dtype=torch.float64)
         method.adopt(matrix)
-        note = "forward in log space, the reference clips p at 1e-7"
-        result = paper(loss_and_grad(method, logits, y), note)
-        if method_cls is forward.Forward:
-            rows = clamped(lambda p, onehot, z: -((p @ matrix) * onehot).sum(1).log(), 1e-7, 1 - 1e-7)
-            result |= both_forms(rows, logits, y)
-        return result
+        outputs = loss_and_grad(method, logits, y)
+        if method_cls is not forward.Forward:
+            return paper(outputs)
+        rows = clamped(lambda p, onehot, z: -((p @ matrix) * onehot).sum(1).log(), 1e-7, 1 - 1e-7)
+        return paper(outputs, "in log space, the reference clips p at 1e-7", **both_forms(rows, logits, y))
 
     return run
 
 
-def revising(case: Case, matrix: Tensor, form: str, epoch: int) -> Method:
-    """T-Revision with T, in the first phase (epoch 0) or the second (epoch 9)."""
-    method = make(t_revision.TRevision, {"form": form}, K=len(matrix), N=64, epoch=epoch)
+def revising(case: Case, matrix: Tensor, form: str, epoch: int, **config: Any) -> Method:
+    """T-Revision with T, in the first phase (epoch 0) or the second (from epoch 200 of 400, as published)."""
+    method = make(t_revision.TRevision, {"form": form, **config}, K=len(matrix), N=64, epochs=400, epoch=epoch)
     method.T.copy_(matrix)
     return method
 
@@ -51,64 +51,81 @@ def revision_case(case: Case) -> Result:
     (logits, matrix, correction), (y,) = exact(case, "logits", "T", "correction"), tensors(case, "labels")
     outputs: dict[str, Any] = {}
     for form, prefix in (("reference", ""), ("paper", "corrected_")):
-        method, z = revising(case, matrix, form, 9), leaf(logits)
+        method, z = revising(case, matrix, form, 200), leaf(logits)
         method.correction.data.copy_(correction)
         loss = method.loss(z, batch_of(y))
         found = grads(loss, grad_logits=z, grad_correction=method.correction)
         outputs |= {prefix + name: value for name, value in found.items()}
         outputs[prefix + "loss"] = loss.item() if prefix else [loss.item()]
-    z = leaf(logits)
-    constant = revising(case, matrix + correction, "paper", 0).loss(z, batch_of(y))
-    outputs |= {"loss_v2": constant.item(), "grad_logits_v2": grads(constant, z=z)["z"]}
-    outputs["grad_correction_v2"] = "None"
+    z, method = leaf(logits), revising(case, matrix + correction, "paper", 0)
+    constant = method.loss(z, batch_of(y))
+    (none,) = torch.autograd.grad(constant, method.correction, retain_graph=True, allow_unused=True)
+    outputs |= {
+        "loss_v2": constant.item(),
+        "grad_logits_v2": grads(constant, z=z)["z"],
+        "grad_correction_v2": str(none),
+    }
     return paper(outputs, 'corrected_* by default; the first version with form = "reference"')
 
 
 def revision_steps(case: Case) -> Result:
     given, (matrix,) = case["config"], exact(case, "T")
-    method = revising(case, matrix, "reference", 9)
-    options = {"lr": given["lr_revision"], "weight_decay": given["weight_decay"]}
-    optimizer = torch.optim.Adam([method.correction], **options)
+    method = revising(case, matrix, "reference", 200, lr_correction=given["lr_revision"])
     out = []
     for step in steps(case):
         z = leaf(step["logits"])
-        loss = method.loss(z, batch_of(step["labels"]))
-        found = grads(loss, grad_logits=z)
-        method.kit.update(loss, optimizer)
-        out.append({"loss": [loss.item()], **found, "correction": method.correction.tolist()})
-    return reference({"steps": out}, 'form = "reference", which accumulates the correction over the batch')
+        method.net = GivenLogits(z)
+        result = method.step(batch_of(step["labels"]))
+        correction = method.correction.tolist()
+        out.append({"loss": [result["loss"].item()], "grad_logits": z.grad.tolist(), "correction": correction})
+    return official({"steps": out}, 'form = "reference", which accumulates the correction over the batch')
 
 
-def percentile(given: dict[str, Any]) -> float | None:
-    return given["percentile"] if given["filter_outlier"] else None
+def estimating(method_cls: type[TransitionMethod], case: Case, p: Tensor, y: Tensor) -> tuple[Method, Tensor]:
+    """The method after it estimated T from the posteriors `p` [N, K] in its first epoch; its anchor rows [K, K]."""
+    given, classes = case["config"], p.shape[1]
+    config = {"percentile": given["percentile"] if given["filter_outlier"] else None, "in_place_filter": True}
+    method = make(method_cls, config, K=classes, N=len(p), probabilities=p)
+    with recorded(method, "anchors") as calls:
+        method.plan(0, TinyData(torch.zeros(len(p), 4, dtype=torch.float64), y, classes))
+    return method, calls[0].result
 
 
 def anchor_case(case: Case) -> Result:
     (p,) = exact(case, "probs")
-    rows = anchor_rows(p, percentile(case["config"]), in_place=True)
-    note = "in_place_filter = true; norm_official divides columns by the sums of rows, which no method does"
-    return reference({"T": rows.tolist(), "norm_correct": row_normalize(rows).tolist()}, note)
+    method, rows = estimating(forward.Forward, case, p, torch.zeros(len(p), dtype=torch.int64))
+    return official({"T": rows.tolist(), "norm_correct": method.T.tolist()}, "in_place_filter = true")
 
 
 def norm_case(case: Case) -> Result:
     (matrix,) = exact(case, "T")
-    note = "norm_official divides columns by the sums of rows, which no method does"
-    return paper({"norm_correct": row_normalize(matrix).tolist()}, note)
+    return paper({"norm_correct": row_normalize(matrix).tolist()})
+
+
+def ties_as_topk(logits: Tensor) -> Tensor:
+    """Probabilities [N, K] of `logits`; of equal largest ones, that which topk puts first (as the reference
+    does) is made the largest, by less than any tolerance."""
+    first = torch.zeros_like(logits).scatter(1, logits.topk(1).indices, 1e-12)
+    tied = (logits == logits.amax(1, keepdim=True)).sum(1, keepdim=True) > 1
+    return logits.softmax(1) + torch.where(tied, first, 0.0)
 
 
 def dual_t_case(case: Case) -> Result:
     (logits,), (y,) = exact(case, "logits"), tensors(case, "labels")
-    predicted = logits.topk(1).indices.squeeze(1)  # ties fall as in the reference
-    club = anchor_rows(logits.softmax(1), percentile(case["config"]), in_place=True)
-    counts = dual_t.count_matrix(predicted, y, logits.shape[1])
-    spade = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    with recorded(dual_t, "count_matrix") as calls:
+        method, club = estimating(dual_t.DualT, case, ties_as_topk(logits), y)
+    counts = calls[0].result
+    # T = norm(club) norm(counts). The reference leaves the rows of club as they are, and empty rows of counts at 0.
+    empty = counts.sum(1) == 0
+    whole = club.sum(1, keepdim=True) * method.T
+    whole[:, empty] -= club[:, empty]
     outputs = {
-        "T_spadesuit": spade.tolist(),
+        "T_spadesuit": torch.where(empty[:, None], 0.0, row_normalize(counts)).tolist(),
         "T_clubsuit": club.tolist(),
-        "dual_T": (club @ spade).tolist(),
+        "dual_T": whole.tolist(),
     }
     note = "in_place_filter = true, before the rows are made to sum to 1 (identity rows for empty ones)"
-    return reference(outputs, note)
+    return official(outputs, note)
 
 
 def volminnet_case(case: Case) -> Result:
@@ -123,14 +140,20 @@ def volminnet_case(case: Case) -> Result:
     method = make(volminnet.VolMinNet, config, K=classes)
     out = []
     for step in steps(case):
-        z, y = leaf(step["logits"]), step["labels"]
-        loss = method.loss(z, batch_of(y))
-        ce = forward_nll(z.log_softmax(1), method.transition(), y).mean()
-        parts = {"ce_loss": ce.item(), "vol_loss": method.transition().slogdet().logabsdet.item()}
-        found = grads(loss, grad_logits=z)
-        method.kit.update(loss, method.optimizer_t)
-        state = {"w": method.w.tolist(), "T": method.transition().tolist()}
-        out.append({"loss": loss.item(), **parts, **found, **state})
+        z = leaf(step["logits"])
+        method.net = GivenLogits(z)
+        with recorded(volminnet, "forward_nll") as terms, recorded(method, "transition") as used:
+            result = method.step(batch_of(step["labels"]))
+        out.append(
+            {
+                "loss": result["loss"].item(),
+                "ce_loss": terms[0].result.mean().item(),
+                "vol_loss": used[0].result.slogdet().logabsdet.item(),
+                "grad_logits": z.grad.tolist(),
+                "w": method.w.tolist(),
+                "T": method.transition().tolist(),
+            }
+        )
     return paper({"steps": out})
 
 

@@ -1,5 +1,7 @@
 """`./scripts/test -m gpu -n 0` on a machine with a CUDA device runs these and writes results/gpu-report.md."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -68,7 +70,7 @@ def device():
 @pytest.fixture(autouse=True)
 def exact_float32():
     """TensorFloat-32 keeps ten bits of a product's factors, too few to compare with the CPU."""
-    switches = (
+    switches: tuple[tuple[Any, str, bool], ...] = (
         (torch.backends.cudnn, "allow_tf32", False),
         (torch.backends.cuda.matmul, "allow_tf32", False),
         (torch.backends.cudnn, "deterministic", True),

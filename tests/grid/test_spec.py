@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmark.grid.spec import Augment, DataPart, Job, NoisePart, Options, Part, Recipe, RunSpec, Seeds
+from benchmark.grid.job import Job, Options
+from benchmark.grid.spec import Augment, DataPart, NoisePart, Part, Recipe, RunSpec, Seeds
 
 GOLDEN_ID = "cf9a7b6d702200f6"
 
@@ -65,7 +66,7 @@ def test_every_choice_changes_the_id(change):
 
 
 def test_how_a_run_is_carried_out_does_not_change_its_id():
-    here = Job(spec=spec(), options=Options(results="a", data_root="b"), sources={"sha256:ab": "one/file"})
+    here = Job(spec=spec(), options=Options(results="a", data_root="b"), files={"sha256:ab": "one/file"})
     there = Job(spec=spec(), options=Options(results="c", data_root="d", device="cuda", threads=4))
     assert here.spec.id == there.spec.id
 

@@ -1,4 +1,4 @@
-"""Suites and references expand to the runs that they name."""
+"""Suites and plugin strings expand to the runs that they name."""
 
 import tomllib
 from pathlib import Path
@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmark.grid import suite as suites
-from benchmark.grid.spec import Options
-from benchmark.grid.suite import SuiteError, build, expand, parse_reference
+from benchmark.grid.expand import expand
+from benchmark.grid.faults import SuiteError
+from benchmark.grid.job import Options
+from benchmark.grid.plugin_ref import parse_plugin_string
+from benchmark.grid.suite import build
 from benchmark.registry import METHODS, add_plugin_file
 
 HERE = Options(results="results", data_root="nowhere")
@@ -30,8 +33,8 @@ def runs(**axes):
         ("npz:a/b.npz", {"name": "npz", "positional": ["a/b.npz"]}),
     ],
 )
-def test_references_read_as_typed(text, expected):
-    assert parse_reference(text) == expected
+def test_plugin_strings_read_as_typed(text, expected):
+    assert parse_plugin_string(text) == expected
 
 
 def test_a_grid_is_the_product_of_its_axes():

@@ -54,7 +54,7 @@ def method_class(name: str) -> type[Method]:
     return only
 
 
-def build(name: str, config: dict[str, Any] | None = None, **kit: Any) -> Method:
+def build(name: str, config: dict[str, Any] | None = None, **kit: Any) -> Any:
     return make(method_class(name), config, **kit)
 
 

@@ -1,10 +1,8 @@
-"""Methods with state, selection and correction: parity with golden figures, worked examples, limits."""
+"""Methods with state, selection and correction: worked examples and limits."""
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,49 +32,6 @@ from methods.sop import SOP
 from methods.t_revision import TRevision
 from methods.volminnet import VolMinNet
 from tests.golden.harness import TinyData, batch_of, make
-from tests.golden.stateful import CASES
-
-FOLDER = Path(__file__).parent.parent / "golden"
-FILES = (
-    "state_elr",
-    "state_sop",
-    "state_trevision",
-    "state_volmin_cdr",
-    "two_networks",
-    "select_dividemix",
-    "select_other",
-    "select_cleanlab",
-    "losses_correction_peer",
-)
-GOLDEN = [
-    pytest.param(case, id=f"{file}-{number}-{case['method']}")
-    for file in FILES
-    for number, case in enumerate(json.loads((FOLDER / f"{file}.json").read_text())["cases"])
-    if case["method"] in CASES
-]
-
-
-def assert_close(ours: Any, golden: Any, key: str) -> None:
-    if isinstance(ours, dict):
-        for name, value in ours.items():
-            assert_close(value, golden[name], f"{key}.{name}")
-    elif isinstance(ours, list) and ours and isinstance(ours[0], dict):
-        assert len(ours) == len(golden), key
-        for number, (one, other) in enumerate(zip(ours, golden, strict=True)):
-            assert_close(one, other, f"{key}[{number}]")
-    elif isinstance(ours, str):
-        assert ours == golden, key
-    else:
-        pair = (torch.tensor(ours).double(), torch.tensor(golden).double())
-        torch.testing.assert_close(*pair, rtol=1e-6, atol=1e-6, msg=lambda text: f"{key}: {text}")
-
-
-@pytest.mark.parametrize("case", GOLDEN)
-def test_golden_outputs_match(case: dict[str, Any]) -> None:
-    result = CASES[case["method"]](case)
-    assert result["outputs"]
-    assert_close(result["outputs"], case["outputs"], case["method"])
-
 
 # ---- selection ---------------------------------------------------------------------------------------------
 
@@ -337,6 +292,8 @@ def test_losses_and_gradients_are_finite_at_logits_of_60(method_cls: type, dtype
     logits = torch.tensor([[60, -60, 0], [-60, 60, 60], [0, 0, 0], [-60, -60, 60]], dtype=dtype, requires_grad=True)
     loss = method.loss(logits, batch_of(torch.tensor([1, 0, 2, 2])))
     loss.backward()
+    assert logits.grad is not None
+    assert logits.grad is not None
     assert torch.isfinite(loss)
     assert torch.isfinite(logits.grad).all()
 

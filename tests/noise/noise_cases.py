@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.noise.base import NoiseKind, Split
+from benchmark.noise.base import Split
 from benchmark.registry import NOISE
 
 RATED: list[tuple[str, dict[str, Any]]] = [
@@ -27,7 +27,7 @@ RATED: list[tuple[str, dict[str, Any]]] = [
 IDS = ["-".join([name, *map(str, options)]) for name, options in RATED]
 
 
-def make(name: str, **options: Any) -> NoiseKind:
+def make(name: str, **options: Any) -> Any:
     """A kind by its registered name."""
     plugin = NOISE.load(name)
     return plugin(plugin.Config.model_validate(options))
@@ -39,7 +39,7 @@ def spread_labels(n: int, num_classes: int) -> np.ndarray:
 
 
 def make_split(n: int = 2000, num_classes: int = 9, seed: int = 0, **changes: Any) -> Split:
-    """A split with random labels, small images and the probabilities of an imagined reference classifier."""
+    """A split with random labels, small images and the probabilities of an imagined clean classifier."""
     rng = np.random.default_rng([seed, n, num_classes])
     labels = rng.integers(0, num_classes, n)
     logits = rng.standard_normal((n, num_classes)) * 2

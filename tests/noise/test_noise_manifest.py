@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from noise_cases import make, make_split
 
 from benchmark.noise.base import Corruption, NoiseError
 from benchmark.noise.class_conditional import symmetric
 from benchmark.noise.files import export_csv, read_csv
 from benchmark.noise.manifest import check_identifiable, empirical_transition, labels_sha256, make_manifest
+from tests.noise.noise_cases import make, make_split
 
 
 def test_a_manifest_states_the_realized_rates_and_survives_json() -> None:

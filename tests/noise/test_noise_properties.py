@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from noise_cases import IDS, RATED, make, make_split
 from scipy import stats
 
 from benchmark.noise._draws import uniforms
 from benchmark.noise.base import NoiseError
 from benchmark.noise.manifest import count
 from benchmark.registry import NOISE
+from tests.noise.noise_cases import IDS, RATED, make, make_split
 
 
 def each(keep: Callable[[str, dict[str, Any]], bool]) -> pytest.MarkDecorator:

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import resource
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,23 @@ import pytest
 import torch
 
 from benchmark.grid import suite
-from benchmark.grid.spec import Augment, Job, Options
+from benchmark.grid.expand import expand
+from benchmark.grid.job import Job, Options
+from benchmark.grid.plugin_ref import read_plugin_ref
+from benchmark.grid.resolve import resolve_backbone
+from benchmark.grid.spec import Augment
 from benchmark.registry import METHODS
 from benchmark.runs import frozen_features
-from benchmark.runs.frozen_features import FeatureError, FeatureSource, FeatureWarning, stored
+from benchmark.runs.assemble import network_of, noise_of
+from benchmark.runs.assemble import source_of as data_of
+from benchmark.runs.frozen_features import FeatureError, FeatureSource, stored
 from benchmark.runs.prepare import prepare
-from benchmark.runs.worker import make_backbone, run_one
+from benchmark.runs.worker import run_one
 from benchmark.seeds import seed_for
+from benchmark.store.once import CacheWarning
 from benchmark.store.store import Store
 from benchmark.training.augment import augment
-from benchmark.training.train_set import Images
+from benchmark.training.samples import Images
 
 CPU = torch.device("cpu")
 FROZEN = {"name": "timm/test_resnet", "frozen": True, "input_size": 32}
@@ -57,20 +63,21 @@ def make_job(cells: Path, tmp_path: Path):
             "methods": [method],
             "noise": ["symmetric:0.3"],
             "seeds": 1,
-            "tracks": ["oracle"] if METHODS.load(suite.read_reference(method).name).needs else ["blind"],
+            "tracks": ["oracle"] if METHODS.load(read_plugin_ref(method).name).card.needs else ["blind"],
             "recipe": recipe,
             **changes,
         })  # fmt: skip
         options = Options(results=str(tmp_path / "results"), data_root=str(tmp_path))
-        (job,) = suite.expand(grid, options)
+        (job,) = expand(grid, options)
         return job
 
     return make
 
 
 def source_of(job: Job, folder: Path) -> tuple[FeatureSource, Any]:
-    prepared = prepare(job, folder / "data")
-    return FeatureSource(job, make_backbone(job), prepared.train, folder / "features", CPU), prepared
+    prepared = prepare(data_of(job), noise_of(job), folder / "data")
+    backbone, part, recipe = network_of(job).backbone, job.spec.backbone, job.spec.recipe
+    return FeatureSource(backbone, part, recipe, prepared.train, folder / "features", CPU), prepared
 
 
 def direct(source: FeatureSource, images: np.ndarray) -> torch.Tensor:
@@ -100,11 +107,11 @@ def test_a_feature_that_never_varies_is_centered_and_not_blown_up():
 
 def test_the_second_run_computes_nothing_and_reads_the_same_numbers(make_job, tmp_path, monkeypatch):
     first, prepared = source_of(make_job(), tmp_path)
-    held = first.features(prepared.tests["test"])
+    held = first.features(prepared.test)
     monkeypatch.setattr(FeatureSource, "_compute", None)
     second, prepared = source_of(make_job("gce"), tmp_path)
     assert torch.equal(first.train.data, second.train.data)
-    assert torch.equal(held.data, second.features(prepared.tests["test"]).data)
+    assert torch.equal(held.data, second.features(prepared.test).data)
 
 
 def test_features_are_shared_by_heads_seeds_and_noise_but_not_by_input_sizes_or_weights(make_job, tmp_path):
@@ -121,7 +128,7 @@ def test_features_are_shared_by_heads_seeds_and_noise_but_not_by_input_sizes_or_
     job = make_job()
     for seed in (1, 2):
         torch.manual_seed(seed)
-        torch.save(make_backbone(job).build(3, 2, 12, amp=False).net.state_dict(), tmp_path / f"{seed}.pth")
+        torch.save(network_of(job).backbone.build(3, 2, 12, amp=False).net.state_dict(), tmp_path / f"{seed}.pth")
         source_of(make_job(backbone={"weights": str(tmp_path / f"{seed}.pth")}), tmp_path)
     assert len(places()) == 4
 
@@ -134,15 +141,15 @@ def test_weights_of_another_network_are_refused(make_job, tmp_path):
 
 def test_weights_that_change_after_the_grid_was_started_are_refused(make_job, tmp_path):
     path = tmp_path / "w.pth"
-    torch.save(make_backbone(make_job()).build(3, 2, 12, amp=False).net.state_dict(), path)
+    torch.save(network_of(make_job()).backbone.build(3, 2, 12, amp=False).net.state_dict(), path)
     job = make_job(backbone={"weights": str(path)})
-    torch.save(make_backbone(make_job()).build(3, 2, 12, amp=False).net.state_dict(), path)
+    torch.save(network_of(make_job()).backbone.build(3, 2, 12, amp=False).net.state_dict(), path)
     with pytest.raises(FeatureError, match="has changed since"):
         source_of(job, tmp_path)
 
 
 def test_features_that_are_not_finite_are_refused(make_job, tmp_path):
-    state = make_backbone(make_job()).build(3, 2, 12, amp=False).net.state_dict()
+    state = network_of(make_job()).backbone.build(3, 2, 12, amp=False).net.state_dict()
     next(iter(state.values())).fill_(torch.nan)
     torch.save(state, tmp_path / "nan.pth")
     with pytest.raises(FeatureError, match="not finite"):
@@ -186,12 +193,13 @@ def flip_one_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["frozen_features.npy", "manifest.json"])
+@pytest.mark.parametrize("name", ["features.npy", "manifest.json"])
 @pytest.mark.parametrize("damage", [cut, flip_one_bit, os.unlink, lambda path: path.write_bytes(b"")])
 def test_a_damaged_cache_is_computed_again_and_never_used(tmp_path, name, damage):
     stored(tmp_path, IDENTITY, numbers)
     damage(place_of(tmp_path) / name)
-    array, _ = stored(tmp_path, IDENTITY, numbers)
+    with pytest.warns(CacheWarning, match="damaged.*made again"):
+        array, _ = stored(tmp_path, IDENTITY, numbers)
     assert np.array_equal(array, numbers())
     assert np.array_equal(stored(tmp_path, IDENTITY, never)[0], numbers())
 
@@ -201,7 +209,8 @@ def test_a_cache_whose_manifest_names_other_features_is_computed_again(tmp_path)
     manifest = place_of(tmp_path) / "manifest.json"
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "identity": {"network": "n", "data": "other"}}))
-    assert np.array_equal(stored(tmp_path, IDENTITY, numbers)[0], numbers())
+    with pytest.warns(CacheWarning, match="damaged.*made again"):
+        assert np.array_equal(stored(tmp_path, IDENTITY, numbers)[0], numbers())
     assert np.array_equal(stored(tmp_path, IDENTITY, never)[0], numbers())
 
 
@@ -240,7 +249,7 @@ def test_a_killed_holder_leaves_neither_a_lock_nor_a_half_written_array(tmp_path
     holder.start()
     while not (tmp_path / "log").exists():
         time.sleep(0.01)
-    os.kill(holder.pid, signal.SIGKILL)
+    holder.kill()
     holder.join()
     started = time.monotonic()
     assert np.array_equal(stored(tmp_path / "cache", IDENTITY, numbers)[0], numbers())
@@ -251,18 +260,18 @@ def test_a_full_disk_costs_a_warning_and_no_number(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.warns(FeatureWarning, match="stay in memory"):
+        with pytest.warns(CacheWarning, match="stay in memory"):
             array, digest = stored(tmp_path, IDENTITY, numbers)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert np.array_equal(array, numbers())
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert list(tmp_path.iterdir()) == []
     assert stored(tmp_path, IDENTITY, numbers)[1] == digest
 
 
 def test_a_folder_that_cannot_be_made_costs_a_warning_only(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.warns(FeatureWarning, match="cannot keep features"):
+    with pytest.warns(CacheWarning, match="cannot keep features"):
         assert np.array_equal(stored(tmp_path / "file" / "cache", IDENTITY, numbers)[0], numbers())
 
 
@@ -285,6 +294,7 @@ def test_two_views_of_a_batch_are_two_different_stored_ones_and_the_same_every_t
     source, _ = source_of(make_job(backbone={"views": 2}, recipe=FLIP), tmp_path)
     index = torch.arange(90)
     one, two = (source.train.augmented(source.train.data, index, Augment(flip=True), 5, 0, view) for view in (0, 1))
+    assert source.train.views is not None
     low, high = source.train.views
     first = (one == low).all(1)
     assert 0 < int(first.sum()) < 90, "the first view is not always the same copy"
@@ -349,8 +359,8 @@ def test_the_recipe_of_a_run_on_plain_features_says_that_nothing_is_augmented(ma
 
 
 def test_options_read_the_same_from_the_command_line_and_from_a_suite(make_job):
-    typed = suite.resolve_backbone(
-        suite.read_reference("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
+    typed = resolve_backbone(
+        read_plugin_ref("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
     )
     written = {"frozen": True, "input_size": 32, "weights": "imagenet", "head": "mlp", "views": 2}
     assert typed.part.config == written

@@ -1,7 +1,8 @@
 """Runs that share data and backbone start together, the longest first, and the order changes no record."""
 
 from benchmark.grid import suite
-from benchmark.grid.spec import Options
+from benchmark.grid.expand import expand
+from benchmark.grid.job import Options
 from benchmark.runs import order
 from benchmark.runs.executors import local
 from benchmark.store.store import Store
@@ -11,7 +12,7 @@ from tests.cli.test_run import records
 def jobs(results, **axes):
     grid = {"datasets": ["digits"], "methods": ["ce", "dividemix", "coteaching"], "noise": ["symmetric:0.4"], **axes}
     options = Options(results=str(results), data_root=str(results))
-    return suite.expand(suite.build({"seeds": 2, "recipe": {"epochs": 2}, **grid}), options)
+    return expand(suite.build({"seeds": 2, "recipe": {"epochs": 2}, **grid}), options)
 
 
 def names(placed):

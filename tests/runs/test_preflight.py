@@ -5,9 +5,10 @@ import torch
 
 from backbones.base import BackboneError
 from benchmark.grid import suite
-from benchmark.grid.spec import Options
+from benchmark.grid.expand import expand
+from benchmark.grid.job import Options
 from benchmark.runs import preflight
-from benchmark.store.store import Store
+from benchmark.runs.assemble import network_of
 
 
 def grid(backbone, *more):
@@ -32,24 +33,24 @@ def test_weights_of_another_network_are_told_before_any_run(noisybench, tmp_path
 
 def test_every_backbone_is_built_once_for_every_shape_of_images(tmp_path, monkeypatch):
     built = []
-    job_of = preflight.make_backbone
+    job_of = network_of
 
     def counted(job):
         built.append(job.spec.backbone.name)
         return job_of(job)
 
-    monkeypatch.setattr(preflight, "make_backbone", counted)
+    monkeypatch.setattr(preflight, "network_of", counted)
     axes = {"datasets": ["digits"], "backbones": ["cnn", "resnet18"], "methods": ["ce", "gce"], "noise": ["none"]}
-    jobs = suite.expand(suite.build(axes), Options(results=str(tmp_path), data_root=str(tmp_path)))
-    preflight.build_backbones(jobs, Store(tmp_path))
+    jobs = expand(suite.build(axes), Options(results=str(tmp_path), data_root=str(tmp_path)))
+    preflight.build_backbones(jobs, tmp_path)
     assert sorted(built) == ["cnn", "resnet18"]
 
 
 def test_data_that_cannot_be_read_are_left_to_their_runs(tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"no archive")
     axes = {"datasets": [f"npz:{tmp_path}/broken.npz"], "methods": ["ce"], "noise": ["none"], "seeds": 1}
-    jobs = suite.expand(suite.build(axes), Options(results=str(tmp_path), data_root=str(tmp_path)))
-    preflight.build_backbones(jobs, Store(tmp_path))
+    jobs = expand(suite.build(axes), Options(results=str(tmp_path), data_root=str(tmp_path)))
+    preflight.build_backbones(jobs, tmp_path)
 
 
 def test_an_error_of_a_backbone_says_its_exit_code():

@@ -1,17 +1,25 @@
 """Records are whole or absent, and what cannot be read is set aside and named."""
 
 import errno
+import io
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmark.errors import UsageError
-from benchmark.store.store import SCHEMA, Store, StoreError, write_atomically
+from benchmark.store import digests, health
+from benchmark.store.atomic import StoreError, write_atomically, write_new
+from benchmark.store.compaction import compact
+from benchmark.store.store import SCHEMA, Store
 from tests.conftest import ROOT
 
 
@@ -36,7 +44,7 @@ def test_a_record_comes_back_as_it_was_written(store):
 @pytest.mark.parametrize(
     "content", [b"", b'{"schema": 1, "id": "ab12"', b"[]", b'{"a": 1}', b"\x00\xff", None], ids=repr
 )
-def test_an_unreadable_record_is_quarantined_and_never_counted(store, content):
+def test_a_broken_record_is_named_and_never_counted_and_its_run_runs_again_once_it_is_moved(store, content):
     store.write(record("cd34"))
     if content is None:
         content = orjson.dumps(record("ef56"))  # a record under the name of another
@@ -45,9 +53,12 @@ def test_an_unreadable_record_is_quarantined_and_never_counted(store, content):
     path.write_bytes(content)
     contents = store.records()
     assert [r["id"] for r in contents.records] == ["cd34"]
-    assert [p.name for p, _ in contents.quarantined] == ["ab12.json"]
-    assert contents.quarantined[0][0].read_bytes() == content
-    assert store.finished() == {"cd34"}, "a quarantined run runs again"
+    assert [broken.path for broken in contents.broken] == [path]
+    with pytest.raises(StoreError, match="broken.*noisybench doctor"):
+        store.read("ab12")
+    assert [broken.path for broken in store.broken()] == [path]
+    assert store.quarantine(path).read_bytes() == content
+    assert store.finished() == {"cd34"}
 
 
 def test_records_of_another_schema_are_refused_with_what_to_do(store):
@@ -56,14 +67,83 @@ def test_records_of_another_schema_are_refused_with_what_to_do(store):
         store.records()
 
 
+def failure(message: str) -> dict:
+    return record(state="failed", error={"message": message})
+
+
 def test_failures_are_appended_and_forgotten_once_the_run_has_ended(store):
     for message in ("first", "second"):
-        store.write_failure(record(state="failed", error={"message": message}))
+        store.write_failure(failure(message))
     assert len(list((store.folder / "failures").iterdir())) == 2
-    assert store.failures()["ab12"]["error"]["message"] == "second"
+    assert [found["error"]["message"] for found in store.failures().records] == ["second"]
     assert store.finished() == set(), "a failed run runs again"
     store.write(record())
-    assert store.failures() == {}
+    assert store.failures().records == []
+
+
+def test_the_last_of_a_thousand_failures_is_the_one_that_counts(store):
+    for attempt in (998, 999, 1000):
+        path = store.folder / "failures" / f"ab12-{attempt:03d}.json"
+        path.write_bytes(orjson.dumps(failure(f"attempt {attempt}")))
+    store.write_failure(failure("attempt 1001"))
+    assert [found["error"]["message"] for found in store.failures().records] == ["attempt 1001"]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2], ids=["the first", "the second", "the last"])
+def test_no_failure_is_overwritten_after_one_was_moved(store, moved):
+    for message in ("one", "two", "three"):
+        store.write_failure(failure(message))
+    path = sorted(store.attempts())[moved]
+    path.write_bytes(b"{")
+    store.quarantine(path)
+    kept = {path: path.read_bytes() for path in store.attempts()}
+    store.write_failure(failure("four"))
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert store.failures().records[0]["error"]["message"] == "four"
+    (new,) = set(store.attempts()) - set(kept)
+    assert new.name == "ab12-004.json", "not even the name of the moved one is used again"
+
+
+def _fail_often(folder, number, barrier):
+    barrier.wait()
+    for attempt in range(20):
+        Store(folder).write_failure(failure(f"driver {number}, attempt {attempt}"))
+
+
+def test_drivers_that_fail_at_once_keep_every_failure(store):
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+    drivers = [context.Process(target=_fail_often, args=(store.folder, n, barrier)) for n in range(4)]
+    for driver in drivers:
+        driver.start()
+    for driver in drivers:
+        driver.join(60)
+    told = {orjson.loads(path.read_bytes())["error"]["message"] for path in store.attempts()}
+    assert len(told) == 80
+    assert not list((store.folder / "failures").glob(".*")), "no temporary file stays"
+
+
+def test_what_is_quarantined_never_takes_the_place_of_what_was(store):
+    path = store.run_path("ab12")
+    path.parent.mkdir(parents=True)
+    contents = [b"{", b"[", b""]
+    for content in contents:
+        path.write_bytes(content)
+        assert store.quarantine(path) is not None
+    assert sorted(path.read_bytes() for path in (store.folder / "quarantine").iterdir()) == sorted(contents)
+    assert store.quarantine(path) is None, "another process has moved it"
+    assert len(list((store.folder / "quarantine").iterdir())) == 3
+
+
+@pytest.mark.parametrize("copy", ["ab12 (1).json", "ab12-copy.json", "ab12.sync-conflict-20240101.json"])
+def test_a_sync_tools_second_copy_counts_once_and_is_named(store, copy):
+    store.write(record())
+    path = store.run_path("ab12").with_name(copy)
+    path.write_bytes(store.run_path("ab12").read_bytes())
+    contents = store.records()
+    assert contents.records == [record()]
+    assert contents.copies == [path]
+    assert contents.broken == []
 
 
 def test_a_writer_killed_between_write_and_rename_leaves_no_record(store):
@@ -79,7 +159,7 @@ def test_a_writer_killed_between_write_and_rename_leaves_no_record(store):
     assert done.returncode == -signal.SIGKILL
     contents = store.records()
     assert contents.records == []
-    assert contents.quarantined == [], "a torn temporary file is no record"
+    assert contents.broken == [], "a torn temporary file is no record"
     store.write(record())
     assert store.finished() == {"ab12"}
 
@@ -103,8 +183,107 @@ def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path):
         Store(tmp_path / "file" / "results").prepare()
 
 
-def test_records_are_as_readable_as_any_file(tmp_path):
-    plain = tmp_path / "plain"
-    plain.touch()
-    write_atomically(tmp_path / "record", b"{}")
-    assert (tmp_path / "record").stat().st_mode == plain.stat().st_mode
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_records_are_as_readable_as_any_file(tmp_path, umask):
+    former = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "record", b"{}")
+        write_new(tmp_path / "failure", b"{}")
+    finally:
+        os.umask(former)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~umask}
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_file_that_cannot_be_read_now_is_an_error_that_names_it(store, monkeypatch, error):
+    store.write(record())
+    store.write(record("cd34"))
+    refuse(monkeypatch, store.run_path("ab12"), error)
+    for read in (store.records, store.broken, lambda: store.read("ab12")):
+        with pytest.raises(StoreError, match=f"ab12.json cannot be read now: {os.strerror(error)}.*nothing was"):
+            read()
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO])
+def test_a_segment_that_cannot_be_read_now_is_not_broken(store, monkeypatch, error):
+    store.write(record())
+    compact(store)
+    (segment,) = store.segments()
+    digests._digest_in_state.cache_clear()  # as in a new process
+    refuse(monkeypatch, segment, error)
+    for read in (store.records, store.broken, store.finished, lambda: store.read("ab12")):
+        with pytest.raises(StoreError, match="cannot be read now"):
+            read()
+    assert store.segments() == [segment]
+
+
+def refuse(monkeypatch, path, error):
+    """Makes every opening of `path` fail: tests may run as root, for whom permissions mean nothing."""
+    opening = io.open
+
+    def fail(file, *arguments, **named):
+        if str(file) == str(path):
+            raise OSError(error, os.strerror(error), str(file))
+        return opening(file, *arguments, **named)
+
+    monkeypatch.setattr(io, "open", fail)
+
+
+def damaged(content: bytes, kind: str, place: float, bit: int) -> bytes:
+    at = int(place * len(content))
+    if kind == "cut":
+        return content[:at]
+    if kind == "flipped":
+        return content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+    return {"empty": b"", "zeros": bytes(len(content)), "foreign": b'{"name": "package", "version": "1.0"}'}[kind]
+
+
+def tree(folder) -> dict:
+    """All that a change of the folder would change."""
+    return {
+        path.relative_to(folder): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        for path in folder.rglob("*")
+    }
+
+
+DAMAGE = st.tuples(
+    st.sampled_from(["cut", "flipped", "empty", "zeros", "foreign"]),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 7),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 3), DAMAGE), min_size=1, max_size=3))
+def test_reading_changes_no_byte_of_a_folder_whatever_is_damaged_there(tmp_path_factory, damages):
+    store = Store(tmp_path_factory.mktemp("any") / "results")
+    store.prepare()
+    store.write(record("aa01", metrics={"last": {"accuracy": 0.5}}, curve=[1, 2]))
+    store.write(record("ab02"))
+    compact(store)
+    store.write(record("ac03"))
+    store.write_failure(record("ad04", state="failed", error={"message": "no"}))
+    files = [*store.loose(), *store.segments(), *store.attempts()]
+    for which, damage in damages:
+        path = files[which % len(files)]
+        if content := path.read_bytes():
+            path.write_bytes(damaged(content, *damage))
+    before = tree(store.folder)
+    for read in (store.records, store.failures, store.finished, store.broken, lambda: store.read("aa01")):
+        with suppress(StoreError):
+            read()
+    health.examine(store)
+    assert tree(store.folder) == before
+
+
+@settings(deadline=None, max_examples=100)
+@given(DAMAGE)
+def test_every_damage_of_a_segment_is_told(tmp_path_factory, damage):
+    store = Store(tmp_path_factory.mktemp("any") / "results")
+    store.prepare()
+    store.write(record("aa01", metrics={"last": {"accuracy": 0.5}}))
+    compact(store)
+    (segment,) = store.segments()
+    segment.write_bytes(damaged(segment.read_bytes(), *damage))
+    contents = store.records(("state",))
+    assert (contents.records, [broken.path for broken in contents.broken]) == ([], [segment])

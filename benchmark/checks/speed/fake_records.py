@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.grid.spec import canonical
 from benchmark.store import segments
+from benchmark.store.atomic import write_atomically
 from benchmark.store.compaction import SEGMENT_BYTES
+from benchmark.store.digests import canonical
 from benchmark.store.segments import Original
-from benchmark.store.store import Store, encode, write_atomically
+from benchmark.store.store import Store, encode
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SEEDS = range(10)
@@ -35,7 +36,8 @@ def fill(store: Store, real: Mapping[str, Any], methods: list[str], count: int) 
 
 def _write(store: Store, batch: list[Original]) -> None:
     if batch:
-        write_atomically(store.folder / "segments" / segments.name_of(batch), segments.encode(batch))
+        encoded = segments.encode(batch)
+        write_atomically(store.folder / "segments" / segments.name_of(encoded), encoded)
 
 
 def _grid(real: Mapping[str, Any], methods: list[str], count: int) -> Iterator[dict[str, Any]]:

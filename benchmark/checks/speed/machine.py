@@ -32,6 +32,8 @@ class Training:
     options: dict[str, Any] = field(default_factory=lambda: {"stem": "imagenet"})
     device: str = "cpu"
     small_maps: bool = True
+    amp: bool | None = None
+    """bfloat16, which networks use on CUDA alone; None: on every device but the CPU."""
 
     def images(self) -> Iterator[int]:
         from benchmark.checks.speed.steps import BATCH, Steps
@@ -42,7 +44,7 @@ class Training:
             backbone_options=self.options,
             num_samples=8 * BATCH,
             device=torch.device(self.device),
-            amp=self.device != "cpu",
+            amp=self.device != "cpu" if self.amp is None else self.amp,
             small_maps=self.small_maps,
         ).stream()
 
@@ -121,15 +123,23 @@ def _report(work: Any, threads: int, barrier: Any, results: Any, arguments: tupl
 
 
 def _train(barrier: Any, training: Training, seconds: float) -> float:
-    stream = training.images()
+    torch.backends.cudnn.deterministic = True  # as in a run
+    return rate(training.images(), training.device, seconds, partial(barrier.wait, PATIENCE))
+
+
+def rate(stream: Iterator[int], device: str, seconds: float, ready: Callable[[], Any] = lambda: None) -> float:
+    """Images per second of a training on `device` that yields the images of every step; `ready` starts the clock.
+
+    A GPU works behind the process that drives it, so that it is waited for before the clock starts and stops.
+    """
     for _ in range(WARM_UP):
         next(stream)
-    _wait_for(training.device)
-    barrier.wait(PATIENCE)
+    _wait_for(device)
+    ready()
     started, images = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
         images += next(stream)
-        _wait_for(training.device)
+    _wait_for(device)
     return images / (time.perf_counter() - started)
 
 

@@ -18,11 +18,12 @@ import torch
 from benchmark.checks.speed import fake_records
 from benchmark.checks.speed.steps import BATCH, CPU, POLICY, Steps, random_images
 from benchmark.checks.speed.timing import Ratio, ratio, seconds
-from benchmark.grid.spec import Augment, Options
+from benchmark.grid.spec import Augment
 from benchmark.noise.base import Split
 from benchmark.registry import METHODS, NOISE
 from benchmark.seeds import seed_for
-from benchmark.store.store import Store, write_atomically
+from benchmark.store.atomic import write_atomically
+from benchmark.store.store import Store
 from benchmark.training.augment import augment
 
 LAST_EPOCH = 4
@@ -78,11 +79,13 @@ def noise() -> Result:
 def real_record(folder: Path) -> dict[str, Any]:
     """The record of a real run of ten epochs on scikit-learn's digits."""
     from benchmark.grid import suite
+    from benchmark.grid.expand import expand
+    from benchmark.grid.job import Options
     from benchmark.runs.worker import run_one
     from benchmark.store import provenance
 
     grid = {"datasets": ["digits"], "methods": ["ce"], "noise": ["symmetric:0.2"], "seeds": 1, "recipe": {"epochs": 10}}
-    (job,) = suite.expand(suite.build(grid), Options(results=str(folder), data_root=str(folder)))
+    (job,) = expand(suite.build(grid), Options(results=str(folder), data_root=str(folder)))
     store = Store(folder)
     store.prepare()
     outcome = run_one(job.model_copy(update={"provenance": provenance.collect()}), store)

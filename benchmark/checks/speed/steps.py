@@ -12,16 +12,17 @@ import torch
 
 from benchmark.grid.spec import Augment, Recipe
 from benchmark.registry import BACKBONES, METHODS
-from benchmark.seeds import seed_for
-from benchmark.training.kit import EngineKit
-from benchmark.training.train_set import DeviceTrainSet, Images
-from benchmark.training.trainer import seed_everything
+from benchmark.seeds import seed_everything, seed_for
+from benchmark.training.samples import Images
+from benchmark.training.session import Session
 from methods.base import Batch, Hints, Method
 
 BATCH = 128
 SIDE = 28
 POLICY = Augment(flip=True, rotate=15)
 CPU = torch.device("cpu")
+TRAINING = ("build", "plan", "step", "logits", "descend", "optimizers", "before_step", "after_step")
+"""All that a method may override for its training, except `loss`."""
 RATE = 0.2
 """The noise rate that methods which need one are told."""
 
@@ -38,7 +39,7 @@ def random_labels(num_samples: int, num_classes: int) -> np.ndarray:
 
 def only_loss(plugin: type[Method]) -> bool:
     """Whether the method changes nothing but the loss."""
-    return all(getattr(plugin, name) is getattr(Method, name) for name in ("build", "plan", "step"))
+    return all(getattr(plugin, name) is getattr(Method, name) for name in TRAINING)
 
 
 class Steps:
@@ -60,29 +61,23 @@ class Steps:
     ) -> None:
         recipe = Recipe(epochs=epochs, batch_size=BATCH, augment=POLICY, small_maps=small_maps)
         labels = random_labels(num_samples, num_classes)
-        self.data = DeviceTrainSet(
+        family = BACKBONES.load(backbone)
+        network = family(family.Config.model_validate(backbone_options or {}), backbone.partition("/")[2])
+        session = Session(
             random_images(num_samples, channels, device),
             labels,
             num_classes,
-            batch_size=BATCH,
-            policy=POLICY,
+            recipe,
+            lambda classes: network.build(channels, classes, SIDE, amp, small_maps),
             order_seed=0,
+            init_key=(0,),
+            device=device,
         )
-        family = BACKBONES.load(backbone)
-        network = family(family.Config.model_validate(backbone_options or {}), backbone.partition("/")[2])
         plugin = METHODS.load(method)
         config = plugin.Config()
-        self.kit = EngineKit(
-            data=self.data,
-            build=lambda classes: network.build(channels, classes, SIDE, amp, small_maps),
-            recipe=recipe,
-            hints=_hints(plugin.requires(config), num_classes, device),
-            device=device,
-            init_key=(0,),
-        )
-        seed_everything(seed_for("method", 0, method))
-        self.method = plugin(config, self.kit).to(device)
-        self.data.model = self.method
+        hints = _hints(plugin.requires(config), num_classes, device)
+        self.data = session.data
+        self.method, self.kit = session.method(plugin, config, seed=seed_for("method", 0, method), hints=hints)
         for epoch in range(epochs - 1):
             for batch in self.plan(epoch):
                 self.method.step(batch)

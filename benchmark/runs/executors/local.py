@@ -19,27 +19,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmark.grid.spec import Job
-from benchmark.store.store import Store, StoreError
+from benchmark.grid.job import Job
+from benchmark.runs.executors.base import Event
+from benchmark.store.atomic import StoreError
+from benchmark.store.store import Store
 
 PRELOAD = ["benchmark.runs.executors.preload"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something happened to a run in a slot: `kind` is start, phase, epoch or end.
-
-    `summary` says how the run ended, or what the phase before its first epoch does.
-    """
-
-    kind: str
-    slot: int
-    job: Job
-    done: int = 0
-    total: int = 0
-    state: str = ""
-    summary: str = ""
-    seconds: float = 0.0
 
 
 @dataclass

@@ -1,0 +1,39 @@
+"""The card of a method in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from methods.base import Card, Phase
+
+
+def facts(card: Card) -> dict[str, str]:
+    """Heading -> fact, in the order in which a reader wants them; what is unknown is left out."""
+    words = {
+        "paper": f"{card.title}. {card.authors}. {card.venue} {card.year}" if card.title else "",
+        "link": card.link,
+        "official code": card.code,
+        "family": card.family,
+        "needs": ", ".join(card.needs) or "nothing",
+        "cost": f"{card.cost:g}x" + (f" ({card.cost_note})" if card.cost_note else ""),
+        "networks at test": str(card.networks_at_test),
+        "tasks": ", ".join(card.tasks),
+        "classes": f"{card.min_classes} or more",
+        "phases": ", ".join(map(_phase, card.phases)),
+        "state": card.state,
+        "as published": card.official,
+        "deviations": card.deviations,
+        "fidelity": card.fidelity,
+        "proof": card.proof,
+        "may equal ce": card.equals_ce,
+        "reproduction": card.reproduction,
+    }
+    return {heading: fact for heading, fact in words.items() if fact}
+
+
+def _phase(phase: Phase) -> str:
+    """The name of a phase with its official length, where that is known."""
+    lengths = {"epochs": phase.epochs, "steps": phase.steps}
+    known = ", ".join(f"{number} {unit}" for unit, number in lengths.items() if number is not None)
+    return f"{phase.name} (officially {known})" if known else phase.name

@@ -1,0 +1,49 @@
+"""A run spec with everything that a worker needs to carry it out on some machine."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from backbones.settings import Settings
+from benchmark.grid.spec import Part, RunSpec
+
+
+class Options(Settings):
+    """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
+
+    results: str
+    """Absolute path of the results folder."""
+    data_root: str
+    """Absolute path of the folder of downloaded data sets."""
+    device: str = "cpu"
+    threads: int = 1
+    keep: Literal["none", "predictions", "model"] = "none"
+    allow_unidentifiable: bool = False
+    """Allow noise whose T is not diagonally dominant."""
+    checkpoint_seconds: float = 30.0
+    """Least time between two checkpoints; 0: at every epoch's end."""
+
+
+class Job(Settings):
+    """One run to carry out. It is unpacked where a worker starts; functions below take what they use of it."""
+
+    spec: RunSpec
+    options: Options
+    files: dict[str, str] = {}
+    """Content digest -> absolute path, for every digest in the spec that stands for a file or folder."""
+    extra_tests: dict[str, Part] = {}
+    """Name -> data set of every extra test set in the spec."""
+    plugins: tuple[str, ...] = ()
+    """Plugin files, absolute."""
+    labels: dict[str, str] = {}
+    """Names for people: data set, suite."""
+    provenance: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """For people: `pbc/gce/symmetric0.4/s3`; of a noise's options the first is shown."""
+        spec = self.spec
+        value = next(iter(spec.noise.config.values()), "")
+        noise = spec.noise.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
+        method = spec.method.name + ("" if spec.track == "blind" else f"[{spec.track}]")
+        return f"{self.labels.get('dataset', spec.dataset.name)}/{method}/{noise}/s{spec.seeds.noise}"

@@ -1,0 +1,42 @@
+"""Predictions of networks that did not see the sample: what every judgement of labels starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.grid.spec import Recipe, Seeds
+from benchmark.runs.assemble import Network
+from benchmark.runs.frozen_features import FeatureSource
+from benchmark.runs.prepare import LabelledSet
+from benchmark.seeds import seed_everything, seed_for
+from benchmark.training.samples import Images, Samples
+
+
+def out_of_fold(
+    network: Network,
+    part: LabelledSet,
+    num_classes: int,
+    recipe: Recipe,
+    seeds: Seeds,
+    *,
+    folds: int,
+    cache: Path,
+    device: torch.device,
+    threads: int = 1,
+) -> np.ndarray:
+    """[n, K] float64 probabilities of the samples of `part`, each from a network that was fitted without it.
+
+    `cache` keeps the features of a frozen network. Sets torch's number of threads.
+    """
+    torch.set_num_threads(threads)
+    samples: Samples
+    if network.backbone.frozen:
+        samples = FeatureSource(network.backbone, network.part, recipe, part, cache, device).train
+    else:
+        samples = Images(part.images, device)
+    kit = network.session(samples, part.noisy, num_classes, recipe, seeds).kit()
+    seed_everything(seed_for("suspects", seeds.order))
+    return kit.out_of_fold(folds).double().cpu().numpy()

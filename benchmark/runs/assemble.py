@@ -1,0 +1,132 @@
+"""From a job to the objects that it names. A worker unpacks its job here; nothing below sees a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backbones.base import Backbone
+from benchmark.datasets.base import Dataset
+from benchmark.errors import UsageError
+from benchmark.grid.job import Job
+from benchmark.grid.spec import Part, Recipe, Seeds
+from benchmark.noise.base import NoiseKind
+from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
+from benchmark.runs.clean_probabilities import StoredProbabilities
+from benchmark.runs.prepare import DataSource, LabelNoise
+from benchmark.store import digests
+from benchmark.training.kit import Build
+from benchmark.training.samples import Samples
+from benchmark.training.session import Session
+from methods.base import Method, Settings
+
+
+@dataclass(frozen=True)
+class Network:
+    """A configured backbone, and its part of the run's identity."""
+
+    backbone: Backbone
+    part: Part
+
+    def builder(self, samples: Samples, recipe: Recipe) -> Build:
+        """Makes networks for `samples`: of images the whole network, of features a head."""
+        amp, shape, backbone = recipe.precision == "amp", samples.data.shape, self.backbone
+        if backbone.frozen:
+            return lambda num_classes: backbone.build_head(shape[1], num_classes, amp)
+        return lambda num_classes: backbone.build(shape[3], num_classes, shape[1], amp, recipe.small_maps)
+
+    def session(self, samples: Samples, labels: Any, num_classes: int, recipe: Recipe, seeds: Seeds) -> Session:
+        """Training of this network on `samples` with noisy `labels` [n], on the device of the samples."""
+        return Session(
+            samples,
+            labels,
+            num_classes,
+            recipe,
+            self.builder(samples, recipe),
+            order_seed=seeds.order,
+            init_key=(seeds.init, self.part.name, str(self.part.config)),
+            device=samples.data.device,
+        )
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The objects that a run is made of."""
+
+    source: DataSource
+    noise: LabelNoise
+    network: Network
+    method: type[Method]
+    method_config: Settings
+    extra_tests: Mapping[str, DataSource] = field(default_factory=dict)
+
+
+def assemble(job: Job) -> Plugins:
+    """Loads and configures every plugin of `job`. Raises RegistryError and what a constructor raises."""
+    method, method_config = configured(METHODS, job.spec.method, job.files)
+    return Plugins(
+        source=source_of(job),
+        noise=noise_of(job),
+        network=network_of(job),
+        method=method,
+        method_config=method_config,
+        extra_tests={
+            name: DataSource(open_dataset(part, job.files, job.options.data_root), job.spec.dataset.extra_tests[name])
+            for name, part in job.extra_tests.items()
+        },
+    )
+
+
+def source_of(job: Job) -> DataSource:
+    part = job.spec.dataset
+    return DataSource(open_dataset(part, job.files, job.options.data_root), part.digest, part.subset)
+
+
+def noise_of(job: Job) -> LabelNoise:
+    part = job.spec.noise
+    clean = None if part.reference is None else StoredProbabilities(Path(job.files[part.reference]), part.reference)
+    return LabelNoise(
+        open_noise(part, job.files),
+        part.config,
+        job.spec.seeds.noise,
+        clean,
+        job.options.allow_unidentifiable,
+    )
+
+
+def network_of(job: Job) -> Network:
+    return Network(open_backbone(job.spec.backbone, job.files), job.spec.backbone)
+
+
+def open_dataset(part: Part, files: Mapping[str, str], data_root: str) -> Dataset:
+    plugin, config = configured(DATASETS, part, files)
+    return plugin(part.name, config, Path(data_root))
+
+
+def open_noise(part: Part, files: Mapping[str, str]) -> NoiseKind:
+    plugin, config = configured(NOISE, part, files)
+    return plugin(config)
+
+
+def open_backbone(part: Part, files: Mapping[str, str]) -> Backbone:
+    plugin, config = configured(BACKBONES, part, files)
+    return plugin(config, part.name.partition("/")[2])
+
+
+def configured(registry: Registry[Any], part: Part, files: Mapping[str, str]) -> tuple[type[Any], Any]:
+    """The class of `part` and its configuration, digests replaced by the paths of `files`."""
+    plugin = registry.load(part.name)
+    return plugin, plugin.Config.model_validate(digests.to_paths(part.config, files))
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device of "auto", "cpu", "cuda" or "cuda:1". Raises UsageError where there is no such device."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("device cuda was asked for, but torch sees no CUDA device; use --device cpu or auto")
+    return torch.device(name)

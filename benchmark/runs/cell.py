@@ -1,0 +1,84 @@
+"""One data set under one kind of noise, without a method: what commands on labels work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UsageError
+from benchmark.grid.plugin_ref import PluginRef
+from benchmark.grid.resolve import make_dataset, resolve_dataset, resolve_noise
+from benchmark.grid.spec import DataPart, NoisePart
+from benchmark.runs.assemble import open_noise
+from benchmark.runs.clean_classifier import CleanClassifier, Say, needed
+from benchmark.runs.clean_probabilities import StoredProbabilities
+from benchmark.runs.prepare import DataSource, LabelNoise
+from benchmark.store import digests
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Data and noise, as objects and as parts of a run's identity."""
+
+    source: DataSource
+    noise: LabelNoise
+    data_part: DataPart
+    noise_part: NoisePart
+    files: Mapping[str, str]
+    """Content digest -> absolute path."""
+
+    @property
+    def name(self) -> str:
+        """For files: `pbc_28-symmetric0.4-s3`; of the noise's options the first is shown."""
+        value = next(iter(self.noise_part.config.values()), "")
+        noise = self.noise_part.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
+        parts = (self.source.dataset.label, noise, f"s{self.noise.seed}")
+        return "-".join(part.replace(":", "_") for part in parts)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """How to make the labels again, and what has to be the same for them to come out equal."""
+        data = self.data_part.model_dump(mode="json", exclude={"subset", "extra_tests"})
+        return {
+            "dataset": {"name": self.data_part.name, **digests.to_paths(self.data_part.config, self.files)},
+            "noise": {"name": self.noise_part.name, **digests.to_paths(self.noise_part.config, self.files)},
+            "seed": self.noise.seed,
+            "identity": {"dataset": data, "noise": self.noise_part.model_dump(mode="json")},
+        }
+
+
+def make_cell(
+    dataset: PluginRef,
+    noise: PluginRef,
+    seed: int,
+    *,
+    data_root: Path,
+    results: Path,
+    allow_unidentifiable: bool = False,
+    device: str = "cpu",
+    threads: int = 1,
+    say: Say = lambda text: None,
+) -> Cell:
+    """The cell that two plugin strings name. Trains the clean classifier where the noise is made from one.
+
+    Raises UsageError where `noise` names several kinds ("symmetric:0.2,0.4"), and what the plugins raise.
+    """
+    found = resolve_noise(noise)
+    if len(found) != 1:
+        raise UsageError(f"noise {noise.name!r}: {len(found)} kinds of noise; expected one, such as symmetric:0.2")
+    opened = make_dataset(dataset, data_root)
+    resolved = resolve_dataset(dataset, opened)
+    source = DataSource(opened, opened.digest())
+    data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)
+    noise_part = NoisePart(**found[0].part.model_dump())
+    files = {**resolved.files, **found[0].files}
+    kind = open_noise(noise_part, files)
+    clean = None
+    if needed(source, kind):
+        classifier = CleanClassifier(source, data_part, results, device, threads, say)
+        clean = StoredProbabilities(classifier.path, classifier.trained())
+        noise_part = noise_part.model_copy(update={"reference": clean.digest})
+    drawn = LabelNoise(kind, noise_part.config, seed, clean, allow_unidentifiable)
+    return Cell(source, drawn, data_part, noise_part, files)

@@ -1,0 +1,36 @@
+"""Carries out the jobs of a grid: what is missing is fetched, backbones are tried, then an executor runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from benchmark.datasets.base import Progress
+from benchmark.grid.job import Job
+from benchmark.runs import order, preflight
+from benchmark.runs.assemble import source_of
+from benchmark.runs.executors import local
+from benchmark.runs.executors.base import Event
+from benchmark.store import provenance
+from benchmark.store.store import Store
+
+
+def carry_out(
+    jobs: Sequence[Job],
+    store: Store,
+    *,
+    slots: int,
+    timeout: float | None,
+    on_event: Callable[[Event], None],
+    on_fetch: Callable[[], AbstractContextManager[Progress]],
+) -> dict[str, str]:
+    """Runs `jobs`, `slots` at a time, each at most `timeout` seconds; returns run id -> state.
+
+    Raises DataError where data cannot be downloaded, BackboneError where a network cannot be built, StoreError
+    where results cannot be written.
+    """
+    origin = provenance.collect()
+    ordered = [job.model_copy(update={"provenance": origin}) for job in order.ordered(jobs, store)]
+    preflight.fetch(map(source_of, ordered), on_fetch)
+    preflight.build_backbones(ordered, store.cache("data"))
+    return local.run(ordered, store, slots=slots, timeout=timeout, on_event=on_event)

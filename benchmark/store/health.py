@@ -1,0 +1,77 @@
+"""Everything in a results folder read once: what is sound, what is broken, what killed processes left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import orjson
+
+from benchmark.store import atomic
+from benchmark.store.atomic import StoreError
+from benchmark.store.once import abandoned_locks
+from benchmark.store.store import Broken, Contents, Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass
+class Health:
+    """What an examination found; the numbers are of sound files."""
+
+    records: int = 0
+    """Runs that have a record, loose or in a segment."""
+    failures: int = 0
+    segments: int = 0
+    broken: list[Broken] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """A sentence for every file that may be whole but cannot be used now or by this version."""
+    copies: list[Path] = field(default_factory=list)
+    abandoned: list[Path] = field(default_factory=list)
+    """Temporary files and lock files that belong to nobody."""
+
+
+def examine(store: Store) -> Health:
+    """Reads everything in the folder of `store` and changes nothing there."""
+    health, contents = Health(), Contents()
+    ids: set[str] = set()
+    strays: list[tuple[Path, str]] = []
+    for path in store.loose():
+        read = _noting(health, store.read_loose, path, contents)
+        if read is not None and path.stem == read[0]["id"]:
+            ids.add(path.stem)
+        elif read is not None:
+            strays.append((path, read[0]["id"]))
+    for path in store.attempts():
+        health.failures += _noting(health, store.read_loose, path, contents) is not None
+    for path in store.segments():
+        compacted = _noting(health, store.read_segment, path, _ids, contents)
+        if compacted is not None:
+            ids.update(compacted)
+            health.segments += 1
+    health.records = len(ids.union(run_id for _, run_id in strays))
+    health.broken = contents.broken
+    health.copies = [path for path, run_id in strays if run_id in ids]
+    health.abandoned = [*atomic.abandoned(store.folder, "**/.*.tmp"), *abandoned_locks(store.folder)]
+    return health
+
+
+def _ids(segment: Path) -> list[str]:
+    """The ids of a segment, once both forms in which it holds its records were read."""
+    from benchmark.store import segments
+
+    for _, content in segments.originals(segment):
+        orjson.loads(content)
+    return [record["id"] for record in segments.records(segment)]
+
+
+def _noting(health: Health, read: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+    """What `read` gives; None, and a note, where the file cannot be used as things are."""
+    try:
+        return read(*arguments, **named)
+    except StoreError as error:
+        health.unreadable.append(str(error))
+        return None

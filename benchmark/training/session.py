@@ -1,0 +1,64 @@
+"""The set-up of a training: samples on the device, kits and methods above them, all seeded alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmark.grid.spec import Augment, Recipe
+from benchmark.seeds import seed_everything
+from benchmark.training.kit import Build, EngineKit
+from benchmark.training.samples import Samples
+from benchmark.training.train_set import DeviceTrainSet
+from methods.base import Hints, Method, Settings
+
+
+class Session:
+    """One training set and the recipe and networks that it is trained with."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        noisy_labels: np.ndarray,
+        num_classes: int,
+        recipe: Recipe,
+        build: Build,
+        *,
+        order_seed: int,
+        init_key: tuple[str | int, ...],
+        device: torch.device,
+    ) -> None:
+        """`noisy_labels` [n] int64; `init_key` keys the initial weights, `order_seed` batches and augmentation."""
+        self.recipe = recipe
+        self.device = device
+        self.data = DeviceTrainSet(
+            samples,
+            noisy_labels,
+            num_classes,
+            batch_size=recipe.batch_size,
+            policy=recipe.augment or Augment(),
+            order_seed=order_seed,
+        )
+        self._build = build
+        self._init_key = init_key
+
+    def kit(self, hints: Hints | None = None) -> EngineKit:
+        """A fresh kit on the session's training set."""
+        return EngineKit(
+            data=self.data,
+            build=self._build,
+            recipe=self.recipe,
+            hints=hints or Hints(),
+            device=self.device,
+            init_key=self._init_key,
+        )
+
+    def method(
+        self, plugin: type[Method], config: Settings, *, seed: int, hints: Hints | None = None
+    ) -> tuple[Method, EngineKit]:
+        """The method, built with a kit of its own from generators seeded with `seed`."""
+        kit = self.kit(hints)
+        seed_everything(seed)
+        method = plugin(config, kit).to(self.device)
+        self.data.model = method
+        return method, kit

@@ -1,0 +1,140 @@
+"""The card of a method: its paper, what it needs and costs, and where it departs from the published form.
+
+`noisybench list` reads cards without importing the file, so every keyword of `Card(...)` in a method file
+is a literal: strings, numbers, tuples of them, and `Phase("name", epochs=10)`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+VENUES = {
+    "AAAI": "AAAI Conference on Artificial Intelligence",
+    "CVPR": "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    "ICCV": "IEEE/CVF International Conference on Computer Vision",
+    "ICLR": "International Conference on Learning Representations",
+    "ICLR workshop": "International Conference on Learning Representations, workshop track",
+    "ICML": "International Conference on Machine Learning",
+    "IJCAI": "International Joint Conference on Artificial Intelligence",
+    "NeurIPS": "Advances in Neural Information Processing Systems",
+}
+JOURNALS = {
+    "JAIR": "Journal of Artificial Intelligence Research",
+    "JMLR": "Journal of Machine Learning Research",
+    "TMLR": "Transactions on Machine Learning Research",
+    "TPAMI": "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training that `Method.phase` names, with its length in the paper's main experiment."""
+
+    name: str
+    epochs: int | None = None
+    """Official length in epochs; None where neither paper nor code says."""
+    steps: int | None = None
+    """Official length in optimizer steps; None where neither paper nor code says."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a method beside its formula."""
+
+    title: str = ""
+    """Of the paper; empty for what is in no paper."""
+    authors: str = ""
+    """Full names, separated by ", "."""
+    venue: str = ""
+    """As it is usually abbreviated, such as "NeurIPS"; "arXiv" for a preprint."""
+    year: int = 0
+    arxiv: str = ""
+    """Such as "1805.07836"."""
+    doi: str = ""
+    page: str = ""
+    """Address of the paper where it has neither arXiv id nor DOI."""
+    code: str = ""
+    """Address of the official repository."""
+
+    family: str = "other"
+    cost: float = 1.0
+    """Forward and backward passes relative to cross entropy, with the default options."""
+    cost_note: str = ""
+    """What the further passes are for, or which options change their number."""
+    needs: tuple[str, ...] = ()
+    """Privileged knowledge consumed: of "noise_rate" and "transition"."""
+    tasks: tuple[str, ...] = ("multiclass",)
+    """Tasks that it can be trained on; a run on any other is skipped, with the reason."""
+    min_classes: int = 2
+    networks_at_test: int = 1
+    phases: tuple[Phase, ...] = (Phase("train"),)
+    """All phases that `Method.phase` names; a contract test checks that a run of 8 epochs enters each."""
+
+    official: str = ""
+    """The settings as published."""
+    state: str = "none"
+    """What is remembered from step to step beside networks and optimizers, with shapes."""
+    deviations: str = "none"
+    """Where the default departs from the paper."""
+    fidelity: str = "paper form"
+    """The deviations in a few words, for lists."""
+    proof: str = "none"
+    """What the numbers are checked against: "golden", "closed form" or "worked example"."""
+    equals_ce: str = ""
+    """Why the trained weights may equal those of `ce`, where the method's mathematics says so."""
+    reproduction: str = "not run"
+    """The outcome of a repetition of a published experiment."""
+
+    @property
+    def phase_names(self) -> tuple[str, ...]:
+        return tuple(phase.name for phase in self.phases)
+
+    @property
+    def citation(self) -> str:
+        """Such as "Zhang & Sabuncu, NeurIPS 2018"; empty without a paper."""
+        if not self.authors:
+            return ""
+        names = [_surname(author) for author in self.authors.split(", ")]
+        return f"{' & '.join(names) if len(names) < 3 else names[0] + ' et al.'}, {self.venue} {self.year}"
+
+    @property
+    def link(self) -> str:
+        """Address of the paper; empty where none is known."""
+        if self.arxiv:
+            return f"https://arxiv.org/abs/{self.arxiv}"
+        return f"https://doi.org/{self.doi}" if self.doi else self.page
+
+    @property
+    def bibtex(self) -> str:
+        """The BibTeX entry of the paper; empty without a paper."""
+        if not self.title:
+            return ""
+        if self.venue in JOURNALS:
+            kind, published = "article", {"journal": JOURNALS[self.venue]}
+        elif self.venue in ("", "arXiv"):
+            kind, published = "misc", {}
+        else:
+            kind, published = "inproceedings", {"booktitle": VENUES.get(self.venue, self.venue)}
+        fields = {
+            "title": f"{{{_escaped(self.title)}}}",  # the second braces keep capitals
+            "author": _escaped(self.authors.replace(", ", " and ")),
+            **published,
+            "year": str(self.year),
+            **({"eprint": self.arxiv, "archiveprefix": "arXiv"} if self.arxiv else {}),
+            **({"doi": self.doi} if self.doi else {}),
+            **({"url": self.page} if self.page else {}),
+        }
+        first_word = re.findall(r"\w+", self.title)[0]
+        key = f"{_surname(self.authors.split(', ')[0])}{self.year}{first_word}".lower()
+        lines = [f"  {name} = {{{value}}},\n" for name, value in fields.items()]
+        return f"@{kind}{{{key},\n{''.join(lines)}}}"
+
+
+def _surname(author: str) -> str:
+    return author.split()[-1]
+
+
+def _escaped(text: str) -> str:
+    """`text` with LaTeX's special characters escaped."""
+    return re.sub(r"([&%#_$])", r"\\\1", text)

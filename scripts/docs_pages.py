@@ -1,0 +1,169 @@
+"""Pages of the documentation that are made from the code: a hook of mkdocs (see mkdocs.yml).
+
+The start page is the README. Every method, kind of noise, data set and backbone gets a page with what its class
+declares. Nothing in these pages is written by hand, so that they cannot differ from the code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from benchmark.cli.show_plugin import _values
+from benchmark.registry import ALL, BACKBONES, DATASETS, METHODS, NOISE, ROOT, Entry, Registry
+from scripts.draw_rooms import draw, room_imports
+
+Nav = list[Any]
+
+TITLES = {METHODS: "Methods", NOISE: "Noise", DATASETS: "Data sets", BACKBONES: "Backbones"}
+HOW_TO_USE = {METHODS: "--method", NOISE: "--noise", DATASETS: "--dataset", BACKBONES: "--backbone"}
+INTRODUCTIONS = {
+    METHODS: "Ways of training with noisy labels. † marks those that are told more than the noisy labels.",
+    NOISE: "Kinds of label noise. The options stand after a colon: `symmetric:0.4`.",
+    DATASETS: "Labelled images. `npz` and `folder` read your own.",
+    BACKBONES: "Networks. Options stand after a colon, a model of timm after a slash: `timm/resnet18`.",
+}
+COPIES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+"""Page -> file of the repository that it shows."""
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Sets the navigation, which holds a page for every plugin."""
+    config.nav = [
+        {"Start": "index.md"},
+        {"Architecture": "architecture.md"},
+        *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
+        {
+            "Interfaces": [
+                "interfaces/index.md",
+                *(
+                    {name.capitalize(): f"interfaces/{name.replace(' ', '')}.md"}
+                    for name in sorted(r.kind for r in ALL)
+                ),
+            ]
+        },
+        {"Records": "records.md"},
+        {"Contributing": "contributing.md"},
+        {"Changes": "changelog.md"},
+    ]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages that are made from the code."""
+    for uri, text in pages():
+        files.append(File.generated(config, uri, content=text))
+    return files
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(path below docs/, content) of everything that is made here."""
+    yield "rooms.svg", draw(room_imports())
+    for uri, name in COPIES.items():
+        yield uri, (ROOT / name).read_text(encoding="utf-8")
+    for registry, title in TITLES.items():
+        entries = registry.entries()
+        rows = [(f"[`{e.name}`]({e.name}.md)" + mark(registry, e), e.summary) for e in entries]
+        table = markdown_table(("name", "what it is"), rows)
+        yield f"{folder(registry)}/index.md", f"# {title}\n\n{INTRODUCTIONS[registry]}\n\n{table}"
+        for entry in entries:
+            yield page(registry, entry), plugin_page(registry, entry)
+
+
+def folder(registry: Registry[Any]) -> str:
+    return registry.plural
+
+
+def page(registry: Registry[Any], entry: Entry) -> str:
+    return f"{folder(registry)}/{entry.name}.md"
+
+
+def mark(registry: Registry[Any], entry: Entry) -> str:
+    return " †" if registry is METHODS and registry.load(entry.name).needs else ""
+
+
+def plugin_page(registry: Registry[Any], entry: Entry) -> str:
+    """What a plugin's class declares, as Markdown."""
+    plugin = registry.load(entry.name)
+    parts = [f"# {entry.name}", *prose(plugin)]
+    parts.append(markdown_table(("", ""), facts(registry, entry, plugin)))
+    parts += ["## Options", options_table(plugin), f"On the command line: `{HOW_TO_USE[registry]} {entry.name}`"]
+    if card := getattr(plugin, "card", None):
+        parts += ["## Paper", *paper(card)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def prose(plugin: type) -> list[str]:
+    """The docstrings of the module and the class; indented lines, which hold formulas, become code."""
+    module = inspect.getmodule(plugin)
+    texts = (module.__doc__ if module else None, plugin.__doc__)
+    return [indented_as_code(inspect.cleandoc(text)) for text in dict.fromkeys(texts) if text]
+
+
+def indented_as_code(text: str) -> str:
+    lines = []
+    for block in re.split(r"((?:^ {2,}\S.*\n?)+)", text, flags=re.MULTILINE):
+        indented = block.startswith("  ")
+        lines.append(f"\n```text\n{block.rstrip()}\n```\n" if indented else block)
+    return "".join(lines).strip()
+
+
+def facts(registry: Registry[Any], entry: Entry, plugin: Any) -> Iterator[tuple[str, str]]:
+    """(what, value) of what the class declares beside its options."""
+    if registry is METHODS:
+        yield "family", plugin.family
+        yield "is told", ", ".join(sorted(plugin.needs)) or "nothing but the noisy labels"
+        yield "cost", f"{plugin.cost} (passes relative to cross entropy)"
+        yield "networks at test", str(plugin.networks_at_test)
+        yield "phases", ", ".join(plugin.phases)
+        yield "numbers checked against", plugin.proof
+        yield "form", plugin.fidelity
+    elif registry is NOISE:
+        yield "truth known", "yes" if plugin.truth_known else "no"
+        yield "nested over rates", "yes" if plugin.nested else "no"
+    elif registry is DATASETS:
+        yield "task", plugin.task
+        yield "default augmentation", ", ".join(f"{name} = {value}" for name, value in plugin.augment.items())
+    yield "version", str(plugin.version)
+    yield "source", f"`{entry.origin}`"
+
+
+def options_table(plugin: Any) -> str:
+    fields = plugin.Config.model_json_schema().get("properties", {})
+    if not fields:
+        return "None."
+    rows = [
+        (
+            f"`{name}`",
+            f"`{_values(schema).replace(' | ', ' or ')}`",
+            f"`{json.dumps(schema['default'])}`" if "default" in schema else "required",
+            schema.get("description", ""),
+        )
+        for name, schema in fields.items()
+    ]
+    return markdown_table(("option", "values", "default", "meaning"), rows)
+
+
+def paper(card: Any) -> Iterator[str]:
+    """The card of a method: where it was published, and how to cite it."""
+    yield f"{card.authors}: *{card.title}*, {card.venue} {card.year}."
+    links = [
+        f"[arXiv:{card.arxiv}](https://arxiv.org/abs/{card.arxiv})" if card.arxiv else "",
+        f"[doi:{card.doi}](https://doi.org/{card.doi})" if card.doi else "",
+        f"[official code]({card.code})" if card.code else "",
+    ]
+    yield " · ".join(filter(None, links))
+    yield f"```bibtex\n{card.bibtex}\n```"
+
+
+def markdown_table(head: tuple[str, ...], rows: Any) -> str:
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(head), "|" + "---|" * len(head), *map(line, rows)])
