@@ -12,13 +12,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones._fast.products import Linear as Linear  # the bench measures it too
 from backbones._fast.small_maps import use_small_maps
 from backbones._fast.switch import fast_path_is_on as fast_path_is_on  # the engine's own fast paths ask it too
+from backbones.settings import Settings as Settings
 
 HALF = (0.5, 0.5, 0.5)
 """Mean and standard deviation of networks without pretrained weights: [0, 1] becomes [-1, 1]."""
@@ -30,12 +31,6 @@ class BackboneError(ValueError):
     """A backbone that cannot be built as asked: what was wrong, what was expected, what to type."""
 
     exit_code = 2
-
-
-class Settings(BaseModel):
-    """Base of every configuration: immutable, unknown keys and non-finite numbers refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Network(nn.Module, ABC):

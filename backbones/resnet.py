@@ -87,22 +87,21 @@ class _ResNet(Backbone):
             ) from error
 
 
-# `Backbone` stands among the bases so that the registry, which reads and does not import, knows a plugin.
-class ResNet18(_ResNet, Backbone):
+class ResNet18(_ResNet):
     """torchvision's ResNet-18: 11 M parameters, 512 features."""
 
     names = ("resnet18",)
     torchvision_name = "resnet18"
 
 
-class ResNet34(_ResNet, Backbone):
+class ResNet34(_ResNet):
     """torchvision's ResNet-34: 21 M parameters, 512 features."""
 
     names = ("resnet34",)
     torchvision_name = "resnet34"
 
 
-class ResNet50(_ResNet, Backbone):
+class ResNet50(_ResNet):
     """torchvision's ResNet-50: 24 M parameters, 2,048 features."""
 
     names = ("resnet50",)

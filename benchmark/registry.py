@@ -1,28 +1,37 @@
 """The one registry of plugins: found by reading, loaded when used.
 
-Files are read with `ast`, so that listing imports nothing and a broken plugin blocks nobody but its user.
-A public class of a plugin file is registered under the file's stem, or under the literal tuple `names` of
-its body. Plugins also come from entry points (`noisybench.methods`, ...) and from files (`--plugin`).
+Listing imports nothing (`plugin_source` reads the files), so that a broken plugin blocks nobody but its user.
+A class is a plugin if it derives from its kind's base, directly or through other classes. Its name:
+
+- the literal tuple `names` of its body, where it has one;
+- of an installed package: the name of its entry point (groups `noisybench.methods`, ...);
+- of the class `Mine` of the plugin file mine.py: the file's stem, "mine", if it is the file's only plugin of its
+  kind; where it is named as `mine.py:FastGCE`, the class's name in snake case, "fast_gce".
 """
 
 from __future__ import annotations
 
-import ast
 import difflib
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
+import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from benchmark import plugin_source
 from benchmark.errors import UsageError
+from benchmark.plugin_source import ROOT as ROOT
+from benchmark.plugin_source import ClassSource, Source, SourceError
 
 T = TypeVar("T")
-ROOT = Path(__file__).resolve().parent.parent
+PLUGIN_FILE = re.compile(r"\.py(:\w+)?$")
 
 
 class RegistryError(UsageError):
@@ -40,9 +49,11 @@ class Entry:
     path: Path | None = None
     line: int = 1
     external: bool = False
+    package: str = ""
+    """The installed package that it comes from, outside the tree."""
     broken: str = ""
     declared: dict[str, Any] = field(default_factory=dict)
-    """Class attributes that are plain literals, such as `version`, `needs`, `cost`."""
+    """Class attributes that are plain literals, such as `version`, inherited ones too; a card is a dict."""
 
     @property
     def origin(self) -> str:
@@ -50,6 +61,10 @@ class Entry:
             return self.module
         shown = self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path
         return f"{shown}:{self.line}"
+
+    def fact(self, name: str) -> Any:
+        """What the plugin's card says under `name`, or else its class attribute; "" where neither does."""
+        return self.declared.get("card", {}).get(name, self.declared.get(name, ""))
 
 
 class Registry(Generic[T]):
@@ -62,141 +77,188 @@ class Registry(Generic[T]):
         self.base_module = base_module
         self._added: dict[str, Entry] = {}
 
+    @property
+    def word(self) -> str:
+        """The kind as one word of a command line: "dataset"."""
+        return self.kind.replace(" ", "")
+
+    @property
+    def plural(self) -> str:
+        return self.kind if self.kind == "noise" else f"{self.word}s"
+
+    @property
+    def folder(self) -> Path:
+        return ROOT.joinpath(*self.package.split("."))
+
     @cached_property
     def _builtin(self) -> dict[str, Entry]:
-        folder = ROOT.joinpath(*self.package.split("."))
         entries: dict[str, Entry] = {}
-        for path in sorted(folder.glob("*.py")):
-            if path.stem.startswith("_") or path.stem == "base":
-                continue
-            for entry in read_entries(path, f"{self.package}.{path.stem}", self.base):
-                _insert(entries, entry, self.kind)
+        for path in self._files():
+            for entry in self._read(path):
+                self._insert(entries, entry)
         for point in importlib.metadata.entry_points(group=f"noisybench.{self.package.split('.')[-1]}"):
-            package = point.dist.name if point.dist else point.module
-            entry = Entry(point.name, point.module, point.attr, f"from the package {package}", external=True)
-            _insert(entries, entry, self.kind)
+            entry = self._installed(point)
+            if entry.name in entries:  # the others must stay usable, or nobody could list what to uninstall
+                first = entries[entry.name].origin
+                entry = replace(entry, broken=f"registered twice, in {first} and by {entry.package}: uninstall one")
+            entries[entry.name] = entry
         return entries
+
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self.folder.glob("*.py")) if path.stem != "base" and path.stem[0] != "_"]
+
+    def _read(self, path: Path) -> Iterator[Entry]:
+        """The plugins of a file of the tree."""
+        module = f"{self.package}.{path.stem}"
+        broken = Entry(path.stem, module, path=path, summary="(cannot be read)")
+        try:
+            source = plugin_source.read(path, module, ROOT)
+            yield from self.describe([one for one in source.public if self.holds(one)], module)
+        except (SourceError, RegistryError) as error:
+            yield replace(broken, broken=str(error))
+
+    def _installed(self, point: importlib.metadata.EntryPoint) -> Entry:
+        package = point.dist.name if point.dist else point.module
+        plain = Entry(point.name, point.module, point.attr, f"[{package}]", external=True, package=package)
+        if not point.attr:
+            return replace(plain, broken=f'its entry point names no class; expected "{point.module}:Class"')
+        try:
+            source = plugin_source.installed(point.module)
+        except SourceError as error:
+            return replace(plain, broken=str(error))
+        found = source.find(point.attr) if source else None
+        if found is None:
+            return plain
+        summary = f"{found.file_summary} {plain.summary}".lstrip()
+        place = found.source.path
+        return replace(plain, summary=summary, path=place, line=found.node.lineno, declared=found.declared)
+
+    def holds(self, one: ClassSource) -> bool:
+        """Whether the class is seen to derive from this kind's base."""
+        return one.derives_from(self.base_module, self.base)
+
+    def describe(
+        self, classes: Sequence[ClassSource], module: str, external: bool = False, by_class: bool = False
+    ) -> Iterator[Entry]:
+        """Entries of the plugin classes of one file. Raises RegistryError where several would share its name."""
+        unnamed = [one for one in classes if not one.own.get("names")]
+        if len(unnamed) > 1:
+            path = unnamed[0].source.path
+            raise RegistryError(
+                f"{path.name} holds {len(unnamed)} public {self.kind} classes ({', '.join(c.name for c in unnamed)}); "
+                + (f"name one, such as {path.name}:{unnamed[0].name}" if external else "give each a file of its own")
+            )
+        for one in classes:
+            path = one.source.path
+            names = one.own.get("names") or (snake_case(one.name) if by_class else path.stem,)
+            for name in names:
+                yield Entry(
+                    name=name,
+                    module=module,
+                    attribute=one.name,
+                    summary=(one.summary if one not in unnamed or by_class else "") or one.file_summary,
+                    path=path,
+                    line=one.node.lineno,
+                    external=external,
+                    declared=one.declared,
+                )
 
     def entries(self) -> list[Entry]:
         return sorted([*self._builtin.values(), *self._added.values()], key=lambda entry: entry.name)
 
-    def add_file(self, path: Path) -> list[Entry]:
-        """Registers the plugins of this kind that the file `path` holds."""
-        found = list(read_entries(path.resolve(), f"noisybench_plugin_{path.stem}", self.base, external=True))
-        for entry in found:
-            known = self._added.get(entry.name)
-            if known is None or known.path != entry.path:
-                _insert({**self._builtin, **self._added}, entry, self.kind)
-                self._added[entry.name] = entry
-        return found
+    def add(self, entry: Entry) -> None:
+        """Registers the plugin of a file; adding it again changes nothing."""
+        known = self._added.get(entry.name)
+        if known is None or (known.path, known.attribute) != (entry.path, entry.attribute):
+            self._insert({**self._builtin, **self._added}, entry)
+            self._added[entry.name] = entry
+
+    def _insert(self, entries: dict[str, Entry], entry: Entry) -> None:
+        if entry.name in entries:
+            first = entries[entry.name].origin
+            raise RegistryError(
+                f"{self.kind} {entry.name!r} is registered twice: {first} and {entry.origin}; rename one"
+            )
+        entries[entry.name] = entry
 
     def find(self, name: str) -> Entry:
         """The entry of `name`; "timm/resnet18" is the entry "timm" with an argument."""
-        plain, slash, _ = name.partition("/")
-        known = {**self._builtin, **self._added}
-        entry = known.get(name) or (known.get(plain) if slash else None)
+        entry = self.get(name)
         if entry is None:
-            close = difflib.get_close_matches(plain, known, n=1)
+            plain = name.partition("/")[0]
+            if any(path.stem == plain for path in self._files()):
+                raise RegistryError(
+                    f"{self.folder.relative_to(ROOT) / plain}.py holds no public class that derives from {self.base}; "
+                    f"write `class Mine({self.base})` there"
+                )
+            close = difflib.get_close_matches(plain, [entry.name for entry in self.entries()], n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise RegistryError(f"unknown {self.kind} {name!r}{hint} (`noisybench list {self.plural}` shows them all)")
         return entry
 
-    @property
-    def plural(self) -> str:
-        return self.kind if self.kind == "noise" else f"{self.kind.replace(' ', '')}s"
+    def get(self, name: str) -> Entry | None:
+        """As `find`; None where there is no such plugin."""
+        plain, slash, _ = name.partition("/")
+        known = {**self._builtin, **self._added}
+        return known.get(name) or (known.get(plain) if slash else None)
 
     def load(self, name: str) -> type[T]:
         """The plugin class of `name`, imported now. Raises RegistryError where the import fails."""
         entry = self.find(name)
         if entry.broken:
-            raise RegistryError(f"{self.kind} {entry.name!r} ({entry.origin}) cannot be read: {entry.broken}")
+            raise RegistryError(f"{self.kind} {entry.name!r} ({entry.origin}) cannot be used: {entry.broken}")
         try:
             module = _import(entry)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            remedy = f"mend or reinstall the package {entry.package}" if entry.package else "mend the file"
             raise RegistryError(
                 f"{self.kind} {entry.name!r} ({entry.origin}) cannot be imported: "
-                f"{type(error).__name__}: {error}; mend the file, then `noisybench check {entry.name}`"
+                f"{type(error).__name__}: {error}; {remedy}, then `noisybench check {entry.name}`"
             ) from error
-        plugin = getattr(module, entry.attribute, None)
-        base = getattr(importlib.import_module(self.base_module), self.base)
-        if not (isinstance(plugin, type) and issubclass(plugin, base)):
+        plugin: Any = getattr(module, entry.attribute, None)
+        if not self.is_plugin(plugin):
             raise RegistryError(
-                f"{entry.origin}: {entry.attribute or 'the file'} is not a subclass of {self.base}; "
-                f"a {self.kind} plugin holds exactly one public one"
+                f"{self.kind} {entry.name!r} ({entry.origin}): {entry.attribute} is not a subclass of {self.base}; "
+                f"write `class {entry.attribute}({self.base})`"
             )
+        if "names" in inspect.get_annotations(self._base) and "names" not in vars(plugin):
+            plugin.names = (entry.name,)
         return plugin
 
+    @property
+    def _base(self) -> Any:
+        return getattr(importlib.import_module(self.base_module), self.base)
 
-def _insert(entries: dict[str, Entry], entry: Entry, kind: str) -> None:
-    if entry.name in entries:
-        first = entries[entry.name].origin
-        raise RegistryError(f"{kind} {entry.name!r} is registered twice: {first} and {entry.origin}; rename one")
-    entries[entry.name] = entry
+    def is_plugin(self, plugin: Any) -> bool:
+        """Whether an imported object is a class that derives from this kind's base."""
+        return isinstance(plugin, type) and plugin is not self._base and issubclass(plugin, self._base)
+
+
+def snake_case(name: str) -> str:
+    """ "FastGCE" -> "fast_gce"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _import(entry: Entry) -> Any:
-    if entry.module in sys.modules or not (entry.external and entry.path):
-        return importlib.import_module(entry.module)
-    spec = importlib.util.spec_from_file_location(entry.module, entry.path)
+    if entry.external and entry.path and not entry.package:
+        return _import_file(entry.module, entry.path)
+    return importlib.import_module(entry.module)
+
+
+def _import_file(name: str, path: Path) -> Any:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[entry.module] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[entry.module]
+        del sys.modules[name]
         raise
     return module
-
-
-def read_entries(path: Path, module: str, base: str, external: bool = False) -> Iterator[Entry]:
-    """The plugins that a file declares, read from its syntax tree without running it."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as error:
-        yield Entry(path.stem, module, path=path, external=external, broken=str(error), summary="(cannot be read)")
-        return
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-    plugins = [node for node in classes if any(_last_name(b) == base for b in node.bases)]
-    if not plugins and len(classes) == 1 and classes[0].bases and not external:
-        plugins = classes  # a class that derives from another plugin
-    for node in plugins:
-        declared = dict(_literals(node))
-        summary = ast.get_docstring(node if "names" in declared else tree) or ast.get_docstring(node) or ""
-        for name in declared.get("names", (path.stem,)):
-            yield Entry(
-                name=name,
-                module=module,
-                attribute=node.name,
-                summary=summary.split("\n")[0].rstrip("."),
-                path=path,
-                line=node.lineno,
-                external=external,
-                declared=declared,
-            )
-
-
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
-def _literals(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
-    for statement in node.body:
-        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            target: ast.expr = statement.targets[0]
-            value: ast.expr | None = statement.value
-        elif isinstance(statement, ast.AnnAssign):
-            target, value = statement.target, statement.value
-        else:
-            continue
-        if isinstance(value, ast.Call) and _last_name(value.func) == "frozenset" and value.args:
-            value = value.args[0]
-        if isinstance(target, ast.Name) and value is not None:
-            try:
-                yield target.id, ast.literal_eval(value)
-            except ValueError:
-                continue
 
 
 METHODS: Registry[Any] = Registry("method", "methods", "Method", "methods.base")
@@ -204,17 +266,91 @@ BACKBONES: Registry[Any] = Registry("backbone", "backbones", "Backbone", "backbo
 DATASETS: Registry[Any] = Registry("data set", "benchmark.datasets", "Dataset", "benchmark.datasets.base")
 NOISE: Registry[Any] = Registry("noise", "benchmark.noise", "NoiseKind", "benchmark.noise.base")
 ALL = (METHODS, BACKBONES, DATASETS, NOISE)
+BASES = "Method, Backbone, Dataset or NoiseKind"
 
 
-def add_plugin_file(path: Path) -> list[tuple[Registry[Any], Entry]]:
-    """Registers every plugin of the file `path`, whatever its kind."""
+def named(text: str) -> list[tuple[Registry[Any], str]]:
+    """Kind and name of what a command line names: a plugin file, one class of it, or a registered plugin."""
+    if PLUGIN_FILE.search(text):
+        return [(registry, entry.name) for registry, entry in add_plugin_file(Path(text))]
+    found = [(registry, text) for registry in ALL if registry.get(text)]
+    if not found:
+        close = difflib.get_close_matches(text, [entry.name for registry in ALL for entry in registry.entries()], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "`noisybench list methods` shows those of a kind"
+        raise RegistryError(f"unknown plugin {text!r}; {hint}")
+    return found
+
+
+def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
+    """Registers the plugins of the file "mine.py", whatever their kinds, or the class of "mine.py:Mine".
+
+    The file is imported only where a class's bases cannot be followed by reading. Raises RegistryError.
+    """
+    path, wanted = _split(plugin)
+    own = [(registry, entry) for registry in ALL for entry in registry.entries() if entry.path == path]
+    own = [pair for pair in own if not pair[1].external and wanted in ("", pair[1].attribute)]
+    if own:  # a file of the tree, which is registered
+        return own
+    source = _read_file(path)
+    if wanted and wanted not in source.classes:
+        raise RegistryError(f"{path} defines no class {wanted!r}; it defines {', '.join(source.classes) or 'none'}")
+    classes = [source.classes[wanted]] if wanted else source.public
+    digits = hashlib.sha256(bytes(path)).hexdigest()[:8]  # files of one name in two folders are two modules
+    module = re.sub(r"\W", "_", f"noisybench_plugin_{path.stem}_{digits}")
+    kinds, problem = _by_kind(classes, module)
+    if not kinds:
+        raise RegistryError(f"plugin file {path} {problem}")
+    found = [
+        (registry, entry)
+        for registry, members in kinds
+        for entry in registry.describe(members, module, external=True, by_class=bool(wanted))
+    ]
+    for registry, entry in found:
+        if not re.fullmatch(r"[\w.-]+", entry.name):
+            raise RegistryError(f"{entry.name!r} cannot be the name of a {registry.kind}; rename {path.name}")
+        registry.add(entry)
+    return found
+
+
+def _split(plugin: Path) -> tuple[Path, str]:
+    """File and class of "mine.py:Mine"; the class is empty where none is named."""
+    path, wanted = plugin, ""
+    if not plugin.is_file() and PLUGIN_FILE.search(str(plugin)) and not str(plugin).endswith(".py"):
+        text, _, wanted = str(plugin).rpartition(":")
+        path = Path(text)
     if not path.is_file():
         raise RegistryError(f"plugin file {path} does not exist; expected a Python file with one plugin class")
-    found = [(registry, entry) for registry in ALL for entry in registry.add_file(path)]
-    readable = [pair for pair in found if not pair[1].broken]
-    if not readable:
-        reason = found[0][1].broken if found else "it holds no public class"
+    return path.resolve(), wanted
+
+
+def _read_file(path: Path) -> Source:
+    try:
+        return plugin_source.read(path)
+    except SourceError as error:
         raise RegistryError(
-            f"plugin file {path}: {reason}; expected a class that derives from Method, Backbone, Dataset or NoiseKind"
-        )
-    return readable
+            f"plugin file {path} cannot be read: {error}; mend it, then `noisybench check {path.name}`"
+        ) from None
+
+
+def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Registry[Any], list[ClassSource]]], str]:
+    """The plugin classes of a file by kind; also what is wrong, for the case that there is none."""
+    problem = f"defines no public class; expected one that derives from {BASES}"
+    if classes:
+        listed = ", ".join(one.name for one in classes)
+        problem = f"defines {listed}, but no class that derives from {BASES}; write `class {classes[0].name}(Method)`"
+    loaded: Any = None
+    if any(not one.complete and not any(registry.holds(one) for registry in ALL) for one in classes):
+        try:
+            loaded = _import_file(module, classes[0].source.path)
+        except (Exception, SystemExit) as error:
+            problem = f"cannot be imported: {type(error).__name__}: {error}; mend it"
+    kinds = []
+    for registry in ALL:
+        members = [
+            one
+            for one in classes
+            if registry.holds(one) or (loaded and registry.is_plugin(getattr(loaded, one.name, None)))
+        ]
+        if members:
+            kinds.append((registry, members))
+    return kinds, problem

@@ -2,8 +2,9 @@
 
 from pydantic import Field
 
+from backbones.settings import Settings
 from methods._card import Card, Phase
-from methods.base import Batch, Hints, Kit, Method, MissingHint, Settings, TrainSet, accuracy
+from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
 __all__ = [
     "Batch",

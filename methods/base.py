@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backbones.settings import Settings as Settings
 from methods._card import Card as Card
 from methods._card import Phase as Phase
 
@@ -146,12 +146,6 @@ class Kit(Protocol):
     def report_transition(self, transition: Tensor) -> None:
         """The method's estimate of T, [K, K] row-stochastic."""
         ...
-
-
-class Settings(BaseModel):
-    """Base of every configuration: immutable, unknown keys and non-finite numbers refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 CARD_ONLY = (

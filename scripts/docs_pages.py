@@ -16,7 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from benchmark.cli.card import facts as card_facts
-from benchmark.cli.show import _values
+from benchmark.cli.show_plugin import _values
 from benchmark.registry import ALL, BACKBONES, DATASETS, METHODS, NOISE, ROOT, Entry, Registry
 from scripts.draw_rooms import draw, room_imports
 

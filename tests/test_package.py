@@ -45,16 +45,3 @@ def test_the_readmes_plugin_keeps_every_promise_and_runs(noisybench, tmp_path):
         "--plugin", "mine.py",
     )  # fmt: skip
     assert re.search(r"^\| mine +\|", done.stdout, re.MULTILINE)
-
-
-def test_the_skeleton_of_a_new_method_keeps_every_promise_and_its_test_passes(noisybench, tmp_path):
-    noisybench("new", "method", "fresh_idea", "--to", str(tmp_path))
-    assert "all promises kept" in noisybench("check", str(tmp_path / "fresh_idea.py")).stdout
-    test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_fresh_idea.py")]
-    done = subprocess.run(test, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-
-
-def test_a_name_that_is_taken_or_no_name_is_refused(noisybench):
-    assert "already" in noisybench("new", "method", "gce", code=2).stderr
-    assert "lower_case" in noisybench("new", "method", "My-Idea", code=2).stderr

@@ -11,7 +11,8 @@ from benchmark.cli.options import add_plugins
 
 KINDS = ("datasets", "noise", "methods", "backbones", "suites")
 COLUMNS = {"methods": ("family", "cost", "needs", "version", "proof", "fidelity", "reproduction")}
-DEFAULTS = {"cost": "1x", "version": 1, "needs": "", "fidelity": "paper form", "reproduction": "not run"}
+NEW = ("method", "backbone", "noise", "dataset")
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @click.command("list")
@@ -29,14 +30,16 @@ def list_plugins(kind: str, plugins: tuple[Path, ...]) -> None:
     columns = COLUMNS.get(kind, ("version",))
     rows = [("name", *columns, "summary")]
     for entry in registry.entries():
-        facts = [_fact(entry.declared.get(column, DEFAULTS.get(column, ""))) for column in columns]
+        facts = [_cell(column, entry.fact(column)) for column in columns]
         rows.append((entry.name, *facts, entry.summary if not entry.broken else f"BROKEN: {entry.broken}"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:
         click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
 
 
-def _fact(value: Any) -> str:
+def _cell(column: str, value: Any) -> str:
+    if column == "cost" and not isinstance(value, str):
+        return f"{value:g}x"
     return ", ".join(sorted(value)) if isinstance(value, (set, frozenset, tuple, list)) else str(value)
 
 
@@ -54,7 +57,7 @@ def _list_suites() -> None:
 @click.option("--golden", type=click.Path(path_type=Path), help="Run the golden cases of a JSON file instead.")
 @click.option("--option", "-o", "options", multiple=True, metavar="KEY=VALUE", help="Options of the plugin.")
 def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> int:
-    """Check that PLUGIN (a name or a file) keeps the promises that every plugin makes.
+    """Check that PLUGIN (a name, a file, or one class as FILE:CLASS) keeps the promises of its kind.
 
     With --golden FILE: compare methods with reference numbers, case by case.
     """
@@ -70,25 +73,18 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
 
 
 def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
-    from benchmark.checks import run_checks
-    from benchmark.checks.all import BY_KIND
+    from benchmark.checks.all import check_plugin
     from benchmark.grid.plugin_ref import parse_plugin_string
-    from benchmark.registry import ALL, add_plugin_file
+    from benchmark.registry import named
 
-    if plugin.endswith(".py") or "/" in plugin:
-        found = add_plugin_file(Path(plugin))
-    else:
-        found = [(r, entry) for r in ALL for entry in r.entries() if entry.name == plugin]
-        if not found:
-            ALL[0].find(plugin)  # raises, with a suggestion
+    found = named(plugin)
     chosen = parse_plugin_string(f"x:{','.join(options)}")
     del chosen["name"]
     failed = 0
-    for registry, entry in found:
-        registry.load(entry.name)
-        for finding in run_checks(BY_KIND[registry.kind], entry.name, chosen):
+    for registry, name in found:
+        for finding in check_plugin(registry, name, chosen):
             failed += bool(finding.problem)
-            click.echo(f"{'FAILED' if finding.problem else 'ok':6}  {entry.name}  {finding.check}: {finding.promise}")
+            click.echo(f"{'FAILED' if finding.problem else 'ok':6}  {name}  {finding.check}: {finding.promise}")
             if finding.problem:
                 click.echo(f"        {finding.problem}")
     click.echo(f"{failed} promise(s) broken" if failed else "all promises kept")
@@ -96,30 +92,36 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["method"]))
+@click.argument("kind", type=click.Choice(NEW))
 @click.argument("name")
-@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the new file.")
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the new files.")
 def new(kind: str, name: str, folder: Path | None) -> None:
-    """Write the skeleton of a method with its test."""
+    """Write a working skeleton of a plugin, and its test."""
     from benchmark.errors import UsageError
-    from benchmark.registry import METHODS, ROOT
+    from benchmark.registry import ALL, ROOT
 
+    registry = next(r for r in ALL if r.word == kind)
     if not name.isidentifier() or name != name.lower() or name.startswith("_"):
-        raise UsageError(f"{name!r} is no name for a method; expected lower_case_letters, as in a file name")
-    if any(entry.name == name for entry in METHODS.entries()):
-        raise UsageError(f"there is a method {name!r} already ({METHODS.find(name).origin}); choose another name")
-    templates = Path(__file__).parent.parent / "templates"
-    target = (folder or ROOT / "methods") / f"{name}.py"
-    test = (folder or ROOT / "tests" / "methods") / f"test_{name}.py"
-    class_name = "".join(word.capitalize() for word in name.split("_"))
-    reference = name if folder is None else str(target)
-    for path, template in ((target, "method.py.txt"), (test, "test_method.py.txt")):
+        raise UsageError(f"{name!r} is no name for a {registry.kind}; expected lower_case_letters, as in a file name")
+    if known := registry.get(name):
+        raise UsageError(f"there is a {registry.kind} {name!r} already ({known.origin}); choose another name")
+    target = (folder or registry.folder) / f"{name}.py"
+    test = (folder or ROOT / "tests" / registry.folder.name) / f"test_{name}.py"
+    filled = {
+        "name": name,
+        "Class": "".join(word.capitalize() for word in name.split("_")),
+        # Beside its test the file is no part of the tree, so the test registers it.
+        "import": ", add_plugin_file" if folder else "",
+        "register": f'\nadd_plugin_file(Path(__file__).with_name("{name}.py"))\n' if folder else "",
+        "path": "from pathlib import Path\n\n" if folder else "",
+    }
+    for path, template in ((target, f"{kind}.py.txt"), (test, f"test_{kind}.py.txt")):
         if path.exists():
             raise UsageError(f"{path} exists already; remove it or choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = (templates / template).read_text(encoding="utf-8")
-        path.write_text(
-            text.replace("{{name}}", name).replace("{{Class}}", class_name).replace("{{reference}}", reference)
-        )
+        text = (TEMPLATES / template).read_text(encoding="utf-8")
+        for word, value in filled.items():
+            text = text.replace("{{" + word + "}}", value)
+        path.write_text(text, encoding="utf-8")
         click.echo(f"wrote {path}")
-    click.echo(f"next: write its loss, then `noisybench check {reference}`", err=True)
+    click.echo(f"next: make it your own, then `noisybench check {target if folder else name}`", err=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli import card
 from benchmark.cli.options import add_plugins, results_option
 
 if TYPE_CHECKING:
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 
 LONGEST_LIST = 16
 LONGEST_TEXT = 80
-UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 @click.command()
@@ -35,8 +31,10 @@ def show(what: str, name: str | None, results: Path, plugins: tuple[Path, ...]) 
     noisybench show method gce                 (or noise, dataset, backbone)
     """
     if name is not None:
+        from benchmark.cli.show_plugin import show_plugin
+
         add_plugins(plugins)
-        _show_plugin(what, name)
+        show_plugin(what, name)
     else:
         _show_run(what, results)
 
@@ -117,47 +115,3 @@ def _span(values: list[float | None]) -> str:
         return " ".join("-" if value is None else f"{value:.4g}" for value in values)
     known = [value for value in values if value is not None]
     return f"{len(values)} values" + (f" in {min(known):.4g} .. {max(known):.4g}" if known else "")
-
-
-def _show_plugin(kind: str, name: str) -> None:
-    import inspect
-
-    from benchmark.errors import UsageError
-    from benchmark.registry import ALL, METHODS
-
-    registry = next((r for r in ALL if kind in (r.plural, r.kind.replace(" ", ""))), None)
-    if registry is None:
-        kinds = ", ".join(r.kind.replace(" ", "") for r in ALL)
-        raise UsageError(f"there is no kind of plugin {kind!r}; expected one of {kinds}, such as `show method {name}`")
-    plugin = registry.load(name)
-    module = inspect.getmodule(plugin)
-    told = [inspect.cleandoc(text) for text in (module and module.__doc__, plugin.__doc__) if text]
-    click.echo(f"{name}: " + "\n\n".join(told) + "\n")
-    facts = {"version": plugin.version, "file": registry.find(name).origin}
-    if registry is METHODS:
-        facts = card.facts(plugin.card) | facts
-    for key, value in facts.items():
-        click.echo(textwrap.fill(f"{key + ':':18}{value}", 100, subsequent_indent=" " * 18, **UNBROKEN))
-    fields = plugin.Config.model_json_schema().get("properties", {})
-    click.echo("options:" if fields else "options: none")
-    for field, schema in fields.items():
-        default = f", default {json.dumps(schema['default'])}" if "default" in schema else ", required"
-        note = f"\n      {schema['description']}" if "description" in schema else ""
-        click.echo(f"  {field}: {_values(schema)}{default}{note}")
-    if registry is METHODS and plugin.card.title:
-        click.echo(f"\n{plugin.card.bibtex}")
-
-
-def _values(schema: dict[str, Any]) -> str:
-    """What a JSON schema allows: "number > 0, <= 1", "anchor" | "oracle", "[integer, ...] | null"."""
-    if "anyOf" in schema:
-        return " | ".join(_values(one) for one in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return " | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
-    name = schema.get("format") or schema.get("type", "any")
-    if name == "array":
-        fixed = schema.get("prefixItems")
-        inside = [_values(one) for one in fixed or [schema.get("items", {})]]
-        name = f"[{', '.join(inside if fixed else [*inside, '...'])}]"
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
-    return " ".join([name, ", ".join(bounds)]).rstrip()

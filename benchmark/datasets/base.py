@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, DirectoryPath, FilePath
+from pydantic import BeforeValidator, DirectoryPath, FilePath
 
+from backbones.settings import Settings as Settings
 from benchmark.errors import NoisybenchError
 from benchmark.seeds import seed_for
 
@@ -39,12 +40,6 @@ class DataError(NoisybenchError, ValueError):
 
 class DataWarning(UserWarning):
     """Data that can be used, but are not what one might take them for."""
-
-
-class Settings(BaseModel):
-    """Base of every data set's configuration: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,7 @@ class MedMNIST(Dataset):
         return Data(self.label, len(classes), classes, splits.train, splits.test, splits.val)
 
 
-class ChestMNIST(MedMNIST, Dataset):  # Dataset is named for the registry, which reads names only
+class ChestMNIST(MedMNIST):
     """ChestMNIST: 14 findings per image, multi-label (Yang et al. 2023; CC BY 4.0)."""
 
     names: ClassVar[tuple[str, ...]] = ("chestmnist",)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from benchmark.grid.spec import Frozen, Part, RunSpec
+from backbones.settings import Settings
+from benchmark.grid.spec import Part, RunSpec
 
 
-class Options(Frozen):
+class Options(Settings):
     """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
 
     results: str
@@ -23,7 +24,7 @@ class Options(Frozen):
     """Least time between two checkpoints; 0: at every epoch's end."""
 
 
-class Job(Frozen):
+class Job(Settings):
     """One run to carry out. It is unpacked where a worker starts; functions below take what they use of it."""
 
     spec: RunSpec

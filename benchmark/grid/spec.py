@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from backbones.settings import Settings
 from benchmark.store.digests import canonical
 
 PROTOCOL = 2
@@ -19,11 +20,7 @@ PROTOCOL = 2
 Track = Literal["blind", "oracle"]
 
 
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Augment(Frozen):
+class Augment(Settings):
     """Per-sample training augmentation."""
 
     flip: bool = False
@@ -32,7 +29,7 @@ class Augment(Frozen):
     """Largest rotation in degrees, uniform in both directions."""
 
 
-class Recipe(Frozen):
+class Recipe(Settings):
     """How every method of a comparison trains: the matched profile."""
 
     epochs: int = Field(10, ge=1, le=10_000)
@@ -56,7 +53,7 @@ class Recipe(Frozen):
     """Compute convolutions on maps of at most 2x2 as dense products: equal up to rounding, faster."""
 
 
-class Seeds(Frozen):
+class Seeds(Settings):
     """One seed per source of randomness, so that comparisons are paired."""
 
     noise: int = Field(ge=0)
@@ -69,7 +66,7 @@ class Seeds(Frozen):
         return cls(noise=seed, init=seed, order=seed, method=seed)
 
 
-class Part(Frozen):
+class Part(Settings):
     """A plugin with its whole configuration."""
 
     name: str
@@ -93,7 +90,7 @@ class NoisePart(Part):
     """Content digest of a clean classifier's probabilities, where the noise is made from them."""
 
 
-class RunSpec(Frozen):
+class RunSpec(Settings):
     """One run, resolved."""
 
     protocol: int = PROTOCOL

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from backbones.settings import Settings
 from benchmark.errors import UsageError
 from benchmark.grid.faults import SuiteError, faults_of
 from benchmark.grid.plugin_ref import PluginRef, parse_plugin_string, read_plugin_ref
 from benchmark.grid.resolve import resolve_backbone, resolve_method, resolve_noise
-from benchmark.grid.spec import Augment, Frozen, Recipe, Seeds, Track
+from benchmark.grid.spec import Augment, Recipe, Seeds, Track
 
 SUITES = Path(__file__).parent / "suites"
 RESERVED_TESTS = ("train", "val", "validation", "test")
@@ -23,7 +24,7 @@ RESERVED_TESTS = ("train", "val", "validation", "test")
 TEST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-class SeedAxes(Frozen):
+class SeedAxes(Settings):
     """Seeds crossed: every combination of the given values is a run."""
 
     noise: list[int]

@@ -13,19 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from backbones.settings import Settings as Settings
 from benchmark.errors import NoisybenchError
 
 
 class NoiseError(NoisybenchError, ValueError):
     """Noise that cannot be made as asked, or that must not be made without saying so."""
-
-
-class Settings(BaseModel):
-    """Base of every configuration: immutable, unknown keys and non-finite numbers refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RateSettings(Settings):

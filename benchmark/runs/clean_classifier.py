@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from backbones.settings import Settings
 from benchmark.datasets.base import DataError
 from benchmark.grid.job import Job
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
-from benchmark.grid.spec import PROTOCOL, Augment, DataPart, Frozen, Recipe, Seeds
+from benchmark.grid.spec import PROTOCOL, Augment, DataPart, Recipe, Seeds
 from benchmark.noise.base import NoiseKind, Split
 from benchmark.registry import BACKBONES
 from benchmark.runs.clean_probabilities import Probabilities, read, stored_digest, write
@@ -34,7 +35,7 @@ Say = Callable[[str], None]
 """Called with a line on what is being trained."""
 
 
-class CleanClassifierSettings(Frozen):
+class CleanClassifierSettings(Settings):
     """How every clean classifier is trained. A change here changes the labels that are made from it."""
 
     backbone: str = "cnn"

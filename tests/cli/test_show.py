@@ -1,8 +1,14 @@
 """`noisybench show` tells what a plugin is and every option with the values that it takes."""
 
+import ast
+import inspect
+import itertools
+import textwrap
+
 import pytest
 from click.testing import CliRunner
 
+from backbones.settings import Settings
 from benchmark.cli.show import show
 from benchmark.errors import UsageError
 from benchmark.registry import ALL
@@ -23,6 +29,42 @@ def test_every_plugin_is_shown_with_its_file_and_all_its_options(kind, name):
     assert registry.find(name).origin in told
     for field in registry.load(name).Config.model_fields:
         assert f"\n  {field}: " in told
+
+
+def help_texts(config):
+    """What the source says below (or as `description` of) each option, found apart from pydantic: name -> text."""
+    texts = {}
+    for one in reversed(config.__mro__):
+        if not issubclass(one, Settings) or one is Settings:
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(definition, ast.ClassDef)
+        body = definition.body
+        for node, following in itertools.pairwise([*body, ast.Pass()]):
+            if not isinstance(node, ast.AnnAssign) or "ClassVar" in ast.unparse(node.annotation):
+                continue
+            keywords = node.value.keywords if isinstance(node.value, ast.Call) else []
+            described = [ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg == "description"]
+            below = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            texts[node.target.id] = (described or ([following.value.value] if below else [""]))[0]
+    return texts
+
+
+@pytest.mark.parametrize(("kind", "name"), PLUGINS, ids=["/".join(plugin) for plugin in PLUGINS])
+def test_every_option_is_shown_with_the_help_that_its_source_gives(kind, name):
+    registry = next(r for r in ALL if r.word == kind)
+    texts = help_texts(registry.load(name).Config)
+    shown_words = " ".join(shown(kind, name).split())
+    for text in filter(None, texts.values()):
+        assert " ".join(inspect.cleandoc(text).split()) in shown_words
+
+
+def test_there_is_help_to_show_for_every_kind_of_plugin():
+    counted = {kind: 0 for kind, _ in PLUGINS}
+    for kind, name in PLUGINS:
+        config = next(r for r in ALL if r.word == kind).load(name).Config
+        counted[kind] += len([text for text in help_texts(config).values() if text])
+    assert min(counted.values()) > 0
 
 
 def test_options_are_told_with_types_bounds_choices_and_defaults():

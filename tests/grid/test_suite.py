@@ -11,7 +11,7 @@ from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Options
 from benchmark.grid.plugin_ref import parse_plugin_string
 from benchmark.grid.suite import build
-from benchmark.registry import METHODS
+from benchmark.registry import METHODS, add_plugin_file
 
 HERE = Options(results="results", data_root="nowhere")
 
@@ -90,7 +90,7 @@ def test_a_plugin_from_outside_counts_by_its_content(tmp_path):
     for number in (1, 2):
         path = tmp_path / f"outside{number}.py"
         path.write_text(f'"""An outsider."""\nfrom methods import Method\nclass A(Method):\n    x = {number}\n')
-        METHODS.add_file(path)
+        add_plugin_file(path)
         part = runs(methods=[path.stem])[0].spec.method
         ids.append(part.source)
         METHODS._added.pop(path.stem)

@@ -1,0 +1,95 @@
+"""`noisybench new` writes a plugin of every kind that works as written, with a test that passes."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from benchmark.registry import ALL
+from tests.conftest import ROOT
+
+KINDS = ("method", "backbone", "noise", "dataset")
+PLACES = {"method": "methods", "backbone": "backbones", "noise": "benchmark/noise", "dataset": "benchmark/datasets"}
+
+
+@pytest.fixture(scope="module")
+def skeletons(tmp_path_factory):
+    """A folder with a skeleton of every kind and their tests."""
+    folder = tmp_path_factory.mktemp("skeletons")
+    for kind in KINDS:
+        command = [sys.executable, "-m", "benchmark.cli.main", "new", kind, f"fresh_{kind}", "--to", str(folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert f"noisybench check {folder / f'fresh_{kind}.py'}" in done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_skeleton_passes_its_own_test_which_runs_every_check(skeletons, kind):
+    test = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml"]
+    done = subprocess.run(
+        [*test, "--rootdir", skeletons, skeletons / f"test_fresh_{kind}.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("kind", ["noise", "dataset", "backbone"])
+def test_the_skeleton_keeps_every_promise(noisybench, skeletons, kind):
+    assert "all promises kept" in noisybench("check", skeletons / f"fresh_{kind}.py").stdout
+
+
+def test_the_four_skeletons_run_together(noisybench, skeletons):
+    plugins = [word for kind in KINDS for word in ("--plugin", skeletons / f"fresh_{kind}.py")]
+    done = noisybench(
+        "run", "-d", "fresh_dataset", "-b", "fresh_backbone", "-m", "fresh_method", "-m", "ce",
+        "-n", "fresh_noise:0.3", "--seeds", "1", "--epochs", "1", *plugins,
+    )  # fmt: skip
+    assert "| fresh_method " in done.stdout
+
+
+def test_the_skeletons_are_formatted_and_clean(skeletons):
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--config", ROOT / "pyproject.toml", skeletons],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_without_a_folder_the_files_go_to_the_rooms_of_their_kind(tmp_path):
+    for house in ("benchmark", "methods", "backbones"):
+        shutil.copytree(ROOT / house, tmp_path / house, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "benchmark.cli.main", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for kind in KINDS:
+        written = run("new", kind, f"fresh_{kind}").split()
+        place = PLACES[kind]
+        assert str(tmp_path / place / f"fresh_{kind}.py") in written
+        test = tmp_path / "tests" / place.rpartition("/")[2] / f"test_fresh_{kind}.py"
+        assert "add_plugin_file" not in test.read_text()
+    for one in ALL:
+        assert f"fresh_{one.word} " in run("list", one.plural)
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken"), [("method", "gce"), ("backbone", "cnn"), ("noise", "pair"), ("dataset", "npz")]
+)
+def test_a_name_that_is_taken_or_no_name_is_refused(noisybench, kind, taken):
+    assert "already" in noisybench("new", kind, taken, code=2).stderr
+    assert "lower_case" in noisybench("new", kind, "My-Idea", code=2).stderr
+
+
+def test_no_file_is_written_over(noisybench, skeletons):
+    assert "exists already" in noisybench("new", "noise", "fresh_noise", "--to", skeletons, code=2).stderr
