@@ -27,9 +27,20 @@ def skeletons(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_skeleton_passes_its_own_test_which_runs_every_check(skeletons, kind):
-    test = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml"]
+    test = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+    ]
     done = subprocess.run(
-        [*test, "--rootdir", skeletons, skeletons / f"test_fresh_{kind}.py"],
+        [*test, "--rootdir", str(skeletons), str(skeletons / f"test_fresh_{kind}.py")],
         cwd=ROOT,
         capture_output=True,
         text=True,
