@@ -126,7 +126,7 @@ def test_everything_is_trained_on_before_the_ramp(method_cls: type[PeerMethod]) 
 def test_methods_that_exchange_samples_predict_with_the_first_network(method_cls: type[PeerMethod]) -> None:
     method = pair(method_cls)
     x = torch.eye(len(Y), dtype=torch.float64)
-    assert method.networks_at_test == 1
+    assert method.card.networks_at_test == 1
     assert torch.equal(method.predict(x), method.net(x))
     assert not torch.equal(method.predict(x), method.net2(x))
 
@@ -268,7 +268,7 @@ def test_dividemix_warms_up_each_network_by_its_own_cross_entropy() -> None:
 def test_methods_that_declare_two_networks_at_test_predict_with_the_mean_of_both(build: Any) -> None:
     method = build()
     x = torch.eye(12, dtype=torch.float64)
-    assert method.networks_at_test == 2
+    assert method.card.networks_at_test == 2
     torch.testing.assert_close(method.predict(x), (method.net(x) + method.net2(x)) / 2)
 
 
