@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["machine", *FIGURES])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--known", nargs="*", default=[], help="figures that are known already")
     options = parser.parse_args()

@@ -58,8 +58,8 @@ def steps(machine: Machine) -> list[Step]:
     scale = 0.0 if machine.tiny else 1.0
     return [
         Step("tests", 30 * scale, 0.4, lambda limit, results: _tests(machine, limit, results)),
-        Step("images", 30 * scale, 0.3, lambda limit, results: _figures(machine, "images", limit, results)),
-        Step("packed", 30 * scale, 0.3, lambda limit, results: _figures(machine, "packed", limit, results)),
+        Step("images", 30 * scale, 0.2, lambda limit, results: _figures(machine, "images", limit, results)),
+        Step("packed", 30 * scale, 0.2, lambda limit, results: _figures(machine, "packed", limit, results)),
         Step("grid", 45 * scale, 1.0, lambda limit, results: _grid(machine, limit, results)),
     ]
 
