@@ -2,52 +2,136 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Bools = NDArray[np.bool_]
 
-SCALARS = ("accuracy", "balanced_accuracy", "auroc", "f1", "ece", "nll")
+SCALARS = (
+    "accuracy", "balanced_accuracy", "auroc", "f1", "ece", "nll", "auprc", "mcc", "brier", "kappa", "mae",
+)  # fmt: skip
 """Metrics with one value per run; `precision` and `recall` are lists per class."""
-LOWER_IS_BETTER = frozenset({"ece", "nll"})
+LOWER_IS_BETTER = frozenset({"ece", "nll", "brier", "mae"})
 ECE_BINS = 15
+
+
+class Calibration(TypedDict):
+    """How sure the predictions of one set are, in `ECE_BINS` equal bins (a, b] of the largest probability."""
+
+    count: list[int]
+    """[15] samples."""
+    confidence: list[float]
+    """[15] sum of their largest probabilities, to two decimals."""
+    right: list[int]
+    """[15] samples whose prediction is the label."""
+
+
+class Outcome(TypedDict):
+    """What one model predicted on one test set, as far as every later statistic of its hits needs it."""
+
+    confusion: list[list[int]]
+    """[K, K] samples by label (row) and prediction (column)."""
+    calibration: Calibration
+    right: str
+    """One bit per sample in the order of the set, 1 where the prediction is the label: packed, highest bit
+    first, in base64."""
 
 
 def score(probabilities: Floats, labels: Ints, num_classes: int) -> dict[str, Any]:
     """All metrics of `probabilities` [n, K] against `labels` [n] in 0..K-1, as JSON-able values.
 
+    `auprc`: average precision, one class against the rest (binary: of class 1). `mcc`: Matthews' correlation.
+    `brier`: squared error summed over the classes, in [0, 2]. `kappa`: Cohen's with quadratic weights, and
+    `mae`: mean distance of the class numbers, both for ordinal classes.
+
     What is undefined is None: the recall of a class that is absent from `labels`, its precision when nobody
-    predicted it either, and an AUROC without a positive or without a negative. Means over classes leave the
-    absent ones out, except F1, which counts a class that was only predicted as 0 (scikit-learn's default).
+    predicted it either, an AUROC without a positive or without a negative, and kappa where labels and
+    predictions are all of one class. Means over classes leave the absent ones out, except F1, which counts a
+    class that was only predicted as 0 (scikit-learn's default). MCC is 0 where it is undefined, as there too.
     Raises ValueError on wrong shapes, labels out of range and non-finite probabilities.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     p = np.asarray(probabilities, dtype=np.float64)
     y = np.asarray(labels)
     _check(p, y, num_classes)
     predicted = p.argmax(1)
     correct = predicted == y
-    precision, recall, f1, support = precision_recall_fscore_support(
-        y, predicted, labels=np.arange(num_classes), zero_division=0.0
-    )
-    present = support > 0
-    met = present | (np.bincount(predicted, minlength=num_classes) > 0)
-    likelihood = p[np.arange(len(y)), y].clip(np.finfo(np.float64).eps)
+    matrix = confusion(y, predicted, num_classes)
+    hits, support, chosen = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
+    present, met = support > 0, support + chosen > 0
+    recall, f1 = _divided(hits, support), _divided(2 * hits, support + chosen)
+    own = p[np.arange(len(y)), y]
+    areas, average_precisions = one_vs_rest(p, y)
     return {
         "accuracy": float(correct.mean()),
         "balanced_accuracy": float(recall[present].mean()),
-        "auroc": macro_auroc(p, y),
+        "auroc": areas,
         "f1": float(f1[met].mean()),
-        "precision": _nullable(precision, met),
-        "recall": _nullable(recall, present),
+        **per_class(matrix),
         "ece": expected_calibration_error(p.max(1), correct),
-        "nll": float(-np.log(likelihood).mean()),
+        "nll": float(-np.log(own.clip(np.finfo(np.float64).eps)).mean()),
+        "auprc": average_precisions,
+        "mcc": matthews(matrix),
+        "brier": float((np.einsum("nk,nk->n", p, p) - 2 * own + 1).mean()),
+        **ordinal(matrix),
     }
+
+
+def outcome(probabilities: Floats, labels: Ints, num_classes: int) -> Outcome:
+    """The hits and misses of `probabilities` [n, K] against `labels` [n]."""
+    predicted = probabilities.argmax(1)
+    correct = predicted == labels
+    confidence = probabilities.max(1)
+    which = _bins(confidence, ECE_BINS)
+    sums = np.bincount(which, weights=confidence, minlength=ECE_BINS)
+    return {
+        "confusion": confusion(labels, predicted, num_classes).tolist(),
+        "calibration": {
+            "count": np.bincount(which, minlength=ECE_BINS).tolist(),
+            "confidence": [round(float(value), 2) for value in sums],
+            "right": np.bincount(which[correct], minlength=ECE_BINS).tolist(),
+        },
+        "right": base64.b64encode(np.packbits(correct).tobytes()).decode(),
+    }
+
+
+def confusion(labels: Ints, predicted: Ints, num_classes: int) -> Ints:
+    """[K, K] samples by label (row) and prediction (column)."""
+    cells = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def per_class(matrix: Ints) -> dict[str, list[float | None]]:
+    """Precision and recall [K] of a confusion `matrix` [K, K], None where `score` says."""
+    hits, support, chosen = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
+    return {
+        "precision": _nullable(_divided(hits, chosen), support + chosen > 0),
+        "recall": _nullable(_divided(hits, support), support > 0),
+    }
+
+
+def matthews(matrix: Ints) -> float:
+    """Matthews' correlation of a confusion `matrix` [K, K]; 0 where labels or predictions are of one class."""
+    counts = matrix.astype(np.float64)
+    labels, chosen, total = counts.sum(1), counts.sum(0), counts.sum()
+    spread = (total**2 - labels @ labels) * (total**2 - chosen @ chosen)
+    return float((np.trace(counts) * total - labels @ chosen) / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+def ordinal(matrix: Ints) -> dict[str, float | None]:
+    """Of a confusion `matrix` [K, K] with classes in their order: kappa with quadratic weights, and the MAE."""
+    classes = np.arange(len(matrix))
+    distance = np.abs(classes[:, None] - classes)
+    total = int(matrix.sum())
+    weights = (distance**2).astype(np.float64)
+    by_chance = float((weights * np.outer(matrix.sum(1), matrix.sum(0))).sum()) / total
+    kappa = 1 - float((weights * matrix).sum()) / by_chance if by_chance > 0 else None
+    return {"kappa": kappa, "mae": float((distance * matrix).sum() / total)}
 
 
 def _check(p: Floats, y: Ints, num_classes: int) -> None:
@@ -61,6 +145,11 @@ def _check(p: Floats, y: Ints, num_classes: int) -> None:
         raise ValueError("probabilities hold NaN or infinity: the run has diverged")
 
 
+def _divided(above: Ints, below: Ints) -> Floats:
+    """Elementwise, 0 where `below` is."""
+    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+
+
 def _nullable(values: Floats, defined: Bools) -> list[float | None]:
     return [float(v) if d else None for v, d in zip(values, defined, strict=True)]
 
@@ -70,31 +159,50 @@ def auroc(score: Floats, positive: Bools) -> float | None:
 
     scikit-learn's value up to rounding, at a tenth of its time: it is taken for every class at every epoch.
     """
+    return _areas(score, positive)[0]
+
+
+def _areas(score: Floats, positive: Bools) -> tuple[float | None, float | None]:
+    """AUROC, and average precision (None without a positive), from one sorting."""
     order = np.argsort(score)
     ordered = np.asarray(score)[order]
     group_ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(order) else order
     positives = np.cumsum(np.asarray(positive, dtype=bool)[order])[group_ends].astype(np.float64)
+    if not len(order) or positives[-1] == 0:
+        return None, None
+    gained = np.diff(positives, prepend=0.0)
+    # A threshold at a group takes in this group and all above it.
+    found = positives[-1] - positives + gained
+    taken = len(order) - np.append(0.0, group_ends[:-1] + 1)
+    average_precision = float(gained @ (found / taken) / positives[-1])
     negatives = group_ends + 1 - positives
-    if not len(order) or positives[-1] == 0 or negatives[-1] == 0:
-        return None
+    if negatives[-1] == 0:
+        return None, average_precision
     below = np.append(0.0, negatives[:-1])
-    wins = np.diff(positives, prepend=0.0) @ (below + negatives) / 2
-    return float(wins / (positives[-1] * negatives[-1]))
+    wins = gained @ (below + negatives) / 2
+    return float(wins / (positives[-1] * negatives[-1])), average_precision
 
 
-def macro_auroc(p: Floats, y: Ints) -> float | None:
-    """One-vs-rest AUROC of `p` [n, K], mean over the classes that `y` [n] holds; binary: of class 1."""
+def one_vs_rest(p: Floats, y: Ints) -> tuple[float | None, float | None]:
+    """AUROC and average precision of `p` [n, K], means over the classes that `y` [n] holds; binary: of class 1."""
     classes = [1] if p.shape[1] == 2 else range(p.shape[1])
-    values = [value for k in classes if (value := auroc(p[:, k], y == k)) is not None]
-    return float(np.mean(values)) if values else None
+    pairs = [_areas(p[:, k], y == k) for k in classes]
+    means = []
+    for values in zip(*pairs, strict=True):
+        known = [value for value in values if value is not None]
+        means.append(float(np.mean(known)) if known else None)
+    return means[0], means[1]
 
 
 def expected_calibration_error(confidence: Floats, correct: Bools, bins: int = ECE_BINS) -> float:
     """Guo et al. (ICML 2017): weighted mean of |accuracy - confidence| over equal bins (a, b] of [0, 1]."""
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    which = (np.searchsorted(edges, confidence, side="left") - 1).clip(0, bins - 1)
-    gaps = np.bincount(which, weights=correct - confidence, minlength=bins)
+    gaps = np.bincount(_bins(confidence, bins), weights=correct - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def _bins(confidence: Floats, bins: int) -> Ints:
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    return (np.searchsorted(edges, confidence, side="left") - 1).clip(0, bins - 1)
 
 
 def memorization(predictions: Ints, clean: Ints, noisy: Ints) -> dict[str, float] | None:

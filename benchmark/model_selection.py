@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from benchmark.metrics import LOWER_IS_BETTER
 
-RULES = {
+Rule = Literal["val_noisy", "last", "last5", "val_clean", "oracle_test"]
+RULES: dict[str, str] = {
     "val_noisy": "best epoch by the noisy validation labels",
     "last": "last epoch",
     "last5": "mean of the last five epochs",
@@ -22,7 +23,7 @@ Epoch = Mapping[str, Any]
 Figures = dict[str, Any]
 
 
-def select(curve: Sequence[Epoch], main_metric: str) -> dict[str, Figures | None]:
+def select(curve: Sequence[Epoch], main_metric: str) -> dict[Rule, Figures | None]:
     """The test figures of a `curve` (one entry per epoch) under every rule of `RULES`.
 
     Rules that choose one epoch add its number under "epoch". None where a rule is undefined: no clean
@@ -31,7 +32,7 @@ def select(curve: Sequence[Epoch], main_metric: str) -> dict[str, Figures | None
     return _report(curve, main_metric, lambda entry: entry["test"])
 
 
-def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[str, Figures | None]]:
+def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[Rule, Figures | None]]:
     """As `select`, for each extra test set: {name: {rule: figures}}.
 
     Every rule scores the same model as in `select`: `oracle_test` too is the best on the main test set.
@@ -51,27 +52,36 @@ def best_epoch(scores: Sequence[float | None], lower_is_better: bool = False) ->
     return max(known, key=known.__getitem__, default=None)
 
 
+def chosen_epochs(curve: Sequence[Epoch], main_metric: str) -> dict[Rule, int | None]:
+    """The position in `curve` that each rule which chooses one epoch would report if the training ended there."""
+
+    def best_by(split: str) -> int | None:
+        scores = [(entry.get(split) or {}).get(main_metric) for entry in curve]
+        return best_epoch(scores, main_metric in LOWER_IS_BETTER)
+
+    return {
+        "val_noisy": best_by("val_noisy"),
+        "last": len(curve) - 1 if curve else None,
+        "val_clean": best_by("val_clean"),
+        "oracle_test": best_by("test"),
+    }
+
+
 def _report(
     curve: Sequence[Epoch], main_metric: str, figures: Callable[[Epoch], Figures | None]
-) -> dict[str, Figures | None]:
-    def best_by(split: str) -> Figures | None:
-        scores = [(entry.get(split) or {}).get(main_metric) for entry in curve]
-        chosen = best_epoch(scores, main_metric in LOWER_IS_BETTER)
-        return None if chosen is None else at(chosen)
-
-    def at(position: int) -> Figures | None:
+) -> dict[Rule, Figures | None]:
+    def at(position: int | None) -> Figures | None:
+        if position is None:
+            return None
         found = figures(curve[position])
         return {**found, "epoch": curve[position]["epoch"]} if found else None
 
     late = [found for entry in curve[-LAST5_EPOCHS:] if (found := figures(entry))]
     steady = len(curve) >= LAST5_NEEDS and len(late) == LAST5_EPOCHS
-    return {
-        "val_noisy": best_by("val_noisy"),
-        "last": at(-1) if curve else None,
-        "last5": {metric: _mean([f[metric] for f in late]) for metric in late[0]} if steady else None,
-        "val_clean": best_by("val_clean"),
-        "oracle_test": best_by("test"),
-    }
+    last5 = {metric: _mean([f[metric] for f in late]) for metric in late[0]} if steady else None
+    found = {rule: at(position) for rule, position in chosen_epochs(curve, main_metric).items()}
+    found["last5"] = last5
+    return {rule: found[rule] for rule in get_args(Rule)}
 
 
 def _mean(values: Sequence[Any]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from benchmark.cli.card import facts as card_facts
 from benchmark.cli.show_plugin import _values
 from benchmark.registry import ALL, BACKBONES, DATASETS, METHODS, NOISE, ROOT, Entry, Registry
 from scripts.draw_rooms import draw, room_imports
@@ -85,7 +86,7 @@ def page(registry: Registry[Any], entry: Entry) -> str:
 
 
 def mark(registry: Registry[Any], entry: Entry) -> str:
-    return " †" if registry is METHODS and registry.load(entry.name).needs else ""
+    return " †" if registry is METHODS and registry.load(entry.name).card.needs else ""
 
 
 def plugin_page(registry: Registry[Any], entry: Entry) -> str:
@@ -94,8 +95,8 @@ def plugin_page(registry: Registry[Any], entry: Entry) -> str:
     parts = [f"# {entry.name}", *prose(plugin)]
     parts.append(markdown_table(("", ""), facts(registry, entry, plugin)))
     parts += ["## Options", options_table(plugin), f"On the command line: `{HOW_TO_USE[registry]} {entry.name}`"]
-    if card := getattr(plugin, "card", None):
-        parts += ["## Paper", *paper(card)]
+    if registry is METHODS and plugin.card.bibtex:
+        parts += ["## Cite", f"```bibtex\n{plugin.card.bibtex}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -117,13 +118,7 @@ def indented_as_code(text: str) -> str:
 def facts(registry: Registry[Any], entry: Entry, plugin: Any) -> Iterator[tuple[str, str]]:
     """(what, value) of what the class declares beside its options."""
     if registry is METHODS:
-        yield "family", plugin.family
-        yield "is told", ", ".join(sorted(plugin.needs)) or "nothing but the noisy labels"
-        yield "cost", f"{plugin.cost} (passes relative to cross entropy)"
-        yield "networks at test", str(plugin.networks_at_test)
-        yield "phases", ", ".join(plugin.phases)
-        yield "numbers checked against", plugin.proof
-        yield "form", plugin.fidelity
+        yield from ((heading, linked(fact)) for heading, fact in card_facts(plugin.card).items())
     elif registry is NOISE:
         yield "truth known", "yes" if plugin.truth_known else "no"
         yield "nested over rates", "yes" if plugin.nested else "no"
@@ -150,16 +145,8 @@ def options_table(plugin: Any) -> str:
     return markdown_table(("option", "values", "default", "meaning"), rows)
 
 
-def paper(card: Any) -> Iterator[str]:
-    """The card of a method: where it was published, and how to cite it."""
-    yield f"{card.authors}: *{card.title}*, {card.venue} {card.year}."
-    links = [
-        f"[arXiv:{card.arxiv}](https://arxiv.org/abs/{card.arxiv})" if card.arxiv else "",
-        f"[doi:{card.doi}](https://doi.org/{card.doi})" if card.doi else "",
-        f"[official code]({card.code})" if card.code else "",
-    ]
-    yield " · ".join(filter(None, links))
-    yield f"```bibtex\n{card.bibtex}\n```"
+def linked(fact: str) -> str:
+    return f"<{fact}>" if fact.startswith("https://") else fact
 
 
 def markdown_table(head: tuple[str, ...], rows: Any) -> str:

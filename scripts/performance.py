@@ -102,9 +102,9 @@ def plain_stream(stem: str, setting: PlainSetting = PLAIN) -> Iterator[int]:
         data,
         BATCH,
         shuffle=True,
-        pin_memory=setting.device != "cpu",
         num_workers=setting.workers,
         persistent_workers=setting.workers > 0,
+        pin_memory=setting.device != "cpu",
     )
     while True:
         for x, y in loader:

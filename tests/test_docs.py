@@ -45,6 +45,14 @@ def test_every_plugin_has_a_page_that_tells_its_options():
             assert not missing, f"{entry.name}: {missing}"
 
 
+def test_the_page_of_a_method_shows_its_card():
+    page = dict(pages())["methods/gce.md"]
+    assert "<https://arxiv.org/abs/1805.07836>" in page
+    assert "@inproceedings{" in page
+    assert "†" not in page
+    assert "`coteaching`](coteaching.md) †" in dict(pages())["methods/index.md"]
+
+
 def test_the_site_is_built_without_a_warning_and_without_the_network(site):
     assert (site / "index.html").is_file()
     for registry in ALL:

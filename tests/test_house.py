@@ -35,15 +35,8 @@ KNOWS = {
 """What a package may import of the three."""
 
 STILL_ALLOWED: set[tuple[str, str]] = {
-    # (file, room that it imports from against the direction), until it is moved or mended
+    # (file, room that it imports from against the direction)
     ("benchmark/checks/speed/ratios.py", "tables"),  # times the making of a table
-    ("benchmark/grid/resolve.py", "datasets"),  # names a type only
-    ("benchmark/noise/rate_estimate.py", "grid"),  # canonical(), and the estimate's key from the run spec
-    ("benchmark/report/pictures.py", "datasets"),  # draws images of a data set
-    ("benchmark/store/record.py", "grid"),  # canonical()
-    ("benchmark/store/segments.py", "grid"),  # canonical()
-    ("benchmark/tables/comparable.py", "grid"),  # canonical()
-    ("benchmark/tables/frame.py", "grid"),  # canonical()
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import subprocess
@@ -13,7 +14,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    mean_absolute_error,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from benchmark import metrics
 
@@ -156,3 +167,51 @@ def test_transition_error_is_the_l1_distance_by_row_and_in_total() -> None:
     assert error == {"l1_row_mean": pytest.approx(0.7), "l1_total": pytest.approx(1.4)}
     with pytest.raises(ValueError, match="do not fit"):
         metrics.transition_error(np.eye(2), np.eye(3))
+
+
+@pytest.mark.parametrize(("n", "k"), [(359, 10), (200, 2), (90, 9), (40, 3)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_further_metrics_equal_scikit_learn(n: int, k: int, ties: bool) -> None:
+    p, y = predictions(n, k, seed=n + k)
+    if ties:
+        p = np.round(p, 1)
+    ours, guess = metrics.score(p, y, k), p.argmax(1)
+    classes = [1] if k == 2 else range(k)
+    precisions = [average_precision_score(y == c, p[:, c]) for c in classes]
+    assert ours["auprc"] == pytest.approx(np.mean(precisions), abs=1e-12)
+    assert ours["mcc"] == pytest.approx(matthews_corrcoef(y, guess), abs=1e-12)
+    assert ours["kappa"] == pytest.approx(cohen_kappa_score(y, guess, weights="quadratic"), abs=1e-12)
+    assert ours["mae"] == pytest.approx(mean_absolute_error(y, guess), abs=1e-12)
+    assert ours["brier"] == pytest.approx(((p - np.eye(k)[y]) ** 2).sum(1).mean(), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 3, 20])
+def test_figures_per_class_are_scikit_learns_to_the_bit(k: int) -> None:
+    rng = np.random.default_rng(k)
+    for _ in range(20):
+        y, guess = rng.integers(0, k, 37), rng.integers(0, k, 37)
+        p = np.full((37, k), 0.1)
+        p[np.arange(37), guess] = 0.8
+        precision, recall, f1, support = precision_recall_fscore_support(y, guess, labels=range(k), zero_division=0.0)
+        ours = metrics.score(p, y, k)
+        assert [value or 0.0 for value in ours["precision"]] == precision.tolist()
+        assert [value or 0.0 for value in ours["recall"]] == recall.tolist()
+        met = (support > 0) | (np.bincount(guess, minlength=k) > 0)
+        assert ours["f1"] == f1[met].mean()
+
+
+def test_metrics_are_defined_where_all_is_of_one_class() -> None:
+    p = np.tile([0.9, 0.1], (5, 1))
+    found = metrics.score(p, np.zeros(5, dtype=np.int64), 2)
+    assert (found["mcc"], found["kappa"], found["auprc"], found["mae"]) == (0.0, None, None, 0.0)
+
+
+def test_an_outcome_tells_every_hit_and_miss() -> None:
+    p = np.array([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2], [0.3, 0.7]])
+    found = metrics.outcome(p, np.array([0, 1, 1, 1]), 2)
+    assert found["confusion"] == [[1, 0], [1, 2]]
+    assert found["right"] == base64.b64encode(bytes([0b11010000])).decode()
+    bins = found["calibration"]
+    assert [at for at, count in enumerate(bins["count"]) if count] == [8, 10, 11, 13]
+    assert sum(bins["right"]) == 3
+    assert sum(bins["confidence"]) == pytest.approx(3.0)

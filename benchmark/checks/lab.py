@@ -18,7 +18,7 @@ from benchmark.registry import METHODS
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.training.samples import Images
 from benchmark.training.session import Session
-from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched
+from benchmark.training.trainer import Evaluation, Evaluations, Progress, Trainer, Watched
 from methods.base import Hints
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ class Lab:
             self.kit,
             self.data,
             Watched(self.noisy, self.clean, None),
-            {"val": held, "test": held},
+            Evaluations(held, held),
             main_metric="accuracy",
             method_seed=self.seed,
             checkpoint=checkpoint,

@@ -106,13 +106,14 @@ def preview(name: str, out: Path, split: str, per_class: int, **given: Any) -> N
     """Draw a contact sheet of NAME with a row per class."""
     from benchmark.datasets import statistics
     from benchmark.errors import UsageError
+    from benchmark.report import pictures
 
     found = _load(_dataset(name, **given), given["results"])
     parts = statistics.splits(found)
     if split not in parts:
         raise UsageError(f"{found.name} has no split {split!r}; expected one of {', '.join(parts)}")
     chosen: Arrays = parts[split]
-    picture = statistics.contact_sheet(chosen, found.classes, per_class)
+    picture = pictures.contact_sheet(chosen.images, chosen.labels, found.classes, per_class)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         picture.save(out, format="PNG")

@@ -37,7 +37,7 @@ def table(
     **given: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
-    from benchmark.store.segments import collector_paused
+    from benchmark.store.record import collector_paused
     from benchmark.store.store import Store
 
     store = Store(given["results"])
@@ -136,5 +136,9 @@ def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:
 
 
 def _defaults(plugin: Any) -> dict[str, Any]:
+    """Default options as a record holds them: validated, and in JSON, where a tuple is a list."""
+    from pydantic import create_model
+
     fields = plugin.Config.model_fields.items()
-    return {name: field.default for name, field in fields if not field.is_required()}
+    optional: dict[str, Any] = {name: (field.annotation, field) for name, field in fields if not field.is_required()}
+    return create_model("Defaults", **optional)().model_dump(mode="json")

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
 
 from benchmark.datasets.base import Arrays, Data
 
 CHUNK = 4096
-MARGIN = 4
 
 
 def splits(data: Data) -> dict[str, Arrays]:
@@ -109,35 +107,3 @@ def findings(data: Data) -> list[str]:
 
 def _chunks(images: np.ndarray) -> list[np.ndarray]:
     return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-
-
-def contact_sheet(
-    arrays: Arrays, classes: Sequence[str], per_class: int = 12, seed: int = 0, cell: int = 56
-) -> Image.Image:
-    """An RGB picture with a row per class: its name and up to `per_class` images drawn at random.
-
-    `cell` is the side of each image in px; enlarged pixels stay visible as squares. Save it as PNG.
-    """
-    rng = np.random.default_rng(seed)
-    text = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    gutter = 2 * MARGIN + int(max(text.textlength(name) for name in classes))
-    step = cell + MARGIN
-    sheet = Image.new("RGB", (gutter + per_class * step, MARGIN + len(classes) * step), "white")
-    draw = ImageDraw.Draw(sheet)
-    for k, name in enumerate(classes):
-        top = MARGIN + k * step
-        draw.text((MARGIN, top + cell // 2), name, fill="black", anchor="lm")
-        has = arrays.labels[:, k] == 1 if arrays.labels.ndim == 2 else arrays.labels == k
-        members = np.flatnonzero(has)
-        chosen = np.sort(rng.permutation(members)[:per_class])
-        for column, i in enumerate(chosen):
-            sheet.paste(thumbnail(arrays.images[i], cell), (gutter + column * step, top))
-    return sheet
-
-
-def thumbnail(image: np.ndarray, cell: int) -> Image.Image:
-    """[H, W, C] uint8 as an RGB picture of `cell` x `cell` px."""
-    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
-    enlarging = image.shape[0] <= cell
-    method = Image.Resampling.NEAREST if enlarging else Image.Resampling.LANCZOS
-    return picture.convert("RGB").resize((cell, cell), method)

@@ -128,13 +128,13 @@ def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
 
 def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     dataset = make_dataset(ref, data_root)
-    resolved = resolve_dataset(ref, dataset)
+    resolved = resolve_dataset(ref, dataset.cfg)
     files = dict(resolved.files)
     extra_tests, digests = {}, {}
     for name, text in suite.extra_tests.items():
         other_ref = read_plugin_ref(text)
         other = make_dataset(other_ref, data_root)
-        found = resolve_dataset(other_ref, other)
+        found = resolve_dataset(other_ref, other.cfg)
         extra_tests[name], digests[name] = found.part, other.digest()
         files |= found.files
     part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=digests)

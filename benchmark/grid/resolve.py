@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,9 +16,6 @@ from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.spec import Part
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
 from benchmark.store import digests
-
-if TYPE_CHECKING:
-    from benchmark.datasets.base import Dataset
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class ResolvedMethod(Resolved):
     """Privileged knowledge that this configuration consumes."""
 
 
-def make_dataset(ref: PluginRef, data_root: Path) -> Dataset:
-    """The data set that `ref` names; "npz:FILE" names its file."""
+def make_dataset(ref: PluginRef, data_root: Path) -> Any:
+    """The `Dataset` that `ref` names; "npz:FILE" names its file."""
     plugin = DATASETS.load(ref.name)
     options = ref.options
     if "positional" in options:
@@ -53,9 +50,9 @@ def make_dataset(ref: PluginRef, data_root: Path) -> Dataset:
     return plugin(ref.name, _validated(DATASETS, ref, options), data_root)
 
 
-def resolve_dataset(ref: PluginRef, dataset: Dataset) -> Resolved:
-    """The part of a data set that `make_dataset` made of `ref`."""
-    return Resolved(*_part(DATASETS, ref, dataset.cfg))
+def resolve_dataset(ref: PluginRef, config: Any) -> Resolved:
+    """The part of the data set that `ref` names; `config`: as `make_dataset` validated it."""
+    return Resolved(*_part(DATASETS, ref, config))
 
 
 def resolve_method(ref: PluginRef) -> ResolvedMethod:

@@ -33,6 +33,7 @@ def _rows(block: Block, table: Table) -> pd.DataFrame:
     order = pd.MultiIndex.from_product([block.methods.index, block.columns], names=["method", "noise"])
     kept = [name for name in _METHOD_COLUMNS if table.timing or name != "measured"]
     columns = [*_CELL_COLUMNS, *(DIAGNOSTICS if table.diagnostics else ())]
-    rows = block.cells.reindex(order)[columns].join(block.methods[kept], on="method").reset_index()
+    rows = block.cells.reindex(order)[columns].join(block.methods[[*kept, "unrecorded"]], on="method").reset_index()
+    rows["deviations"] = rows["deviations"].mask(rows.pop("unrecorded"), "not recorded")
     rows["delta_n"] = rows["delta_n"].astype("Int64")
     return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)

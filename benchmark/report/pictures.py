@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmark.datasets.statistics import thumbnail
-
 MARGIN = 10
+GAP = 4
 SIZE = 12
 """Of the letters, in px."""
 INK = (8, 48, 107)
@@ -90,6 +89,44 @@ def sheet(items: Sequence[Captioned], title: str, columns: int = 8, cell: int = 
         for row, line in enumerate(item.lines):
             _write(draw, (x, y + cell + 8 + row * (SIZE + 2)), line)
     return picture
+
+
+def contact_sheet(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    per_class: int = 12,
+    seed: int = 0,
+    cell: int = 56,
+) -> Image.Image:
+    """An RGB picture with a row per class: its name and up to `per_class` images drawn at random.
+
+    `images` [n, H, W, C] uint8; `labels` [n], or [n, K] of zeros and ones in a multi-label set; `cell` is the
+    side of each image in px; enlarged pixels stay visible as squares. Save it as PNG.
+    """
+    rng = np.random.default_rng(seed)
+    text = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    gutter = 2 * GAP + int(max(text.textlength(name) for name in classes))
+    step = cell + GAP
+    sheet = Image.new("RGB", (gutter + per_class * step, GAP + len(classes) * step), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, name in enumerate(classes):
+        top = GAP + k * step
+        draw.text((GAP, top + cell // 2), name, fill="black", anchor="lm")
+        has = labels[:, k] == 1 if labels.ndim == 2 else labels == k
+        members = np.flatnonzero(has)
+        chosen = np.sort(rng.permutation(members)[:per_class])
+        for column, i in enumerate(chosen):
+            sheet.paste(thumbnail(images[i], cell), (gutter + column * step, top))
+    return sheet
+
+
+def thumbnail(image: np.ndarray, cell: int) -> Image.Image:
+    """[H, W, C] uint8 as an RGB picture of `cell` x `cell` px."""
+    picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
+    enlarging = image.shape[0] <= cell
+    method = Image.Resampling.NEAREST if enlarging else Image.Resampling.LANCZOS
+    return picture.convert("RGB").resize((cell, cell), method)
 
 
 def _shade(value: float) -> tuple[int, int, int]:

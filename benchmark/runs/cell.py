@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.datasets.base import Dataset
 from benchmark.errors import UsageError
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import make_dataset, resolve_dataset, resolve_noise
@@ -68,8 +69,8 @@ def make_cell(
     found = resolve_noise(noise)
     if len(found) != 1:
         raise UsageError(f"noise {noise.name!r}: {len(found)} kinds of noise; expected one, such as symmetric:0.2")
-    opened = make_dataset(dataset, data_root)
-    resolved = resolve_dataset(dataset, opened)
+    opened: Dataset = make_dataset(dataset, data_root)
+    resolved = resolve_dataset(dataset, opened.cfg)
     source = DataSource(opened, opened.digest())
     data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)
     noise_part = NoisePart(**found[0].part.model_dump())

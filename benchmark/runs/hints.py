@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import orjson
 import torch
 
 from benchmark.errors import UsageError
-from benchmark.grid.spec import Track
+from benchmark.grid.spec import RunSpec, Track
 from benchmark.noise.manifest import Manifest
-from benchmark.noise.rate_estimate import Estimate
+from benchmark.noise.rate_estimate import FOLDS, noise_rate_of
 from benchmark.runs.prepare import Skipped
+from benchmark.store.atomic import write_atomically
+from benchmark.store.digests import canonical, seal, unseal
+from benchmark.store.once import once
 from methods.base import Hints
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A noise rate in [0, 1) and the seconds that it took."""
+
+    noise_rate: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -49,3 +65,33 @@ def find_hints(
         raise UsageError("the method needs the transition matrix; run it with --track oracle")
     found = estimate()
     return Given(Hints(found.noise_rate), found)
+
+
+def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Estimate:
+    """The estimate for `spec`; `predict` gives (noisy labels, out-of-fold probabilities) where it is not known.
+
+    Of several processes that want it, one computes and the others wait.
+    """
+    shared = spec.model_dump(mode="json", include={"protocol", "dataset", "noise", "backbone", "recipe"})
+    seeds = spec.seeds.model_dump(include={"noise", "init", "order"})
+    key = hashlib.sha256(canonical([shared, seeds, FOLDS])).hexdigest()[:16]
+    path = folder / f"{key}.json"
+
+    def make() -> Estimate:
+        started = time.perf_counter()
+        return Estimate(noise_rate_of(*predict()), time.perf_counter() - started)
+
+    return once(
+        path,
+        "estimates of the noise rate",
+        read=lambda: _read(path),
+        make=make,
+        write=lambda made: write_atomically(path, seal(orjson.dumps(made))),
+    )
+
+
+def _read(path: Path) -> Estimate | None:
+    try:
+        return Estimate(**orjson.loads(unseal(path.read_bytes())))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,23 @@ import torch
 from benchmark import model_selection
 from benchmark.grid.job import Job, Options
 from benchmark.grid.spec import RunSpec
-from benchmark.noise.rate_estimate import FOLDS, Estimate, cached_estimate
+from benchmark.model_selection import Rule
+from benchmark.noise.rate_estimate import FOLDS
 from benchmark.registry import BACKBONES, METHODS, add_plugin_file
 from benchmark.runs.assemble import Plugins, assemble, pick_device
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.frozen_features import FeatureSource
-from benchmark.runs.hints import Given, find_hints
+from benchmark.runs.hints import Estimate, Given, cached_estimate, find_hints
 from benchmark.runs.prepare import LabelledSet, Prepared, Skipped, prepare
 from benchmark.seeds import seed_everything, seed_for
-from benchmark.store import digests
+from benchmark.store import digests, schema
 from benchmark.store.atomic import StoreError, write_atomically, write_through
-from benchmark.store.store import SCHEMA, Store
+from benchmark.store.curve import curve_of, rounded
+from benchmark.store.schema import Tests, TestSet
+from benchmark.store.store import Store
 from benchmark.training.samples import Images, Samples
 from benchmark.training.session import Session
-from benchmark.training.trainer import Evaluation, Progress, Trainer, Watched
+from benchmark.training.trainer import Evaluation, Evaluations, Progress, Trainer, Watched
 from methods.base import Method
 
 
@@ -51,17 +55,22 @@ def run_one(
     try:
         for plugin in job.plugins:
             add_plugin_file(Path(plugin))
-        record = _carry_out(assemble(job), job.spec, job.options, store, on_epoch, on_phase)
+        try:
+            record = _carry_out(assemble(job), job.spec, job.options, store, on_epoch, on_phase)
+        except Skipped as reason:
+            record = {"state": "skipped", "reason": str(reason), "timing": {}}
+        record["timing"]["total_seconds"] = time.perf_counter() - started
+        record["timing"]["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        record["timing"] = {name: rounded(value, 4) for name, value in record["timing"].items()}
+        record = header(job) | record
+        if fault := schema.fault(record):
+            raise AssertionError(f"the engine made a record that {fault}")
     except StoreError:
         raise
-    except Skipped as reason:
-        record = {"state": "skipped", "reason": str(reason)}
     except Exception as error:
         write_failure(job, store, type(error).__name__, str(error), traceback.format_exc())
         return Outcome("failed", f"{type(error).__name__}: {error}".split("\n")[0])
-    record.setdefault("timing", {})["total_seconds"] = time.perf_counter() - started
-    record["timing"]["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    store.write(header(job) | record)
+    store.write(record)
     (store.work(job.spec.id) / "checkpoint.pt").unlink(missing_ok=True)
     return Outcome(record["state"], _summary(record))
 
@@ -74,7 +83,7 @@ def header(job: Job) -> dict[str, Any]:
         if (path := registry.find(name).path) is not None
     }
     return {
-        "schema": SCHEMA,
+        "schema": schema.SCHEMA,
         "id": job.spec.id,
         "spec": job.spec.model_dump(mode="json"),
         "provenance": {
@@ -95,7 +104,7 @@ def write_failure(job: Job, store: Store, kind: str, message: str, trace: str = 
 
 def _summary(record: dict[str, Any]) -> str:
     if record["state"] != "ok":
-        return record["reason"] or ""
+        return record["reason"]
     chosen = record["metrics"]["val_noisy"]
     return f"acc={chosen['accuracy']:.3f}".replace("=0.", "=.")
 
@@ -110,10 +119,11 @@ def _carry_out(
     prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests)
     _refuse(plugins.method, spec.method.name, prepared.num_classes)
     inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
-    held = {
-        name: inputs.evaluation(part)
-        for name, part in {"val": prepared.val, "test": prepared.test, **prepared.extra_tests}.items()
-    }
+    held = Evaluations(
+        inputs.evaluation(prepared.val),
+        inputs.evaluation(prepared.test),
+        {name: inputs.evaluation(part) for name, part in prepared.extra_tests.items()},
+    )
     session = plugins.network.session(inputs.train, prepared.train.noisy, prepared.num_classes, spec.recipe, spec.seeds)
     prepared_seconds = time.perf_counter() - started
 
@@ -144,27 +154,57 @@ def _carry_out(
     progress = trainer.run()
     if options.keep != "none" and not progress.diverged:
         _keep(store, spec.id, progress, method if options.keep == "model" else None)
-    curve, metric = progress.curve, prepared.main_metric
-    return {
-        "state": "diverged" if progress.diverged else "ok",
-        "reason": progress.diverged or None,
-        "main_metric": metric,
-        "metrics": None if progress.diverged else model_selection.select(curve, metric),
-        "extra_metrics": None if progress.diverged else model_selection.select_extra(curve, metric),
-        "curve": [{k: v for k, v in entry.items() if k != "seconds"} for entry in curve],
+    trained: dict[str, Any] = {
+        "main_metric": prepared.main_metric,
+        "deviations": kit.deviations,
+        "curve": curve_of(progress.curve),
         "noise": asdict(prepared.manifest) | _estimated(given, prepared),
-        "diagnostics": curve[-1]["diagnostics"] if curve else {},
-        **({"features": inputs.features.notes} if inputs.features else {}),
-        "sizes": {"train": len(session.data), "val": len(prepared.val.noisy), "test": len(prepared.test.noisy)}
-        | {name: len(part.noisy) for name, part in prepared.extra_tests.items()}
-        | {"skipped_files": prepared.skipped_files},
+        "diagnostics": _diagnostics(progress),
+        "features": inputs.features.notes if inputs.features else None,
+        "sizes": {"train": len(session.data), "val": len(prepared.val.noisy), "skipped_files": prepared.skipped_files},
+        "tests": _tests(prepared),
         "timing": {
             "prepare_seconds": prepared_seconds,
-            "epochs": [entry["seconds"] for entry in curve],
+            "train_seconds": float(sum(entry["seconds"]["train"] for entry in progress.curve)),
+            "evaluate_seconds": float(sum(entry["seconds"]["evaluate"] for entry in progress.curve)),
             "seconds": progress.seconds,
             "estimate_seconds": given.estimate.seconds if given.estimate else None,
         },
     }
+    if progress.diverged:
+        return trained | {"state": "diverged", "reason": progress.diverged}
+    extra = model_selection.select_extra(progress.curve, prepared.main_metric)
+    return trained | {
+        "state": "ok",
+        "metrics": _scalars(model_selection.select(progress.curve, prepared.main_metric)),
+        "extra_metrics": {name: _scalars(figures) for name, figures in extra.items()},
+        "outcomes": progress.outcomes,
+        "extra_outcomes": progress.extra_outcomes,
+    }
+
+
+def _scalars(figures: Mapping[Rule, dict[str, Any] | None]) -> dict[Rule, dict[str, Any] | None]:
+    """Without the figures per class, which follow from the outcomes."""
+    return {
+        rule: {name: value for name, value in found.items() if not isinstance(value, list)} if found else None
+        for rule, found in figures.items()
+    }
+
+
+def _diagnostics(progress: Progress) -> dict[str, Any]:
+    last = progress.curve[-1]["diagnostics"] if progress.curve else {}
+    return {name: rounded(value) if isinstance(value, list) else value for name, value in last.items()}
+
+
+def _tests(prepared: Prepared) -> Tests:
+    return {
+        "test": _test_set(prepared.test),
+        "extra": {name: _test_set(part) for name, part in prepared.extra_tests.items()},
+    }
+
+
+def _test_set(part: LabelledSet) -> TestSet:
+    return {"size": len(part.noisy), "digest": digests.of_arrays(part.images, part.noisy), "groups": None}
 
 
 def _refuse(method: type[Method], name: str, num_classes: int) -> None:

@@ -1,16 +1,14 @@
 """The format of a segment: many records in one immutable Parquet file, read by columns.
 
 A row holds a record's file as it was, byte for byte (`record`), its `id`, its content digest, and its fields but
-the curve as JSON, in a column for each path of at most two keys (`["spec","seeds"]`). Whoever counts or tabulates
+those of `BULK` as JSON, in a column for each path of at most two keys (`["spec","seeds"]`). Whoever counts or tabulates
 reads the columns that it needs; equal values are stored and parsed once.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmark.store.digests import canonical, current
-from benchmark.store.record import CURVE, CompactedRecord, Record, content_digest
+from benchmark.store.record import BULK, DigestedRecord, Record, collector_paused, content_digest
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
@@ -99,8 +97,8 @@ def original(path: Path, run_id: str) -> bytes | None:
     return None
 
 
-def records(path: Path, fields: Sequence[str] | None = None) -> list[CompactedRecord]:
-    """Its records without their curves; only `fields` where these are named ("state", "metrics.last")."""
+def records(path: Path, fields: Sequence[str] | None = None) -> list[DigestedRecord]:
+    """Its records without their bulk; only `fields` where these are named ("state", "metrics.last")."""
     with _open(path) as file:
         columns: dict[str, list[tuple[str, ...]]] = {}
         for name in file.schema_arrow.names:
@@ -111,7 +109,7 @@ def records(path: Path, fields: Sequence[str] | None = None) -> list[CompactedRe
         values = {key: _assembled(rows, found) for key, found in columns.items()}
         made = []
         for row in zip(*(rows[name].to_pylist() for name in _TEXT), *values.values(), strict=True):
-            record = CompactedRecord({k: v for k, v in zip(values, row[2:], strict=True) if v is not _ABSENT})
+            record = DigestedRecord({k: v for k, v in zip(values, row[2:], strict=True) if v is not _ABSENT})
             record["id"], record.content = row[:2]
             made.append(record)
     return made
@@ -119,9 +117,11 @@ def records(path: Path, fields: Sequence[str] | None = None) -> list[CompactedRe
 
 def _paths(record: Record) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in record.items():
+        if key == "id" or key in BULK:
+            continue
         if isinstance(value, dict) and value:
             yield from (((key, inner), part) for inner, part in value.items())
-        elif key not in (CURVE, "id"):
+        else:
             yield (key,), value
 
 
@@ -168,18 +168,6 @@ def _parsed(column: pa.ChunkedArray) -> tuple[list[Any], list[int]]:
     encoded = column.combine_chunks().dictionary_encode()
     values = [orjson.loads(text) for text in encoded.dictionary.to_pylist()] + [_ABSENT]
     return values, encoded.indices.fill_null(len(values) - 1).to_pylist()
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """What JSON makes holds no cycles; searching millions of its objects for some would take most of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:

@@ -25,11 +25,11 @@ import orjson
 
 from benchmark.errors import UsageError
 from benchmark.store.atomic import StoreError, write_atomically, write_new
-from benchmark.store.record import CURVE, CompactedRecord, Record
+from benchmark.store.migration import current, earlier_fields
+from benchmark.store.record import Record, without_bulk
 
 T = TypeVar("T")
 
-SCHEMA = 1
 QUARANTINE = "quarantine"
 
 
@@ -84,10 +84,10 @@ class Store:
     def cache(self, name: str) -> Path:
         return self.folder / "work" / name
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: Record) -> None:
         write_atomically(self.run_path(record["id"]), encode(record))
 
-    def write_failure(self, record: dict[str, Any]) -> None:
+    def write_failure(self, record: Record) -> None:
         """Each attempt is a file of its own: no failure is overwritten, be it quarantined or another driver's."""
         run_id, folder = record["id"], self.folder / "failures"
         earlier = [*folder.glob(f"{run_id}-*"), *(self.folder / QUARANTINE).glob(f"{run_id}-*")]
@@ -106,10 +106,10 @@ class Store:
     def has(self, run_id: str) -> bool:
         return self.run_path(run_id).exists() or run_id in self.finished()
 
-    def read(self, run_id: str) -> dict[str, Any] | None:
+    def read(self, run_id: str) -> Record | None:
         """The whole record of a run, or None where there is none. Raises StoreError where it cannot be read."""
         content = self.read_bytes(run_id)
-        return None if content is None else orjson.loads(content)
+        return None if content is None else current(orjson.loads(content), f"the record of {run_id}")
 
     def read_bytes(self, run_id: str) -> bytes | None:
         """The record file of a run as it was written, wherever it is now."""
@@ -143,17 +143,15 @@ class Store:
             read = self.read_loose(path, contents)
             if read is None:
                 continue
-            record = {key: value for key, value in read[0].items() if key != CURVE}
+            record = without_bulk(read[0])
             if path.stem != record["id"] or records.setdefault(path.stem, record) is not record:
                 copies.append((path, record))
 
-        def compacted(path: Path) -> list[CompactedRecord]:
+        def compacted(path: Path) -> list[Record]:
             from benchmark.store import segments
 
-            found = segments.records(path, fields if fields is None else ("schema", *fields))
-            for schema in {record["schema"] for record in found}:
-                _check_schema(schema, path)
-            return found
+            found = segments.records(path, fields if fields is None else earlier_fields(fields))
+            return [current(record, str(path)) for record in found]
 
         for path in self.segments():
             for one in self.read_segment(path, compacted, contents) or ():
@@ -190,7 +188,7 @@ class Store:
     def _files(self, part: str) -> Iterator[Path]:
         return iter(sorted((self.folder / part).glob("**/[!.]*.json")))
 
-    def read_loose(self, path: Path, contents: Contents) -> tuple[dict[str, Any], bytes] | None:
+    def read_loose(self, path: Path, contents: Contents) -> tuple[Record, bytes] | None:
         """A record file's record and bytes; None where it is absent, or broken, which `contents` then says."""
         try:
             content = path.read_bytes()
@@ -204,11 +202,10 @@ class Store:
                 raise ValueError("it is not a run record")
             if not _is_of(path, record["id"]):
                 raise ValueError(f"its id {record['id']} is not the file's name")
-            _check_schema(record["schema"], path)
+            return current(record, str(path)), content
         except ValueError as error:
             contents.broken.append(Broken(path, str(error)))
             return None
-        return record, content
 
     def read_segment(self, path: Path, read: Callable[[Path], list[T]], contents: Contents) -> list[T] | None:
         """What `read` finds in a segment; None where it is absent, or broken, which `contents` then says."""
@@ -298,18 +295,6 @@ def _reason(segment: Path, error: Exception) -> str:
     return str(error)
 
 
-def _check_schema(schema: Any, path: Path) -> None:
-    """Raises StoreError for another version's record, ValueError for none of any version."""
-    if not isinstance(schema, int):
-        raise ValueError(f"its schema is {schema!r}, expected a whole number")
-    if schema != SCHEMA:
-        direction = "an older" if schema < SCHEMA else "a newer"
-        raise StoreError(
-            f"{path} was written by {direction} version (schema {schema}, this one reads {SCHEMA}); "
-            "use that version of noisybench, or another folder with --results DIR"
-        )
-
-
-def encode(record: dict[str, Any]) -> bytes:
-    """The bytes of a record file."""
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+def encode(record: Record) -> bytes:
+    """The bytes of a record file; without indentation, which is a twentieth of a published archive."""
+    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)

@@ -10,7 +10,6 @@ import orjson
 import pandas as pd
 
 from benchmark.errors import UsageError
-from benchmark.store.digests import canonical
 from benchmark.tables.display_names import show
 
 PARTS = ("dataset", "backbone", "method", "noise")
@@ -30,9 +29,6 @@ def refuse(frame: pd.DataFrame) -> None:
             _refuse(part, f"{part} {label!r}", frame[f"{part}_key"][frame[part] == label])
     if frame["rest_key"].nunique() > 1:
         _refuse("", "one heading", frame["rest_key"])
-    schemas = frame["schema"].dropna()
-    if schemas.nunique() > 1:
-        _refuse("", "one heading", schemas.map(lambda schema: canonical({"schema": schema})))
     _refuse_repeated_seeds(frame)
     _refuse_other_draws(frame)
 

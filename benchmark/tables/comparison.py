@@ -64,7 +64,7 @@ class Block:
     method reports none."""
     methods: pd.DataFrame
     """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
-    asked for), needs, networks, deviations."""
+    asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not tell them)."""
     notes: tuple[str, ...]
 
 
@@ -228,7 +228,10 @@ def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd
 
 
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
-    methods = runs[["method", "plugin", "deviations"]].drop_duplicates("method").set_index("method")
+    methods = runs[["method", "plugin"]].drop_duplicates("method").set_index("method")
+    of_method = runs.groupby("method")
+    methods["deviations"] = of_method["deviations"].agg(lambda texts: " or ".join(sorted(set(texts) - {""})))
+    methods["unrecorded"] = of_method["unrecorded"].any()
     marks = [compare.marks.get(plugin, Marks()) for plugin in methods["plugin"]]
     methods["needs"] = [", ".join(sorted(mark.needs)) for mark in marks]
     methods["cost"] = [mark.cost for mark in marks]

@@ -9,13 +9,14 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from benchmark.store.schema import Deviations
+
 Defaults = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Part of a spec ("method", "noise", ...) -> plugin name -> default configuration."""
 
 _DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
 _ALWAYS = ("rate", "frozen", "head", "views", "input_size")
 """Options without which a label would mislead, even where all runs agree in them."""
-_OPTIMIZER_FIELDS = ("lr", "weight_decay", "momentum", "optimizer")
 
 
 def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
@@ -83,11 +84,10 @@ def recipe(content: Mapping[str, Any]) -> str:
     return " ".join(items)
 
 
-def deviations(config: Mapping[str, Any], matched: Mapping[str, Any]) -> str:
-    """Optimizer settings that a method brings itself: options named like the recipe's, or such as `lr_u`."""
-    found = []
-    for key, value in sorted(config.items()):
-        field = next((f for f in _OPTIMIZER_FIELDS if f"_{f}_" in f"_{key}_"), None)
-        if field is not None and value is not None and value != matched.get(field):
-            found.append(f"{key}={show(value)} (recipe {show(matched.get(field))})")
-    return ", ".join(found)
+def deviations(recorded: Deviations) -> str:
+    """Where the optimizers of a run differ from the recipe: "u.lr=10 (recipe 0.001)"."""
+    return ", ".join(
+        f"{optimizer}.{field}={show(own)} (recipe {show(matched)})"
+        for optimizer, fields in sorted(recorded.items())
+        for field, (own, matched) in sorted(fields.items())
+    )

@@ -72,6 +72,10 @@ def _marks(methods: pd.DataFrame) -> Iterator[str]:
     if len(deviating):
         brought = "; ".join(f"`{method}` {text}" for method, text in deviating.items())
         yield f"\\* deviates from the matched recipe: {brought}"
+    unrecorded = sorted(methods.index[methods["unrecorded"]])
+    if unrecorded:
+        whose = "" if len(unrecorded) == len(methods) else " of " + ", ".join(f"`{name}`" for name in unrecorded)
+        yield f"where optimizers{whose} deviate from the matched recipe is not recorded (records of schema 1)"
 
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:

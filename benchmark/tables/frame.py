@@ -10,6 +10,7 @@ import orjson
 import pandas as pd
 
 from benchmark.model_selection import RULES
+from benchmark.store import schema
 from benchmark.store.digests import canonical
 from benchmark.store.record import Record, content_digest
 from benchmark.tables import comparable, display_names
@@ -64,10 +65,10 @@ def fields(rule: str) -> tuple[str, ...]:
     if rule in ("last5", "val_clean"):
         figures.add("metrics.last")  # which metrics there are is read there where no run has figures by the rule
     noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
-    whole = ("schema", "spec", "state", "reason", "error", "main_metric", "extra_metrics", "sizes")
+    whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
     said = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
-    return (*whole, *sorted(figures), *noise, *said, *origin, "timing.seconds")
+    return schema.paths((*whole, *sorted(figures), *noise, *said, *origin, "timing.seconds"))
 
 
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
@@ -113,7 +114,8 @@ def flatten(
     """One row per record, and one of state "missing" per `expected` spec that no record holds.
 
     Columns: state, reason, value (NaN where undefined or not ok), seeds, the labels `VISIBLE`; of the method
-    plugin, options, deviations, source; of the noise clean, noise_kind, rate, realized, estimated;
+    plugin, options, deviations, unrecorded (the record does not tell them), source; of the noise clean,
+    noise_kind, rate, realized, estimated;
     main_metric, test_size, seconds, `DIAGNOSTICS`. Sorted by label and seeds. Raises TableError where equal
     labels would hide different runs, and on a rule, metric or test set that the records do not have.
     """
@@ -158,6 +160,14 @@ def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None
     return (record.get("extra_metrics") or {}).get(extra_test)
 
 
+def _test_size(record: Record, extra_test: str | None) -> int | None:
+    tests = record.get("tests")
+    if tests is None:
+        return None
+    test = tests["test"] if extra_test is None else tests["extra"].get(extra_test, {})
+    return test.get("size")
+
+
 class _Dumped:
     """Canonical JSON of mappings that outlive it, once for the same parts: records of one segment share them."""
 
@@ -184,9 +194,10 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
         "state": record["state"],
         "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
         "value": figures.get(metric) if record["state"] == "ok" else None,
-        "schema": record.get("schema"),
         "main_metric": record.get("main_metric"),
-        "test_size": (record.get("sizes") or {}).get(extra_test or "test"),
+        "test_size": _test_size(record, extra_test),
+        "deviations": display_names.deviations(record.get("deviations") or {}),
+        "unrecorded": "deviations" in record and record["deviations"] is None,
         "seconds": (record.get("timing") or {}).get("seconds"),
         "realized": noise.get("realized_rate"),
         "estimated": noise.get("estimated_rate"),
@@ -209,7 +220,6 @@ def _spec(key: bytes) -> dict[str, Any]:
         **{f"{part}_key": canonical(spec[part]) for part in PARTS},
         "plugin": method["name"],
         "options": ", ".join(display_names.pairs(display_names.options(method).items())),
-        "deviations": display_names.deviations(display_names.options(method), spec["recipe"]),
         "clean": noise["name"] == CLEAN,
         "noise_kind": noise["name"],
         "rate": display_names.options(noise).get("rate"),

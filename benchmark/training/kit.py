@@ -18,7 +18,7 @@ from backbones.base import Network
 from benchmark.grid.spec import Recipe
 from benchmark.seeds import seed_for
 from benchmark.training.diagnostics import Reports
-from benchmark.training.optimizers import make_optimizer
+from benchmark.training.optimizers import deviations, make_optimizer
 from benchmark.training.train_set import DeviceTrainSet
 from methods.base import Hints
 
@@ -62,6 +62,8 @@ class EngineKit:
         self._build = build
         self._recipe = recipe
         self._init_key = init_key
+        self.deviations: dict[str, dict[str, list[Any]]] = {}
+        """Optimizer -> field of the recipe -> [its own value, the recipe's], where these differ."""
         self._slots: dict[str, Slot] = {}
         self._epoch = 0
         self._fits = 0
@@ -78,6 +80,8 @@ class EngineKit:
         if name in self._slots:
             raise ValueError(f"optimizer {name!r} exists already; give each optimizer of a method its own name")
         optimizer = make_optimizer(self._recipe, params, overrides)
+        if found := deviations(self._recipe, optimizer, overrides, scheduled):
+            self.deviations[name] = found
         base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._slots[name] = Slot(optimizer, base_lrs, scheduled, self._epoch)
         return optimizer

@@ -69,3 +69,21 @@ def make_optimizer(recipe: Recipe, params: Iterable[Any], overrides: dict[str, A
         return optim.SGD(params, momentum=chosen["momentum"], **common)
     classes = {"adam": (optim.Adam, _Adam), "adamw": (optim.AdamW, _AdamW)}
     return _adam(*classes[chosen["optimizer"]])(params, **common)
+
+
+def deviations(
+    recipe: Recipe, optimizer: optim.Optimizer, overrides: dict[str, Any], scheduled: bool
+) -> dict[str, list[Any]]:
+    """Field of the recipe -> [own value, the recipe's], where an optimizer of `make_optimizer` differs from it.
+
+    Read from its groups, so that a field which the kind of optimizer does not have is none. Where the groups
+    differ among themselves, the own value is the list of theirs.
+    """
+    own = {"optimizer": overrides.get("optimizer", recipe.optimizer)}
+    for name in ("lr", "weight_decay", "momentum"):
+        values = [group[name] for group in optimizer.param_groups if name in group]
+        if values:
+            own[name] = values[0] if len(set(values)) == 1 else values
+    if not scheduled:
+        own["schedule"] = "constant"
+    return {name: [value, getattr(recipe, name)] for name, value in own.items() if value != getattr(recipe, name)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import metrics
+from benchmark import metrics, model_selection
+from benchmark.metrics import Outcome
+from benchmark.model_selection import Rule
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.store.atomic import write_atomically
 from benchmark.store.digests import seal, unseal
@@ -37,6 +40,17 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Evaluations:
+    """The sets that a training is scored on after every epoch."""
+
+    val: Evaluation
+    """Chooses the epoch: by its noisy labels, and by its clean ones for comparison."""
+    test: Evaluation
+    extra: Mapping[str, Evaluation] = field(default_factory=dict)
+    """Further test sets by name; any name will do, as none of them is looked up under the others."""
+
+
+@dataclass(frozen=True)
 class Watched:
     """The training labels that the engine compares a method with; the method sees `noisy` only."""
 
@@ -53,6 +67,12 @@ class Progress:
     seconds: float = 0.0
     test_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     """Of the best epoch on noisy validation labels, and of the last."""
+    outcomes: dict[Rule, Outcome | None] = field(default_factory=dict)
+    """On the test set, of the epoch that each rule chooses among those so far; "last" only at the end."""
+    extra_outcomes: dict[str, dict[Rule, Outcome | None]] = field(default_factory=dict)
+    """The same by extra test set."""
+    predictions: np.ndarray | None = None
+    """[m] the last predicted classes of the watched training samples."""
     diverged: str = ""
 
 
@@ -65,7 +85,7 @@ class Trainer:
         kit: EngineKit,
         data: DeviceTrainSet,
         watched: Watched,
-        evaluations: dict[str, Evaluation],
+        evaluations: Evaluations,
         *,
         main_metric: str,
         method_seed: int,
@@ -74,7 +94,6 @@ class Trainer:
         keep_predictions: bool = False,
         on_epoch: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """`evaluations` holds "val", "test" and further test sets by name."""
         self.method = method
         self.kit = kit
         self.data = data
@@ -100,14 +119,10 @@ class Trainer:
         for epoch in range(len(self.progress.curve), self.kit.epochs):
             started = time.perf_counter()
             entry = self._train_epoch(epoch)
-            loss = entry["train"].get("loss", 0.0)
-            if not math.isfinite(loss):
-                self.progress.diverged = f"the training loss became {loss} in epoch {epoch + 1}"
-            else:
-                trained = time.perf_counter()
+            trained = time.perf_counter()
+            if not self.progress.diverged:
                 self._evaluate(entry)
-                entry["seconds"] = {"train": trained - started, "evaluate": time.perf_counter() - trained}
-                self.progress.curve.append(entry)
+            entry["seconds"] = {"train": trained - started, "evaluate": time.perf_counter() - trained}
             self.progress.seconds += time.perf_counter() - started
             if self.progress.diverged:
                 break
@@ -131,47 +146,75 @@ class Trainer:
                 weighted = value * size
                 totals[name] = totals[name] + weighted if name in totals else weighted
             count += size
+        entry: dict[str, Any] = {"epoch": epoch + 1, "lr": self.kit.lr, "phase": self.method.phase(epoch), "train": {}}
+        if not count:
+            self.progress.diverged = (
+                f"the method's plan gave no batch in epoch {epoch + 1}: of {len(self.data)} samples it took none, "
+                "or a single one, of which no batch is made"
+            )
+            return entry
         # The only wait for the device in an epoch's training.
-        train = {name: float(total) / count for name, total in totals.items()}
-        return {"epoch": epoch + 1, "lr": self.kit.lr, "phase": self.method.phase(epoch), "train": train}
+        entry["train"] = {name: float(total) / count for name, total in totals.items()}
+        loss = entry["train"].get("loss", 0.0)
+        if not math.isfinite(loss):
+            self.progress.diverged = f"the training loss became {loss} in epoch {epoch + 1}"
+        return entry
 
     def _evaluate(self, entry: dict[str, Any]) -> None:
+        """Scores the epoch that just ended and adds it to the curve, unless the predictions show divergence."""
         self.method.eval()
-        for name, evaluation in self.evaluations.items():
-            probabilities = predict(self._probabilities, evaluation.images).double().cpu().numpy()
-            if not np.isfinite(probabilities).all():
-                self.progress.diverged = f"the predictions became NaN in epoch {entry['epoch']}"
-                return
-            if name == "val":
-                entry["val_noisy"] = self._score(probabilities, evaluation.noisy)
-                entry["val_clean"] = self._score(probabilities, evaluation.clean)
-            elif name == "test":
-                entry["test"] = self._score(probabilities, evaluation.clean)
-                self._keep(entry, probabilities)
-            else:
-                entry.setdefault("extra", {})[name] = self._score(probabilities, evaluation.clean)
-        entry["memorization"] = self._memorization()
+        sets = self.evaluations
+        val = self._probabilities(sets.val)
+        test = self._probabilities(sets.test)
+        extra = {name: self._probabilities(evaluation) for name, evaluation in sets.extra.items()}
+        if not all(np.isfinite(probabilities).all() for probabilities in (val, test, *extra.values())):
+            self.progress.diverged = f"the predictions became NaN in epoch {entry['epoch']}"
+            return
+        entry["val_noisy"] = self._score(val, sets.val.noisy)
+        entry["val_clean"] = self._score(val, sets.val.clean)
+        entry["test"] = self._score(test, sets.test.clean)
+        entry["extra"] = {name: self._score(extra[name], sets.extra[name].clean) for name in extra}
+        entry |= self._watch()
         entry["diagnostics"] = self.kit.reports.summary(self.watched.clean, self.watched.noisy, self.watched.transition)
+        self.progress.curve.append(entry)
+        self._keep(test, extra)
 
-    def _probabilities(self, x: Tensor) -> Tensor:
-        return self.method.predict(x).softmax(1)
+    def _probabilities(self, evaluation: Evaluation) -> np.ndarray:
+        """[n, K] float64 of all samples in order."""
+        return predict(lambda x: self.method.predict(x).softmax(1), evaluation.images).double().cpu().numpy()
 
     def _score(self, probabilities: np.ndarray, labels: np.ndarray | None) -> dict[str, Any] | None:
         return None if labels is None else metrics.score(probabilities, labels, self.data.num_classes)
 
-    def _memorization(self) -> dict[str, Any] | None:
-        if self.watched.clean is None:
-            return None
-        predictions = predict(lambda x: self.method.predict(x).argmax(1), self.sampled).cpu().numpy()
-        return metrics.memorization(predictions, self.watched.clean[self.sample], self.watched.noisy[self.sample])
+    def _watch(self) -> dict[str, Any]:
+        """What became of the watched training samples: memorization, and the share of changed predictions."""
+        now = predict(lambda x: self.method.predict(x).argmax(1), self.sampled).cpu().numpy()
+        before, self.progress.predictions = self.progress.predictions, now
+        clean, noisy = self.watched.clean, self.watched.noisy[self.sample]
+        return {
+            "memorization": None if clean is None else metrics.memorization(now, clean[self.sample], noisy),
+            "changed": None if before is None else float((now != before).mean()),
+        }
 
-    def _keep(self, entry: dict[str, Any], probabilities: np.ndarray) -> None:
-        if not self.keep_predictions:
-            return
-        earlier = [e["val_noisy"][self.main_metric] for e in self.progress.curve]
-        if not earlier or entry["val_noisy"][self.main_metric] > max(earlier):
-            self.progress.test_probabilities["val_noisy"] = probabilities
-        self.progress.test_probabilities["last"] = probabilities
+    def _keep(self, test: np.ndarray, extra: dict[str, np.ndarray]) -> None:
+        """Keeps what the rules that choose the epoch which just ended will report of its predictions."""
+        curve, outcomes, sets = self.progress.curve, self.progress.outcomes, self.evaluations
+        chosen = model_selection.chosen_epochs(curve, self.main_metric)
+        new = [rule for rule, position in chosen.items() if position == len(curve) - 1]
+        if len(curve) < self.kit.epochs:
+            new.remove("last")
+        if new:
+            outcomes |= dict.fromkeys(new, self._outcome(test, sets.test.clean))
+            for name, probabilities in extra.items():
+                found = self._outcome(probabilities, sets.extra[name].clean)
+                self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, found))
+        if self.keep_predictions:
+            if "val_noisy" in new:
+                self.progress.test_probabilities["val_noisy"] = test
+            self.progress.test_probabilities["last"] = test
+
+    def _outcome(self, probabilities: np.ndarray, labels: np.ndarray | None) -> Outcome | None:
+        return None if labels is None else metrics.outcome(probabilities, labels, self.data.num_classes)
 
     def _save(self) -> None:
         state = {
@@ -180,6 +223,9 @@ class Trainer:
             "curve": self.progress.curve,
             "seconds": self.progress.seconds,
             "test_probabilities": {k: torch.from_numpy(v) for k, v in self.progress.test_probabilities.items()},
+            "outcomes": self.progress.outcomes,
+            "extra_outcomes": self.progress.extra_outcomes,
+            "predictions": torch.from_numpy(self.progress.predictions),
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -191,15 +237,19 @@ class Trainer:
         try:
             content = io.BytesIO(unseal(self.checkpoint.read_bytes()))
             state = torch.load(content, map_location=self.kit.device, weights_only=True)
+            progress = Progress(
+                state["curve"],
+                state["seconds"],
+                {name: tensor.cpu().numpy() for name, tensor in state["test_probabilities"].items()},
+                state["outcomes"],
+                state["extra_outcomes"],
+                state["predictions"].cpu().numpy(),
+            )
             self.method.load_state_dict(state["method"])
-        except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
+        except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
             # Torn, damaged or foreign: the run starts over and ends in the same numbers.
             warnings.warn(f"{self.checkpoint} is thrown away, the run starts over: {error}", stacklevel=2)
             self.checkpoint.unlink()
             return
         self.kit.load_state_dict(state["kit"])
-        self.progress = Progress(
-            state["curve"],
-            state["seconds"],
-            {name: tensor.cpu().numpy() for name, tensor in state["test_probabilities"].items()},
-        )
+        self.progress = progress

@@ -104,7 +104,9 @@ def download(versions: dict[str, str], folder: Path) -> list[Path]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr[-500:]]
-        raise PackError(f"pip could not download the wheels: {' '.join(errors)}; is a package index reachable?")
+        raise PackError(
+            f"pip could not download the wheels: {' '.join(errors)}; check that a package index is reachable"
+        )
     wheels = sorted(folder.glob("*.whl"))
     for wheel in wheels:
         if not fits(wheel.name):

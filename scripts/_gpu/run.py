@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -113,6 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     pack = given.pack.resolve()
     out = (given.out or given.pack / "out").resolve()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the step's processes end too
     try:
         manifest = read(pack)
         results = carry_out(Options(pack, out, given.device, given.minutes, given.tiny), manifest)

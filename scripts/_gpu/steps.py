@@ -171,19 +171,18 @@ def _follow(
     results.put(step)
     machine.out.mkdir(parents=True, exist_ok=True)
     started, over, last = time.monotonic(), threading.Event(), ""
-    with (machine.out / "log.txt").open("a", encoding="utf-8") as log:
+    popen = subprocess.Popen(
+        command,
+        env=machine.environment,
+        cwd=machine.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    with (machine.out / "log.txt").open("a", encoding="utf-8") as log, popen as process:
         log.write(f"\n$ {shown}\n")
-        process = subprocess.Popen(
-            command,
-            env=machine.environment,
-            cwd=machine.root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        assert process.stdout is not None
 
         def stop() -> None:
             over.set()
@@ -192,7 +191,7 @@ def _follow(
         timer = threading.Timer(limit, stop)
         timer.start()
         try:
-            for line in process.stdout:
+            for line in process.stdout or ():
                 log.write(line)
                 log.flush()
                 last = line.strip() or last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import subprocess
@@ -104,19 +103,15 @@ def test_without_its_private_call_a_path_is_left_and_training_goes_on(
     assert numbers == pytest.approx(usual[1], rel=1e-4)
 
 
-@pytest.mark.parametrize("lists", [None, "self, group, params, grads, moments"])
+@pytest.mark.parametrize("init_group", [None, lambda self, group, params, grads, moments: None])
 def test_without_the_lists_that_it_knows_torchs_own_adam_is_taken(
-    lists: str | None, monkeypatch: pytest.MonkeyPatch
+    init_group: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from benchmark.training import optimizers
 
-    class Other(torch.optim.Adam):
-        """As another version of torch may have it."""
-
-        _init_group: Any = None if lists is None else eval(f"lambda {lists}: None")
-
+    other = type("OtherVersion", (torch.optim.Adam,), {"_init_group": init_group})
     assert optimizers._adam(torch.optim.Adam, optimizers._Adam) is optimizers._Adam
-    assert optimizers._adam(Other, optimizers._Adam) is Other
+    assert optimizers._adam(other, optimizers._Adam) is other
     monkeypatch.setenv("NOISYBENCH_FAST", "0")
     assert optimizers._adam(torch.optim.Adam, optimizers._Adam) is torch.optim.Adam
 
@@ -126,7 +121,7 @@ def test_the_memory_of_a_process_is_left_alone_where_that_is_switched_off(monkey
     from benchmark.runs.executors import malloc
 
     calls: list[object] = []
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: calls.append(name))
+    monkeypatch.setattr("ctypes.CDLL", calls.append)
     monkeypatch.setenv("NOISYBENCH_FAST", "products")
     malloc.keep_freed_memory()
     assert not calls

@@ -55,7 +55,7 @@ def test_a_folder_trains_with_its_patients_kept_together_and_its_damage_counted(
     here(*RUN, *folder, "--skip-corrupt")
     (record,) = records(tmp_path / "results").values()
     assert record["sizes"]["skipped_files"] == 1
-    assert record["sizes"]["train"] + record["sizes"]["val"] + record["sizes"]["test"] == 80
+    assert record["sizes"]["train"] + record["sizes"]["val"] + record["tests"]["test"]["size"] == 80
     assert record["spec"]["dataset"]["config"]["group_by"] == r"^(patient\d+)_"
     (meta,) = (tmp_path / "results" / "work" / "data").glob("*/meta.json")
     splits = json.loads(meta.read_text())["splits"]

@@ -45,8 +45,8 @@ def help_texts(config):
                 continue
             keywords = node.value.keywords if isinstance(node.value, ast.Call) else []
             described = [ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg == "description"]
-            below = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            texts[node.target.id] = (described or ([following.value.value] if below else [""]))[0]
+            below = [ast.literal_eval(following.value)] if isinstance(following, ast.Expr) else [""]
+            texts[ast.unparse(node.target)] = (described or below)[0]
     return texts
 
 

@@ -66,22 +66,6 @@ def test_channel_statistics_equal_numpy_on_floats(data):
     assert sd == pytest.approx(pixels.std(0), abs=1e-12)
 
 
-def test_contact_sheet_shows_each_class_in_its_row(tmp_path):
-    images = np.zeros((6, 4, 4, 3), np.uint8)
-    images[::2], images[1::2] = (200, 0, 0), (0, 0, 200)
-    sheet = statistics.contact_sheet(Arrays(images, np.arange(6) % 2), ("red", "blue"), per_class=3, cell=20)
-    sheet.save(tmp_path / "sheet.png")
-    pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
-    half = len(pixels) // 2
-    for rows, color in ((pixels[:half], (200, 0, 0)), (pixels[half:], (0, 0, 200))):
-        assert (rows == color).all(2).sum() == 3 * 20 * 20
-
-
-def test_contact_sheet_is_the_same_for_the_same_seed(data):
-    first, again = (np.asarray(statistics.contact_sheet(data.train, data.classes, 2, seed=3)) for _ in range(2))
-    assert np.array_equal(first, again)
-
-
 def test_real_pneumonia_set_has_its_known_duplicates(real):
     data = Npz("npz", Npz.Config(path=real("pneumoniamnist.npz"))).load()
     assert any("train occur in val" in line for line in statistics.findings(data))

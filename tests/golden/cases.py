@@ -35,6 +35,11 @@ def leaf(values: Tensor) -> Tensor:
     return values.clone().requires_grad_()
 
 
+def sent_back(leaf: Tensor) -> Tensor:
+    """The gradient that a step left in `leaf`; zero where it left none."""
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+
+
 def grads(loss: Tensor, **leaves: Tensor) -> dict[str, Any]:
     """Gradients of `loss` as lists, under the names of the leaves; zero where the loss does not reach."""
     found = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)

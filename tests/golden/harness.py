@@ -14,6 +14,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
+from benchmark.checks.golden import Case
 from methods.base import Batch, Hints, Method
 
 
@@ -155,7 +156,7 @@ class TinyKit:
         return max(1, round(fraction * self.epochs))
 
     def report(self, index: Tensor, **columns: Tensor | None) -> None:
-        self.reports.append({"index": index} | columns)
+        self.reports.append({"index": index, **columns})
 
     def report_transition(self, transition: Tensor) -> None:
         self.transitions.append(transition)
@@ -195,8 +196,11 @@ def make(
     epoch: int = 0,
     hints: Hints | None = None,
     **kit: Any,
-) -> Method:
-    """A built method in float64; its `Config` validates `config`, and `kit` sets further TinyKit fields."""
+) -> Any:
+    """A built method in float64; its `Config` validates `config`, and `kit` sets further TinyKit fields.
+
+    Typed as Any: tests reach for what the method itself defines, and for the TinyKit behind `method.kit`.
+    """
     lent = TinyKit(num_classes=K, num_samples=N, epochs=epochs, hints=hints or Hints(), **kit)
     method = method_cls(method_cls.Config(**(config or {})), lent).to(lent.dtype)
     method.epoch = epoch
@@ -209,7 +213,7 @@ def tensor(value: Any) -> Tensor:
     return torch.tensor(value, dtype=torch.float64) if result.is_floating_point() else result
 
 
-def tensors(case: dict[str, Any], *names: str) -> list[Tensor]:
+def tensors(case: Case, *names: str) -> list[Tensor]:
     """The named inputs of a golden case, each as `tensor` reads it."""
     return [tensor(case["inputs"][name]) for name in names]
 

@@ -61,7 +61,7 @@ def rate_within(rate: float, draws: int) -> Within:
 def transition_of(case: Case) -> np.ndarray:
     """Our T, [K, K], for a case of `noise_matrices` or `noise_labels`."""
     config = case["config"]
-    rate = config.get("noise_rate", config.get("r"))
+    rate: float = config["noise_rate"] if "noise_rate" in config else config["r"]
     classes = config.get("K") or config.get("nb_classes") or 10
     text = f"{case['method']} {config.get('kind', '')} {config.get('mode', '')}"
     if "pairflip" in text:
@@ -188,9 +188,9 @@ def instance_case(case: Case) -> Result:
 def ece_case(case: Case) -> Result:
     """Bins (a, b]; the two conventions differ only where a confidence lies on an edge."""
     p, y = np.array(case["inputs"]["probs"]), np.array(case["inputs"]["labels"])
-    names = ("gpleiss_bins{}", "own_right_closed_bins{}", "own_left_closed_bins{}")
-    names += ("torchmetrics_l1_bins{}_f64", "torchmetrics_l1_bins{}_f32")
-    outputs = {}
+    names = ["gpleiss_bins{}", "own_right_closed_bins{}", "own_left_closed_bins{}"]
+    names += ["torchmetrics_l1_bins{}_f64", "torchmetrics_l1_bins{}_f32"]
+    outputs: dict[str, Any] = {}
     for bins in case["config"]["n_bins"]:
         ours = metrics.expected_calibration_error(p.max(1), p.argmax(1) == y, bins)
         outputs |= dict.fromkeys((name.format(bins) for name in names), ours)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.checks.golden import Case, Result, Within
 from methods import dividemix, elr_plus
-from methods.base import Method
-from tests.golden.cases import exact, leaf, paper, steps
+from tests.golden.cases import exact, leaf, paper, sent_back, steps
 from tests.golden.harness import GivenLogits, TinyData, batch_of, make, recorded, tensors
 from tests.golden.omitted import gmm_deviation
 
@@ -38,7 +37,7 @@ def elr_plus_case(case: Case) -> Result:
         out.append(
             {
                 "loss": result["loss"].item(),
-                "grad_logits": z.grad.tolist(),
+                "grad_logits": sent_back(z).tolist(),
                 "pred_hist": method.target[0].tolist(),
                 "q": losses[0].args[2].tolist(),
             }
@@ -104,7 +103,7 @@ def pair(y: Tensor, clean: Tensor, unlabelled: int, ramp: float = 1.0) -> Any:
     return dividemix._Pair(views, y, torch.arange(len(y)), turn=0, clean=clean, unlabelled=others, ramp=ramp)
 
 
-def ramped(given: dict[str, Any], classes: int = 9) -> Method:
+def ramped(given: dict[str, Any], classes: int = 9) -> Any:
     """DivideMix over the official 300 epochs with the case's warm-up and ramp."""
     config = {"warmup": given["warm_up"] / 300, "ramp": given["rampup_length"] / 300}
     return make(dividemix.DivideMix, config | {"lambda_u": given["lambda_u"]}, K=classes, epochs=300)
@@ -135,8 +134,8 @@ def semiloss_case(case: Case) -> Result:
         "lambda_t": method.cfg.lambda_u * ramp,
         "penalty": penalty.item(),
         "loss": result["loss"].item(),
-        "grad_logits_x": x.grad.tolist(),
-        "grad_logits_u": u.grad.tolist(),
+        "grad_logits_x": sent_back(x).tolist(),
+        "grad_logits_u": sent_back(u).tolist(),
     }
     return paper(outputs)
 
@@ -157,7 +156,7 @@ def penalty_case(case: Case) -> Result:
         method = make(dividemix.DivideMix, {"confidence_penalty": penalty}, K=logits.shape[1])
         z = leaf(logits)
         method.net, method.net2 = GivenLogits(leaf(logits)), GivenLogits(z)  # the second one's loss is returned
-        return method.step(batch_of(y))["loss"].item(), z.grad
+        return method.step(batch_of(y))["loss"].item(), sent_back(z)
 
     (loss, grad), (plain, plain_grad) = warmed_up(True), warmed_up(False)
     outputs = {"loss": loss - plain, "grad_logits": (grad - plain_grad).tolist()}

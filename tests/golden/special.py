@@ -121,7 +121,9 @@ def truncated(prune: bool) -> Callable[[Case], Result]:
 def anl(case: Case) -> Result:
     logits, y = tensors(case, "logits", "labels")
     given = case["config"]
-    config = {name: given[name] for name in ("alpha", "beta", "delta", "min_prob", "gamma") if name in given}
+    config: dict[str, Any] = {
+        name: given[name] for name in ("alpha", "beta", "delta", "min_prob", "gamma") if name in given
+    }
     if case["method"] in ("nnce", "nnfl"):
         config |= {"alpha": 0.0, "beta": 1.0, "delta": 0.0}
     config |= {"entropy": given.get("lamb", 0.0), "detach_factor": config.get("gamma", 0.0) > 0}

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from benchmark.checks.golden import Case, Result
 from methods import cdr, elr, fine, pes, plc, sop
-from methods.base import Method
 from methods.confident_learning import ConfidentLearning
-from tests.golden.cases import exact, leaf, official, paper, steps
+from tests.golden.cases import exact, leaf, official, paper, sent_back, steps
 from tests.golden.harness import GivenLogits, TinyData, batch_of, make, recorded, tensors
 
 # ---- regularization ----------------------------------------------------------------------------------------
@@ -28,7 +27,9 @@ def elr_case(case: Case) -> Result:
         z = leaf(step["logits"])
         method.net = GivenLogits(z)
         result = method.step(batch_of(step["labels"], step["index"]))
-        out.append({"loss": result["loss"].item(), "grad_logits": z.grad.tolist(), "targets": method.target.tolist()})
+        out.append(
+            {"loss": result["loss"].item(), "grad_logits": sent_back(z).tolist(), "targets": method.target.tolist()}
+        )
     return paper({"steps": out})
 
 
@@ -48,7 +49,7 @@ def sop_case(case: Case) -> Result:
         x = torch.zeros(len(views), len(step["labels"]), 4, dtype=torch.float64)
         result = method.step(batch_of(step["labels"], step["index"], x))
         state = {"u": method.u.tolist(), "v": method.v.tolist()}
-        out.append({"loss": result["loss"].item(), "grad_logits": z.grad.tolist(), **state})
+        out.append({"loss": result["loss"].item(), "grad_logits": sent_back(z).tolist(), **state})
     return paper({"steps": out})
 
 
@@ -71,7 +72,7 @@ def cdr_case(case: Case) -> Result:
 # ---- splits and labels -------------------------------------------------------------------------------------
 
 
-def planned(method: Method, data: TinyData, phase: str) -> dict[str, Tensor]:
+def planned(method: Any, data: TinyData, phase: str) -> dict[str, Tensor]:
     """What `plan` reports, as {kept, score, label}, in the first epoch of the phase."""
     epoch = next(epoch for epoch in range(method.kit.epochs) if method.phase(epoch) == phase)
     method.plan(epoch, data)

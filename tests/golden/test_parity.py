@@ -1,7 +1,9 @@
 """Every reference number is met: by the paper's form, or by the official one as an option."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,14 +34,11 @@ from tests.golden.omitted import OMITTED
 
 FOLDER = Path(__file__).parent
 FILES = {path.stem: read_cases(path) for path in sorted(FOLDER.glob("*.json"))}
-EVERY_CASE = [
-    pytest.param(case, id=f"{stem}-{number}-{case['method']}")
-    for stem, cases in FILES.items()
-    for number, case in enumerate(cases)
-]
+CASES = [case for cases in FILES.values() for case in cases]
+NAMES = [f"{stem}-{number}-{case['method']}" for stem, cases in FILES.items() for number, case in enumerate(cases)]
 
 
-@pytest.mark.parametrize("case", EVERY_CASE)
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_every_case_is_met_and_each_of_its_keys_could_fail(case: Case) -> None:
     suite = load_suite()
     result, omitted = suite.adapters[case["method"]](case), suite.omissions(case)
@@ -70,8 +69,7 @@ def _shifted(value: object) -> object:
 
 def test_every_declared_omission_is_of_a_key_that_some_case_has() -> None:
     outputs: dict[str, set[str]] = {}
-    for param in EVERY_CASE:
-        (case,) = param.values
+    for case in CASES:
         outputs.setdefault(case["method"], set()).update(case["outputs"])
     unknown = [(entry.method, key) for entry in OMITTED for key in entry.keys if key not in outputs[entry.method]]
     assert not unknown
@@ -82,10 +80,7 @@ def test_a_key_that_is_undecided_in_some_cases_is_compared_in_the_others() -> No
     sometimes = {(entry.method, key) for entry in OMITTED for key in entry.keys} - always
     suite = load_suite()
     compared = {
-        (case["method"], key)
-        for param in EVERY_CASE
-        for case in param.values
-        for key in case["outputs"].keys() - suite.omissions(case).keys()
+        (case["method"], key) for case in CASES for key in case["outputs"].keys() - suite.omissions(case).keys()
     }
     assert sometimes <= compared
 
@@ -103,17 +98,17 @@ def test_losses_take_other_shapes_and_extreme_logits() -> None:
     y = torch.arange(13) % 7
     logits[0], logits[1], logits[2] = 0.0, 40.0 * (2 * F.one_hot(y[1], 7) - 1), -40.0
     logits[2, (y[2] + 1) % 7] = 40.0
-    for param in EVERY_CASE:
-        (case,) = param.values
+    for case in CASES:
         if case["method"] not in LOSSES or "logits" not in case["inputs"]:
             continue
-        inputs = {"logits": logits.tolist(), "labels": y.tolist()}
+        inputs: dict[str, Any] = {"logits": logits.tolist(), "labels": y.tolist()}
         for name in case["inputs"]:
             if name not in inputs:
                 other = {"logits2": logits.flip(1), "peer_logits": logits.flip(0), "peer_labels": y.flip(0)}
                 inputs[name] = other.get(name, torch.arange(13).roll(1)).tolist()
         priors = {name: [0.1] * 6 + [0.4] for name in ("noise_prior", "noisy_prior") if case["config"].get(name)}
-        result = LOSSES[case["method"]]({**case, "inputs": inputs, "config": case["config"] | priors})
+        varied: Case = {**case, "inputs": inputs, "config": case["config"] | priors}
+        result = LOSSES[case["method"]](varied)
         assert not list(not_finite(result.outputs)), case["method"]
 
 
@@ -133,10 +128,13 @@ def test_a_key_below_the_top_has_to_be_given_too() -> None:
     assert "steps[0].u" in difference
 
 
-def verdict(outputs, golden, *, omitted=(), **result):
-    case = {"method": "m", "config": {}, "inputs": {}, "outputs": golden}
-    suite = Suite({"m": lambda _: Result(outputs, **result)}, omitted)
-    (found,) = run_cases([case], suite)
+def case_of(method: str, outputs: dict[str, Any], **inputs: Any) -> Case:
+    return {"method": method, "config": {}, "inputs": inputs, "outputs": outputs}
+
+
+def verdict(outputs: dict[str, Any], golden: dict[str, Any], *, omitted: Sequence[Omitted] = (), **forms: Any) -> str:
+    suite = Suite({"m": lambda _: Result(outputs, **forms)}, omitted)
+    (found,) = run_cases([case_of("m", golden)], suite)
     return found.verdict
 
 
@@ -144,7 +142,7 @@ PAPER = f"matches: {Form.PAPER}"
 
 
 def test_a_case_without_adapter_fails() -> None:
-    (result,) = run_cases([{"method": "nobody", "config": {}, "inputs": {}, "outputs": {}}], Suite({}))
+    (result,) = run_cases([case_of("nobody", {})], Suite({}))
     assert not result.verdict
 
 
@@ -218,7 +216,7 @@ def test_drawn_labels_have_to_fit_their_probabilities() -> None:
 
 
 def test_inputs_are_read_in_double_precision() -> None:
-    (value,) = tensors({"inputs": {"logits": [36.278012]}}, "logits")
+    (value,) = tensors(case_of("m", {}, logits=[36.278012]), "logits")
     assert value.item() == 36.278012
 
 

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from benchmark.checks.golden import Case, Result
 from methods import codis, coteaching, coteaching_plus, jocor
-from methods._selection import PeerMethod, forget_rate
+from methods._selection import forget_rate
 from methods.base import Method
-from tests.golden.cases import Ranked, exact, grads, in_front, leaf, official, paper
+from tests.golden.cases import Ranked, exact, grads, in_front, leaf, official, paper, sent_back
 from tests.golden.harness import GivenLogits, batch_of, make, recorded, tensors
 
 KEPT = ("kept_by_net1_used_for_net2", "kept_by_net2_used_for_net1")
 
 
-def selecting(method_cls: type[Method], case: Case, **config: Any) -> Method:
+def selecting(method_cls: type[Method], case: Case, **config: Any) -> Any:
     """The method after its ramp, with the case's rate to forget."""
     rate = {"forget_rate": case["config"]["forget_rate"]}
     classes = len(case["inputs"]["logits1"][0])
@@ -48,7 +48,7 @@ class Stepped:
         return tensors(case, "is_clean")[0][self.kept].double().mean().item()
 
 
-def step(method: Method, case: Case, *, swap: bool = False, ties: list[int] | None = None) -> Stepped:
+def step(method: Any, case: Case, *, swap: bool = False, ties: list[int] | None = None) -> Stepped:
     """One step on the case's batch. A is the first network and B the second, or the reverse with `swap`.
 
     The batch is given in the order in which A's ties are broken as in the recorded positions `ties`.
@@ -62,14 +62,13 @@ def step(method: Method, case: Case, *, swap: bool = False, ties: list[int] | No
     (report,) = method.kit.reports
     values = -report["score"][back]
     kept = report["kept"][back].nonzero().squeeze(1)
-    (grad_a, grad_b) = (torch.zeros_like(z) if z.grad is None else z.grad for z in (a, b))
     # A stable sort of the presented order, so that ties rank as they were recorded.
     rank = torch.empty_like(order)
     rank[order[(-report["score"]).argsort(stable=True)]] = torch.arange(len(y))
     return Stepped(
         {name: value.item() for name, value in result.items()},
-        grad_a[back].tolist(),
-        grad_b[back].tolist(),
+        sent_back(a)[back].tolist(),
+        sent_back(b)[back].tolist(),
         kept[rank[kept].argsort()].tolist(),
         values,
     )
@@ -161,7 +160,7 @@ def through_the_other(case: Case, swap: bool, **config: Any) -> list[list[float]
     logits, (y,) = exact(case, "logits1", "logits2"), tensors(case, "labels")
     order = in_front(case["outputs"][KEPT[swap]], len(y))
     a, b = (leaf(z) for z in (logits[::-1] if swap else logits))
-    method: PeerMethod = selecting(codis.CoDis, case, **config)
+    method = selecting(codis.CoDis, case, **config)
     each, each2 = method.criterion(a, b, y), method.criterion(b, a, y)
     _, loss, *_ = method.exchange(each[order], each2[order])
     return grads(loss, a=a)["a"]

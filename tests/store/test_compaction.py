@@ -11,9 +11,10 @@ import orjson
 import pytest
 
 from benchmark.store import segments
-from benchmark.store.atomic import StoreError
+from benchmark.store.atomic import StoreError, write_atomically
 from benchmark.store.compaction import compact
-from benchmark.store.store import SCHEMA, Store
+from benchmark.store.schema import SCHEMA
+from benchmark.store.store import Store, encode
 from tests.conftest import ROOT
 
 
@@ -194,10 +195,11 @@ def test_a_damaged_segment_is_named_and_never_counted(store, damage):
     assert store.finished() == {"ba01"}, "its runs run again"
 
 
-def test_records_of_another_schema_are_refused_in_segments_too(store, monkeypatch):
-    compact(store)
-    monkeypatch.setattr("benchmark.store.store.SCHEMA", SCHEMA + 1)
-    with pytest.raises(StoreError, match="an older version"):
+def test_records_of_a_newer_schema_are_refused_in_segments_too(store):
+    newer = [("ba01", encode(record("ba01") | {"schema": SCHEMA + 1}))]
+    encoded = segments.encode(newer)
+    write_atomically(store.folder / "segments" / segments.name_of(encoded), encoded)
+    with pytest.raises(StoreError, match="a newer version"):
         store.records()
 
 

@@ -19,7 +19,8 @@ from benchmark.errors import UsageError
 from benchmark.store import digests, health
 from benchmark.store.atomic import StoreError, write_atomically, write_new
 from benchmark.store.compaction import compact
-from benchmark.store.store import SCHEMA, Store
+from benchmark.store.schema import SCHEMA
+from benchmark.store.store import Store
 from tests.conftest import ROOT
 
 

@@ -18,6 +18,7 @@ from scipy import stats as scipy_stats
 
 from benchmark.report.csv import render_csv
 from benchmark.report.markdown import render_markdown
+from benchmark.store.schema import SCHEMA
 from benchmark.tables import comparison
 from benchmark.tables.comparison import Marks, TableError
 from benchmark.tables.statistics import paired_difference, summarize, t_factor
@@ -57,14 +58,14 @@ def record(value: float | None, method: str = "ce", rate: float = 0.0, seed: int
     figures = {"accuracy": value, "nll": None if value is None else 1 - value, "recall": [value, value]}
     lower = {name: None if v is None or isinstance(v, list) else v - 0.1 for name, v in figures.items()}
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "id": repr(sorted(whole.items())),
         "spec": whole,
         "state": "ok",
         "reason": None,
         "metrics": {"val_noisy": figures, "last": lower, "last5": None, "oracle_test": figures},
         "extra_metrics": {},
-        "curve": [],
+        "deviations": {},
         "noise": {"realized_rate": rate * 0.9, "labels_sha256": f"{rate}/{seed}"},
         "provenance": {
             "commit": "0123456789abcdef",
@@ -252,9 +253,7 @@ def test_runs_that_differ_in_a_hidden_way_are_refused_by_its_name(
         build(grid() + others)
 
 
-def test_other_schemas_and_other_noisy_labels_are_refused() -> None:
-    with pytest.raises(TableError, match="schema is 1"):
-        build([*grid(), record(0.9, "forward") | {"schema": 2}])
+def test_other_noisy_labels_are_refused() -> None:
     other = record(0.9, "forward", 0.4) | {"noise": {"realized_rate": 0.4, "labels_sha256": "another"}}
     with pytest.raises(TableError, match=r"different noisy labels: symmetric:0\.4"):
         build([*grid(), other])
@@ -311,14 +310,37 @@ def test_the_oracle_track_stands_apart_beside_the_methods_that_need_no_hint() ->
 
 
 def test_marks_tell_of_privilege_networks_and_deviations() -> None:
-    config = {"lr_u": 10.0, "weight_decay": 0.0, "beta": 0.5}
-    records = [*grid(), *(record(0.8, "forward", 0.4, s, method__config=config) for s in range(3))]
+    own = {
+        "deviations": {"u": {"lr": [10.0, 0.001], "momentum": [0.0, 0.9]}, "v": {"schedule": ["constant", "cosine"]}}
+    }
+    records = [*grid(), *(record(0.8, "forward", 0.4, seed) | own for seed in range(3))]
     marks = MARKS | {"forward": Marks(frozenset({"transition"}), "2x", networks_at_test=2)}
-    text = render_markdown(build(records, needs=marks, defaults={"method": {"forward": config}}))
+    text = render_markdown(build(records, needs=marks))
     assert "| forward†\\* (2 nets) |" in text
     assert "† privileged: uses transition (`forward`)" in text
-    assert "deviates from the matched recipe: `forward` lr_u=10 (recipe 0.001)" in text
-    assert "beta" not in text
+    lines = re.sub(r"\n  ", " ", text)
+    assert (
+        "deviates from the matched recipe: `forward` u.lr=10 (recipe 0.001), u.momentum=0 (recipe 0.9), "
+        'v.schedule="constant" (recipe "cosine")'
+    ) in lines.replace("schedule=constant", 'schedule="constant"').replace("recipe cosine", 'recipe "cosine"')
+    assert rows(render_csv(build(records)))[-1]["deviations"].startswith("u.lr=10 (recipe 0.001)")
+
+
+@pytest.mark.parametrize("name", ["momentum", "lr", "optimizer", "weight_decay"])
+def test_an_option_named_like_the_recipes_is_no_deviation(name: str) -> None:
+    changed = [record(0.8, "forward", 0.4, seed, method__config={name: 0.99}) for seed in range(3)]
+    text = render_markdown(build([*grid(), *changed]))
+    assert "deviates" not in text
+    assert "\\*" not in text
+
+
+def test_records_that_do_not_tell_their_deviations_are_not_guessed_at() -> None:
+    text = render_markdown(build([run | {"deviations": None} for run in grid()]))
+    assert "where optimizers deviate from the matched recipe is not recorded" in text
+    some = build([*grid(), record(0.8, "forward") | {"deviations": None}])
+    assert "where optimizers of `forward` deviate" in render_markdown(some)
+    told = {row["method"]: row["deviations"] for row in rows(render_csv(some))}
+    assert told == {"ce": "", "gce": "", "forward": "not recorded"}
 
 
 def test_measured_cost_is_shown_only_when_asked_for() -> None:

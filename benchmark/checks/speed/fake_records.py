@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.store import segments
+from benchmark.store import schema, segments
 from benchmark.store.atomic import write_atomically
 from benchmark.store.compaction import SEGMENT_BYTES
 from benchmark.store.digests import canonical
@@ -25,7 +25,9 @@ def fill(store: Store, real: Mapping[str, Any], methods: list[str], count: int) 
     """Segments of `count` records like `real`, as a grid of data sets x methods x rates x seeds."""
     batch: list[Original] = []
     size = 0
-    for record in _grid(real, methods, count):
+    for number, record in enumerate(_grid(real, methods, count)):
+        if not number:
+            schema.check(record, "a record made for measuring")
         batch.append((record["id"], encode(record)))
         size += len(batch[-1][1])
         if size >= SEGMENT_BYTES:

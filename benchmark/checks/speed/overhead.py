@@ -12,7 +12,7 @@ from benchmark.checks.speed.steps import BATCH, CPU, POLICY, SIDE, Steps, random
 from benchmark.checks.speed.timing import Ratio, ratio
 from benchmark.registry import BACKBONES
 from benchmark.training.augment import augment
-from benchmark.training.trainer import Trainer, Watched
+from benchmark.training.trainer import Evaluation, Evaluations, Trainer, Watched
 
 BATCHES = 8
 CLASSES = 9
@@ -33,12 +33,13 @@ def overhead(folder: Path, limit: float | None = None) -> Overhead:
     torch.set_num_threads(1)
     steps = Steps("ce", num_samples=BATCHES * BATCH, num_classes=CLASSES)
     labels = steps.data.y.numpy()
+    held = Evaluation(steps.data.images, labels, labels)
     trainer = Trainer(
         steps.method,
         steps.kit,
         steps.data,
         Watched(labels, labels, None),
-        {},
+        Evaluations(held, held),
         main_metric="accuracy",
         method_seed=0,
         checkpoint=folder / "checkpoint.pt",

@@ -23,6 +23,7 @@ from benchmark.noise.base import Split
 from benchmark.registry import METHODS, NOISE
 from benchmark.seeds import seed_for
 from benchmark.store.atomic import write_atomically
+from benchmark.store.record import Record
 from benchmark.store.store import Store
 from benchmark.training.augment import augment
 
@@ -76,7 +77,7 @@ def noise() -> Result:
     return Result(f"symmetric noise on {NOISE_SIZE:,} labels", "as many uniform draws", drawn)
 
 
-def real_record(folder: Path) -> dict[str, Any]:
+def real_record(folder: Path) -> Record:
     """The record of a real run of ten epochs on scikit-learn's digits."""
     from benchmark.grid import suite
     from benchmark.grid.expand import expand
@@ -95,7 +96,7 @@ def real_record(folder: Path) -> dict[str, Any]:
     return found
 
 
-def readers(real: dict[str, Any], count: int, folder: Path) -> Iterator[Result]:
+def readers(real: Record, count: int, folder: Path) -> Iterator[Result]:
     """The store's readers, as commands on `count` compacted records and in this process."""
     store = Store(folder / "many")
     fake_records.fill(store, real, [entry.name for entry in METHODS.entries()], count)
@@ -107,7 +108,7 @@ def readers(real: dict[str, Any], count: int, folder: Path) -> Iterator[Result]:
         yield Result(f"{name} on {count:,} records", f"noisybench {' '.join(baseline)}", Ratio(work, plain))
 
 
-def compacted_over_loose(real: dict[str, Any], count: int, folder: Path) -> Result:
+def compacted_over_loose(real: Record, count: int, folder: Path) -> Result:
     """Reading what a table needs from a segment over reading the same records from their files."""
     from benchmark.tables import frame
 
@@ -122,7 +123,7 @@ def compacted_over_loose(real: dict[str, Any], count: int, folder: Path) -> Resu
     return Result(f"{count:,} records from segments", "from loose files", found)
 
 
-def writing(real: dict[str, Any], folder: Path) -> Result:
+def writing(real: Record, folder: Path) -> Result:
     """A record written so that it outlives a power cut, over the same bytes so written."""
     store = Store(folder / "written")
     content = orjson.dumps(real)

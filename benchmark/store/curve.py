@@ -1,0 +1,56 @@
+"""The epochs of a training as columns, to five digits: what a record keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from benchmark.store.schema import Columns, Curve
+
+DIGITS = 5
+VALIDATION = ("accuracy", "balanced_accuracy")
+"""Metrics of a validation set that a curve keeps: those that choose an epoch."""
+TEST = (*VALIDATION, "auroc", "ece", "nll", "auprc", "brier")
+"""Metrics of a test set that it keeps: the others follow from the confusion matrix of a rule's epoch."""
+MEMORIZATION = ("true", "memorized")
+"""Shares that it keeps: the third is the rest."""
+T = TypeVar("T")
+
+Epoch = Mapping[str, Any]
+"""`lr`, `phase`, `train`, `val_noisy`, `val_clean`, `test`, `extra`, `memorization`, `changed`, `diagnostics`."""
+
+
+def curve_of(epochs: Sequence[Epoch]) -> Curve:
+    """The columns of `epochs`. Of figures per class there are none: `outcomes` has them for the rules' epochs."""
+    names = sorted({name for epoch in epochs for name in epoch.get("extra") or {}})
+    return {
+        "lr": [rounded(epoch["lr"]) for epoch in epochs],
+        "phase": [epoch["phase"] for epoch in epochs],
+        "train": _columns([epoch["train"] for epoch in epochs]) or {},
+        "val_noisy": _columns([epoch["val_noisy"] for epoch in epochs], VALIDATION),
+        "val_clean": _columns([epoch["val_clean"] for epoch in epochs], VALIDATION),
+        "test": _columns([epoch["test"] for epoch in epochs], TEST),
+        "extra": {name: _columns([epoch["extra"][name] for epoch in epochs], TEST) for name in names},
+        "memorization": _columns([epoch["memorization"] for epoch in epochs], MEMORIZATION),
+        "changed": [rounded(epoch.get("changed")) for epoch in epochs],
+        "diagnostics": _columns([epoch["diagnostics"] for epoch in epochs]) or {},
+    }
+
+
+def rounded(value: T, digits: int = DIGITS) -> T:
+    """`value` with that many significant digits in every float of it."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")  # type: ignore[return-value]
+    if isinstance(value, list):
+        return [rounded(inner, digits) for inner in value]  # type: ignore[return-value]
+    return value
+
+
+def _columns(rows: Sequence[Mapping[str, Any] | None], wanted: Sequence[str] | None = None) -> Columns | None:
+    """The figures of `rows`, of those `wanted`, that are a number in some epoch; None where no epoch has any."""
+    numbers = {name for row in rows for name, value in (row or {}).items() if isinstance(value, int | float)}
+    if wanted is not None:
+        numbers.intersection_update(wanted)
+    if not numbers:
+        return None
+    return {name: [rounded((row or {}).get(name)) for row in rows] for name in sorted(numbers)}

@@ -1,0 +1,82 @@
+"""Records of earlier versions as the present definition has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark.store.atomic import StoreError
+from benchmark.store.curve import curve_of, rounded
+from benchmark.store.record import DigestedRecord, Record, content_digest
+from benchmark.store.schema import SCHEMA
+
+_FORMER = {"tests": "sizes"}
+"""Field -> the field of schema 1 that it is made of."""
+
+
+def current(record: Record, where: str) -> Record:
+    """`record` as schema 2 has it: itself, or migrated. Raises StoreError for one of a newer version,
+    ValueError for one of none."""
+    schema = record["schema"]
+    if schema == SCHEMA:
+        return record
+    if schema == 1:
+        return migrate(record)
+    if not isinstance(schema, int) or schema < 1:
+        raise ValueError(f"its schema is {schema!r}, expected 1 to {SCHEMA}")
+    raise StoreError(
+        f"{where} was written by a newer version (schema {schema}, this one reads 1 to {SCHEMA}); "
+        "update noisybench, or use another folder with --results DIR"
+    )
+
+
+def earlier_fields(fields: Sequence[str]) -> tuple[str, ...]:
+    """What must be read of a record, whatever its schema, so that it has `fields` when it is `current`."""
+    return ("schema", "state", *fields, *(_FORMER[name] for name in fields if name in _FORMER))
+
+
+def migrate(record: Record) -> DigestedRecord:
+    """A record of schema 1, or the fields of one that were read, as schema 2 has them.
+
+    What version 1 did not record is None: the deviations of optimizers, the digests of test sets, changed
+    predictions; or empty: the outcomes. The digest of its content stays that of the record as it was written,
+    so that tables made of it keep theirs.
+    """
+    new = DigestedRecord(record)
+    new.content = content_digest(record)
+    new["schema"] = SCHEMA
+    if new.get("reason", "") is None:
+        del new["reason"]
+    if "sizes" in new:
+        new["sizes"], new["tests"] = _sizes(new["sizes"])
+    if "diagnostics" in new:
+        new["diagnostics"] = _rounded_lists(new["diagnostics"])
+    state = new.get("state")
+    if state in ("ok", "diverged"):
+        new["deviations"] = None
+        new.setdefault("features", None)
+    if state == "diverged":
+        for name in ("metrics", "extra_metrics"):
+            new.pop(name, None)
+    if "curve" in new:
+        new["curve"] = curve_of(new["curve"])
+        if state == "ok":
+            new |= {"outcomes": {}, "extra_outcomes": {}}
+    if "epochs" in new.get("timing", ()):
+        epochs = new["timing"]["epochs"]
+        new["timing"] = {name: value for name, value in new["timing"].items() if name != "epochs"}
+        for part in ("train", "evaluate"):
+            new["timing"][f"{part}_seconds"] = float(sum(epoch[part] for epoch in epochs))
+    return new
+
+
+def _sizes(sizes: dict[str, int]) -> tuple[dict[str, int], dict[str, Any]]:
+    own = {"train", "val", "test", "skipped_files"}
+    tests = {name: {"size": size, "digest": None, "groups": None} for name, size in sizes.items()}
+    extra = {name: test for name, test in tests.items() if name not in own}
+    kept = {name: sizes[name] for name in ("train", "val", "skipped_files")}
+    return kept, {"test": tests["test"], "extra": extra}
+
+
+def _rounded_lists(diagnostics: dict[str, Any]) -> dict[str, Any]:
+    return {name: rounded(value) if isinstance(value, list) else value for name, value in diagnostics.items()}

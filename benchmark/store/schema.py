@@ -1,0 +1,350 @@
+"""The one definition of a run record: what each field holds, for whoever writes, reads or checks one.
+
+A record is a plain JSON object, and its types here are those of dictionaries: nothing is converted on reading,
+which has to be fast. `fault` compares a whole record with the definition: before one is written, and where a
+single one is shown. Records of schema 1 are read through `migration.current`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict, is_typeddict
+
+from benchmark.metrics import Outcome
+from benchmark.model_selection import Rule
+from benchmark.store.atomic import StoreError
+from benchmark.store.record import Record
+
+SCHEMA = 2
+
+_STRICT = with_config(ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True))
+
+Column: TypeAlias = list[float | None]
+"""[epochs] a figure per epoch, to five digits; None where it is undefined."""
+Columns: TypeAlias = dict[str, Column]
+
+
+@_STRICT
+class Names(TypedDict, total=False):
+    """Names for people."""
+
+    dataset: str
+    suite: str
+
+
+@_STRICT
+class Provenance(TypedDict):
+    """Where a record comes from."""
+
+    noisybench: str | None
+    """Version of the installed distribution."""
+    python: str
+    libraries: dict[str, str]
+    """Versions by name."""
+    commit: str | None
+    """Of the checkout; None outside of one."""
+    dirty: bool
+    """Whether the checkout had changes that were not committed."""
+    platform: str
+    hardware: dict[str, Any]
+    """Processor and cores, and the GPU where one was used."""
+    method_digest: str
+    """SHA-256 of the method's source file."""
+    backbone_digest: str
+    """SHA-256 of the backbone's source file."""
+    labels: Names
+    device: str
+    """As it was asked for: "cpu", "cuda", "auto"."""
+    threads: int
+
+
+@_STRICT
+class Figures(TypedDict, total=False):
+    """The metrics of one rule, at full precision: fractions in [0, 1] but `nll` (nats), `mcc` and `kappa`
+    (at most 1), `brier` (in [0, 2]) and `mae` (classes)."""
+
+    epoch: int
+    """Counted from 1; absent from `last5`."""
+    accuracy: float
+    balanced_accuracy: float
+    auroc: float | None
+    f1: float
+    ece: float
+    nll: float
+    auprc: float | None
+    """This and the following four are not in records of schema 1."""
+    mcc: float
+    brier: float
+    kappa: float | None
+    mae: float
+    precision: list[float | None]
+    """[K] per class, as `recall`, in records of schema 1 only: `metrics.per_class` of an outcome's confusion."""
+    recall: list[float | None]
+
+
+Deviations: TypeAlias = dict[str, dict[str, list[Any]]]
+"""Optimizer -> field of the recipe -> [the optimizer's own value, the recipe's], where these differ."""
+
+ByRule: TypeAlias = dict[Rule, Figures | None]
+"""None where a rule is undefined."""
+OutcomeByRule: TypeAlias = dict[Rule, Outcome | None]
+"""Of the rules that choose one epoch."""
+
+
+@_STRICT
+class Curve(TypedDict):
+    """Columns of [epochs] values; the rounded figures of an epoch give the rules' figures to five digits."""
+
+    lr: Column
+    """Learning rate of the first optimizer."""
+    phase: list[str]
+    """Of the method."""
+    train: Columns
+    """What the method's steps report, means over the samples of the epoch."""
+    val_noisy: Columns | None
+    """The metrics of `curve.VALIDATION` on the validation set, against its noisy labels."""
+    val_clean: Columns | None
+    """The same against its true labels; None where they are unknown."""
+    test: Columns | None
+    """The metrics of `curve.TEST` on the main test set."""
+    extra: dict[str, Columns | None]
+    """By the name of the test set."""
+    memorization: Columns | None
+    """Shares of the mislabelled training samples (of at most 10,000) that are predicted as their true class and
+    as the wrong one that was given; None where the truth is unknown."""
+    changed: Column
+    """Share of those training samples, right or wrong, whose prediction is another than an epoch before."""
+    diagnostics: Columns
+    """What the method reports of itself against the truth: see `Diagnostics`."""
+
+
+@_STRICT
+class Noise(TypedDict):
+    """The manifest of the noisy training labels."""
+
+    kind: str
+    version: int
+    config: dict[str, Any]
+    num_samples: int
+    class_counts: list[int]
+    """[K] samples per clean class (per given class where the truth is unknown)."""
+    realized_rate: float | None
+    """Share of wrong labels; None where the truth is unknown."""
+    realized_rate_per_class: list[float | None] | None
+    transition: list[list[float]] | None
+    """[K, K] T[clean, noisy]."""
+    transition_source: Literal["generator", "empirical", "unknown"]
+    labels_sha256: str
+    warnings: list[str]
+    estimated_rate: float | None
+    """What a blind method was told; None where it asks for nothing or was told the truth."""
+    estimator_error: float | None
+    """`estimated_rate` - `realized_rate`."""
+
+
+@_STRICT
+class Diagnostics(TypedDict, total=False):
+    """What the method reported of itself in the last epoch, against the truth; empty where it reports nothing."""
+
+    precision: float | None
+    """Share of the kept samples whose label is right."""
+    precision_per_class: list[float | None] | None
+    """[K] by given label, as all lists per class here; to five digits."""
+    recall: float | None
+    """Share of the rightly labelled samples that were kept."""
+    recall_per_class: list[float | None] | None
+    auroc: float | None
+    """Of the score by which samples are kept, right against wrong labels."""
+    auroc_per_class: list[float | None] | None
+    corrected_accuracy: float | None
+    """Share of the labels that the method would give that are the true class."""
+    transition: list[list[float]]
+    """[K, K] the estimate of T, to five digits."""
+    l1_row_mean: float
+    """L1 error of that estimate, mean over its rows."""
+    l1_total: float
+
+
+@_STRICT
+class Sizes(TypedDict):
+    """Numbers of samples."""
+
+    train: int
+    val: int
+    skipped_files: int
+    """Files that could not be decoded and were left out on request."""
+
+
+@_STRICT
+class TestSet(TypedDict):
+    """One test set; `right` of an outcome follows its order."""
+
+    size: int
+    digest: str | None
+    """SHA-256 of its images and labels in their order; None in records of schema 1."""
+    groups: list[str] | None
+    """[size] what samples belong together (a patient); None where that is not known."""
+
+
+@_STRICT
+class Tests(TypedDict):
+    test: TestSet
+    extra: dict[str, TestSet]
+    """By name."""
+
+
+@_STRICT
+class Timing(TypedDict):
+    """Seconds and memory to four digits, which differ between equal runs."""
+
+    prepare_seconds: float
+    """For data and noise, and the features of a frozen backbone."""
+    train_seconds: float
+    """Of all epochs, as the next two."""
+    evaluate_seconds: float
+    seconds: float
+    """Training and evaluation."""
+    estimate_seconds: float | None
+    """For the noise rate, when it was estimated (by this run or, before it, another)."""
+    total_seconds: float
+    peak_memory_mib: float
+
+
+@_STRICT
+class ShortTiming(TypedDict):
+    """Of a run that was not trained."""
+
+    total_seconds: float
+    peak_memory_mib: float
+
+
+Fault = TypedDict("Fault", {"class": str, "message": str, "traceback": str, "log": str})
+"""An exception: its class, message, the end of its traceback, and the path of the run's log."""
+
+
+@_STRICT
+class Header(TypedDict):
+    """What every record begins with."""
+
+    schema: int
+    id: str
+    """The run's, which is made of its spec."""
+    spec: dict[str, Any]
+    """`grid.spec.RunSpec` as JSON."""
+    provenance: Provenance
+
+
+@_STRICT
+class Trained(Header):
+    """A run that was trained."""
+
+    main_metric: str
+    """Chooses the epochs."""
+    deviations: Deviations | None
+    """From the recipe; None in records of schema 1, which do not say."""
+    curve: Curve
+    noise: Noise
+    diagnostics: Diagnostics
+    features: dict[str, str] | None
+    """Digests of the arrays of a frozen backbone's features; None where the images were trained on."""
+    sizes: Sizes
+    tests: Tests
+    timing: Timing
+
+
+@_STRICT
+class Ok(Trained):
+    """A run that was trained to its end."""
+
+    state: Literal["ok"]
+    metrics: ByRule
+    """On the main test set."""
+    extra_metrics: dict[str, ByRule]
+    """By the name of the extra test set."""
+    outcomes: OutcomeByRule
+    """On the main test set; empty in records of schema 1."""
+    extra_outcomes: dict[str, OutcomeByRule]
+
+
+@_STRICT
+class Diverged(Trained):
+    """A run whose training broke down; its curve ends before that epoch."""
+
+    state: Literal["diverged"]
+    reason: str
+
+
+@_STRICT
+class Skipped(Header):
+    """A run that does not apply."""
+
+    state: Literal["skipped"]
+    reason: str
+    timing: ShortTiming
+
+
+@_STRICT
+class Failed(Header):
+    """A run that raised an error."""
+
+    state: Literal["failed"]
+    error: Fault
+
+
+Variant: TypeAlias = Ok | Diverged | Skipped | Failed
+
+
+@cache
+def adapter() -> TypeAdapter[Variant]:
+    return TypeAdapter(Annotated[Variant, Field(discriminator="state")])
+
+
+def fault(record: Record) -> str:
+    """What of `record` is not as defined, with its first field that is missing, unknown or of another type, or ""."""
+    try:
+        adapter().validate_python(dict(record))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:]) or "state"
+        kind = {"missing": "lacks the field", "extra_forbidden": "has the unknown field"}.get(first["type"])
+        return f"{kind} {field}" if kind else f"holds {first['input']!r:.60} in {field} ({first['msg']})"
+    return ""
+
+
+def check(record: Record, where: str) -> None:
+    """Raises StoreError where `record`, which was read from `where`, has a fault."""
+    if found := fault(record):
+        raise StoreError(
+            f"{where} {found}; expected a record of schema {SCHEMA} as this version writes it: "
+            "move the file away and repeat `noisybench run`, which makes it again"
+        )
+
+
+def paths(names: Iterable[str]) -> tuple[str, ...]:
+    """`names` ("state", "metrics.last"), each of which a record may hold. Raises KeyError for another one."""
+    for name in names:
+        at: Any = Variant
+        for key in name.split("."):
+            at = _inner(at, key)
+            if at is None:
+                raise KeyError(f"no record has a field {name}: see benchmark/store/schema.py")
+    return tuple(names)
+
+
+def _inner(kind: Any, key: str) -> Any:
+    """The type of the field `key` of a type, a union of what it is in all variants; None where there is none."""
+    if is_typeddict(kind):
+        return get_type_hints(kind).get(key)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        found = [inner for part in arguments if (inner := _inner(part, key)) is not None]
+        return Union[tuple(found)] if found else None  # noqa: UP007
+    if origin is dict:
+        literal = get_args(arguments[0])
+        return arguments[1] if not literal or key in literal else None
+    return None
