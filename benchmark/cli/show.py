@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Mapping
-=======
 import json
-import textwrap
->>>>>>> main
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +10,13 @@ import click
 
 from benchmark.cli.options import add_plugins, results_option
 
-<<<<<<< HEAD
-=======
 if TYPE_CHECKING:
     from benchmark.store.record import Record
     from benchmark.store.schema import Curve
 
 LONGEST_LIST = 16
 LONGEST_TEXT = 80
-UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
->>>>>>> main
 
 @click.command()
 @click.argument("what")
@@ -77,26 +67,6 @@ def _print_record(record: Record) -> None:
 
     schema.check(record, f"the record of {record['id']}")
     click.echo(f"run {record['id']}: {record['state']} {record.get('reason') or ''}".rstrip())
-<<<<<<< HEAD
-    for part in ("spec", "metrics", "extra_metrics", "noise", "diagnostics", "error", "provenance", "timing"):
-        if record.get(part):
-            block(part, record[part])
-    if not record.get("curve"):
-        return
-    click.echo("epoch  lr        loss    train   val     test    true    memorized")
-    for entry in record["curve"]:
-        wrong = entry["memorization"] or {}
-        cells = (
-            entry["train"].get("loss"),
-            entry["train"].get("accuracy"),
-            entry["val_noisy"]["accuracy"],
-            entry["test"]["accuracy"],
-            wrong.get("true"),
-            wrong.get("memorized"),
-        )
-        figures = "".join(f"{'' if value is None else format(value, '.3f'):8}" for value in cells)
-        click.echo(f"{entry['epoch']:5}  {entry['lr']:<8.2g}  {figures}".rstrip())
-=======
     for name in sorted(record.keys() - {"id", "state", "reason", "schema", "curve"}):
         if record[name]:
             click.echo(f"{name}:")
@@ -145,48 +115,3 @@ def _span(values: list[float | None]) -> str:
         return " ".join("-" if value is None else f"{value:.4g}" for value in values)
     known = [value for value in values if value is not None]
     return f"{len(values)} values" + (f" in {min(known):.4g} .. {max(known):.4g}" if known else "")
-
-
-def _show_plugin(kind: str, name: str) -> None:
-    import inspect
-
-    from benchmark.errors import UsageError
-    from benchmark.registry import ALL, METHODS
-
-    registry = next((r for r in ALL if kind in (r.plural, r.kind.replace(" ", ""))), None)
-    if registry is None:
-        kinds = ", ".join(r.kind.replace(" ", "") for r in ALL)
-        raise UsageError(f"there is no kind of plugin {kind!r}; expected one of {kinds}, such as `show method {name}`")
-    plugin = registry.load(name)
-    module = inspect.getmodule(plugin)
-    told = [inspect.cleandoc(text) for text in (module and module.__doc__, plugin.__doc__) if text]
-    click.echo(f"{name}: " + "\n\n".join(told) + "\n")
-    facts = {"version": plugin.version, "file": registry.find(name).origin}
-    if registry is METHODS:
-        facts = card.facts(plugin.card) | facts
-    for key, value in facts.items():
-        click.echo(textwrap.fill(f"{key + ':':18}{value}", 100, subsequent_indent=" " * 18, **UNBROKEN))
-    fields = plugin.Config.model_json_schema().get("properties", {})
-    click.echo("options:" if fields else "options: none")
-    for field, schema in fields.items():
-        default = f", default {json.dumps(schema['default'])}" if "default" in schema else ", required"
-        note = f"\n      {schema['description']}" if "description" in schema else ""
-        click.echo(f"  {field}: {_values(schema)}{default}{note}")
-    if registry is METHODS and plugin.card.title:
-        click.echo(f"\n{plugin.card.bibtex}")
-
-
-def _values(schema: dict[str, Any]) -> str:
-    """What a JSON schema allows: "number > 0, <= 1", "anchor" | "oracle", "[integer, ...] | null"."""
-    if "anyOf" in schema:
-        return " | ".join(_values(one) for one in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return " | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
-    name = schema.get("format") or schema.get("type", "any")
-    if name == "array":
-        fixed = schema.get("prefixItems")
-        inside = [_values(one) for one in fixed or [schema.get("items", {})]]
-        name = f"[{', '.join(inside if fixed else [*inside, '...'])}]"
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
-    return " ".join([name, ", ".join(bounds)]).rstrip()
->>>>>>> main
