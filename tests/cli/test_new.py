@@ -27,9 +27,20 @@ def skeletons(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_skeleton_passes_its_own_test_which_runs_every_check(skeletons, kind):
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    test = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "--rootdir", skeletons, skeletons / f"test_fresh_{kind}.py"],
+        [*test, "--rootdir", str(skeletons), str(skeletons / f"test_fresh_{kind}.py")],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -55,7 +66,7 @@ def test_the_four_skeletons_run_together(noisybench, skeletons):
 def test_the_skeletons_are_formatted_and_clean(skeletons):
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "--config", str(ROOT / "pyproject.toml"), str(skeletons)],
+            [sys.executable, "-m", "ruff", *command, "--config", ROOT / "pyproject.toml", skeletons],
             capture_output=True,
             text=True,
             check=False,

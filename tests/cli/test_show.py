@@ -45,8 +45,9 @@ def help_texts(config):
                 continue
             keywords = node.value.keywords if isinstance(node.value, ast.Call) else []
             described = [ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg == "description"]
-            below = [ast.literal_eval(following.value)] if isinstance(following, ast.Expr) else [""]
-            texts[ast.unparse(node.target)] = (described or below)[0]
+            text = following.value if isinstance(following, ast.Expr) else None
+            below = [str(text.value)] if isinstance(text, ast.Constant) else [""]
+            texts[node.target.id] = (described or below)[0]
     return texts
 
 
