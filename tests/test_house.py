@@ -40,10 +40,6 @@ STILL_ALLOWED: set[tuple[str, str]] = {
     ("benchmark/grid/resolve.py", "datasets"),  # names a type only
     ("benchmark/noise/rate_estimate.py", "grid"),  # canonical(), and the estimate's key from the run spec
     ("benchmark/report/pictures.py", "datasets"),  # draws images of a data set
-    ("benchmark/store/record.py", "grid"),  # canonical()
-    ("benchmark/store/segments.py", "grid"),  # canonical()
-    ("benchmark/tables/comparable.py", "grid"),  # canonical()
-    ("benchmark/tables/frame.py", "grid"),  # canonical()
 }
 
 
@@ -121,8 +117,10 @@ MAY_NAME_PLUGINS = {"cli", "checks"}
 ALSO_A_PLUGIN = {
     "none": "no option, no suite; and the clean labels, which every comparison has",
     "cnn": "the default backbone of a suite and of the clean classifier",
+    "confusion": "a confusion matrix",
     "cores": "processor cores",
     "file": "a file",
+    "mae": "the mean absolute error",
     "given": "label vectors that come with a data set",
     "timm": "the package",
     "transition": "the matrix T",
