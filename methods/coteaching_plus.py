@@ -16,7 +16,7 @@ class CoteachingPlus(PeerMethod):
     Up to the initial epochs it is Co-teaching: each network picks the (1 - R(t)) share of smallest losses
     of the batch for its peer, R(t) = tau * min(t / (T_k - 1), 1). After them the share is taken of the
     samples with unequal predictions. Predicts with the first network.
-    `form = "reference"` gives the published code, which takes cross entropy of probabilities (a second
+    `form = "official"` gives the published code, which takes cross entropy of probabilities (a second
     softmax), divides the mean by the number kept once more, drops the last disagreed sample when training
     sample 0 is among them, and where none is left trains on the whole batch, in its first steps fully, later
     by the share that was disagreed on.
@@ -41,14 +41,14 @@ class CoteachingPlus(PeerMethod):
 
     class Config(PeerMethod.Config):
         initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")
-        form: Literal["paper", "reference"] = "paper"
+        form: Literal["paper", "official"] = "paper"
 
     def phase(self, epoch: int) -> str:
         return "initial" if epoch < self.kit.schedule(self.cfg.initial) else "disagreement"
 
     def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         disagreement = self.phase(self.epoch) == "disagreement"
-        reference = disagreement and self.cfg.form == "reference"
+        reference = disagreement and self.cfg.form == "official"
         scores = (logits.softmax(1), logits2.softmax(1)) if reference else (logits, logits2)
         each, each2 = (F.cross_entropy(score, batch.y, reduction="none") for score in scores)
         candidates = torch.ones_like(batch.y, dtype=torch.bool)

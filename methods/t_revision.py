@@ -21,7 +21,7 @@ class TRevision(TransitionMethod):
     """Loss: b * CE with b = p_y / (T'^t p)_y; first T' = T from anchor points, then T' = T + dT, dT trained.
 
     While T is fixed, b is a constant weight; in the revision the gradient reaches dT through b. |b| is at most
-    1e4. With `estimate = "oracle"` T is given. `form = "reference"` is the first published code, which adds dT
+    1e4. With `estimate = "oracle"` T is given. `form = "official"` is the first published code, which adds dT
     once more for every sample of the batch (sample n sees T + n dT).
     """
 
@@ -52,7 +52,7 @@ class TRevision(TransitionMethod):
     class Config(TransitionMethod.Config):
         revision: float = Field(0.5, gt=0, lt=1, description="start of the revision, fraction of the epochs")
         lr_correction: float = Field(5e-7, gt=0, description="Adam's rate for dT over 200 epochs of revision")
-        form: Literal["paper", "reference"] = "paper"
+        form: Literal["paper", "official"] = "paper"
 
     def build(self) -> None:
         super().build()
@@ -78,7 +78,7 @@ class TRevision(TransitionMethod):
         inverse = pick(odds @ self.T.to(odds.dtype), batch.y)
         if revise:
             added = pick(odds @ self.correction.to(odds.dtype), batch.y)
-            if self.cfg.form == "reference":
+            if self.cfg.form == "official":
                 added = added * torch.arange(1, len(odds) + 1, device=odds.device)
             inverse = inverse + added
         weight = 1 / torch.where(inverse == 0, 1.0, inverse)

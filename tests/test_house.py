@@ -112,8 +112,10 @@ MAY_NAME_PLUGINS = {"cli", "checks"}
 """Help texts give examples, and checks run on small plugins."""
 
 ALSO_A_PLUGIN = {
+    "mae": "mean absolute error, a metric",
     "none": "no option, no suite; and the clean labels, which every comparison has",
     "cnn": "the default backbone of a suite and of the clean classifier",
+    "confusion": "the confusion matrix of an outcome",
     "cores": "processor cores",
     "file": "a file",
     "given": "label vectors that come with a data set",

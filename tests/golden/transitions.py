@@ -50,7 +50,7 @@ def reweight_case(case: Case) -> Result:
 def revision_case(case: Case) -> Result:
     (logits, matrix, correction), (y,) = exact(case, "logits", "T", "correction"), tensors(case, "labels")
     outputs: dict[str, Any] = {}
-    for form, prefix in (("reference", ""), ("paper", "corrected_")):
+    for form, prefix in (("official", ""), ("paper", "corrected_")):
         method, z = revising(case, matrix, form, 200), leaf(logits)
         method.correction.data.copy_(correction)
         loss = method.loss(z, batch_of(y))
@@ -65,12 +65,12 @@ def revision_case(case: Case) -> Result:
         "grad_logits_v2": grads(constant, z=z)["z"],
         "grad_correction_v2": str(none),
     }
-    return paper(outputs, 'corrected_* by default; the first version with form = "reference"')
+    return paper(outputs, 'corrected_* by default; the first version with form = "official"')
 
 
 def revision_steps(case: Case) -> Result:
     given, (matrix,) = case["config"], exact(case, "T")
-    method = revising(case, matrix, "reference", 200, lr_correction=given["lr_revision"])
+    method = revising(case, matrix, "official", 200, lr_correction=given["lr_revision"])
     out = []
     for step in steps(case):
         z = leaf(step["logits"])
@@ -78,7 +78,7 @@ def revision_steps(case: Case) -> Result:
         result = method.step(batch_of(step["labels"]))
         correction = method.correction.tolist()
         out.append({"loss": [result["loss"].item()], "grad_logits": sent_back(z).tolist(), "correction": correction})
-    return official({"steps": out}, 'form = "reference", which accumulates the correction over the batch')
+    return official({"steps": out}, 'form = "official", which accumulates the correction over the batch')
 
 
 def estimating(method_cls: type[TransitionMethod], case: Case, p: Tensor, y: Tensor) -> tuple[Any, Tensor]:

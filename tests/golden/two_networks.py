@@ -107,7 +107,7 @@ def rate_case(case: Case) -> Result:
 
 def coteaching_plus_case(case: Case) -> Result:
     epoch = 25 if case["config"]["step"] < 5000 else 100
-    method = selecting(coteaching_plus.CoteachingPlus, case, form="reference", epoch=epoch)
+    method = selecting(coteaching_plus.CoteachingPlus, case, form="official", epoch=epoch)
     with recorded(coteaching_plus, "_without_last") as calls:
         done = step(method, case)
     outputs = {
@@ -117,7 +117,7 @@ def coteaching_plus_case(case: Case) -> Result:
         "grad_logits2": done.grad_b,
         "disagree": calls[0].args[0].nonzero().squeeze(1).tolist(),
     }
-    return official(outputs, 'form = "reference"; its purities count other samples than it trains on')
+    return official(outputs, 'form = "official"; its purities count other samples than it trains on')
 
 
 def jocor_case(case: Case) -> Result:
