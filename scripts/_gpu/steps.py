@@ -132,6 +132,8 @@ def _keep(machine: Machine, folder: Path, records: list[Path]) -> None:
     """Tables and records in the layout of results/published/NAME. Equal records make an equal archive."""
     target = machine.out / "gpu"
     target.mkdir(parents=True, exist_ok=True)
+    if not machine.tiny:
+        (target / "suite.toml").write_bytes((machine.root / SUITE).read_bytes())
     for name, options in TABLES.items():
         command = [sys.executable, "-m", "benchmark.cli.main", "table", "--results", str(folder), *options]
         done = subprocess.run(
