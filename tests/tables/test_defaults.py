@@ -26,7 +26,7 @@ def test_no_default_is_shown_in_a_row_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for file in ("labels.csv", "matrix.csv"):
-        Path(file).touch()
+        Path(file).write_text("0.8,0.2\n0.2,0.8\n")
     plugin = registry.load(name)
     required = {key: REQUIRED[key] for key, field in plugin.Config.model_fields.items() if field.is_required()}
     config = plugin.Config.model_validate(required)
