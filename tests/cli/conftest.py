@@ -25,7 +25,7 @@ def here(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["noisybench", *typed])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main()
+            main.main()
         told = capsys.readouterr()
         found = ended.value.code or 0
         assert code is None or found == code, f"{typed}: exit code {found}\n{told.out}\n{told.err}"

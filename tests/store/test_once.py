@@ -112,6 +112,7 @@ def holder(tmp_path):
     yield process
     process.kill()
     process.wait()
+    process.stdout.close()
 
 
 def test_the_lock_of_a_killed_process_is_taken_over_within_seconds(tmp_path, holder, monkeypatch):

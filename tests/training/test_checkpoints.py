@@ -1,0 +1,55 @@
+"""A checkpoint is believed only while every bit of it is as it was written."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.checks.lab import Lab
+
+
+class Stop(Exception):
+    pass
+
+
+def stop(done: int, total: int) -> None:
+    if done == 2:
+        raise Stop
+
+
+def figures(curve: list[dict]) -> list[dict]:
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in curve]
+
+
+@pytest.fixture(scope="module")
+def whole() -> list[dict]:
+    return figures(Lab("elr", {}, epochs=4).train().curve)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Of a run that was stopped after two of four epochs."""
+    trainer = Lab("elr", {}, epochs=4).trainer(tmp_path / "checkpoint.pt")
+    trainer.on_epoch = stop
+    with pytest.raises(Stop):
+        trainer.run()
+    trainer._save()
+    return tmp_path / "checkpoint.pt"
+
+
+def test_a_sound_checkpoint_is_resumed_and_is_the_only_file(checkpoint, whole):
+    resumed = Lab("elr", {}, epochs=4).trainer(checkpoint)
+    resumed._resume()
+    assert len(resumed.progress.curve) == 2
+    assert figures(Lab("elr", {}, epochs=4).trainer(checkpoint).run().curve) == whole
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.2, 0.4, 0.6, 0.8, 0.999])
+def test_a_flipped_bit_starts_the_run_over_and_changes_no_number(checkpoint, whole, place):
+    content = bytearray(checkpoint.read_bytes())
+    content[int(place * len(content))] ^= 4
+    checkpoint.write_bytes(content)
+    with pytest.warns(UserWarning, match="thrown away, the run starts over"):
+        curve = Lab("elr", {}, epochs=4).trainer(checkpoint).run().curve
+    assert figures(curve) == whole
+    assert not checkpoint.exists()
