@@ -1,5 +1,6 @@
 """The card of a method: complete, well-formed, and the only place of its facts."""
 
+import dataclasses
 import re
 
 import pytest
@@ -137,3 +138,8 @@ def test_a_derived_class_inherits_the_card_and_may_have_its_own():
     assert Other.requires(Other.Config()) == {"noise_rate"}
     assert Other.card.phase_names == ("early", "late")
     assert Method.card == Card()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_that_list_reads_without_importing_is_the_methods_own(name):
+    assert METHODS.find(name).declared["card"] == dataclasses.asdict(METHODS.load(name).card)
