@@ -137,7 +137,7 @@ def _drain(running: Running, on_event: Callable[[Event], None]) -> None:
 
 def _record_death(running: Running, store: Store, timeout: float | None) -> tuple[str, str]:
     """The failure record of a worker that ended without a word."""
-    from benchmark.runs.worker import write_failure
+    from benchmark.runs.recording import write_failure
 
     running.process.join()
     code = running.process.exitcode

@@ -1,0 +1,131 @@
+"""What a run leaves behind: its record, or that of its failure, and the files that were asked to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from benchmark import model_selection
+from benchmark.grid.job import Job
+from benchmark.model_selection import Rule
+from benchmark.registry import BACKBONES, METHODS
+from benchmark.runs.hints import Given
+from benchmark.runs.prepare import LabelledSet, Prepared
+from benchmark.runs.train import Trained
+from benchmark.store import digests, schema
+from benchmark.store.atomic import write_atomically, write_through
+from benchmark.store.curve import curve_of, rounded
+from benchmark.store.schema import Tests, TestSet
+from benchmark.store.store import Store
+from benchmark.training.trainer import Progress
+
+
+def header(job: Job) -> dict[str, Any]:
+    """What every record begins with, whatever its state."""
+    sources = {
+        f"{registry.kind}_digest": digests.digest(path)
+        for registry, name in ((METHODS, job.spec.method.name), (BACKBONES, job.spec.backbone.name))
+        if (path := registry.find(name).path) is not None
+    }
+    return {
+        "schema": schema.SCHEMA,
+        "id": job.spec.id,
+        "spec": job.spec.model_dump(mode="json"),
+        "provenance": {
+            **job.provenance,
+            **sources,
+            "labels": job.labels,
+            "device": job.options.device,
+            "threads": job.options.threads,
+        },
+    }
+
+
+def trained_record(run: Trained) -> dict[str, Any]:
+    """The part of a record that a training gives."""
+    progress, prepared = run.progress, run.prepared
+    record: dict[str, Any] = {
+        "main_metric": prepared.main_metric,
+        "deviations": run.deviations,
+        "curve": curve_of(progress.curve),
+        "noise": asdict(prepared.manifest) | _estimated(run.given, prepared),
+        "diagnostics": _diagnostics(progress),
+        "features": run.features,
+        "sizes": {
+            "train": len(prepared.train.noisy),
+            "val": len(prepared.val.noisy),
+            "skipped_files": prepared.skipped_files,
+        },
+        "tests": _tests(prepared),
+        "timing": {
+            "prepare_seconds": run.prepare_seconds,
+            "train_seconds": float(sum(entry["seconds"]["train"] for entry in progress.curve)),
+            "evaluate_seconds": float(sum(entry["seconds"]["evaluate"] for entry in progress.curve)),
+            "seconds": progress.seconds,
+            "estimate_seconds": run.given.estimate.seconds if run.given.estimate else None,
+        },
+    }
+    if progress.diverged:
+        return record | {"state": "diverged", "reason": progress.diverged}
+    extra = model_selection.select_extra(progress.curve, prepared.main_metric)
+    return record | {
+        "state": "ok",
+        "metrics": _scalars(model_selection.select(progress.curve, prepared.main_metric)),
+        "extra_metrics": {name: _scalars(figures) for name, figures in extra.items()},
+        "outcomes": progress.outcomes,
+        "extra_outcomes": progress.extra_outcomes,
+    }
+
+
+def keep(run: Trained, what: str, run_id: str, store: Store) -> None:
+    """Keeps test probabilities, and with `what` "model" the weights. Before the record, so that its files exist."""
+    base, arrays = store.run_path(run_id), run.progress.test_probabilities
+    write_through(
+        base.with_suffix(".predictions.npz"), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
+    )
+    if what == "model":
+        from safetensors.torch import save
+
+        state = {name: tensor.contiguous().clone() for name, tensor in run.method.state_dict().items()}
+        write_atomically(base.with_suffix(".safetensors"), save(state))
+
+
+def write_failure(job: Job, store: Store, kind: str, message: str, trace: str = "") -> None:
+    log = store.work(job.spec.id) / "log.txt"
+    error = {"class": kind, "message": message, "traceback": trace[-8000:], "log": str(log)}
+    store.write_failure(header(job) | {"state": "failed", "error": error})
+
+
+def _scalars(figures: Mapping[Rule, dict[str, Any] | None]) -> dict[Rule, dict[str, Any] | None]:
+    """Without the figures per class, which follow from the outcomes."""
+    return {
+        rule: {name: value for name, value in found.items() if not isinstance(value, list)} if found else None
+        for rule, found in figures.items()
+    }
+
+
+def _diagnostics(progress: Progress) -> dict[str, Any]:
+    last = progress.curve[-1]["diagnostics"] if progress.curve else {}
+    return {name: rounded(value) if isinstance(value, list) else value for name, value in last.items()}
+
+
+def _tests(prepared: Prepared) -> Tests:
+    return {
+        "test": _test_set(prepared.test),
+        "extra": {name: _test_set(part) for name, part in prepared.extra_tests.items()},
+    }
+
+
+def _test_set(part: LabelledSet) -> TestSet:
+    return {"size": len(part.noisy), "digest": digests.of_arrays(part.images, part.noisy), "groups": None}
+
+
+def _estimated(given: Given, prepared: Prepared) -> dict[str, float | None]:
+    """The estimate of the noise rate and its error, for the record."""
+    if given.estimate is None:
+        return {"estimated_rate": None, "estimator_error": None}
+    rate, truth = given.estimate.noise_rate, prepared.manifest.realized_rate
+    return {"estimated_rate": rate, "estimator_error": None if truth is None else rate - truth}

@@ -1,0 +1,127 @@
+"""The training of one run, from the objects that it is made of to what it gave."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.grid.job import Options
+from benchmark.grid.spec import RunSpec
+from benchmark.noise.rate_estimate import FOLDS
+from benchmark.runs.assemble import Plugins, pick_device
+from benchmark.runs.executors.base import OnEpoch, OnPhase
+from benchmark.runs.frozen_features import FeatureSource
+from benchmark.runs.hints import Estimate, Given, cached_estimate, find_hints
+from benchmark.runs.prepare import LabelledSet, Prepared, Skipped, prepare
+from benchmark.seeds import seed_everything, seed_for
+from benchmark.store.schema import Deviations
+from benchmark.store.store import Store
+from benchmark.training.samples import Images, Samples
+from benchmark.training.session import Session
+from benchmark.training.trainer import Evaluation, Evaluations, Progress, Trainer, Watched
+from methods.base import Method
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was trained to its end, or to divergence."""
+
+    method: Method
+    progress: Progress
+    prepared: Prepared
+    given: Given
+    """The hints that the method had."""
+    deviations: Deviations
+    """Settings of its optimizers that are not the recipe's."""
+    features: dict[str, str] | None
+    """Of a frozen backbone: digests of its weights and of every array of features."""
+    prepare_seconds: float
+
+
+def train(
+    plugins: Plugins, spec: RunSpec, options: Options, store: Store, on_epoch: OnEpoch, on_phase: OnPhase
+) -> Trained:
+    """Prepares labels and inputs, and trains. Raises Skipped where the run does not apply, and what plugins raise."""
+    torch.set_num_threads(options.threads)
+    torch.backends.cudnn.deterministic = True
+    device = pick_device(options.device)
+    started = time.perf_counter()
+    prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests)
+    _refuse(plugins.method, spec.method.name, prepared.num_classes)
+    inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
+    evaluations = Evaluations(
+        inputs.evaluation(prepared.val),
+        inputs.evaluation(prepared.test),
+        {name: inputs.evaluation(part) for name, part in prepared.extra_tests.items()},
+    )
+    session = plugins.network.session(inputs.train, prepared.train.noisy, prepared.num_classes, spec.recipe, spec.seeds)
+    prepare_seconds = time.perf_counter() - started
+
+    def estimate() -> Estimate:
+        return cached_estimate(spec, store.cache("estimates"), lambda: _out_of_fold(session, spec, on_phase))
+
+    required = plugins.method.requires(plugins.method_config)
+    given = find_hints(required, spec.track, prepared.manifest, estimate, device)
+    method, kit = session.method(
+        plugins.method,
+        plugins.method_config,
+        seed=seed_for("method", spec.seeds.method, spec.method.name),
+        hints=given.hints,
+    )
+    trainer = Trainer(
+        method,
+        kit,
+        session.data,
+        Watched(prepared.train.noisy, prepared.train.clean, prepared.transition),
+        evaluations,
+        main_metric=prepared.main_metric,
+        method_seed=seed_for("method-epochs", spec.seeds.method, spec.method.name),
+        checkpoint=store.work(spec.id) / "checkpoint.pt",
+        checkpoint_seconds=options.checkpoint_seconds,
+        keep_predictions=options.keep != "none",
+        on_epoch=on_epoch,
+    )
+    progress = trainer.run()
+    features = inputs.features.notes if inputs.features else None
+    return Trained(method, progress, prepared, given, kit.deviations, features, prepare_seconds)
+
+
+def _refuse(method: type[Method], name: str, num_classes: int) -> None:
+    """Raises Skipped where the method is not for this data."""
+    if num_classes < method.card.min_classes:
+        raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
+    if "multiclass" not in method.card.tasks:
+        raise Skipped(f"{name} is for {', '.join(method.card.tasks)} tasks; the data is multiclass")
+
+
+class Inputs:
+    """The labelled sets of a run as its network takes them: images, or the features of a frozen backbone."""
+
+    def __init__(
+        self, plugins: Plugins, spec: RunSpec, train: LabelledSet, cache: Path, device: torch.device, on_phase: OnPhase
+    ) -> None:
+        backbone = plugins.network.backbone
+        self.device = device
+        self.features: FeatureSource | None = None
+        self.train: Samples
+        if backbone.frozen:
+            self.features = FeatureSource(backbone, spec.backbone, spec.recipe, train, cache, device, on_phase)
+            self.train = self.features.train
+        else:
+            self.train = Images(train.images, device)
+
+    def evaluation(self, part: LabelledSet) -> Evaluation:
+        samples = Images(part.images, self.device) if self.features is None else self.features.features(part)
+        return Evaluation(samples, part.noisy, part.clean)
+
+
+def _out_of_fold(session: Session, spec: RunSpec, on_phase: OnPhase) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy labels [n] and [n, K] probabilities of networks that did not see them, for the rate estimate."""
+    on_phase("estimates the noise rate")
+    kit = session.kit()
+    seed_everything(seed_for("estimate", spec.seeds.order))
+    return session.data.y.cpu().numpy(), kit.out_of_fold(FOLDS).double().cpu().numpy()
