@@ -248,6 +248,21 @@ def test_pes_renews_the_late_stages_and_then_the_head_alone() -> None:
     assert (late, head, confident) == (1, 2, 3)
 
 
+def test_pes_trains_the_late_stages_and_then_the_head_alone() -> None:
+    torch.manual_seed(5)
+    data = TinyData(torch.randn(8, 4, dtype=torch.float64), torch.arange(8) % 2, 2)
+    method = make(PES, K=2, N=8, epochs=8)
+    late, head, confident = method.starts()
+    for epoch, trained in ((0, (True, True)), (late, (True, True)), (head, (False, True)), (confident, (True, True))):
+        method.epoch = epoch
+        (batch, *_) = method.plan(epoch, data)
+        stages = (method.net.body.weight, method.net.classifier.weight)
+        before = [weight.clone() for weight in stages]
+        method.step(batch)
+        moved = tuple(not torch.equal(*both) for both in zip(before, stages, strict=True))
+        assert moved == trained, method.phase(epoch)
+
+
 def test_fine_prefers_features_along_their_class_direction() -> None:
     torch.manual_seed(6)
     y = torch.arange(40) % 2

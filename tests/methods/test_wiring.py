@@ -14,10 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.registry import METHODS
-from methods import dividemix
+from methods import _mixup, dividemix, elr_plus
 from methods._selection import PeerMethod
-from methods.base import Method
 from methods.codis import CoDis
 from methods.coteaching import Coteaching
 from methods.coteaching_plus import CoteachingPlus
@@ -344,38 +342,15 @@ def test_elr_plus_trains_by_mixed_inputs_labels_and_targets_with_one_weight() ->
     assert query.grad
 
 
-# ---- published settings ------------------------------------------------------------------------------------
-
-PUBLISHED: dict[str, dict[str, float]] = {
-    "coteaching": {"ramp": 10 / 200},
-    "coteaching_plus": {"ramp": 10 / 200, "initial": 20 / 200},
-    "jocor": {"ramp": 10 / 200, "co_lambda": 0.9},
-    "codis": {"ramp": 10 / 200},
-    "dividemix": {
-        "warmup": 10 / 300,
-        "ramp": 16 / 300,
-        "lambda_u": 25,
-        "temperature": 0.5,
-        "alpha": 4,
-        "threshold": 0.5,
-    },
-    "elr": {"beta": 0.7, "lam": 3},
-    "elr_plus": {"beta": 0.7, "lam": 3, "alpha": 1, "ema_decay": 0.997},
-    "cores": {"beta": 2, "warmup": 10 / 100, "ramp": 30 / 100, "sieve": 30 / 100},
-    "pes": {"first": 25 / 200, "second": 7 / 200, "third": 5 / 200, "refine_lr": 1e-4},
-    "plc": {"delta": 0.3, "increment": 0.1, "warmup": 8 / 180},
-    "t_revision": {"lr_correction": 5e-7, "percentile": 97},
-    "volminnet": {"lam": 1e-4, "init": 2, "lr": 0.01},
-    "sop": {"lr_u": 10, "lr_v": 10, "init_std": 1e-8},
-    "disc": {"momentum": 0.99, "sigma": 0.5},
-    "gce": {"q": 0.7},
-    "sce": {"alpha": 0.1, "beta": 1},
-}
-"""Numbers of the papers and official codes for CIFAR-10, with epochs as fractions of the official ones."""
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_defaults_are_the_published_settings(name: str) -> None:
-    method: type[Method] = METHODS.load(name)
-    given = method.Config()
-    assert {option: getattr(given, option) for option in PUBLISHED[name]} == pytest.approx(PUBLISHED[name])
+@pytest.mark.parametrize("weight", [0.1, 0.9])
+@pytest.mark.parametrize(("module", "build"), [(_mixup, divided), (elr_plus, averaged)])
+def test_every_sample_stays_the_larger_part_of_its_mixture(
+    module: Any, build: Any, weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "beta_weight", lambda alpha: torch.tensor(weight, dtype=torch.float64))
+    method = build()
+    (batch, *_) = method.plan(1, one_hot_data(LABELS, 3))
+    with watched(net=method.net) as queries:
+        method.step(batch)
+    mixed = queries["net"][-1].x[: len(batch.index)]
+    assert (mixed[:, batch.index].diagonal() >= 0.9 - 1e-9).all()
