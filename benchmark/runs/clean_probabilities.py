@@ -66,7 +66,7 @@ def stored_digest(path: Path) -> str | None:
 def _digest_of_file(path: Path, mtime_ns: int, size: int) -> str | None:
     """Hashed once per state of the file: a grid asks for it with every job."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # numpy leaves a damaged file open
             written = str(file["digest"])
         found = digest_of(_arrays(path))
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):

@@ -23,7 +23,12 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 def start(folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "benchmark.cli.main", *GRID]
     return subprocess.Popen(
-        command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
