@@ -51,7 +51,8 @@ def _show_run(beginning: str, results: Path) -> None:
         matches = "no run has" if not matching else f"{len(matching)} runs have"
         some = ", ".join(matching[:3] or sorted(ids)[:3]) or "none"
         raise UsageError(
-            f"{matches} an id that begins with {beginning!r} in {results}; expected one of {len(ids)} ids, such as {some}"
+            f"{matches} an id that begins with {beginning!r} in {results}; "
+            f"expected one of {len(ids)} ids, such as {some}"
         )
     record = failures.get(matching[0]) or store.read(matching[0])
     if record is None:

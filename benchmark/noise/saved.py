@@ -35,9 +35,9 @@ def write(
     np.savez_compressed(content, allow_pickle=False, **labels)
     write_atomically(folder / f"{name}.npz", content.getvalue())
     splits = {split: asdict(manifest) for split, manifest in manifests.items()}
-    manifest = {"schema": SCHEMA, **origin, "labels": f"{name}.npz", "splits": splits}
+    document = {"schema": SCHEMA, **origin, "labels": f"{name}.npz", "splits": splits}
     path = folder / f"{name}.json"
-    write_atomically(path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     return path
 
 

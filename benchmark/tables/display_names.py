@@ -23,8 +23,7 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
     """Name of every distinct `{part}_key`, such as "gce:q=0.5": the plugin and its options that are not default.
 
     Where the defaults of a name are unknown: the options in which runs of that name differ, those of `_ALWAYS`,
-    and all options of noise without a rate. A data set is named by the
-    `dataset_label` of its records, if any.
+    and all options of noise without a rate. A data set is named by the `dataset_label` of its records, if any.
     """
     parts = {key: orjson.loads(key) for key in specs[f"{part}_key"].unique()}
     dataset_names: dict[bytes, str] = {}
