@@ -58,9 +58,9 @@ class Reason(StrEnum):
     ECHO = "repeats an input"
     OFFICIAL_FAULT = "a fault of the official code that no method of the suite repeats"
     NOT_IN_SUITE = "a form that no method of the suite has"
-    TRIAL = "describes the trial of the reference, not the method"
-    DRAWN = "follows from the state of the reference's own generator"
-    UNDECIDED = "the reference itself is undecided here"
+    TRIAL = "describes a trial of the official code, not the method"
+    DRAWN = "depends on the random state of the official code"
+    UNDECIDED = "the official code itself gives no definite value here"
 
 
 @runtime_checkable
