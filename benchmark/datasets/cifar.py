@@ -70,8 +70,8 @@ class Cifar(Dataset):
         if human_digest == OFFICIAL_HUMAN[self.name]:
             return official
         warnings.warn(
-            f"{self.human_path} is not the official file ({human_digest}): its labels do not compare with published "
-            f"CIFAR-N results; the official one is at {SOURCE}",
+            f"{self.human_path} is not the official file ({human_digest}): results on its labels are not comparable "
+            f"with published ones; the official one is at {SOURCE}",
             DataWarning,
             stacklevel=3,
         )
@@ -97,9 +97,8 @@ class Cifar(Dataset):
         folder = self.root / source.base_folder
         if not folder.is_dir():
             raise DataError(
-                f"{self.name} is not in {self.root}: `noisybench data fetch {self.name}` brings it where there is a "
-                f"network, or download "
-                f"{source.url} on any machine and put it at {self.root / source.filename}"
+                f"{self.name} is not in {self.root}: run `noisybench data fetch {self.name}`, or, without a "
+                f"network here, download {source.url} on any machine and put it at {self.root / source.filename}"
             )
         try:
             train, test = source(self.root, train=True), source(self.root, train=False)
@@ -126,7 +125,7 @@ class Cifar(Dataset):
         if not np.array_equal(stored_clean, clean):
             raise DataError(
                 f"{path}: its clean labels differ from those of {self.name} in {int((stored_clean != clean).sum())} "
-                f"of {len(clean)} places, so it is ordered otherwise: take the PyTorch file from {SOURCE}"
+                f"of {len(clean)} places, so they are in another order: take the PyTorch file from {SOURCE}"
             )
         return {
             name: _vector(path, key, table[key], len(clean), num_classes)

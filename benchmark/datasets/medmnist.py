@@ -56,7 +56,7 @@ class MedMNIST(Dataset):
         if actual != self._official_md5:
             warnings.warn(
                 f"{self.path} is not the official file (md5 {actual}, official {self._official_md5}): "
-                "its results do not compare with published ones",
+                "results on it are not comparable with published ones",
                 DataWarning,
                 stacklevel=3,
             )
@@ -78,9 +78,9 @@ class MedMNIST(Dataset):
         info = _info()[self.name]
         if not self.path.is_file():
             raise DataError(
-                f"{self.name} at {self.cfg.size} px is not in {self.root}: `noisybench data fetch "
-                f"{self.name}{'' if self.cfg.size == 28 else f':size={self.cfg.size}'}` brings it where there is a "
-                f"network, or download {info[f'url{self._suffix}']} "
+                f"{self.name} at {self.cfg.size} px is not in {self.root}: run `noisybench data fetch "
+                f"{self.name}{'' if self.cfg.size == 28 else f':size={self.cfg.size}'}`, or, without a network here, "
+                f"download {info[f'url{self._suffix}']} "
                 f"(md5 {self._official_md5}) on any machine and put it at {self.path}"
             )
         classes = tuple(str(info["label"][str(k)]) for k in range(len(info["label"])))

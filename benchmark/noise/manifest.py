@@ -108,7 +108,7 @@ def empirical_transition(joint: np.ndarray) -> np.ndarray:
 
 
 def check_identifiable(transition: np.ndarray, *, allow_unidentifiable: bool = False) -> list[str]:
-    """Refuses a T [K, K] with T_ii <= T_ij for some j: nobody can tell i from j without knowing T.
+    """Refuses a T [K, K] with T_ii <= T_ij for some j: i and j cannot be told apart without knowing T.
 
     Raises NoiseError, or returns the reason as a warning where that is allowed; empty for a sound T.
     """
