@@ -1,4 +1,4 @@
-"""What every plugin promises, as checks: the project's tests and `noisybench check` run the same ones."""
+"""Checks of what every plugin promises, run by the project's tests and by `noisybench check`."""
 
 from benchmark.checks.runner import CheckFailed, Finding, run_checks
 

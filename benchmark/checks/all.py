@@ -32,10 +32,10 @@ def overrides_something(registry: Registry[Any], name: str) -> None:
     plugin = registry.load(name)
     others = {(entry.module, entry.attribute) for entry in registry.entries()}
     others.add((registry.base_module, registry.base))
-    between = list(itertools.takewhile(lambda c: c is plugin or _place(c) not in others, plugin.__mro__))
-    parent = plugin.__mro__[len(between)]
-    own = {key for one in between for key in vars(one) if not (key.startswith("__") and key.endswith("__"))}
-    if _place(parent) != (registry.base_module, registry.base) and not own - DECLARATIONS:
+    classes = list(itertools.takewhile(lambda c: c is plugin or _place(c) not in others, plugin.__mro__))
+    parent = plugin.__mro__[len(classes)]
+    overridden = {key for cls in classes for key in vars(cls) if not (key.startswith("__") and key.endswith("__"))}
+    if _place(parent) != (registry.base_module, registry.base) and not overridden - DECLARATIONS:
         raise CheckFailed(
             f"{plugin.__name__} overrides nothing of {parent.__name__} ({parent.__module__}): it is the same "
             f"{registry.kind} under another name; override what shall differ, such as a default of its Config"

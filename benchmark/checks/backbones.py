@@ -1,4 +1,4 @@
-"""What every backbone promises."""
+"""Checks of what every backbone promises."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NUM_CLASSES = 5
 def make(backbone: str, options: dict[str, Any], channels: int = 3, size: int = 32) -> Network:
     torch.manual_seed(0)
     plugin = BACKBONES.load(backbone)
-    made = plugin(plugin.Config.model_validate(options), backbone.partition("/")[2])
-    return made.build(channels, NUM_CLASSES, size, amp=False, small_maps=True)
+    builder = plugin(plugin.Config.model_validate(options), backbone.partition("/")[2])
+    return builder.build(channels, NUM_CLASSES, size, amp=False, small_maps=True)
 
 
 def takes_grey_and_color(backbone: str, options: dict[str, Any]) -> None:
@@ -41,11 +41,11 @@ def gradients_reach_everything(backbone: str, options: dict[str, Any]) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             if not parameter.any():
-                parameter.fill_(1)  # a branch that starts at zero lets gradients through one step later
+                parameter.fill_(1)  # behind weights that start at zero, gradients arrive only after a step
     F.cross_entropy(network(torch.rand(8, 3, 32, 32)), torch.arange(8) % NUM_CLASSES).backward()
-    dry = [n for n, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
-    if dry:
-        raise CheckFailed(f"no gradient reaches {', '.join(dry[:4])}")
+    unreached = [n for n, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    if unreached:
+        raise CheckFailed(f"no gradient reaches {', '.join(unreached[:4])}")
 
 
 def is_features_then_head(backbone: str, options: dict[str, Any]) -> None:
@@ -56,13 +56,13 @@ def is_features_then_head(backbone: str, options: dict[str, Any]) -> None:
         if not torch.equal(network(x), network.head(network.features(x))):
             raise CheckFailed("forward(x) differs from head(features(x))")
     staged = {id(p) for stage in network.stages() for p in stage.parameters()}
-    lost = [name for name, p in network.named_parameters() if id(p) not in staged]
-    if lost:
-        raise CheckFailed(f"stages() leaves out {', '.join(lost[:4])}")
+    missing = [name for name, p in network.named_parameters() if id(p) not in staged]
+    if missing:
+        raise CheckFailed(f"stages() leaves out {', '.join(missing[:4])}")
 
 
 def follows_torchs_seed(backbone: str, options: dict[str, Any]) -> None:
-    """Equal seeds of torch's generator give equal weights, others give others."""
+    """Equal seeds of torch's generator give equal weights."""
     one, same = make(backbone, options).state_dict(), make(backbone, options).state_dict()
     if any(not torch.equal(value, same[name]) for name, value in one.items()):
         raise CheckFailed("two networks of one seed differ: draw the weights from torch's generator")

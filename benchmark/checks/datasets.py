@@ -1,4 +1,4 @@
-"""What every data set promises, where its files are at hand."""
+"""Checks of what every data set promises; its files must be there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make(name: str, options: dict[str, Any]) -> Dataset:
 
 
 def loads_labelled_images(name: str, options: dict[str, Any]) -> None:
-    """Gives uint8 images [n, H, W, 1 or 3] and int64 labels [n] that name every class of training."""
+    """Gives uint8 images [n, H, W, 1 or 3] and int64 labels [n] in 0..K-1, with K class names."""
     data = make(name, options).load()
     for split, part in _splits(data).items():
         if part.images.dtype != np.uint8 or part.images.ndim != 4 or part.images.shape[3] not in (1, 3):

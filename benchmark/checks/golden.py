@@ -1,4 +1,4 @@
-"""Parity with reference numbers: runs every case of a golden file through its adapter and compares.
+"""Parity with official implementations: runs every case of a golden file through its adapter and compares.
 
 A golden file is JSON: {family, set, K, B, cases: [{method, config, inputs, outputs, source, dtype, notes}]}.
 An adapter (`tests/golden/adapters.py`) runs the method that a case names on the inputs of the case and gives what
@@ -53,19 +53,19 @@ class Form(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a golden key is not compared: there is no further reason."""
+    """Why a golden key is not compared; no other reason is accepted."""
 
     ECHO = "repeats an input"
     OFFICIAL_FAULT = "a fault of the official code that no method of the suite repeats"
     NOT_IN_SUITE = "a form that no method of the suite has"
-    TRIAL = "describes the trial of the reference, not the method"
-    DRAWN = "follows from the state of the reference's own generator"
-    UNDECIDED = "the reference itself is undecided here"
+    TRIAL = "describes a trial of the official code, not the method"
+    DRAWN = "depends on the random state of the official code"
+    UNDECIDED = "the official code itself gives no definite value here"
 
 
 @runtime_checkable
 class Expectation(Protocol):
-    """A value that knows for itself which golden values agree with it, for figures that are not exact."""
+    """A value with a comparison of its own, for outputs that need not match exactly."""
 
     def differences(self, golden: Values, where: str) -> Iterator[str]:
         """Sentences on how `golden`, found at the key `where`, disagrees; none if it agrees."""
@@ -100,10 +100,10 @@ class Result:
     form: Form = Form.PAPER
     note: str = ""
     clamped: dict[str, Values] | None = None
-    """For losses whose reference clamps probabilities: the reference's formula with its clamps. Where logits are
-    extreme, a golden value may be that one, provided that ours is the one of `exact`."""
+    """For losses whose official code clamps probabilities: its formula with the clamps. At extreme logits a golden
+    value may equal this one instead of ours, if ours equals `exact`."""
     exact: dict[str, Values] | None = None
-    """The same formula without the clamps, written apart from the methods."""
+    """The same formula without the clamps, written independently of the methods."""
 
 
 Adapter = Callable[[Case], Result]
@@ -194,7 +194,7 @@ def judge(result: Result, case: Case, omitted: Mapping[str, Reason]) -> tuple[st
     differences = list(compare(result.outputs, golden, tolerance))
     if differences and result.clamped is not None and result.exact is not None:
         verdict = "matches up to the reference's clamps: the exact log-space value is finite"
-        # Each value may be the clamped one, but ours have to be those of the same formula without the clamps.
+        # A golden value may be the clamped one, if ours is that of the same formula without the clamps.
         differences = list(compare(result.outputs, golden, tolerance, clamped=result.clamped))
         exact = {key: value for key, value in result.exact.items() if key in golden}
         wrong = compare(result.outputs, exact, tolerance)
@@ -217,8 +217,8 @@ def compare(
 ) -> Iterator[str]:
     """Differences between our outputs and the golden's. Every key of the golden's has to be among ours.
 
-    A value may instead equal the one that `clamped`, of the same form, has in its place. Where the golden's is
-    not finite (which JSON may hold as text), the reference has overflowed: ours has to be finite.
+    A golden value may instead equal the value at the same place in `clamped`. Where it is not finite (JSON may
+    hold it as text), the official code has overflowed, and ours has to be finite.
     """
     if isinstance(ours, Expectation):
         yield from ours.differences(golden, where)
@@ -280,8 +280,8 @@ def check_file(path: Path, only: str | None = None) -> int:
         outcome = "ok" if result.verdict else "FAILED"
         counts[outcome] += 1
         config = {k: v for k, v in cases[result.position]["config"].items() if not isinstance(v, (list, dict))}
-        shown = ", ".join(f"{key}={value}" for key, value in config.items())
-        click.echo(f"{outcome:6}  {result.method}({shown}): {result.verdict or 'FAILED'}")
+        settings = ", ".join(f"{key}={value}" for key, value in config.items())
+        click.echo(f"{outcome:6}  {result.method}({settings}): {result.verdict or 'FAILED'}")
         if result.note:
             click.echo(f"        {result.note}")
     click.echo(f"{path.name}: {counts['ok']} ok, {counts['FAILED']} failed")

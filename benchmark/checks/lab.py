@@ -1,4 +1,4 @@
-"""A small, fast training set-up in which a method's promises can be tried."""
+"""A small, fast training set-up on which a method's promises are checked."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def flipped(labels: np.ndarray, num_classes: int, rate: float) -> np.ndarray:
 
 
 class TinyNetwork(Network):
-    """A strided convolution with batch norm and a linear head for gray images of 8x8: milliseconds a step."""
+    """A strided convolution with batch norm and a linear head for gray images of 8x8: a step takes milliseconds."""
 
     WIDTH: ClassVar[int] = 12
 
@@ -112,13 +112,13 @@ class Lab:
 
     def trainer(self, checkpoint: Path) -> Trainer:
         pixels, labels = images(60, self.num_classes, 2)
-        held = Evaluation(Images(pixels, CPU), labels, labels)
+        evaluation = Evaluation(Images(pixels, CPU), labels, labels)
         return Trainer(
             self.instance,
             self.kit,
             self.data,
             Watched(self.noisy, self.clean, None),
-            Evaluations(held, held),
+            Evaluations(evaluation, evaluation),
             main_metric="accuracy",
             method_seed=self.seed,
             checkpoint=checkpoint,

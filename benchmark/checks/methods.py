@@ -1,4 +1,4 @@
-"""What every method promises."""
+"""Checks of what every method promises."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from benchmark.registry import METHODS
 from methods.base import HINT_NAMES, MissingHint
 
 SHORT = 3
-"""Epochs where the whole course of a training does not matter."""
+"""Epochs of checks that need no full training."""
 SURE = 60.0
-"""Logits of this size leave nothing of the other probabilities in float32: exp(-120) is 0."""
+"""At logits of +-60 probabilities are exactly 0 and 1 in float32, as exp(-120) is 0."""
 
 
 def trains(method: str, options: dict[str, Any]) -> None:
@@ -160,7 +160,9 @@ def enters_every_phase(method: str, options: dict[str, Any]) -> None:
     x = lab.data.images.slice(0, 16)
     with torch.no_grad():
         if torch.equal(lab.instance.eval().predict(x), plain.instance.eval().predict(x)):
-            raise CheckFailed("it ends in the very predictions of ce; say why on the card (`equals_ce`), or mend it")
+            raise CheckFailed(
+                "its predictions are those of ce to the bit; say why on the card (`equals_ce`), or mend it"
+            )
 
 
 def learns_clean_data(method: str, options: dict[str, Any]) -> None:
@@ -188,7 +190,7 @@ def stays_finite_when_sure(method: str, options: dict[str, Any]) -> None:
 
 
 def trains_on_odd_batches(method: str, options: dict[str, Any]) -> None:
-    """Two classes or a last batch of two samples are no trouble, or are refused by the card's `min_classes`."""
+    """Trains with two classes (or the card's `min_classes`) and with a last batch of two samples."""
     classes = max(2, METHODS.load(method).card.min_classes)
     lab = Lab(method, options, epochs=SHORT, num_classes=classes, batch_size=44)
     progress = lab.train()

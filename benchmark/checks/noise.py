@@ -1,4 +1,4 @@
-"""What every kind of label noise promises."""
+"""Checks of what every kind of label noise promises."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def has_a_manifest(noise: str, options: dict[str, Any]) -> None:
         manifest = make_manifest(kind, {}, part, corruption)
     if not kind.truth_known:
         if manifest.realized_rate is not None or manifest.transition is not None:
-            raise CheckFailed("the truth is unknown, yet the manifest tells a rate or T")
+            raise CheckFailed("the truth is unknown, yet the manifest holds a rate or T")
         return
     if manifest.transition is None:
         raise CheckFailed("there is no T, neither the generator's nor an empirical one")
@@ -137,9 +137,9 @@ def has_a_manifest(noise: str, options: dict[str, Any]) -> None:
         raise CheckFailed(f"T of shape {matrix.shape} has rows that sum to {matrix.sum(1)}")
     for label in range(NUM_CLASSES):
         kept = corruption.selection if corruption.selection is not None else np.arange(NUM_SAMPLES)
-        mine = kept[part.labels[kept] == label]
-        share = np.bincount(corruption.labels[mine], minlength=NUM_CLASSES) / max(1, len(mine))
-        allowed = 5 * np.sqrt(0.25 / max(1, len(mine))) + 1e-9
+        members = kept[part.labels[kept] == label]
+        share = np.bincount(corruption.labels[members], minlength=NUM_CLASSES) / max(1, len(members))
+        allowed = 5 * np.sqrt(0.25 / max(1, len(members))) + 1e-9
         if np.abs(share - matrix[label]).max() > allowed:
             raise CheckFailed(f"T of class {label} says {matrix[label].round(3)}, the labels {share.round(3)}")
 

@@ -1,4 +1,4 @@
-"""Running a list of checks on one plugin and telling how each ended."""
+"""Runs a list of checks on one plugin and reports how each ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class CheckFailed(AssertionError):
-    """A promise that a plugin does not keep, in words that its author can act on."""
+    """A promise that a plugin does not keep; the message says what to change."""
 
 
 @dataclass(frozen=True)

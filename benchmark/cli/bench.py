@@ -1,4 +1,4 @@
-"""`noisybench bench`: how fast the suite is here, as ratios that anyone can repeat; and what the machine can do."""
+"""`noisybench bench`: times the suite against baselines of the same session, and the machine itself."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ def bench(ctx: click.Context, records: int, methods: tuple[str, ...]) -> None:
     _heading()
     _row("work", "seconds", "baseline", "seconds", "ratio")
     _row(*["---"] * 5)
-    for found in ratios.everything(records, list(methods) or None):
-        times = found.ratio
-        _row(found.work, f"{times.work:.4f}", found.baseline, f"{times.baseline:.4f}", f"{times.value:.3g}")
+    for result in ratios.everything(records, list(methods) or None):
+        times = result.ratio
+        _row(result.work, f"{times.work:.4f}", result.baseline, f"{times.baseline:.4f}", f"{times.value:.3g}")
 
 
 @bench.command()
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, help="Of each division.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, help="Length of each trial."
+)
 def machine(seconds: float) -> None:
-    """Divide this machine into processes and threads in every even way, and propose --slots.
+    """Time every even division of the cores into processes and threads, and propose --slots.
 
     Trains ResNet-18 on 28x28 images (7x7 stem, batch 128, flip and rotation) with the suite's own engine.
     """
@@ -62,8 +64,8 @@ def machine(seconds: float) -> None:
     _heading()
     for division in dict.fromkeys([Division(1, cores()), Division(cores(), 1)]):
         peak = machines.peak_gflops(division)
-        told = f"{peak.best:.0f} GFLOP/s (torch.mm: {peak.mm:.0f})"
-        click.echo(f"- peak of matrix products, {_named(division)}: {told}")
+        rate = f"{peak.best:.0f} GFLOP/s (torch.mm: {peak.mm:.0f})"
+        click.echo(f"- peak of matrix products, {_named(division)}: {rate}")
     click.echo("")
     _row("processes", "threads of each", "images/s")
     _row(*["---"] * 3)

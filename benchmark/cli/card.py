@@ -1,4 +1,4 @@
-"""The card of a method in words."""
+"""The card of a method as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def facts(card: Card) -> dict[str, str]:
     """Heading -> fact, in the order in which a reader wants them; what is unknown is left out."""
-    words = {
+    by_heading = {
         "paper": f"{card.title}. {card.authors}. {card.venue} {card.year}" if card.title else "",
         "link": card.link,
         "official code": card.code,
@@ -29,7 +29,7 @@ def facts(card: Card) -> dict[str, str]:
         "may equal ce": card.equals_ce,
         "reproduction": card.reproduction,
     }
-    return {heading: fact for heading, fact in words.items() if fact}
+    return {heading: fact for heading, fact in by_heading.items() if fact}
 
 
 def _phase(phase: Phase) -> str:

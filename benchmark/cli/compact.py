@@ -21,10 +21,10 @@ def compact(results: Path) -> int:
     from benchmark.store.store import Store
 
     store = Store(results)
-    done = carry_out(store, lambda count: click.echo(f"{count} records compacted", err=True))
-    for path in done.differing:
+    outcome = carry_out(store, lambda count: click.echo(f"{count} records compacted", err=True))
+    for path in outcome.differing:
         click.echo(f"stays: {path}, as a segment holds another record of its run", err=True)
-    for path, reason in done.broken:
+    for path, reason in outcome.broken:
         click.echo(f"stays: {path} ({reason}); `noisybench doctor --results {results}` moves it aside", err=True)
-    click.echo(f"{done.compacted} records compacted; {len(store.segments())} segments in {results / 'segments'}")
-    return 1 if done.broken or done.differing else 0
+    click.echo(f"{outcome.compacted} records compacted; {len(store.segments())} segments in {results / 'segments'}")
+    return 1 if outcome.broken or outcome.differing else 0

@@ -1,4 +1,4 @@
-"""`noisybench data fetch|verify|info|preview`: what there is to train on, and whether it can be trusted."""
+"""`noisybench data fetch|verify|info|preview`: downloads, checks and describes data sets."""
 
 from __future__ import annotations
 
@@ -24,59 +24,59 @@ def data() -> None:
 @data.command()
 @click.argument("names", nargs=-1, required=True)
 @place_options
-def fetch(names: tuple[str, ...], **given: Any) -> None:
+def fetch(names: tuple[str, ...], **options: Any) -> None:
     """Download the data sets NAMES where they are absent: `data fetch bloodmnist pathmnist:size=64`."""
     from benchmark.cli.progress import fetch_progress
 
     for name in names:
-        dataset = _dataset(name, **given)
-        there = dataset.available()
+        dataset = _dataset(name, **options)
+        was_available = dataset.available()
         with fetch_progress() as report:
             dataset.fetch(report)
-        click.echo(f"{dataset.label}: {'here already' if there else 'downloaded'}, {dataset.digest()}")
+        click.echo(f"{dataset.label}: {'here already' if was_available else 'downloaded'}, {dataset.digest()}")
 
 
 @data.command()
 @click.argument("name")
 @place_options
-def verify(name: str, **given: Any) -> int:
-    """Read every image and label of NAME anew, and say what a reader of its numbers should know.
+def verify(name: str, **options: Any) -> int:
+    """Read every image and label of NAME from its source, and print what may affect results on it.
 
     Exits with 1 where the data is not what its name says or an image occurs in two splits.
     """
     from benchmark.cli.progress import fetch_progress
     from benchmark.datasets import statistics
 
-    dataset = _dataset(name, **given)
+    dataset = _dataset(name, **options)
     with warnings.catch_warnings(record=True) as caught, fetch_progress() as report:
         warnings.simplefilter("always")
         digest = dataset.digest()
-        found = dataset.load(report)
-    told = [str(warning.message) for warning in caught]
-    sizes = ", ".join(f"{split} {len(part)}" for split, part in statistics.splits(found).items())
+        loaded = dataset.load(report)
+    messages = [str(warning.message) for warning in caught]
+    sizes = ", ".join(f"{split} {len(part)}" for split, part in statistics.splits(loaded).items())
     click.echo(f"{dataset.label}: readable, {sizes}; {digest}")
-    grave = list(told)
-    for sentence in [*told, *statistics.findings(found)]:
+    failures = list(messages)
+    for sentence in [*messages, *statistics.findings(loaded)]:
         click.echo(f"note: {sentence}")
         if " occur in " in sentence or "different labels" in sentence:
-            grave.append(sentence)
-    return 1 if grave else 0
+            failures.append(sentence)
+    return 1 if failures else 0
 
 
 @data.command()
 @click.argument("name")
 @place_options
-def info(name: str, **given: Any) -> None:
+def info(name: str, **options: Any) -> None:
     """Print counts per class and split, pixel statistics, duplicates and further label arrays of NAME."""
     from benchmark.datasets import statistics
 
-    dataset = _dataset(name, **given)
-    found = _load(dataset, given["results"])
-    parts = statistics.splits(found)
-    height, width, channels = found.train.images.shape[1:]
-    click.echo(f"{dataset.label}: {found.num_classes} classes, {height}x{width} px, {channels} channel(s)")
+    dataset = _dataset(name, **options)
+    loaded = _load(dataset, options["results"])
+    parts = statistics.splits(loaded)
+    height, width, channels = loaded.train.images.shape[1:]
+    click.echo(f"{dataset.label}: {loaded.num_classes} classes, {height}x{width} px, {channels} channel(s)")
     click.echo(f"digest {dataset.digest()}\n")
-    counts = statistics.class_counts(found)
+    counts = statistics.class_counts(loaded)
     click.echo(counts.assign(all=counts.sum(axis=1)).to_string())
     click.echo("")
     for split, part in parts.items():
@@ -84,15 +84,15 @@ def info(name: str, **given: Any) -> None:
         click.echo(f"{split}: {len(part)} images, mean {_figures(mean)}, sd {_figures(sd)} of [0, 1]")
         for label, values in part.given.items():
             click.echo(f"{split}: labels {label!r} differ from the main ones in {(values != part.labels).mean():.4f}")
-    repeated = statistics.duplicates(found)
+    repeated = statistics.duplicates(loaded)
     click.echo(f"\nequal images: {len(repeated)} in {repeated['group'].nunique()} groups")
     if len(repeated):
         click.echo(repeated.head(SHOWN_DUPLICATES).to_string(index=False))
         click.echo("groups with members in both splits (diagonal: twice within one):")
         click.echo(statistics.duplicate_counts(repeated, list(parts)).to_string())
-    for sentence in statistics.findings(found):
+    for sentence in statistics.findings(loaded):
         click.echo(f"note: {sentence}")
-    for file in found.skipped:
+    for file in loaded.skipped:
         click.echo(f"left out: {file}")
 
 
@@ -102,18 +102,18 @@ def info(name: str, **given: Any) -> None:
 @click.option("--split", default="train", show_default=True, help="train, val or test.")
 @click.option("--per-class", type=click.IntRange(1, 100), default=12, show_default=True, help="Images in a row.")
 @place_options
-def preview(name: str, out: Path, split: str, per_class: int, **given: Any) -> None:
+def preview(name: str, out: Path, split: str, per_class: int, **options: Any) -> None:
     """Draw a contact sheet of NAME with a row per class."""
     from benchmark.datasets import statistics
     from benchmark.errors import UsageError
     from benchmark.report import pictures
 
-    found = _load(_dataset(name, **given), given["results"])
-    parts = statistics.splits(found)
+    loaded = _load(_dataset(name, **options), options["results"])
+    parts = statistics.splits(loaded)
     if split not in parts:
-        raise UsageError(f"{found.name} has no split {split!r}; expected one of {', '.join(parts)}")
+        raise UsageError(f"{loaded.name} has no split {split!r}; expected one of {', '.join(parts)}")
     chosen: Arrays = parts[split]
-    picture = pictures.contact_sheet(chosen.images, chosen.labels, found.classes, per_class)
+    picture = pictures.contact_sheet(chosen.images, chosen.labels, loaded.classes, per_class)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         picture.save(out, format="PNG")

@@ -1,4 +1,4 @@
-"""`noisybench doctor`: whether a results folder is sound; what is broken is moved aside."""
+"""`noisybench doctor`: checks a results folder and moves broken files to quarantine."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def doctor(results: Path, dry_run: bool) -> int:
     if not results.is_dir():
         raise UsageError(f"there is no folder {results}; expected a results folder, such as --results results")
     store = Store(results)
-    found = health.examine(store)
-    click.echo(f"sound: {found.records} records, {found.failures} failures, {found.segments} segments")
-    for path in found.copies:
+    report = health.examine(store)
+    click.echo(f"sound: {report.records} records, {report.failures} failures, {report.segments} segments")
+    for path in report.copies:
         click.echo(f"copy: {path} is a second record of its run, which counts once; delete the one you do not want")
-    for path, reason in found.broken:
+    for path, reason in report.broken:
         target = None if dry_run else store.quarantine(path)
         click.echo(f"broken: {path} ({reason})" + (f"; moved to {target}" if target else ""))
-    for message in found.unreadable:
+    for message in report.unreadable:
         click.echo(f"not read: {message}")
-    for path in found.abandoned:
+    for path in report.abandoned:
         if not dry_run:
             remove(path)
         click.echo(f"{'left over' if dry_run or path.exists() else 'removed'}: {path}, of a process that was killed")
-    return 1 if found.broken or found.unreadable else 0
+    return 1 if report.broken or report.unreadable else 0
 
 
 def tell_uncounted(store: Store, contents: Contents) -> None:

@@ -1,4 +1,4 @@
-"""`noisybench noise make|show|verify|export`: noisy labels to look at, to keep, and to train on elsewhere."""
+"""`noisybench noise make|show|verify|export`: writes, prints, checks and exports noisy labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmark.runs.prepare import Drawn, DrawnNoise
 
 SHOWN_CLASSES = 20
-"""Up to so many classes a matrix fits on a terminal."""
+"""A matrix of more classes does not fit a terminal: the largest entries of each row are printed."""
 FLIPS = 64
 """Samples on a contact sheet."""
 
@@ -33,12 +33,12 @@ def noise() -> None:
 @noise.command()
 @label_options
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
-def make(out: Path, **given: Any) -> None:
+def make(out: Path, **options: Any) -> None:
     """Write noisy labels (npz) and their manifest (JSON) into a folder."""
     from benchmark.noise import saved
 
-    cell = read_cell(**given)
-    drawn, _ = _draw(cell, given["results"])
+    cell = read_cell(**options)
+    drawn, _ = _draw(cell, options["results"])
     labels = {}
     for split, part in drawn.splits.items():
         kept = part.kept
@@ -55,10 +55,10 @@ def make(out: Path, **given: Any) -> None:
 @noise.command()
 @label_options
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures (PNG).")
-def show(out: Path | None, **given: Any) -> None:
+def show(out: Path | None, **options: Any) -> None:
     """Print the realized T and rates; with --out draw them, and a sheet of flipped samples, as PNG."""
-    cell = read_cell(**given)
-    drawn, data = _draw(cell, given["results"])
+    cell = read_cell(**options)
+    drawn, data = _draw(cell, options["results"])
     manifests = _manifests(cell, drawn)
     for split, manifest in manifests.items():
         _print_manifest(split, manifest, data.classes)
@@ -72,26 +72,30 @@ def show(out: Path | None, **given: Any) -> None:
 @click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dataset", "-d", help="Where the data lies now, if it has moved: npz:FILE, folder:DIR, ...")
 @place_options
-def verify(manifest: Path, dataset: str | None, **given: Any) -> int:
+def verify(manifest: Path, dataset: str | None, **options: Any) -> int:
     """Make the labels of MANIFEST again and compare them, and the file beside it, by SHA-256."""
     from benchmark.noise import saved
 
-    told = saved.read(manifest)
-    faults = saved.faults_of_labels(manifest, told)
+    stored = saved.read(manifest)
+    faults = saved.faults_of_labels(manifest, stored)
     cell = read_cell(
-        dataset=dataset or told["dataset"], noise=told["noise"], seed=told["seed"], allow_unidentifiable=True, **given
+        dataset=dataset or stored["dataset"],
+        noise=stored["noise"],
+        seed=stored["seed"],
+        allow_unidentifiable=True,
+        **options,
     )
     identity = cell.origin["identity"]
     faults += [
         f"{part}: {key} is {identity[part].get(key)!r}, the manifest says {value!r}"
-        for part, facts in told["identity"].items()
+        for part, facts in stored["identity"].items()
         for key, value in facts.items()
         if identity[part].get(key) != value
     ]
-    drawn, _ = _draw(cell, given["results"])
-    made = _manifests(cell, drawn)
-    for split, facts in told["splits"].items():
-        digest = made[split].labels_sha256 if split in made else "none"
+    drawn, _ = _draw(cell, options["results"])
+    drawn_again = _manifests(cell, drawn)
+    for split, facts in stored["splits"].items():
+        digest = drawn_again[split].labels_sha256 if split in drawn_again else "none"
         if digest == facts["labels_sha256"]:
             click.echo(f"ok      {split}: {facts['num_samples']} labels, SHA-256 {digest}")
         else:
@@ -104,13 +108,13 @@ def verify(manifest: Path, dataset: str | None, **given: Any) -> int:
 @noise.command()
 @label_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
-def export(out: Path, **given: Any) -> None:
+def export(out: Path, **options: Any) -> None:
     """Write the training labels as CSV (index, clean, noisy), for any other code base and for --noise-file."""
     from benchmark.errors import UsageError
     from benchmark.noise.files import export_csv
 
-    cell = read_cell(**given)
-    drawn, _ = _draw(cell, given["results"])
+    cell = read_cell(**options)
+    drawn, _ = _draw(cell, options["results"])
     if not drawn.kind.truth_known:
         name = drawn.kind.name
         raise UsageError(f"noise {name!r}: the true labels are unknown, so there is no column clean to write")
@@ -142,8 +146,8 @@ def _manifests(cell: Cell, drawn: DrawnNoise) -> dict[str, Manifest]:
 
 def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) -> None:
     rate = manifest.realized_rate
-    told = "unknown" if rate is None else f"{rate:.4f}"
-    click.echo(f"{split}: {manifest.num_samples} samples, realized rate {told}, SHA-256 {manifest.labels_sha256}")
+    rate_text = "unknown" if rate is None else f"{rate:.4f}"
+    click.echo(f"{split}: {manifest.num_samples} samples, realized rate {rate_text}, SHA-256 {manifest.labels_sha256}")
     for warning in manifest.warnings:
         click.echo(f"warning: {warning}", err=True)
     if manifest.transition is None:
@@ -152,8 +156,8 @@ def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) ->
     click.echo(f"\n{'class':>{width + 4}}  samples  wrong")
     for k, (count, wrong) in enumerate(zip(manifest.class_counts, manifest.realized_rate_per_class or [], strict=True)):
         bar = "" if wrong is None else "#" * round(40 * wrong)
-        shown = "    -" if wrong is None else f"{wrong:.3f}"
-        click.echo(f"{k:>3} {classes[k]:>{width}}  {count:>7}  {shown}  {bar}".rstrip())
+        share = "    -" if wrong is None else f"{wrong:.3f}"
+        click.echo(f"{k:>3} {classes[k]:>{width}}  {count:>7}  {share}  {bar}".rstrip())
 
 
 def _realized(part: Drawn) -> np.ndarray:
@@ -193,8 +197,8 @@ def _print_matrix(matrix: np.ndarray, classes: tuple[str, ...], width: int) -> N
     np.fill_diagonal(others, 0)
     for k, row in enumerate(others):
         nearest = [j for j in np.argsort(-row, kind="stable")[:3] if row[j] > 0]
-        told = ", ".join(f"{classes[j]} {row[j]:.3f}" for j in nearest)
-        click.echo(f"{k:>3} {classes[k]:>{width}}  stays {matrix[k, k]:.3f}; {told}")
+        largest = ", ".join(f"{classes[j]} {row[j]:.3f}" for j in nearest)
+        click.echo(f"{k:>3} {classes[k]:>{width}}  stays {matrix[k, k]:.3f}; {largest}")
 
 
 def _draw_pictures(out: Path, kind: NoiseKind, part: Drawn, manifest: Manifest, data: Data) -> None:
@@ -209,21 +213,21 @@ def _draw_pictures(out: Path, kind: NoiseKind, part: Drawn, manifest: Manifest, 
     clean, noisy = part.split.labels, part.corruption.labels
     wrong = part.kept[clean[part.kept] != noisy[part.kept]]
     chosen = np.random.default_rng(seed_for("sheet")).permutation(wrong)[:FLIPS]
-    what = f"{data.name}, {kind.name}, realized rate {manifest.realized_rate:.3f}"
+    title = f"{data.name}, {kind.name}, realized rate {manifest.realized_rate:.3f}"
     flipped = [
         pictures.Captioned(data.train.images[i], (f"#{i}", f"{data.classes[clean[i]]} -> {data.classes[noisy[i]]}"))
         for i in np.sort(chosen)
     ]
     rates = manifest.realized_rate_per_class or []
-    drawn = {
+    images = {
         "transition": pictures.heat_map(
-            _realized(part), data.classes, f"{what}: realized T, clean (rows) to noisy (columns)"
+            _realized(part), data.classes, f"{title}: realized T, clean (rows) to noisy (columns)"
         ),
-        "rates": pictures.bars(rates, data.classes, f"{what}: share of wrong labels", manifest.realized_rate),
-        "flips": pictures.sheet(flipped, f"{what}: {len(flipped)} of {len(wrong)} flipped training samples"),
+        "rates": pictures.bars(rates, data.classes, f"{title}: share of wrong labels", manifest.realized_rate),
+        "flips": pictures.sheet(flipped, f"{title}: {len(flipped)} of {len(wrong)} flipped training samples"),
     }
     out.mkdir(parents=True, exist_ok=True)
-    for name, picture in drawn.items():
+    for name, picture in images.items():
         path = out / f"{name}.png"
         picture.save(path)
         click.echo(f"{path}", err=True)

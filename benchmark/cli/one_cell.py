@@ -39,7 +39,7 @@ def read_cell(
     group_by: str | None = None,
     skip_corrupt: bool = False,
     plugins: tuple[Path, ...] = (),
-    **how: Any,
+    **settings: Any,
 ) -> Cell:
     """The cell that these options describe."""
     from benchmark.grid.plugin_ref import read_plugin_ref
@@ -54,7 +54,7 @@ def read_cell(
         data_root=data_root.expanduser().absolute(),
         results=results.absolute(),
         say=lambda text: click.echo(f"clean classifier: {text}", err=True),
-        **how,
+        **settings,
     )
 
 

@@ -34,7 +34,9 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=DATA_ROOT,
             help="Folder of downloaded data sets.  [default: ~/.medmnist]",
         ),
-        click.option("--group-by", metavar="REGEX", help="Of folder:DIR: images with one first group stay together."),
+        click.option(
+            "--group-by", metavar="REGEX", help="Of folder:DIR: images with the same first group stay in one split."
+        ),
         click.option("--skip-corrupt", is_flag=True, help="Of folder:DIR: leave out and count unreadable images."),
         click.option(
             "--plugin",
@@ -51,7 +53,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """SUITE and the axes that stand for one or replace a part of one."""
+    """SUITE, and the options that override its axes or describe a grid without it."""
     options: list[Callable[..., Any]] = [
         click.argument("suite", required=False),
         click.option("--dataset", "-d", "datasets", multiple=True, help="digits, pathmnist:size=64, npz:FILE, ..."),
@@ -87,11 +89,11 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
         key: list(axes[key]) for key in ("datasets", "backbones", "methods", "noise", "tracks") if axes[key]
     }
     if axes["group_by"] is not None or axes["skip_corrupt"]:
-        given = overrides.get("datasets", [])
-        overrides["datasets"] = with_folder_options(given, axes["group_by"], axes["skip_corrupt"])
+        datasets = overrides.get("datasets", [])
+        overrides["datasets"] = with_folder_options(datasets, axes["group_by"], axes["skip_corrupt"])
     if axes["noise_files"]:
-        named = [{"name": "file", "csv": str(path)} for path in axes["noise_files"]]
-        overrides["noise"] = [*overrides.get("noise", []), *named]
+        file_noise = [{"name": "file", "csv": str(path)} for path in axes["noise_files"]]
+        overrides["noise"] = [*overrides.get("noise", []), *file_noise]
     overrides |= {key: axes[key] for key in ("seeds", "subset", "keep") if axes.get(key) is not None}
     if axes.get("allow_unidentifiable"):
         overrides["allow_unidentifiable"] = True
@@ -118,7 +120,7 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
 
 
 def with_folder_options(datasets: list[Any], group_by: str | None, skip_corrupt: bool) -> list[dict[str, Any]]:
-    """Data sets as typed, or as mappings, with the options of folders of images where they were given."""
+    """`datasets` (plugin strings or mappings) as mappings, with --group-by and --skip-corrupt added."""
     from benchmark.errors import UsageError
     from benchmark.grid.plugin_ref import parse_plugin_string
 
@@ -171,9 +173,9 @@ def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
 
 
 def expand_grid(
-    suite: str | None, axes: dict[str, Any], *, train_classifiers: bool = False, **how: Any
+    suite: str | None, axes: dict[str, Any], *, train_classifiers: bool = False, **settings: Any
 ) -> tuple[Suite, list[Job]]:
-    """The suite and its jobs; only a command that runs them trains the clean classifiers that they need."""
+    """The suite and its jobs. `train_classifiers`: train the clean classifiers that they need."""
     from benchmark.grid.expand import expand
     from benchmark.grid.job import Options
     from benchmark.runs.clean_classifier import attach
@@ -185,7 +187,7 @@ def expand_grid(
         data_root=str(axes["data_root"].expanduser().absolute()),
         keep=grid.keep,
         allow_unidentifiable=grid.allow_unidentifiable,
-        **how,
+        **settings,
     )
 
     def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""`noisybench list`, `check` and `new`: what there is, whether it keeps its promises, how to add to it."""
+"""`noisybench list`, `check` and `new`: lists plugins, checks them, and writes skeletons of new ones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _list_suites() -> None:
 def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> int:
     """Check that PLUGIN (a name, a file, or one class as FILE:CLASS) keeps the promises of its kind.
 
-    With --golden FILE: compare methods with reference numbers, case by case.
+    With --golden FILE: compare methods with golden numbers, case by case.
     """
     from benchmark.errors import UsageError
 
@@ -77,12 +77,12 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     from benchmark.grid.plugin_ref import parse_plugin_string
     from benchmark.registry import named
 
-    found = named(plugin)
-    chosen = parse_plugin_string(f"x:{','.join(options)}")
-    del chosen["name"]
+    plugins = named(plugin)
+    settings = parse_plugin_string(f"x:{','.join(options)}")
+    del settings["name"]
     failed = 0
-    for registry, name in found:
-        for finding in check_plugin(registry, name, chosen):
+    for registry, name in plugins:
+        for finding in check_plugin(registry, name, settings):
             failed += bool(finding.problem)
             click.echo(f"{'FAILED' if finding.problem else 'ok':6}  {name}  {finding.check}: {finding.promise}")
             if finding.problem:
@@ -107,10 +107,10 @@ def new(kind: str, name: str, folder: Path | None) -> None:
         raise UsageError(f"there is a {registry.kind} {name!r} already ({known.origin}); choose another name")
     target = (folder or registry.folder) / f"{name}.py"
     test = (folder or ROOT / "tests" / registry.folder.name) / f"test_{name}.py"
-    filled = {
+    replacements = {
         "name": name,
         "Class": "".join(word.capitalize() for word in name.split("_")),
-        # Beside its test the file is no part of the tree, so the test registers it.
+        # With --to, the file lies outside the registry's folder, so its test registers it.
         "import": ", add_plugin_file" if folder else "",
         "register": f'\nadd_plugin_file(Path(__file__).with_name("{name}.py"))\n' if folder else "",
         "path": "from pathlib import Path\n\n" if folder else "",
@@ -120,7 +120,7 @@ def new(kind: str, name: str, folder: Path | None) -> None:
             raise UsageError(f"{path} exists already; remove it or choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         text = (TEMPLATES / template).read_text(encoding="utf-8")
-        for word, value in filled.items():
+        for word, value in replacements.items():
             text = text.replace("{{" + word + "}}", value)
         path.write_text(text, encoding="utf-8")
         click.echo(f"wrote {path}")

@@ -93,7 +93,7 @@ class GridProgress:
 
 @contextmanager
 def fetch_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar per download or decoding, made when the first report of it comes."""
+    """A bar per download or decoding, added at its first report."""
     with Progress(console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 

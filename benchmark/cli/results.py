@@ -1,4 +1,4 @@
-"""`noisybench table`: what the records say."""
+"""`noisybench table`: the comparison table of records."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def table(
     extra: str | None,
     timing: bool,
     diagnostics: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
     from benchmark.store.record import collector_paused
     from benchmark.store.store import Store
 
-    store = Store(given["results"])
+    store = Store(options["results"])
     jobs = None
-    if suite is not None or given["datasets"]:
-        _, jobs = expand_grid(suite, given)
+    if suite is not None or options["datasets"]:
+        _, jobs = expand_grid(suite, options)
     with collector_paused():
         print_table(
             store,
@@ -90,7 +90,7 @@ def print_table(
     names = {record["spec"]["method"]["name"] for record in records} | {job.spec.method.name for job in jobs or ()}
     kinds = {record["spec"]["noise"]["name"] for record in records}
     marks, defaults = _declared(names, kinds)
-    made = comparison.build(
+    built = comparison.build(
         records,
         rule=rule,
         metric=metric,
@@ -102,7 +102,7 @@ def print_table(
         **choices,
     )
     render = csv.render_csv if form == "csv" else markdown.render_markdown
-    click.echo(render(made), nl=False)
+    click.echo(render(built), nl=False)
 
 
 def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -110,29 +110,29 @@ def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[
     from benchmark.registry import METHODS, NOISE
     from benchmark.tables.comparison import Marks
 
-    found = _loaded(METHODS, methods)
-    cards = {name: plugin.card for name, plugin in found.items()}
+    plugins_of_methods = _loaded(METHODS, methods)
+    cards = {name: plugin.card for name, plugin in plugins_of_methods.items()}
     marks = {
         name: Marks(frozenset(card.needs), f"{card.cost:g}x", card.networks_at_test) for name, card in cards.items()
     }
     defaults = {
         part: {name: _defaults(plugin) for name, plugin in plugins.items()}
-        for part, plugins in (("method", found), ("noise", _loaded(NOISE, noise)))
+        for part, plugins in (("method", plugins_of_methods), ("noise", _loaded(NOISE, noise)))
     }
     return marks, defaults
 
 
 def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:
-    """Plugins by name; the record of a plugin that is not here shows what it holds, without marks."""
+    """Plugins by name. Those that are not installed are left out: their rows get no marks."""
     from benchmark.errors import UsageError
 
-    found = {}
+    plugins = {}
     for name in sorted(names):
         try:
-            found[name] = registry.load(name)
+            plugins[name] = registry.load(name)
         except UsageError:
             continue
-    return found
+    return plugins
 
 
 def _defaults(plugin: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`noisybench run`: expand, subtract what is there, carry out the rest, print the table."""
+"""`noisybench run`: expands a grid, carries out the runs that have no record, prints the table."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
 @click.option("--keep", type=click.Choice(["none", "predictions", "model"]), help="What stays besides the record.")
-@click.option("--allow-unidentifiable", is_flag=True, help="Run noise under which the true class is outvoted.")
+@click.option("--allow-unidentifiable", is_flag=True, help="Allow noise whose T is not diagonally dominant.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, help="Least time between checkpoints.  [default: 30]")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the runs and their estimated cost; run nothing.")
 @click.option("--no-table", is_flag=True, help="Do not print the table at the end.")
-def run(suite: str | None, **given: Any) -> int:
+def run(suite: str | None, **options: Any) -> int:
     """Run SUITE (a name or a .toml file), or the grid that the options describe.
 
     Runs that have a record already are not run again; failed ones are. Ends with the table on stdout.
@@ -37,34 +37,34 @@ def run(suite: str | None, **given: Any) -> int:
     from benchmark.store import provenance
     from benchmark.store.store import Store
 
-    device = _device(given["device"])
+    device = _device(options["device"])
     grid, jobs = expand_grid(
         suite,
-        given,
-        train_classifiers=not given["dry_run"],
+        options,
+        train_classifiers=not options["dry_run"],
         device=device,
-        threads=given["threads"],
-        checkpoint_seconds=given["checkpoint_seconds"],
+        threads=options["threads"],
+        checkpoint_seconds=options["checkpoint_seconds"],
     )
-    slots = given["slots"] or (provenance.cores() // given["threads"] or 1 if device == "cpu" else 1)
-    store = Store(given["results"])
-    if not given["dry_run"]:
+    slots = options["slots"] or (provenance.cores() // options["threads"] or 1 if device == "cpu" else 1)
+    store = Store(options["results"])
+    if not options["dry_run"]:
         store.prepare()
-    broken = _broken(store, move=not given["dry_run"])
+    broken = _broken(store, move=not options["dry_run"])
     finished = store.finished() - broken
     todo = [job for job in jobs if job.spec.id not in finished]
     _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run")
-    if given["dry_run"]:
+    if options["dry_run"]:
         _dry_run(todo, store, slots)
         return 0
-    states = _carry_out(todo, store, slots, given["timeout"]) if todo else {}
-    if not given["no_table"]:
+    states = _carry_out(todo, store, slots, options["timeout"]) if todo else {}
+    if not options["no_table"]:
         from benchmark.cli.results import print_table
 
         print_table(store, jobs, suite=grid.name)
     counts = Counter(states.values())
-    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
-    _say(f"{told}; records in {store.folder / 'runs'}")
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
+    _say(f"{summary}; records in {store.folder / 'runs'}")
     if counts["failed"]:
         _say(f"{counts['failed']} run(s) failed: `noisybench status --results {store.folder}` says why")
         return 1

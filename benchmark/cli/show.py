@@ -48,10 +48,11 @@ def _show_run(beginning: str, results: Path) -> None:
     ids = {*store.finished(), *failures}
     matching = sorted(run_id for run_id in ids if run_id.startswith(beginning))
     if len(matching) != 1:
-        found = "no run has" if not matching else f"{len(matching)} runs have"
+        matches = "no run has" if not matching else f"{len(matching)} runs have"
         some = ", ".join(matching[:3] or sorted(ids)[:3]) or "none"
         raise UsageError(
-            f"{found} an id that begins with {beginning!r} in {results}; expected one of {len(ids)} ids, such as {some}"
+            f"{matches} an id that begins with {beginning!r} in {results}; "
+            f"expected one of {len(ids)} ids, such as {some}"
         )
     record = failures.get(matching[0]) or store.read(matching[0])
     if record is None:

@@ -27,8 +27,8 @@ def show_plugin(kind: str, name: str) -> None:
         raise UsageError(f"there is no kind of plugin {kind!r}; expected one of {kinds}, such as `show method {name}`")
     plugin = registry.load(name)
     module = inspect.getmodule(plugin)
-    told = [inspect.cleandoc(text) for text in (module and module.__doc__, plugin.__doc__) if text]
-    click.echo(f"{name}: " + "\n\n".join(told) + "\n")
+    descriptions = [inspect.cleandoc(text) for text in (module and module.__doc__, plugin.__doc__) if text]
+    click.echo(f"{name}: " + "\n\n".join(descriptions) + "\n")
     facts = {"version": plugin.version, "file": registry.find(name).origin}
     if registry is METHODS:
         facts = card.facts(plugin.card) | facts

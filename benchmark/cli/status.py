@@ -12,16 +12,16 @@ from benchmark.cli.options import expand_grid, grid_options
 
 @click.command()
 @grid_options
-def status(suite: str | None, **given: Any) -> int:
-    """Count the runs by state, and say why those that failed did."""
+def status(suite: str | None, **options: Any) -> int:
+    """Count the runs by state, and print why runs failed, diverged or were skipped."""
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.store.store import Store
 
-    store = Store(given["results"])
+    store = Store(options["results"])
     contents, attempts = store.records(("state", "reason")), store.failures()
     failures = {record["id"]: record for record in attempts.records}
-    if suite is not None or given["datasets"]:
-        grid, jobs = expand_grid(suite, given)
+    if suite is not None or options["datasets"]:
+        grid, jobs = expand_grid(suite, options)
         ids = {job.spec.id for job in jobs}
         states = {record["id"]: record["state"] for record in contents.records}
         states |= dict.fromkeys(failures, "failed")

@@ -1,4 +1,4 @@
-"""`noisybench suspects`: which of these labels are wrong?"""
+"""`noisybench suspects`: ranks labels by how likely they are to be wrong."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def suspects(
     top: int,
     device: str,
     threads: int,
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """Rank the labels of a data set by how little networks that never saw the image believe them.
+    """Rank the labels of a data set by how doubtful networks find them that were not trained on the image.
 
     Writes DIR/suspects.csv (the most doubtful first), DIR/suspects.png (the first of them), DIR/summary.json and
     DIR/probabilities.npz. With --noise the wrong labels are known, and precision and recall are printed.
@@ -75,8 +75,8 @@ def suspects(
     torch_device = pick_device(device)
     resolved = resolve_backbone(read_plugin_ref(backbone))
     network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
-    cell = read_cell(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **given)
-    data = load(cell, given["results"])
+    cell = read_cell(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **options)
+    data = load(cell, options["results"])
     part, places = _examined(cell, data, all_splits)
     augment = Augment(**cell.source.dataset.augment) if resolved.augmented else Augment()
     recipe = sized(Recipe(epochs=EPOCHS, schedule="cosine", augment=augment), len(part.noisy))
@@ -85,7 +85,7 @@ def suspects(
     started = time.perf_counter()
     fits = f"{folds} folds of {network.part.name}, at most {recipe.epochs} epochs each"
     click.echo(f"{data.name}: {len(part.noisy)} labels, {fits}", err=True)
-    cache = Store(given["results"]).cache("features")
+    cache = Store(options["results"]).cache("features")
     probabilities = out_of_fold(
         network,
         part,
@@ -156,16 +156,16 @@ def _examined(cell: Cell, data: Data, all_splits: bool) -> tuple[LabelledSet, pd
 
 
 def _named(table: pd.DataFrame, places: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """The ranking as people read it: where each sample lies, and the names of its classes."""
+    """The ranking with the place of each sample and the names of its classes."""
     import pandas as pd
 
-    found = places.iloc[table["index"]].dropna(axis=1, how="all").reset_index(drop=True)
-    shown = pd.concat([found, table.drop(columns="index")], axis=1)
+    located = places.iloc[table["index"]].dropna(axis=1, how="all").reset_index(drop=True)
+    named = pd.concat([located, table.drop(columns="index")], axis=1)
     if data.classes != tuple(map(str, range(data.num_classes))):
         for column in ("given", "suggested"):
             names = [data.classes[k] for k in table[f"{column}_label"]]
-            shown.insert(shown.columns.get_loc(f"{column}_label") + 1, f"{column}_class", names)
-    return shown
+            named.insert(named.columns.get_loc(f"{column}_label") + 1, f"{column}_class", names)
+    return named
 
 
 def _write(

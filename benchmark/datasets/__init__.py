@@ -1,1 +1,1 @@
-"""Data sets, one file per family. What an author of another one needs lies in `benchmark.datasets.base`."""
+"""Data sets, one file per family. The interface for new ones is `benchmark.datasets.base`."""

@@ -1,4 +1,4 @@
-"""Downloads that either complete and fit their checksum, or leave nothing behind."""
+"""Downloads files and checks their MD5. A download that fails leaves no file behind."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ def md5(path: Path) -> str:
 
 
 def download(url: str, target: Path, expected_md5: str, progress: Progress | None = None) -> None:
-    """Brings `url` to `target`, through a temporary name next to it that is renamed only when the MD5 fits.
+    """Downloads `url` to a temporary file beside `target`, which gets its name once its MD5 matches.
 
-    Raises DataError, which names the file, where it comes from, and where to put it by hand."""
+    Raises DataError, which says how to download the file by hand."""
     by_hand = f"; to do it by hand, download {url} (md5 {expected_md5}) on any machine and put it at {target}"
     partial = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         partial = Path(name)
-        found = hashlib.md5(usedforsecurity=False)
+        hasher = hashlib.md5(usedforsecurity=False)
         request = urllib.request.Request(url, headers={"User-Agent": "noisybench"})
         with os.fdopen(handle, "wb") as file, urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             total = int(answer.headers.get("Content-Length") or 0)
-            done = 0
+            received = 0
             while chunk := answer.read(CHUNK):
                 file.write(chunk)
-                found.update(chunk)
-                done += len(chunk)
+                hasher.update(chunk)
+                received += len(chunk)
                 if progress:
-                    progress(f"download {target.name}", done, total)
+                    progress(f"download {target.name}", received, total)
             file.flush()
             os.fsync(file.fileno())
-        if total and done < total:
+        if total and received < total:
             raise DataError(
-                f"download of {target.name} was cut off after {done:,} of {total:,} bytes: try again{by_hand}"
+                f"download of {target.name} was cut off after {received:,} of {total:,} bytes: try again{by_hand}"
             )
-        if found.hexdigest() != expected_md5:
+        if hasher.hexdigest() != expected_md5:
             raise DataError(
-                f"download of {target.name} has md5 {found.hexdigest()}, expected {expected_md5}: try again{by_hand}"
+                f"download of {target.name} has md5 {hasher.hexdigest()}, expected {expected_md5}: try again{by_hand}"
             )
         partial.chmod(0o644)
         partial.replace(target)

@@ -1,4 +1,4 @@
-"""Decodes image files to square uint8 arrays, in parallel; what cannot be decoded comes back as a reason."""
+"""Decodes image files to square uint8 arrays, in parallel. A file that cannot be decoded gives a reason instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMATS = ("PNG", "JPEG", "TIFF")
 
 
 def decode_all(paths: Sequence[Path], size: int, progress: Progress | None = None) -> list[np.ndarray | str]:
-    """Per path the pixels, [size, size] (gray) or [size, size, 3] uint8, or the reason why there are none."""
+    """Per path the pixels, [size, size] (gray) or [size, size, 3] uint8, or why the file cannot be decoded."""
     decoded: list[np.ndarray | str] = []
     # Threads suffice: Pillow releases the interpreter while it decodes and resizes.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
@@ -55,7 +55,7 @@ def decode(path: Path, size: int) -> np.ndarray | str:
 
 
 def _to_uint8(image: Image.Image) -> Image.Image | None:
-    """Mode L or RGB. 16-bit gray keeps its upper 8 bits; float pixels have no fixed range, so none."""
+    """The image in mode L or RGB; 16-bit gray keeps its upper 8 bits. None for pixels of any other range."""
     if image.mode in ("L", "LA", "1"):
         return image.convert("L")
     if image.mode == "I" or image.mode.startswith("I;16"):

@@ -43,8 +43,8 @@ def read_npz(path: Path, num_classes: int | None = None, multilabel: bool = Fals
     read = {split: _read_split(path, split, arrays, multilabel) for split in present}
     shapes = {split: part.images.shape[1:] for split, part in read.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
-        raise DataError(f"{path} mixes image shapes ({told}): resize and convert all splits alike")
+        listed = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
+        raise DataError(f"{path} mixes image shapes ({listed}): resize and convert all splits alike")
     if not multilabel:
         num_classes = _count_classes(path, read["train"].labels, num_classes)
         for split, part in read.items():
@@ -114,8 +114,8 @@ def _read_split(path: Path, split: str, arrays: dict[str, np.ndarray], multilabe
 
 def _check_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:
     if images.dtype != np.uint8:
-        broken = images.dtype.kind == "f" and not np.isfinite(images).all()
-        also = " and holds NaN or infinite values" if broken else ""
+        not_finite = images.dtype.kind == "f" and not np.isfinite(images).all()
+        also = " and holds NaN or infinite values" if not_finite else ""
         raise DataError(f"{path}: {name} is {images.dtype}{also}, expected uint8 from 0 to 255: convert it")
     if images.ndim == 3:
         images = images[..., None]
@@ -157,21 +157,21 @@ def _check_labels(path: Path, name: str, labels: np.ndarray, n: int, multilabel:
 
 
 def _count_classes(path: Path, labels: Labels, declared: int | None) -> int:
-    """K, after a look at whether the training labels can be those of K classes."""
-    found = np.unique(labels)
-    if found[0] < 0:
-        raise DataError(f"{path}: train_labels holds {found[0]}, expected class numbers 0..K-1")
-    if len(found) == 1:
-        raise DataError(f"{path}: all training labels are {found[0]}, expected at least two classes")
+    """The number of classes: `declared`, or counted. Raises DataError where the training labels cannot be right."""
+    present = np.unique(labels)
+    if present[0] < 0:
+        raise DataError(f"{path}: train_labels holds {present[0]}, expected class numbers 0..K-1")
+    if len(present) == 1:
+        raise DataError(f"{path}: all training labels are {present[0]}, expected at least two classes")
     if declared is not None:
         return declared
-    if found[-1] != len(found) - 1:
-        absent = int(np.flatnonzero(found != np.arange(len(found)))[0])
+    if present[-1] != len(present) - 1:
+        absent = int(np.flatnonzero(present != np.arange(len(present)))[0])
         raise DataError(
-            f"{path}: train_labels goes up to {found[-1]} but no training image has label {absent}; "
+            f"{path}: train_labels goes up to {present[-1]} but no training image has label {absent}; "
             "expected every class of 0..K-1 (the largest label may be out of range): renumber the labels"
         )
-    return len(found)
+    return len(present)
 
 
 def _check_range(path: Path, name: str, labels: Labels, num_classes: int) -> None:

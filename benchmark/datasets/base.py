@@ -1,4 +1,4 @@
-"""What a data set is to the engine: labeled arrays in up to three splits, and a digest of their content."""
+"""The interface of data sets: labeled arrays in up to three splits, and a digest of their content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.errors import NoisybenchError
 from benchmark.seeds import seed_for
 
 DEFAULT_ROOT = Path.home() / ".medmnist"
-"""Where downloaded data sets lie unless told otherwise: the folder that the `medmnist` package uses."""
+"""Default folder of downloaded data sets, the one that the `medmnist` package uses."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total); the total is 0 where it is not known."""
@@ -26,7 +26,7 @@ Labels = NDArray[np.int64]
 
 
 def _expand_home(value: Any) -> Any:
-    # The shell leaves the "~" of "npz:~/cells.npz" alone.
+    # The shell does not expand the "~" in "npz:~/cells.npz".
     return str(Path(value).expanduser()) if isinstance(value, str) else value
 
 
@@ -35,11 +35,11 @@ InputFolder = Annotated[DirectoryPath, BeforeValidator(_expand_home)]
 
 
 class DataError(NoisybenchError, ValueError):
-    """Data that cannot be used as they are: one sentence that says what to do."""
+    """Data cannot be used; the message says why, and what to do."""
 
 
 class DataWarning(UserWarning):
-    """Data that can be used, but are not what one might take them for."""
+    """Data can be used, but results need care: not the official file, a class without test images, ..."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +78,14 @@ class Data:
     """A decoded data set."""
 
     name: str
-    """For people and for named class maps: "cifar10", or the stem of the file."""
+    """Shown in tables, and looked up in the stored class maps: "cifar10", or the stem of the file."""
     num_classes: int
     classes: tuple[str, ...]
     """[K] names in the order of the labels."""
     train: Arrays
     test: Arrays
     val: Arrays | None = None
-    """None: the engine takes a part of the training set."""
+    """None: the engine splits validation images off the training set."""
     extra_tests: Mapping[str, Arrays] = field(default_factory=dict)
     """Further test sets of the same classes, by name."""
     skipped: tuple[str, ...] = ()
@@ -114,9 +114,9 @@ class Dataset(ABC):
     """Bump when the loaded arrays change."""
     names: ClassVar[tuple[str, ...]] = ()
     task: ClassVar[str] = "multiclass"
-    """"multiclass" or "multilabel"; a method that does not know the task skips the run."""
+    """"multiclass" or "multilabel"; runs of methods that do not support the task are skipped."""
     augment: ClassVar[dict[str, Any]] = {"flip": False, "rotate": 0.0}
-    """Default training augmentation: mirror at random, rotate by up to so many degrees."""
+    """Default training augmentation: `flip` mirrors at random, `rotate` is the largest angle in degrees."""
 
     class Config(Settings):
         """No options."""
@@ -128,17 +128,17 @@ class Dataset(ABC):
 
     @property
     def label(self) -> str:
-        """The name that people read and that class maps are found by."""
+        """The name in tables, and for looking up class maps."""
         return self.name
 
     @abstractmethod
     def digest(self) -> str:
-        """ "md5:..." or "sha256:..." of the content, found without decoding an image.
+        """ "md5:..." or "sha256:..." of the content, computed without decoding an image.
 
-        Of a file that is still to be downloaded it is the official digest."""
+        Before a file is downloaded: its official digest."""
 
     def fetch(self, progress: Progress | None = None) -> None:
-        """Downloads what is absent. Raises DataError where that fails, with the manual way."""
+        """Downloads missing files. Raises DataError, with instructions for doing it by hand, where that fails."""
         return
 
     def available(self) -> bool:
@@ -147,14 +147,14 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self, progress: Progress | None = None) -> Data:
-        """Decodes everything. Raises DataError where a file is absent or not as it should be."""
+        """Decodes all splits. Raises DataError where a file is missing or malformed."""
 
 
 def stratified_subset(labels: Labels, n: int, seed: int) -> NDArray[np.intp]:
-    """Sorted indices of `n` of the `labels` [N], the classes in proportion, small ones rounded up.
+    """Sorted indices of a stratified subset of `n` of the `labels` [N]; small classes are rounded up.
 
-    Subsets of one seed are nested: that of 100 lies within that of 200. Every class has a sample in it as
-    soon as `n` reaches the number of classes. Raises DataError unless 1 <= n <= N.
+    Subsets of one seed are nested: that of 100 lies within that of 200. Every class has a sample in it if
+    `n` is at least the number of classes. Raises DataError unless 1 <= n <= N.
     """
     if not 1 <= n <= len(labels):
         raise DataError(f"subset of {n} samples asked for, expected 1 to {len(labels)}")
@@ -162,7 +162,7 @@ def stratified_subset(labels: Labels, n: int, seed: int) -> NDArray[np.intp]:
 
 
 def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Sorted indices (rest, part) where `part` holds round(fraction * N) samples, the classes in proportion.
+    """Sorted indices (rest, part) of a stratified split; `part` holds round(fraction * N) samples.
 
     A class of a single sample stays in `rest` while `fraction` is below one half. Raises DataError unless
     0 < fraction < 1 and both parts hold a sample.
@@ -177,8 +177,8 @@ def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[NDArra
 def _spread(labels: Labels, offset: float, seed: int) -> NDArray[np.intp]:
     """All indices, shuffled within each class, the classes interleaved in proportion to their sizes.
 
-    A sample's place is (its rank in its class + offset) / the size of its class: every head of the order
-    is stratified, and a shorter head is a part of a longer one.
+    Sorted by (rank within the class + offset) / size of the class, so that the first n indices are
+    stratified for every n.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     shuffled = rng.permutation(len(labels))

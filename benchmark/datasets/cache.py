@@ -22,14 +22,14 @@ SPLITS = ("train", "val", "test")
 
 
 def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: Progress | None = None) -> Data:
-    """The decoded `dataset`, from `folder` where it lies there, otherwise loaded (and downloaded) and stored.
+    """The decoded `dataset`: read from `folder` if it is stored there, else downloaded, loaded and stored.
 
-    Images come memory-mapped and read-only. `digest`, where known, saves reading the source once more; a
-    source whose content differs from it is refused. A folder that cannot be written costs a warning only.
+    Images are memory-mapped and read-only. A known `digest` saves computing it from the source; raises
+    DataError where the source has another. If `folder` cannot be written, a warning is given.
     """
     place = folder / identity(dataset, digest or dataset.digest())
-    found = _read(place)
-    if found is None:
+    decoded = _read(place)
+    if decoded is None:
         dataset.fetch(progress)
         actual = dataset.digest()
         if digest is not None and actual != digest:
@@ -37,20 +37,20 @@ def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: 
                 f"data set {dataset.label} has changed: its content is {actual}, expected {digest}; "
                 "put the former file back, or start the grid anew"
             )
-        # The digest may have been that of a file still to come.
+        # Before the download the digest was the official one; the file may have another.
         place = folder / identity(dataset, actual)
-        found = once(
+        decoded = once(
             place,
             "decoded images",
             read=lambda: _read(place),
             make=lambda: dataset.load(progress),
             write=lambda data: write_folder(place, lambda scratch: _write(data, scratch)),
         )
-    return replace(found, name=dataset.label)
+    return replace(decoded, name=dataset.label)
 
 
 def identity(dataset: Dataset, digest: str) -> str:
-    """Folder name from all that decides the arrays; where the source lies does not, its content does."""
+    """Folder name from everything that determines the arrays: the source's content counts, its path does not."""
     config = {name: value for name, value in dict(dataset.cfg).items() if not isinstance(value, Path)}
     parts = [FORMAT, type(dataset).__qualname__, dataset.name, dataset.version, config, digest]
     return f"{dataset.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}"

@@ -51,7 +51,7 @@ class Cifar(Dataset):
 
     @cached_property
     def _source(self) -> Any:
-        # torchvision imports torch, which takes seconds: only where the data are used.
+        # Imported here, as torchvision imports torch, which takes seconds.
         from torchvision import datasets
 
         return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[self.name]
@@ -65,17 +65,17 @@ class Cifar(Dataset):
         official = f"md5:{self._source.tgz_md5}"
         if not self.human_path.is_file():
             return official
-        found = digests.digest(self.human_path)
-        # The official human labels belong to the official data: adding the file changes no identity.
-        if found == OFFICIAL_HUMAN[self.name]:
+        human_digest = digests.digest(self.human_path)
+        # The official label file leaves the digest as it is, so that adding it changes no run's id.
+        if human_digest == OFFICIAL_HUMAN[self.name]:
             return official
         warnings.warn(
-            f"{self.human_path} is not the official file ({found}): its labels do not compare with published "
-            f"CIFAR-N results; the official one is at {SOURCE}",
+            f"{self.human_path} is not the official file ({human_digest}): results on its labels are not comparable "
+            f"with published ones; the official one is at {SOURCE}",
             DataWarning,
             stacklevel=3,
         )
-        return f"{official}+{found}"
+        return f"{official}+{human_digest}"
 
     def digest(self) -> str:
         return self._digest
@@ -97,9 +97,8 @@ class Cifar(Dataset):
         folder = self.root / source.base_folder
         if not folder.is_dir():
             raise DataError(
-                f"{self.name} is not in {self.root}: `noisybench data fetch {self.name}` brings it where there is a "
-                f"network, or download "
-                f"{source.url} on any machine and put it at {self.root / source.filename}"
+                f"{self.name} is not in {self.root}: run `noisybench data fetch {self.name}`, or, without a "
+                f"network here, download {source.url} on any machine and put it at {self.root / source.filename}"
             )
         try:
             train, test = source(self.root, train=True), source(self.root, train=False)
@@ -122,11 +121,11 @@ class Cifar(Dataset):
         table = _read_human(path)
         if "clean_label" not in table:
             raise DataError(f"{path} has no clean_label; expected the official file from {SOURCE}")
-        own = _vector(path, "clean_label", table["clean_label"], len(clean), num_classes)
-        if not np.array_equal(own, clean):
+        stored_clean = _vector(path, "clean_label", table["clean_label"], len(clean), num_classes)
+        if not np.array_equal(stored_clean, clean):
             raise DataError(
-                f"{path}: its clean labels differ from those of {self.name} in {int((own != clean).sum())} "
-                f"of {len(clean)} places, so it is ordered otherwise: take the PyTorch file from {SOURCE}"
+                f"{path}: its clean labels differ from those of {self.name} in {int((stored_clean != clean).sum())} "
+                f"of {len(clean)} places, so they are in another order: take the PyTorch file from {SOURCE}"
             )
         return {
             name: _vector(path, key, table[key], len(clean), num_classes)
@@ -136,7 +135,7 @@ class Cifar(Dataset):
 
 
 def _read_human(path: Path) -> Mapping[str, Any]:
-    """The dictionary in a CIFAR-N file, read without running any code that it might hold."""
+    """The dictionary in a CIFAR-N file, read without running code from it."""
     import torch
     from numpy._core import multiarray
 
@@ -159,8 +158,7 @@ def _vector(path: Path, key: str, value: Any, n: int, num_classes: int) -> Label
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
         raise DataError(f"{path}: {key} is {labels.dtype} of shape {labels.shape}, expected {n} integers")
     if labels.min() < 0 or labels.max() >= num_classes:
-        found = f"from {labels.min()} to {labels.max()}"
-        raise DataError(f"{path}: {key} goes {found}, expected 0..{num_classes - 1}")
+        raise DataError(f"{path}: {key} goes from {labels.min()} to {labels.max()}, expected 0..{num_classes - 1}")
     return labels.astype(np.int64)
 
 

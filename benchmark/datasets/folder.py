@@ -1,4 +1,4 @@
-"""Folders of images, one per class: your own data as they lie on the disk."""
+"""A folder of your own images, with one sub-folder per class."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 class Folder(Dataset):
-    """Your own images, folder:DIR, in one folder per class (PNG, JPEG, TIFF), split or not yet."""
+    """Your own images, folder:DIR, in one folder per class (PNG, JPEG, TIFF), with or without train/ and test/."""
 
     names: ClassVar[tuple[str, ...]] = ("folder",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
@@ -48,7 +48,7 @@ class Folder(Dataset):
         """Regular expression searched in the path below the class folder; images with the same first group,
         such as one patient's, stay in one split."""
         skip_corrupt: bool = False
-        """Leave out and count what cannot be decoded, instead of refusing the folder."""
+        """Leave out and count images that cannot be decoded, instead of raising an error."""
         split_seed: int = Field(0, ge=0)
         """Seed of the 70/10/20 split of a folder that has no train/ and test/."""
 
@@ -77,27 +77,27 @@ class Folder(Dataset):
 
     def load(self, progress: Progress | None = None) -> Data:
         root: Path = self.cfg.path
-        found = _find(root)
-        decoded = decode_all([root / image.name for image in found.images], self.cfg.size, progress)
-        both = list(zip(found.images, decoded, strict=True))
-        problems = [(image.name, why) for image, why in both if isinstance(why, str)]
-        problems += [(name, "not in a class folder") for name in found.stray]
+        listing = _list_images(root)
+        decoded = decode_all([root / image.name for image in listing.images], self.cfg.size, progress)
+        results = list(zip(listing.images, decoded, strict=True))
+        problems = [(image.name, why) for image, why in results if isinstance(why, str)]
+        problems += [(name, "not in a class folder") for name in listing.stray]
         if problems and not self.cfg.skip_corrupt:
-            told = "".join(f"\n  {name}: {why}" for name, why in problems)
+            lines = "".join(f"\n  {name}: {why}" for name, why in problems)
             raise DataError(
-                f"{len(problems)} of {len(found.images) + len(found.stray)} files in {root} cannot be used: "
-                f"mend or remove them, or set skip_corrupt=true{told}"
+                f"{len(problems)} of {len(listing.images) + len(listing.stray)} files in {root} cannot be used: "
+                f"mend or remove them, or set skip_corrupt=true{lines}"
             )
-        good = [(image, pixels) for image, pixels in both if isinstance(pixels, np.ndarray)]
-        images = [image for image, _ in good]
+        usable = [(image, pixels) for image, pixels in results if isinstance(pixels, np.ndarray)]
+        images = [image for image, _ in usable]
         everything = Arrays(
-            images=_stack([pixels for _, pixels in good]),
-            labels=np.array([found.classes.index(image.class_name) for image in images], dtype=np.int64),
+            images=_stack([pixels for _, pixels in usable]),
+            labels=np.array([listing.classes.index(image.class_name) for image in images], dtype=np.int64),
             files=tuple(image.name for image in images),
         )
-        _check_classes(root, everything.labels, found.classes)
+        _check_classes(root, everything.labels, listing.classes)
         groups = None if self.cfg.group_by is None else _groups(root, images, self.cfg.group_by)
-        if found.is_split:
+        if listing.is_split:
             where = np.array([image.split for image in images])
             index = {split: np.flatnonzero(where == split) for split in SPLITS}
             if groups is not None:
@@ -105,11 +105,11 @@ class Folder(Dataset):
         else:
             index = _split(root, everything.labels, groups, self.cfg.split_seed)
         parts = {split: everything.take(chosen) for split, chosen in index.items() if len(chosen)}
-        _check_splits(root, parts, found.classes)
+        _check_splits(root, parts, listing.classes)
         return Data(
             name=self.label,
-            num_classes=len(found.classes),
-            classes=tuple(found.classes),
+            num_classes=len(listing.classes),
+            classes=tuple(listing.classes),
             train=parts["train"],
             val=parts.get("val"),
             test=parts["test"],
@@ -127,14 +127,14 @@ class _Image:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Listing:
     images: list[_Image]
     classes: list[str]
     stray: list[str]
     is_split: bool
 
 
-def _find(root: Path) -> _Found:
+def _list_images(root: Path) -> _Listing:
     """All files below class folders, in the order of their names; names that begin with a dot are ignored."""
     tops = _folders(root)
     is_split = any(top.name == "train" and _folders(top) for top in tops)
@@ -143,8 +143,8 @@ def _find(root: Path) -> _Found:
     places = [(top.name, top) for top in tops if top.name in SPLITS] if is_split else [("", root)]
     classes = sorted({folder.name for _, place in places for folder in _folders(place)})
     if len(classes) < 2:
-        told = ", ".join(classes) or "none"
-        raise DataError(f"{root} has {len(classes)} class folder(s) ({told}), expected one per class")
+        listed = ", ".join(classes) or "none"
+        raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class")
     images = [
         _Image(file.relative_to(root).as_posix(), split, folder.name, file.relative_to(folder).as_posix())
         for split, place in places
@@ -157,7 +157,7 @@ def _find(root: Path) -> _Found:
         for file in place.iterdir()
         if file.is_file() and file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
     ]
-    return _Found(sorted(images, key=lambda image: image.name), classes, sorted(stray), is_split)
+    return _Listing(sorted(images, key=lambda image: image.name), classes, sorted(stray), is_split)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -201,8 +201,8 @@ def _check_splits(root: Path, parts: dict[str, Arrays], classes: Sequence[str]) 
                 "add images, or groups that hold fewer of a class"
             )
         if absent:
-            told = f"{root}: the {split} split has no image of class {', '.join(absent)}"
-            warnings.warn(told, DataWarning, stacklevel=3)
+            message = f"{root}: the {split} split has no image of class {', '.join(absent)}"
+            warnings.warn(message, DataWarning, stacklevel=3)
 
 
 def _groups(root: Path, images: Sequence[_Image], pattern: str) -> list[str]:
@@ -251,7 +251,7 @@ def grouped_split(labels: Labels, groups: Sequence[str], shares: dict[str, float
     chosen = np.empty(len(names), dtype=np.intp)
     tie = np.random.Generator(np.random.PCG64(seed_for("group split", seed))).random(len(names))
     for group in np.lexsort((tie, -counts.sum(1))):
-        # Lack relative to what a split wants, so that small splits fill up as evenly as large ones.
+        # Relative to the split's target, so that small splits fill up as evenly as large ones.
         lack = (missing / np.maximum(wanted, 1e-9)) @ counts[group]
         chosen[group] = int(lack.argmax())
         missing[chosen[group]] -= counts[group]

@@ -52,15 +52,15 @@ class MedMNIST(Dataset):
     def _digest(self) -> str:
         if not self.path.is_file():
             return f"md5:{self._official_md5}"
-        found = md5(self.path)
-        if found != self._official_md5:
+        actual = md5(self.path)
+        if actual != self._official_md5:
             warnings.warn(
-                f"{self.path} is not the official file (md5 {found}, official {self._official_md5}): "
-                "its results do not compare with published ones",
+                f"{self.path} is not the official file (md5 {actual}, official {self._official_md5}): "
+                "results on it are not comparable with published ones",
                 DataWarning,
                 stacklevel=3,
             )
-        return f"md5:{found}"
+        return f"md5:{actual}"
 
     def digest(self) -> str:
         return self._digest
@@ -78,9 +78,9 @@ class MedMNIST(Dataset):
         info = _info()[self.name]
         if not self.path.is_file():
             raise DataError(
-                f"{self.name} at {self.cfg.size} px is not in {self.root}: `noisybench data fetch "
-                f"{self.name}{'' if self.cfg.size == 28 else f':size={self.cfg.size}'}` brings it where there is a "
-                f"network, or download {info[f'url{self._suffix}']} "
+                f"{self.name} at {self.cfg.size} px is not in {self.root}: run `noisybench data fetch "
+                f"{self.name}{'' if self.cfg.size == 28 else f':size={self.cfg.size}'}`, or, without a network here, "
+                f"download {info[f'url{self._suffix}']} "
                 f"(md5 {self._official_md5}) on any machine and put it at {self.path}"
             )
         classes = tuple(str(info["label"][str(k)]) for k in range(len(info["label"])))
@@ -104,7 +104,7 @@ class ChestMNIST(MedMNIST):
 
 @cache
 def _info() -> dict[str, Any]:
-    """The package's table of sets, read from its source: importing the package imports torch."""
+    """The package's table of data sets, read from its source, as importing the package imports torch."""
     package = importlib.util.find_spec("medmnist")
     if package is None or package.origin is None:
         raise DataError("MedMNIST sets need the package medmnist: pip install medmnist")

@@ -11,7 +11,7 @@ from benchmark.store import digests
 
 
 class Npz(Dataset):
-    """Your own file in MedMNIST layout, npz:FILE; arrays train_labels_<name> are noisy labels to choose."""
+    """Your own file in MedMNIST layout, npz:FILE; arrays train_labels_<name> are noisy labels for given:<name>."""
 
     names: ClassVar[tuple[str, ...]] = ("npz",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}

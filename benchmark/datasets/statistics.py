@@ -1,4 +1,4 @@
-"""What is in a data set: counts, duplicates, pixel statistics, contact sheets. Pure functions of `Data`."""
+"""Statistics of a data set: counts, duplicates, pixels, problems. Pure functions of `Data`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK = 4096
 
 
 def splits(data: Data) -> dict[str, Arrays]:
-    """All splits that `data` has, the further test sets under their own names."""
+    """The splits of `data` by name, its extra test sets among them."""
     main = {"train": data.train, "val": data.val, "test": data.test}
     return {name: part for name, part in main.items() if part is not None} | dict(data.extra_tests)
 
@@ -34,7 +34,7 @@ def channel_stats(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     total, squares, n = np.zeros(channels), np.zeros(channels), 0
     for chunk in _chunks(arrays.images):
         pixels = chunk.reshape(-1, channels)
-        # Whole numbers, so that the sums are exact whatever the order.
+        # Integers, so that the sums are exact in any order.
         wide = pixels.astype(np.uint64)
         total += wide.sum(0)
         squares += (wide * wide).sum(0)
@@ -78,31 +78,31 @@ def duplicate_counts(found: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def findings(data: Data) -> list[str]:
-    """What somebody who trusts numbers on this data should know, one sentence each; empty if nothing."""
-    found = duplicates(data)
-    shared = duplicate_counts(found, list(splits(data)))
-    told = []
+    """Problems of the data that affect results on it, one sentence each."""
+    repeated = duplicates(data)
+    shared = duplicate_counts(repeated, list(splits(data)))
+    sentences = []
     for i, first in enumerate(shared.index):
         if within := int(shared.iloc[i, i]):
-            told.append(f"{within} image(s) occur more than once within {first}")
+            sentences.append(f"{within} image(s) occur more than once within {first}")
         for j in range(i + 1, len(shared)):
             if across := int(shared.iloc[i, j]):
                 second = shared.columns[j]
-                told.append(f"{across} image(s) of {first} occur in {second} too")
-    if conflicts := int((found.groupby("group")["label"].nunique() > 1).sum()):
-        told.append(f"{conflicts} image(s) occur with different labels")
+                sentences.append(f"{across} image(s) of {first} occur in {second} too")
+    if conflicts := int((repeated.groupby("group")["label"].nunique() > 1).sum()):
+        sentences.append(f"{conflicts} image(s) occur with different labels")
     counts = class_counts(data)
     for name in counts:
         absent = [str(label) for label, n in counts[name].items() if n == 0]
         if absent:
-            told.append(f"{name} has no image of class {', '.join(absent)}")
+            sentences.append(f"{name} has no image of class {', '.join(absent)}")
     for name, part in splits(data).items():
         flat = sum(int((np.ptp(chunk, axis=(1, 2, 3)) == 0).sum()) for chunk in _chunks(part.images))
         if flat:
-            told.append(f"{flat} image(s) of {name} are of one color")
+            sentences.append(f"{flat} image(s) of {name} are of one color")
     if data.skipped:
-        told.append(f"{len(data.skipped)} file(s) could not be decoded and were left out")
-    return told
+        sentences.append(f"{len(data.skipped)} file(s) could not be decoded and were left out")
+    return sentences
 
 
 def _chunks(images: np.ndarray) -> list[np.ndarray]:

@@ -1,1 +1,1 @@
-"""Label noise: one file per family. A kind turns clean labels into noisy ones and says what it drew from."""
+"""Label noise, one file per family. A kind turns clean labels into noisy ones and reports its T, if it has one."""

@@ -1,7 +1,7 @@
-"""The random draws that all kinds share: two uniforms per sample, and what is made of them.
+"""The random draws that all kinds share: two uniforms per sample, and how labels follow from them.
 
-`u` decides whether a label flips, `v` to which class. Both are drawn without regard to the rate, so the
-samples that are wrong at .2 are among those that are wrong at .4, with the same new class.
+`u` decides whether a label flips, `v` to which class. Neither depends on the rate, so
+samples that are wrong at .2 are also wrong at .4, with the same new class.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmark.noise.base import Corruption, Split
 from benchmark.seeds import seed_for
 
 CHUNK = 2**16
-"""Samples drawn at a time: temporary arrays that stay in the processor's cache make it twice as fast."""
+"""Samples drawn at a time: temporary arrays then fit the processor's cache, which is twice as fast."""
 
 
 def uniforms(split: Split, kind: str, seed: int) -> np.ndarray:
@@ -47,11 +47,11 @@ def draw(labels: np.ndarray, transition: np.ndarray, u: np.ndarray, v: np.ndarra
     ends = np.nextafter(np.arange(1.0, classes + 1.0), 0.0)
     noisy = labels.copy()
     for start in range(0, len(labels), CHUNK):
-        part = noisy[start : start + CHUNK]
-        flipped = np.flatnonzero(u[start : start + CHUNK] < rates[part])
-        clean = part[flipped]
+        chunk = noisy[start : start + CHUNK]
+        flipped = np.flatnonzero(u[start : start + CHUNK] < rates[chunk])
+        clean = chunk[flipped]
         place = np.minimum(v[start : start + CHUNK][flipped] + clean, ends[clean])
-        part[flipped] = np.searchsorted(table, place, side="right") - clean * classes
+        chunk[flipped] = np.searchsorted(table, place, side="right") - clean * classes
     return noisy
 
 

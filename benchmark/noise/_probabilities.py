@@ -1,4 +1,4 @@
-"""Probabilities of a clean classifier, checked before noise is made of them."""
+"""Probabilities of a clean classifier, checked before noise is drawn from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def without_probabilities(split: Split) -> str | None:
 
 
 def checked_probabilities(split: Split) -> np.ndarray:
-    """[n, K] float64 clean classifier's probabilities of a split. Raises NoiseError where they are none."""
+    """[n, K] float64 probabilities of the clean classifier. Raises NoiseError where they are missing or malformed."""
     expected = (len(split.labels), split.num_classes)
     if split.probabilities is None:
         raise NoiseError(without_probabilities(split))

@@ -1,8 +1,8 @@
-"""What a kind of label noise may see, what it returns, and the class it derives from.
+"""The interface of label noise: what a kind sees, what it returns, and its base class.
 
 T[i, j] = P(noisy = j | clean = i): rows sum to 1. A rate is the probability that a label ends up wrong,
-unless the kind says otherwise. The training and the validation part get the same process (same T, weights,
-class map) with draws of their own; the test part is never corrupted.
+unless the kind says otherwise. The training and the validation split get the same process (same T, weights,
+class map) with independent draws; the test split is never corrupted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmark.errors import NoisybenchError
 
 
 class NoiseError(NoisybenchError, ValueError):
-    """Noise that cannot be made as asked, or that must not be made without saying so."""
+    """The noise cannot be drawn as configured, or needs `allow_unidentifiable`."""
 
 
 class RateSettings(Settings):
@@ -30,7 +30,7 @@ class RateSettings(Settings):
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set, as a generator may see it."""
+    """What a kind of noise sees of one split of a data set."""
 
     name: str
     """"train" or "val"."""
@@ -40,11 +40,11 @@ class Split:
     dataset: str
     """Name of the data set: class maps are looked up by it."""
     key: str
-    """Digest of the data, equal for all parts: with kind, part and seed it keys the draws."""
+    """Digest of the data, equal for all splits. Draws depend on it, the kind, the split and the seed."""
     images: np.ndarray | None = None
     """[n, H, W, C] uint8, or None."""
     given: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Named noisy labels of this part, [n] int64 each."""
+    """Named noisy labels of this split, [n] int64 each."""
     probabilities: np.ndarray | None = None
     """[n, K] out-of-fold probabilities of a clean classifier that was trained on clean labels."""
 
@@ -62,10 +62,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Corruption:
-    """What a kind made of one part."""
+    """The noisy labels of one split."""
 
     labels: np.ndarray
-    """[n] int64 noisy labels of the whole part."""
+    """[n] int64 noisy labels of the whole split."""
     transition: np.ndarray | None = None
     """[K, K] float64 T that the labels were drawn from, or None where there is no such T."""
     selection: np.ndarray | None = None
@@ -73,7 +73,7 @@ class Corruption:
 
 
 class NoiseKind(ABC):
-    """A kind of label noise. Draws depend on the data, the kind, the part and the seed, never on the rate."""
+    """A kind of label noise. Draws depend on the data, the kind, the split and the seed, never on the rate."""
 
     names: ClassVar[tuple[str, ...]]
     """The name it is registered under, as a tuple of one."""
@@ -98,7 +98,7 @@ class NoiseKind(ABC):
     def requires_clean_classifier(self, split: Split) -> bool:
         """Whether this configuration needs `Split.probabilities` on this data set.
 
-        Asked before the data is loaded too, of a split that holds its name and nothing else of it.
+        Also called before the data is loaded, with a split of which only the data set's name is known.
         """
         return self.needs_clean_classifier
 
@@ -107,12 +107,12 @@ class NoiseKind(ABC):
         return None
 
     def resolve(self, train: Split) -> NoiseKind:
-        """This kind with everything fixed that is learned from the training part, for all parts alike."""
+        """This kind, to be used for all splits, with what it learns from the training split fixed."""
         return self
 
     @abstractmethod
     def corrupt(self, split: Split, seed: int) -> Corruption:
-        """Noisy labels of one part. Raises NoiseError where the data do not fit the configuration."""
+        """Noisy labels of one split. Raises NoiseError where the data do not fit the configuration."""
 
 
 def check_labels(labels: np.ndarray, num_classes: int, what: str) -> None:

@@ -45,7 +45,7 @@ class Pair(NoiseKind):
 
 
 class Asymmetric(NoiseKind):
-    """A wrong label is the class that one is easily confused with; `rate` counts per mapped class."""
+    """A wrong label is a class that the true one is easily confused with; `rate` is that of every mapped class."""
 
     names = ("asymmetric",)
 
@@ -61,8 +61,8 @@ class Asymmetric(NoiseKind):
             if isinstance(value, str):
                 stored_map(value)
             elif value is not None:
-                sound = all(min(pair) >= 0 and pair[0] != pair[1] for pair in value)
-                if not value or not sound or len(dict(value)) < len(value):
+                valid = all(min(pair) >= 0 and pair[0] != pair[1] for pair in value)
+                if not value or not valid or len(dict(value)) < len(value):
                     raise ValueError("expected pairs of different classes from 0 on, no two of one class")
             return value
 
@@ -90,10 +90,10 @@ class Asymmetric(NoiseKind):
             return self.cfg.map
         if self.requires_clean_classifier(split):
             if split.name != "train":
-                # A map of its own would give this part another process than the training part has.
+                # A map computed from this split could differ from that of the training split.
                 raise NoiseError(
-                    f"the class map of {split.dataset!r} is computed from the training part only; "
-                    "call resolve() with the training part first, or give the pairs as `map`"
+                    f"the class map of {split.dataset!r} is computed from the training split only; "
+                    "call resolve() with the training split first, or give the pairs as `map`"
                 )
             return confusion_map(split)
         classes, pairs = stored_map(self.cfg.map or split.dataset)
@@ -106,10 +106,10 @@ class Asymmetric(NoiseKind):
 
 
 class Transition(NoiseKind):
-    """Labels drawn from a matrix of one's own: a .npy, .csv or .json file of K rows that sum to 1."""
+    """Labels drawn from your own matrix T: a .npy, .csv or .json file of K rows that sum to 1."""
 
     names = ("transition",)
-    nested = False  # there is no rate along which it could be
+    nested = False  # it has no rate
     positional = "file"
 
     class Config(Settings):
@@ -181,7 +181,7 @@ def _stored_maps() -> dict[str, dict[str, Any]]:
 
 
 def read_transition(path: Path) -> np.ndarray:
-    """[K, K] float64 T of a file, its rows scaled to sum to exactly 1. Raises NoiseError where it is no T."""
+    """[K, K] float64 T of a file, its rows scaled to sum to exactly 1. Raises NoiseError where it is no valid T."""
     try:
         if path.suffix == ".npy":
             values = np.load(path, allow_pickle=False)

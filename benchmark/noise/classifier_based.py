@@ -1,4 +1,4 @@
-"""Noise that follows the doubts of a clean classifier, trained by the suite on clean labels."""
+"""Noise from the predictions of a clean classifier, which is trained on the clean labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PolynomialMargin(NoiseKind):
     """PMD (Zhang et al., ICLR 2021): the smaller the clean classifier's margin, the likelier the flip.
 
     The flip probability falls with the margin between the two likeliest classes and is scaled so that it
-    averages to the rate over each part; the new class is the likeliest one that is not the label.
+    averages to the rate over each split; the new class is the likeliest one that is not the label.
     """
 
     names = ("pmd",)
@@ -25,7 +25,7 @@ class PolynomialMargin(NoiseKind):
         type: Literal[1, 2, 3] = 1
         """Polynomial of the margin d: 1/2 - d^2/2, 1 - d^3, or 1 - (d^3 + d^2 + d)/3."""
         official: bool = False
-        """Scale as the authors' code does, 1 - (1 - f)/factor: sure samples flip nearly as often."""
+        """Official form of the scaling, 1 - (1 - f)/factor: confident samples flip nearly as often."""
 
     def skip(self, split: Split) -> str | None:
         return without_probabilities(split)
@@ -70,7 +70,7 @@ class Confusion(NoiseKind):
         u, v = uniforms(split, self.name, seed)
         flipped = np.flatnonzero(u < self.cfg.rate)
         shares = checked_probabilities(split)[flipped]
-        # A classifier that gives the wrong classes nothing at all prefers none of them.
+        # Where all wrong classes have probability 0, they become equally likely.
         shares = np.maximum(shares, 1e-12)
         shares[np.arange(len(flipped)), labels[flipped]] = 0.0
         labels[flipped] = choose(shares, v[flipped])

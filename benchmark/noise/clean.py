@@ -1,4 +1,4 @@
-"""Labels that stay as they are: known to be clean, or doubtful with the truth unknown."""
+"""Kinds that change no label: clean labels, and doubtful ones whose truth is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmark.noise.base import Corruption, NoiseKind, Split
 
 
 class NoNoise(NoiseKind):
-    """Clean labels: the row that every drop is measured from."""
+    """Clean labels, from which every drop is measured."""
 
     names = ("none",)
     nested = False
@@ -19,7 +19,7 @@ class NoNoise(NoiseKind):
 
 
 class AsIs(NoiseKind):
-    """The labels of the file, taken as doubtful; nobody knows the true ones."""
+    """The labels as they are, some of them possibly wrong; the true ones are unknown."""
 
     names = ("as_is",)
     nested = False

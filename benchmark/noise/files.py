@@ -52,11 +52,11 @@ def read_csv(path: Path, n: int, num_classes: int) -> tuple[np.ndarray, np.ndarr
             f"{path}: index {index[outside][0]} does not fit a training set of {n} samples; "
             f"expected 0 to {n - 1}: was it made for another data set?"
         )
-    found = np.bincount(index, minlength=n)
-    if (found != 1).any():
-        first = int(np.flatnonzero(found != 1)[0])
+    occurrences = np.bincount(index, minlength=n)
+    if (occurrences != 1).any():
+        first = int(np.flatnonzero(occurrences != 1)[0])
         raise NoiseError(
-            f"{path}: index {first} comes {found[first]} times among {len(index)} lines; "
+            f"{path}: index {first} comes {occurrences[first]} times among {len(index)} lines; "
             f"expected every index from 0 to {n - 1} once"
         )
     check_labels(rows[:, 1], num_classes, f"{path}: clean labels")

@@ -1,4 +1,4 @@
-"""Labels that somebody gave: noise that was observed, not drawn."""
+"""Noisy labels that were observed, not drawn: they come with the data, from crowd workers, or from a file."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class File(NoiseKind):
 
     class Config(Settings):
         csv: FilePath
-        """One line for every sample of the training part, in any order."""
+        """One line for every sample of the training split, in any order."""
 
     def skip(self, split: Split) -> str | None:
-        # Validation labels are then taken from the training part, under the same noise.
+        # The engine then splits validation samples off the training split, with these noisy labels.
         return None if split.name == "train" else f"{self.cfg.csv} holds labels of the training part only"
 
     def corrupt(self, split: Split, seed: int) -> Corruption:

@@ -18,14 +18,14 @@ class Instance(NoiseKind):
 
     q ~ Normal(mean, .1) truncated to [0, 1]; wrong classes in proportion to softmax(x W[y]) with W normal
     and x the pixels in [0, 1], unscaled as published. Truncation raises the mean of q at low rates, so the
-    mean is chosen such that the flip probabilities of each part average to the rate.
+    mean is chosen such that the flip probabilities of each split average to the rate.
     """
 
     names = ("instance",)
 
     class Config(RateSettings):
         official: bool = False
-        """Truncate around `rate` itself, as the authors' code does: .05 becomes .10, .10 .13, .20 .21."""
+        """Official form: truncate around `rate` itself, so that .05 becomes .10, .10 .13, .20 .21."""
 
     def skip(self, split: Split) -> str | None:
         return None if split.images is not None else f"data set {split.dataset!r} has no pixels to depend on"
@@ -44,19 +44,19 @@ class Instance(NoiseKind):
             members = flipped[split.labels[flipped] == label]
             if not len(members):
                 continue
-            # One generator per class: all parts share W, and only K columns of it are held at a time.
+            # One generator per class: all splits share W, and only K columns of it are held at a time.
             weights = generator(split.key, self.name, "weights", seed, label).standard_normal(
                 (pixels.shape[1], split.num_classes)
             )
             for start in range(0, len(members), step):
                 rows = members[start : start + step]
-                # In float64, so that neither the rate nor the machine's blocking decides a class.
+                # In float64, so that a class depends neither on the rate nor on how the machine blocks the product.
                 labels[rows] = choose(wrong_shares(pixels[rows] / 255.0, weights, label), v[rows])
         return Corruption(labels)
 
     def _flip_probabilities(self, split: Split, seed: int) -> np.ndarray:
-        own = generator(split.key, self.name, split.name, seed, "flip probability")
-        quantiles, rate = own.random(len(split.labels)), self.cfg.rate
+        draws = generator(split.key, self.name, split.name, seed, "flip probability")
+        quantiles, rate = draws.random(len(split.labels)), self.cfg.rate
         return flip_probabilities(quantiles, rate) if self.cfg.official else calibrated_flips(quantiles, rate)
 
 
@@ -82,8 +82,8 @@ def flip_probabilities(quantiles: np.ndarray, mean: float) -> np.ndarray:
 
 
 def calibrated_flips(quantiles: np.ndarray, rate: float) -> np.ndarray:
-    """Flip probabilities of these quantiles, around that mean at which they average to `rate`."""
-    # Nearer to 0 or 1 the normal would lie so far outside that rounding decides: there the shape stays.
+    """Flip probabilities of these quantiles, with the mean chosen so that they average to `rate`."""
+    # Nearer to 0 or 1 rounding errors would dominate: there the probabilities at the limit are scaled.
     inner = min(max(rate, 1e-6), 1 - 1e-6)
     # Far below 0 the truncated normal is nearly exponential with mean SPREAD^2 / |mean|.
     reach = 50 * SPREAD**2

@@ -40,8 +40,8 @@ class Inner(Settings):
 class LongTail(NoiseKind):
     """Keeps n rho^(-k/(K-1)) samples of class k, n the size of the largest class, then adds another noise.
 
-    A class that has fewer keeps all that it has. The inner noise is drawn over the whole part, so a sample
-    has the same noisy label at every rho, and what is kept at a high rho is kept at every lower one.
+    A class with fewer samples keeps all of them. The inner noise is drawn over the whole split, so a sample
+    has the same noisy label at every rho; samples that are kept at a high rho are kept at every lower one.
     """
 
     names = ("long_tail",)

@@ -1,4 +1,4 @@
-"""The manifest of noisy labels: what was asked for, what came of it, and the digest of the labels."""
+"""The manifest of noisy labels: the kind and its options, realized rates, T and the labels' SHA-256."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Manifest:
     config: dict[str, Any]
     num_samples: int
     class_counts: list[int]
-    """[K] samples per clean class (per given class where the truth is unknown)."""
+    """[K] samples per clean class (per class of the labels at hand where the truth is unknown)."""
     realized_rate: float | None
     """Share of wrong labels; None where the truth is unknown."""
     realized_rate_per_class: list[float | None] | None
@@ -46,9 +46,9 @@ def make_manifest(
     *,
     allow_unidentifiable: bool = False,
 ) -> Manifest:
-    """The manifest of what `kind` made of a split; `config` as it stands in the run's identity.
+    """The manifest of a split's noisy labels from `kind`; `config` as in the run spec.
 
-    Raises NoiseError where the generator's T is not identifiable and that was not allowed.
+    Raises NoiseError where the generator's T is not identifiable and `allow_unidentifiable` is false.
     """
     kept = slice(None) if corruption.selection is None else corruption.selection
     clean, noisy = split.labels[kept], corruption.labels[kept]
@@ -108,7 +108,7 @@ def empirical_transition(joint: np.ndarray) -> np.ndarray:
 
 
 def check_identifiable(transition: np.ndarray, *, allow_unidentifiable: bool = False) -> list[str]:
-    """Refuses a T [K, K] with T_ii <= T_ij for some j: nobody can tell i from j without knowing T.
+    """Refuses a T [K, K] with T_ii <= T_ij for some j: i and j cannot be told apart without knowing T.
 
     Raises NoiseError, or returns the reason as a warning where that is allowed; empty for a sound T.
     """

@@ -1,4 +1,4 @@
-"""Estimates of label noise from out-of-fold predictions, never from the truth."""
+"""Estimates of the noise rate and of the joint of labels from out-of-fold predictions, without clean labels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 FOLDS = 4
 ANCHOR_SHARE = 0.25
-"""Of the samples predicted to be of a class, the share that is trusted to be."""
+"""Share of the samples predicted to be of a class, most confident first, that are its anchor points."""
 ANCHORS = 60
-"""At least so many per class: the standard error of a rate of .4 is then .06 a class, and .02 over ten."""
+"""Least number of anchor points per class: a rate of .4 has a standard error of .06 then, .02 over ten classes."""
 
 
 def noise_rate_of(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -18,9 +18,9 @@ def noise_rate_of(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     The most confident predictions of a class are taken for its true members (anchor points: Patrini et al., CVPR
     2017; Xia et al., T-revision, NeurIPS 2019), and the share of their labels that differ for its noise rate; the
-    classes are weighted by how often they are predicted. Labels are counted and confidences only ranked: noise
-    flattens them, and a sum over them (one minus the trace of a confident joint) takes the network's own errors
-    for noise. What it cannot see: noise that the most confident samples of a class do not have.
+    classes are weighted by how often they are predicted. Confidences are ranked but not summed: noise
+    flattens them, and a sum (such as one minus the trace of a confident joint) counts the network's own errors
+    as noise. Limitation: noise that the most confident samples of a class do not have is not seen.
     """
     predicted = probabilities.argmax(1)
     wrong = 0.0

@@ -1,4 +1,4 @@
-"""Noisy labels on disk: a manifest that says all of their origin (JSON), and the labels beside it (npz)."""
+"""Noisy labels on disk: a manifest with their origin (JSON), and the labels beside it (npz)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIELDS = frozenset({"schema", "dataset", "noise", "seed", "identity", "labels", 
 HINT = "`noisybench noise make` writes one"
 
 Labels = dict[str, np.ndarray]
-"""Arrays `{train,val}_noisy` and `..._clean`, [n] int64, and `..._index`: their positions in the part."""
+"""Arrays `{train,val}_noisy` and `..._clean`, [n] int64, and `..._index`: their positions in the split."""
 
 
 def write(
@@ -35,9 +35,9 @@ def write(
     np.savez_compressed(content, allow_pickle=False, **labels)
     write_atomically(folder / f"{name}.npz", content.getvalue())
     splits = {split: asdict(manifest) for split, manifest in manifests.items()}
-    told = {"schema": SCHEMA, **origin, "labels": f"{name}.npz", "splits": splits}
+    document = {"schema": SCHEMA, **origin, "labels": f"{name}.npz", "splits": splits}
     path = folder / f"{name}.json"
-    write_atomically(path, orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     return path
 
 
@@ -45,24 +45,24 @@ def read(path: Path) -> dict[str, Any]:
     """The manifest at `path` (.json, or the .npz that lies beside it). Raises NoiseError where it is none."""
     path = path.with_suffix(".json")
     try:
-        told = orjson.loads(path.read_bytes())
+        manifest = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise NoiseError(f"cannot read the manifest {path} ({error}); {HINT}") from None
-    if not isinstance(told, dict) or not told.keys() >= FIELDS or told["schema"] != SCHEMA:
+    if not isinstance(manifest, dict) or not manifest.keys() >= FIELDS or manifest["schema"] != SCHEMA:
         raise NoiseError(f"{path} is no manifest of noisy labels of schema {SCHEMA}; {HINT}")
-    return told
+    return manifest
 
 
 def faults_of_labels(path: Path, told: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the labels beside the manifest at `path`; empty where they are as it says."""
+    """How the labels beside the manifest at `path` differ from it, a sentence each; empty where they match."""
     file = path.with_name(str(told["labels"]))
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            found = {split: labels_sha256(arrays[f"{split}_noisy"]) for split in told["splits"]}
+            digests = {split: labels_sha256(arrays[f"{split}_noisy"]) for split in told["splits"]}
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
         return [f"{file} cannot be read ({error})"]
     return [
-        f"{file}: {split} has SHA-256 {found[split]}, the manifest says {facts['labels_sha256']}"
+        f"{file}: {split} has SHA-256 {digests[split]}, the manifest says {facts['labels_sha256']}"
         for split, facts in told["splits"].items()
-        if found[split] != facts["labels_sha256"]
+        if digests[split] != facts["labels_sha256"]
     ]

@@ -1,4 +1,4 @@
-"""Tables as text. Rendering only: what is shown was decided in `benchmark.tables.comparison`."""
+"""Tables as text. Rendering only; `benchmark.tables.comparison` computes what is shown."""
 
 from benchmark.report.csv import render_csv
 from benchmark.report.markdown import render_markdown

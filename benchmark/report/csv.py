@@ -1,4 +1,4 @@
-"""Tables as CSV: one row per cell with every figure, for whoever wants to compute with them."""
+"""Tables as CSV: one row per cell with every figure, for further computation."""
 
 from __future__ import annotations
 

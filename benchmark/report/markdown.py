@@ -1,4 +1,4 @@
-"""Tables as Markdown that reads as a table in a terminal too."""
+"""Tables as Markdown, aligned so that they are readable in a terminal too."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _delta(cell: Cell, usual: int) -> str:
 
 
 def _number(value: float, signed: bool = False) -> str:
-    """ ".873", "-.020", "1.204": no zero before the point, as the columns are many; no "-.000"."""
+    """ ".873", "-.020", "1.204": no zero before the point, to save width; never "-.000"."""
     if pd.isna(value):
         return _ABSENT
     rounded = round(float(value), _DIGITS) + 0.0
@@ -156,9 +156,9 @@ def _grid(
 
 
 def _name(block: Block, method: str) -> str:
-    own = block.methods.loc[method]
-    marks = ("†" if own["needs"] else "") + ("*" if own["deviations"] else "")
-    networks = f" ({own['networks']} nets)" if own["networks"] > 1 else ""
+    row = block.methods.loc[method]
+    marks = ("†" if row["needs"] else "") + ("*" if row["deviations"] else "")
+    networks = f" ({row['networks']} nets)" if row["networks"] > 1 else ""
     return f"{method}{marks.replace('*', chr(92) + '*')}{networks}"
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 MARGIN = 10
 GAP = 4
 SIZE = 12
-"""Of the letters, in px."""
+"""Font size in px."""
 INK = (8, 48, 107)
 """Color of 1 in a heat map; 0 is white."""
 WRONG, RIGHT, UNKNOWN = (200, 40, 40), (40, 140, 60), (120, 120, 120)
@@ -130,7 +130,7 @@ def thumbnail(image: np.ndarray, cell: int) -> Image.Image:
 
 
 def _shade(value: float) -> tuple[int, int, int]:
-    # The root spreads the small values, which are most of a noise matrix.
+    # The square root makes small values, which most of a noise matrix are, easier to tell apart.
     depth = value**0.5
     red, green, blue = (round(255 + (ink - 255) * depth) for ink in INK)
     return red, green, blue

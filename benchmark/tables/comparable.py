@@ -1,4 +1,4 @@
-"""Refuses to put side by side what cannot be compared."""
+"""Refuses tables of runs that are not comparable."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from benchmark.tables.display_names import show
 
 PARTS = ("dataset", "backbone", "method", "noise")
 VISIBLE = (*PARTS, "recipe", "track")
-"""What a table shows of a run; seeds are what it averages over; the rest of a spec must be equal."""
+"""The fields of a spec that a table shows. It averages over seeds; all other fields must be equal."""
 
 
 class TableError(UsageError):
-    """A table that was asked for and would mislead, or cannot be made."""
+    """A table that would mislead, or cannot be made."""
 
 
 def refuse(frame: pd.DataFrame) -> None:
-    """Raises TableError where runs under one visible label differ in anything but their seeds."""
+    """Raises TableError where runs that the table shows under equal names differ in anything but their seeds."""
     for part in PARTS:
         keys = frame.groupby(part)[f"{part}_key"].nunique()
-        for label in keys.index[keys > 1]:
-            _refuse(part, f"{part} {label!r}", frame[f"{part}_key"][frame[part] == label])
+        for name in keys.index[keys > 1]:
+            _refuse(part, f"{part} {name!r}", frame[f"{part}_key"][frame[part] == name])
     if frame["rest_key"].nunique() > 1:
         _refuse("", "one heading", frame["rest_key"])
     _refuse_repeated_seeds(frame)
@@ -64,8 +64,8 @@ def _refuse(prefix: str, where: str, keys: pd.Series) -> None:
         for key, leaf in leaves.items():
             values[show(leaf[path]) if path in leaf else "absent"] += counts[key]
         if len(values) > 1:
-            shown = " and ".join(f"{value} ({count} runs)" for value, count in sorted(values.items()))
-            differing.append(f"{path} is {shown}")
+            alternatives = " and ".join(f"{value} ({count} runs)" for value, count in sorted(values.items()))
+            differing.append(f"{path} is {alternatives}")
     raise TableError(
         f"the table would mix, under {where}, runs that are not comparable: {'; '.join(differing)}; "
         "expected equal ones: keep each kind in a results folder of its own (--results DIR), "

@@ -1,7 +1,7 @@
 """Comparison tables from run records: pure functions, no file and no formatting.
 
-One block per (data set, backbone, recipe, track): methods down, noise cells across. A cell speaks only where
-every one of its runs ended with a value; otherwise it is a hole, and nothing is averaged over it.
+One block per (data set, backbone, recipe, track): methods down, noise cells across. A cell has a figure only
+if all of its runs ended with a value; otherwise it is a hole.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNRANKED_RULE = "oracle_test"
 
 @dataclass(frozen=True)
 class Marks:
-    """What a method declares and a table must say of it."""
+    """What a table shows of a method's card."""
 
     needs: frozenset[str] = frozenset()
     cost: str = ""
@@ -53,7 +53,7 @@ class Block:
 
     place: Place
     columns: tuple[str, ...]
-    """Noise labels, the clean one first."""
+    """Names of the kinds of noise with their rates, the clean one first."""
     clean: str | None
     runs_per_cell: int
     """The number of runs of most cells: a cell with another number says so."""
@@ -64,7 +64,7 @@ class Block:
     method reports none."""
     methods: pd.DataFrame
     """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
-    asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not tell them)."""
+    asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not hold them)."""
     notes: tuple[str, ...]
 
 
@@ -103,11 +103,11 @@ def build(
 ) -> Table:
     """The table of `records` (ended runs and failures, in any order), by one reporting rule and metric.
 
-    `baseline`: the method label that differences are taken from. `expected`: the specs that should have run;
-    what has no record is a hole. `needs`: marks by method name. `defaults`: default configurations, so that
-    labels show what departs from them. `extra_test`: score on that test set instead. `timing`: measured cost
-    too, which differs between equal runs. `diagnostics`: what methods report of themselves.
-    Raises TableError where the table would mix what must not be.
+    `baseline`: row name of the method that differences are taken from. `expected`: the specs of the grid;
+    those without a record are missing. `needs`: marks by method name. `defaults`: default configurations, so
+    that row names show only the options that differ from them. `extra_test`: score on that test set instead.
+    `timing`: measured cost too, which differs between equal runs. `diagnostics`: what methods report of themselves.
+    Raises TableError where the runs are not comparable.
     """
     runs = frames.unique(records)
     kept = [record for record, _ in runs.values()]
@@ -135,7 +135,7 @@ def build(
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the cells of every block are held against."""
+    """How the methods of every block are compared."""
 
     baseline: str
     metric: str
@@ -151,7 +151,7 @@ class Comparison:
 def _places(frame: pd.DataFrame, marks: Mapping[str, Marks]) -> Iterator[tuple[Place, pd.DataFrame]]:
     """The runs of each (data set, backbone, recipe, track).
 
-    A method that needs no hint runs once for both tracks, as `blind`: it is shown beside the oracle's too.
+    A method that needs no hint runs once, in the blind track, and is shown in the oracle track too.
     """
     neutral = [name for name, mark in marks.items() if not mark.needs]
     for (dataset, backbone, recipe), group in frame.groupby(["dataset", "backbone", "recipe"], sort=True):
@@ -171,8 +171,8 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     columns = tuple(order["noise"])
     clean = columns[0] if order["clean"].iloc[0] else None
     table = cells(runs, columns)
-    speaking = table.index[table["state"] == "value"]
-    valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(speaking)]
+    with_value = table.index[table["state"] == "value"]
+    valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(with_value)]
     table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, compare.lower_is_better))
     table = table.join(valued.groupby(CELL)[list(frames.DIAGNOSTICS)].mean())
     methods = _methods(runs, valued, table, compare)
@@ -192,7 +192,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
 
 
 def cells(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Per (method, noise) of their product: the runs by state and, where all speak, mean, sd and half."""
+    """Per (method, noise): the number of runs by state and, where all have a value, mean, sd and half."""
     index = pd.MultiIndex.from_product([sorted(runs["method"].unique()), columns], names=CELL)
     counts = runs.groupby([*CELL, "state"]).size().unstack("state", fill_value=0)
     counts = counts.reindex(index=index, columns=list(STATES), fill_value=0).astype(int)
@@ -213,17 +213,17 @@ def cells(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 def _deltas(valued: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Differences from the baseline, paired by seeds within the noise cell."""
-    reference = valued[valued["method"] == baseline]
+    baseline_runs = valued[valued["method"] == baseline]
     others = valued[valued["method"] != baseline]
-    found = paired_difference(others, reference, on=["noise", "seeds"], by=CELL)
-    return found.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(columns="sd")
+    differences = paired_difference(others, baseline_runs, on=["noise", "seeds"], by=CELL)
+    return differences.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(columns="sd")
 
 
 def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd.Series:
     """How much worse than the method's own clean runs of the same seeds; positive is worse."""
-    reference = valued[valued["noise"] == clean]
+    clean_runs = valued[valued["noise"] == clean]
     others = valued[valued["noise"] != clean]
-    change = paired_difference(others, reference, on=["method", "seeds"], by=CELL)["mean"]
+    change = paired_difference(others, clean_runs, on=["method", "seeds"], by=CELL)["mean"]
     return (change if lower_is_better else -change).rename("drop")
 
 
@@ -246,7 +246,7 @@ def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, comp
 def average_rank(means: pd.DataFrame, lower_is_better: bool) -> pd.Series:
     """Mean over the noise cells of the rank (1 is best, ties share theirs) of `means` [methods, cells].
 
-    A method without a value in a cell where another has one is not ranked: its rank would skip a hole.
+    A method without a value in a cell where another has one is not ranked.
     """
     whole = means.dropna(axis=1, how="all").dropna(axis=0)
     return whole.rank(axis=0, ascending=lower_is_better).mean(axis=1)

@@ -1,4 +1,4 @@
-"""What a table must say beneath its numbers: marks, deviations, holes, skipped cells, realized noise."""
+"""The footnotes of a table: marks, deviations, holes, skipped cells, realized noise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def of_block(
     baseline: str,
     explained: frozenset[str],
 ) -> Iterator[str]:
-    """Sentences about one block. `explained`: methods whose labels show all that is not default."""
+    """Sentences about one block. `explained`: methods whose row names show every option that is not default."""
     yield from _intervals(cells)
     yield from _scale(runs, cells, metric)
     yield from _marks(methods)
@@ -49,7 +49,7 @@ def _intervals(cells: pd.DataFrame) -> Iterator[str]:
 
 
 def _scale(runs: pd.DataFrame, cells: pd.DataFrame, metric: str) -> Iterator[str]:
-    """What the figures rest on: who chose the epoch, and how many test images there are."""
+    """Which metric chose the epochs, and the sampling error of the test set."""
     choosers = sorted(set(runs["main_metric"].dropna()))
     if choosers:
         yield f"epochs chosen by {', '.join(choosers)}"
@@ -79,7 +79,7 @@ def _marks(methods: pd.DataFrame) -> Iterator[str]:
 
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:
-    """Nominal rates are not the realized ones, and the blind track's estimate is neither."""
+    """Realized noise rates, and the estimates that blind methods were given."""
     noisy = runs[~runs["clean"]].drop_duplicates(["noise", "seeds"])
     realized = noisy.groupby("noise")["realized"].mean().dropna()
     if len(realized):
@@ -94,8 +94,8 @@ def _noise(runs: pd.DataFrame) -> Iterator[str]:
 
 def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
     """Why cells have no figure: one sentence per state and reason."""
-    silent = runs[runs["state"].isin(["skipped", "diverged", "failed"])]
-    for (state, reason), group in silent.groupby(["state", "reason"], sort=True):
+    unsuccessful = runs[runs["state"].isin(["skipped", "diverged", "failed"])]
+    for (state, reason), group in unsuccessful.groupby(["state", "reason"], sort=True):
         what = "skipped" if state == "skipped" else f"{len(group)} {state}"
         why = f" ({reason})" if reason else ""
         yield f"{what}{why}: {_where(group[['method', 'noise']].drop_duplicates())}"

@@ -1,4 +1,4 @@
-"""Records to a DataFrame: one row per run, with the labels that people read and the keys that must agree."""
+"""Records to a DataFrame: one row per run, with the names that a table shows and the keys that must be equal."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
 
     A run that failed and later ended counts as ended. Raises TableError where two records of one run differ.
     """
-    found: dict[str, tuple[Record, str]] = {}
+    runs: dict[str, tuple[Record, str]] = {}
     for record in records:
         content = content_digest(record)
-        known = found.get(record["id"])
+        known = runs.get(record["id"])
         if known is not None:
             failed, failed_before = record["state"] == "failed", known[0]["state"] == "failed"
             if not failed and not failed_before and content != known[1]:
@@ -49,8 +49,8 @@ def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
                 )
             if (failed, content) >= (failed_before, known[1]):
                 continue
-        found[record["id"]] = (record, content)
-    return dict(sorted(found.items()))
+        runs[record["id"]] = (record, content)
+    return dict(sorted(runs.items()))
 
 
 def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
@@ -60,33 +60,33 @@ def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
 
 
 def fields(rule: str) -> tuple[str, ...]:
-    """What a table by `rule` reads of a record, for `Store.records`."""
+    """The fields of a record that a table by `rule` reads, for `Store.records`."""
     figures = {f"metrics.{rule}"}
     if rule in ("last5", "val_clean"):
-        figures.add("metrics.last")  # which metrics there are is read there where no run has figures by the rule
+        figures.add("metrics.last")  # names the metrics where no run has figures by the rule
     noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
     whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
-    said = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
-    return schema.paths((*whole, *sorted(figures), *noise, *said, *origin, "timing.seconds"))
+    diagnostics = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
+    return schema.paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
 
 
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
-    """Suites that the records were made for."""
+    """Names of the suites that the records belong to."""
     return tuple(sorted({name for record in _origins(records) if (name := _names(record).get("suite"))}))
 
 
 def commits(records: Iterable[Record]) -> tuple[str, ...]:
     """Commits that the records were made with, those with uncommitted changes marked."""
-    made = [origin for record in _origins(records) if (origin := _provenance(record)).get("commit")]
-    named = {o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in made}
-    return tuple(sorted(named))
+    origins = [origin for record in _origins(records) if (origin := _provenance(record)).get("commit")]
+    names = {o["commit"][:_COMMIT_DIGITS] + (" with changes" if o.get("dirty") else "") for o in origins}
+    return tuple(sorted(names))
 
 
 def hardware(records: Iterable[Record]) -> tuple[str, ...]:
     """Machines that the records were made on."""
-    found = {canonical(machine) for record in _origins(records) if (machine := _provenance(record).get("hardware"))}
-    return tuple(sorted(", ".join(display_names.pairs(orjson.loads(machine).items())) for machine in found))
+    machines = {canonical(machine) for record in _origins(records) if (machine := _provenance(record).get("hardware"))}
+    return tuple(sorted(", ".join(display_names.pairs(orjson.loads(machine).items())) for machine in machines))
 
 
 def _origins(records: Iterable[Record]) -> Iterable[Record]:
@@ -113,11 +113,11 @@ def flatten(
 ) -> pd.DataFrame:
     """One row per record, and one of state "missing" per `expected` spec that no record holds.
 
-    Columns: state, reason, value (NaN where undefined or not ok), seeds, the labels `VISIBLE`; of the method
-    plugin, options, deviations, unrecorded (the record does not tell them), source; of the noise clean,
+    Columns: state, reason, value (NaN where undefined or not ok), seeds, the names `VISIBLE`; of the method
+    plugin, options, deviations, unrecorded (the record does not hold them), source; of the noise clean,
     noise_kind, rate, realized, estimated;
-    main_metric, test_size, seconds, `DIAGNOSTICS`. Sorted by label and seeds. Raises TableError where equal
-    labels would hide different runs, and on a rule, metric or test set that the records do not have.
+    main_metric, test_size, seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal
+    names would hide different runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -142,16 +142,16 @@ def flatten(
 def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test: str | None) -> None:
     if rule not in RULES:
         raise TableError(f"unknown rule {rule!r}; expected one of {', '.join(RULES)} (--rule)")
-    scored = [found for record in records if (found := _figures(record, extra_test))]
+    scored = [by_rule for record in records if (by_rule := _figures(record, extra_test))]
     if extra_test is not None and not scored:
         names = {name for record in records for name in record.get("extra_metrics") or {}}
-        there = ", ".join(sorted(names)) or "none"
-        raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {there} (--extra)")
-    example = next((figures for found in scored for figures in found.values() if figures), None)
+        known = ", ".join(sorted(names)) or "none"
+        raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {known} (--extra)")
+    example = next((figures for by_rule in scored for figures in by_rule.values() if figures), None)
     if example is not None and (metric not in example or isinstance(example[metric], list)):
-        single = ", ".join(sorted(k for k, v in example.items() if not isinstance(v, list) and k != "epoch"))
+        scalar = ", ".join(sorted(k for k, v in example.items() if not isinstance(v, list) and k != "epoch"))
         fault = "has a value per class" if metric in example else "is unknown"
-        raise TableError(f"metric {metric!r} {fault}; expected one of {single} (--metric)")
+        raise TableError(f"metric {metric!r} {fault}; expected one of {scalar} (--metric)")
 
 
 def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None:
@@ -169,7 +169,10 @@ def _test_size(record: Record, extra_test: str | None) -> int | None:
 
 
 class _Dumped:
-    """Canonical JSON of mappings that outlive it, once for the same parts: records of one segment share them."""
+    """Caches the canonical JSON of mappings by the ids of their values, which records of one segment share.
+
+    The values must live as long as the cache, or an id could be reused.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], bytes] = {}
@@ -182,7 +185,7 @@ class _Dumped:
 
 
 def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped) -> dict[str, Any]:
-    """What is read from every record: little, as there are many."""
+    """The columns that are read from every record: few, as there are many records."""
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
     diagnostics = record.get("diagnostics") or {}
@@ -209,7 +212,7 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
 
 
 def _spec(key: bytes) -> dict[str, Any]:
-    """What is read once from each spec that differs in more than seeds."""
+    """The columns that runs of one spec share whatever their seeds: read once per spec."""
     spec = orjson.loads(key)
     method, noise = spec["method"], spec["noise"]
     return {

@@ -76,7 +76,7 @@ def test_human_labels_are_given_by_their_names(fake):
 def test_human_labels_of_another_order_are_refused(fake):
     clean = fake.load().train.labels
     torch.save(human(fake, clean_label=clean[::-1].copy()), fake.human_path)
-    with pytest.raises(DataError, match="ordered otherwise"):
+    with pytest.raises(DataError, match="in another order"):
         fake.load()
 
 

@@ -105,7 +105,7 @@ def test_a_computed_map_takes_the_likeliest_confusion_and_holds_for_all_parts() 
     assert resolved.cfg.map == ((0, 2), (1, 0), (2, 1))
     val = make_split(6, 3, name="val", probabilities=None)
     np.testing.assert_array_equal(resolved.corrupt(val, 0).transition, kind.corrupt(train, 0).transition)
-    with pytest.raises(NoiseError, match="training part"):
+    with pytest.raises(NoiseError, match="training split"):
         kind.corrupt(make_split(6, 3, name="val"), 0)
 
 

@@ -1,1 +1,1 @@
-"""How fast the suite is, as ratios against baselines of the same session."""
+"""Speed of the suite, as ratios to baselines that are timed in the same session."""

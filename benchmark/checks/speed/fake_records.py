@@ -1,4 +1,4 @@
-"""A results folder of many synthetic records, made from one real run, to measure the readers of records on."""
+"""A results folder of many synthetic records, made from one real run, to time the reading of records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEEDS = range(10)
 
 
 def fill(store: Store, real: Mapping[str, Any], methods: list[str], count: int) -> None:
-    """Segments of `count` records like `real`, as a grid of data sets x methods x rates x seeds."""
+    """Writes segments of `count` records like `real`, a grid of data sets x methods x rates x seeds."""
     batch: list[Original] = []
     size = 0
     for number, record in enumerate(_grid(real, methods, count)):
@@ -69,7 +69,7 @@ def _grid(real: Mapping[str, Any], methods: list[str], count: int) -> Iterator[d
 
 
 def _shaken(value: Any, generator: np.random.Generator) -> Any:
-    """`value` with other digits in every float, so that no two records compress into one."""
+    """`value` with every float changed at random, so that records compress no better than real ones."""
     if isinstance(value, dict):
         return {key: _shaken(inner, generator) for key, inner in value.items()}
     if isinstance(value, list):

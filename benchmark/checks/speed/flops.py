@@ -1,7 +1,7 @@
-"""Floating-point operations of a network's forward pass: as usually counted, and those that are useful.
+"""Floating-point operations of a network's forward pass: all of them, and the useful ones.
 
-Useful means: a product with a zero that padding put there does not count, as an exact convolution need not
-compute it. A multiplication and its addition are two operations. Only convolutions and linear layers count.
+Products with zeros from padding are not useful, as an exact convolution need not compute them. A
+multiplication and its addition are two operations. Only convolutions and linear layers count.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 TRAINING = 3
-"""Operations of a training step in forward passes: the backward pass has a product for the input and one for
-the weight of every product of the forward pass."""
+"""Operations of a training step over those of its forward pass: for each product, the backward pass has one for
+the input's gradient and one for the weight's."""
 
 
 @dataclass(frozen=True)

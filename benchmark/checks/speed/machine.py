@@ -1,4 +1,4 @@
-"""What this machine can do: matrix products at its peak, and training images per second in each division of it."""
+"""Peak speed of matrix products, and training images per second for each division into processes and threads."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from benchmark.store import provenance
 PEAK_SIDE = 1536
 PEAK_SECONDS = 1.0
 WARM_UP = 2
-"""Steps that do not count: memory is still being claimed, and kernels chosen."""
+"""Steps before the clock starts: the first ones claim memory and choose kernels."""
 PATIENCE = 600.0
 PACKED = (1, 2, 4)
-"""Runs on one GPU that are tried."""
+"""Numbers of runs at a time that are tried on one GPU."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Training:
     device: str = "cpu"
     small_maps: bool = True
     amp: bool | None = None
-    """bfloat16, which networks use on CUDA alone; None: on every device but the CPU."""
+    """Whether to use bfloat16, which networks do on CUDA only; None: on every device but the CPU."""
 
     def images(self) -> Iterator[int]:
         from benchmark.checks.speed.steps import BATCH, Steps
@@ -51,7 +51,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Division:
-    """The machine as so many processes of so many threads."""
+    """Processes x threads per process."""
 
     processes: int
     threads: int
@@ -66,7 +66,7 @@ def divisions(device: str = "cpu") -> list[Division]:
 
 
 def images_per_second(training: Training, division: Division, seconds: float) -> float:
-    """Of all processes together, which train at the same time."""
+    """Images per second of all processes together, which train at the same time."""
     return sum(_in_processes(_train, division, training, seconds))
 
 
@@ -85,8 +85,8 @@ class Peak:
 
 
 def peak_gflops(division: Division) -> Peak:
-    found = _in_processes(_multiply, division)
-    return Peak(sum(mm for mm, _ in found), sum(layer for _, layer in found))
+    rates = _in_processes(_multiply, division)
+    return Peak(sum(mm for mm, _ in rates), sum(layer for _, layer in rates))
 
 
 def propose(rates: dict[Division, float]) -> Division:
@@ -101,15 +101,15 @@ def _in_processes(work: Any, division: Division, *arguments: Any) -> list[Any]:
     for process in running:
         process.start()
     try:
-        found = [results.get(timeout=PATIENCE) for _ in running]
+        returned = [results.get(timeout=PATIENCE) for _ in running]
     finally:
         for process in running:
             process.join(1)
             process.terminate()
-    for result in found:
+    for result in returned:
         if isinstance(result, Exception):
             raise result
-    return found
+    return returned
 
 
 def _report(work: Any, threads: int, barrier: Any, results: Any, arguments: tuple[Any, ...]) -> None:
@@ -130,7 +130,7 @@ def _train(barrier: Any, training: Training, seconds: float) -> float:
 def rate(stream: Iterator[int], device: str, seconds: float, ready: Callable[[], Any] = lambda: None) -> float:
     """Images per second of a training on `device` that yields the images of every step; `ready` starts the clock.
 
-    A GPU works behind the process that drives it, so that it is waited for before the clock starts and stops.
+    A GPU runs asynchronously, so it is synchronized before the clock starts and before it stops.
     """
     for _ in range(WARM_UP):
         next(stream)
@@ -150,7 +150,7 @@ def _wait_for(device: str) -> None:
 
 @torch.no_grad()
 def _multiply(barrier: Any) -> tuple[float, float]:
-    """The fastest products: what keeps the processors from their peak is never their own doing."""
+    """The fastest of many products, as everything else on the machine only slows them down."""
     a, b = torch.randn(PEAK_SIDE, PEAK_SIDE), torch.randn(PEAK_SIDE, PEAK_SIDE)
     out, layer = a @ b, Linear(PEAK_SIDE, PEAK_SIDE, bias=False)
     return _fastest(barrier, partial(torch.mm, a, b, out=out)), _fastest(barrier, partial(layer, a))

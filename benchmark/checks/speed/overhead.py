@@ -1,4 +1,4 @@
-"""What the engine costs beside the training itself: its epoch and a bare loop of the same operations, in turns."""
+"""Overhead of the engine: its epoch against a bare loop of the same operations, timed in turns."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class Overhead:
 
     @property
     def milliseconds(self) -> float:
-        """Of a step."""
+        """Overhead per step."""
         return (self.ratio.work - self.ratio.baseline) / BATCHES * 1e3
 
 
 def overhead(folder: Path, limit: float | None = None) -> Overhead:
-    """Over epochs of a few steps, so that what an epoch costs once counts in full. Sets torch to one thread."""
+    """Overhead over epochs of few steps, so that costs per epoch count too. Sets torch to one thread."""
     torch.set_num_threads(1)
     steps = Steps("ce", num_samples=BATCHES * BATCH, num_classes=CLASSES)
     labels = steps.data.y.numpy()
-    held = Evaluation(steps.data.images, labels, labels)
+    evaluation = Evaluation(steps.data.images, labels, labels)
     trainer = Trainer(
         steps.method,
         steps.kit,
         steps.data,
         Watched(labels, labels, None),
-        Evaluations(held, held),
+        Evaluations(evaluation, evaluation),
         main_metric="accuracy",
         method_seed=0,
         checkpoint=folder / "checkpoint.pt",

@@ -1,4 +1,4 @@
-"""The ratios of `noisybench bench`: every figure against a baseline of the same session, named beside it."""
+"""The ratios of `noisybench bench`: the time of some work over that of a named baseline in the same session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from benchmark.store.store import Store
 from benchmark.training.augment import augment
 
 LAST_EPOCH = 4
-"""Steps of methods are timed in this epoch, when their warm-ups are over."""
+"""Epoch in which the steps of methods are timed, after their warm-up."""
 NOISE_SIZE = 50_000
 WRITES = 20
 
@@ -43,11 +43,11 @@ class Result:
 
 
 def steps(method: str, *, limit: float | None = None, **setting: Any) -> Ratio:
-    """A training step of `method` over one of cross entropy, by the image, as batches may differ in size."""
+    """A training step of `method` over one of cross entropy, per image, as batches may differ in size."""
     ours, plain = Steps(method, **setting), Steps("ce", **setting)
-    found = ratio(ours.step, plain.step, limit=limit)
+    per_step = ratio(ours.step, plain.step, limit=limit)
     share = len(ours.batches[0].index) / len(plain.batches[0].index)
-    return Ratio(found.work / share, found.baseline)
+    return Ratio(per_step.work / share, per_step.baseline)
 
 
 def method_steps(names: list[str] | None = None) -> Iterator[Result]:
@@ -63,8 +63,8 @@ def augmentation() -> Result:
     def under(policy: Augment) -> Callable[[], object]:
         return lambda: augment(images, index, policy, 0, 0, 0)
 
-    found = ratio(under(POLICY), under(Augment(flip=True)))
-    return Result("flip and rotation of a batch", "flip alone", found)
+    timed = ratio(under(POLICY), under(Augment(flip=True)))
+    return Result("flip and rotation of a batch", "flip alone", timed)
 
 
 def noise() -> Result:
@@ -73,8 +73,8 @@ def noise() -> Result:
     part = Split("train", generator.integers(0, 9, NOISE_SIZE), 9, "made", "speed", None)
     plugin = NOISE.load("symmetric")
     kind = plugin(plugin.Config(rate=0.2))
-    drawn = ratio(lambda: kind.corrupt(part, 0), lambda: generator.random(NOISE_SIZE))
-    return Result(f"symmetric noise on {NOISE_SIZE:,} labels", "as many uniform draws", drawn)
+    timed = ratio(lambda: kind.corrupt(part, 0), lambda: generator.random(NOISE_SIZE))
+    return Result(f"symmetric noise on {NOISE_SIZE:,} labels", "as many uniform draws", timed)
 
 
 def real_record(folder: Path) -> Record:
@@ -90,14 +90,14 @@ def real_record(folder: Path) -> Record:
     store = Store(folder)
     store.prepare()
     outcome = run_one(job.model_copy(update={"provenance": provenance.collect()}), store)
-    found = store.read(job.spec.id)
-    if found is None or outcome.state != "ok":
-        raise RuntimeError(f"the run that records are made from ended {outcome.state}: {outcome.summary}")
-    return found
+    record = store.read(job.spec.id)
+    if record is None or outcome.state != "ok":
+        raise RuntimeError(f"the run from which records are made ended {outcome.state}: {outcome.summary}")
+    return record
 
 
 def readers(real: Record, count: int, folder: Path) -> Iterator[Result]:
-    """The store's readers, as commands on `count` compacted records and in this process."""
+    """Start-up of the command line, then `status` and `table` on `count` compacted records."""
     store = Store(folder / "many")
     fake_records.fill(store, real, [entry.name for entry in METHODS.entries()], count)
     start = ratio(partial(command, "--version"), partial(python, "pass"), rounds=3)
@@ -119,12 +119,12 @@ def compacted_over_loose(real: Record, count: int, folder: Path) -> Result:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(segments.read_bytes(record["id"]) or b"")
     fields = frame.fields("val_noisy")
-    found = ratio(lambda: segments.records(fields), lambda: loose.records(fields), rounds=3)
-    return Result(f"{count:,} records from segments", "from loose files", found)
+    timed = ratio(lambda: segments.records(fields), lambda: loose.records(fields), rounds=3)
+    return Result(f"{count:,} records from segments", "from loose files", timed)
 
 
 def writing(real: Record, folder: Path) -> Result:
-    """A record written so that it outlives a power cut, over the same bytes so written."""
+    """Writing records to the store over writing the same bytes to files, both atomically."""
     store = Store(folder / "written")
     content = orjson.dumps(real)
 
@@ -145,8 +145,8 @@ def command(*arguments: str) -> None:
 
 def python(*arguments: str) -> None:
     """Runs this Python; a single argument is a program."""
-    given = arguments if len(arguments) > 1 else ("-c", *arguments)
-    subprocess.run([sys.executable, *given], check=True, stdout=subprocess.DEVNULL)
+    options = arguments if len(arguments) > 1 else ("-c", *arguments)
+    subprocess.run([sys.executable, *options], check=True, stdout=subprocess.DEVNULL)
 
 
 def everything(count: int, methods: list[str] | None = None) -> Iterator[Result]:

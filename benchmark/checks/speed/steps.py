@@ -1,4 +1,4 @@
-"""Training steps of a method on random images, outside any run: what is timed, and nothing else."""
+"""Training steps of a method on random images without the rest of a run, for timing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SIDE = 28
 POLICY = Augment(flip=True, rotate=15)
 CPU = torch.device("cpu")
 TRAINING = ("build", "plan", "step", "logits", "descend", "optimizers", "before_step", "after_step")
-"""All that a method may override for its training, except `loss`."""
+"""What a method may override for its training, except `loss`."""
 RATE = 0.2
-"""The noise rate that methods which need one are told."""
+"""The noise rate that is given to methods which need one."""
 
 
 @lru_cache(maxsize=4)
@@ -85,7 +85,7 @@ class Steps:
         self._turn = itertools.cycle(self.batches)
 
     def step(self) -> None:
-        """One step on a batch that is ready."""
+        """One step on one of two prepared batches."""
         self.method.step(next(self._turn))
 
     def stream(self) -> Iterator[int]:

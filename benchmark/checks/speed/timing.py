@@ -1,4 +1,4 @@
-"""Two pieces of work timed in turns, so that a machine whose speed drifts slows both alike."""
+"""Times two pieces of work in turns, so that changes in the machine's speed affect both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 Work = Callable[[], object]
 ROUNDS = 7
 PATIENCE = 100
-"""Rounds where the machine is busy: minima settle."""
+"""Most rounds, for a busy machine on which the minima settle late."""
 
 
 def seconds(work: Work) -> float:
@@ -31,7 +31,7 @@ class Ratio:
 
 
 def ratio(work: Work, baseline: Work, *, limit: float | None = None, rounds: int = ROUNDS) -> Ratio:
-    """Both after one warm-up; with a `limit` that the minima do not keep yet, up to `PATIENCE` rounds."""
+    """The minima of `rounds` rounds after a warm-up, or of up to `PATIENCE` while their ratio exceeds `limit`."""
     work()
     baseline()
     ours, theirs = float("inf"), float("inf")
