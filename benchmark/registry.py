@@ -1,6 +1,6 @@
-"""The one registry of plugins: found by reading, loaded when used.
+"""The registry of plugins: it reads plugin files to list them and imports a plugin when it is used.
 
-Listing imports nothing (`plugin_source` reads the files), so that a broken plugin blocks nobody but its user.
+Listing imports nothing (`plugin_source` parses the files), so that a broken plugin stops only those who use it.
 A class is a plugin if it derives from its kind's base, directly or through other classes. Its name:
 
 - the literal tuple `names` of its body, where it has one;
@@ -40,7 +40,7 @@ class RegistryError(UsageError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A plugin as far as it is known without importing it."""
+    """What is known of a plugin without importing it."""
 
     name: str
     module: str
@@ -126,12 +126,12 @@ class Registry(Generic[T]):
             source = plugin_source.installed(point.module)
         except SourceError as error:
             return replace(plain, broken=str(error))
-        found = source.find(point.attr) if source else None
-        if found is None:
+        declaration = source.find(point.attr) if source else None
+        if declaration is None:
             return plain
-        summary = f"{found.file_summary} {plain.summary}".lstrip()
-        place = found.source.path
-        return replace(plain, summary=summary, path=place, line=found.node.lineno, declared=found.declared)
+        summary = f"{declaration.file_summary} {plain.summary}".lstrip()
+        place = declaration.source.path
+        return replace(plain, summary=summary, path=place, line=declaration.node.lineno, declared=declaration.declared)
 
     def holds(self, one: ClassSource) -> bool:
         """Whether the class is seen to derive from this kind's base."""
@@ -273,12 +273,12 @@ def named(text: str) -> list[tuple[Registry[Any], str]]:
     """Kind and name of what a command line names: a plugin file, one class of it, or a registered plugin."""
     if PLUGIN_FILE.search(text):
         return [(registry, entry.name) for registry, entry in add_plugin_file(Path(text))]
-    found = [(registry, text) for registry in ALL if registry.get(text)]
-    if not found:
+    matches = [(registry, text) for registry in ALL if registry.get(text)]
+    if not matches:
         close = difflib.get_close_matches(text, [entry.name for registry in ALL for entry in registry.entries()], n=1)
         hint = f"did you mean {close[0]!r}?" if close else "`noisybench list methods` shows those of a kind"
         raise RegistryError(f"unknown plugin {text!r}; {hint}")
-    return found
+    return matches
 
 
 def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
@@ -287,10 +287,10 @@ def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
     The file is imported only where a class's bases cannot be followed by reading. Raises RegistryError.
     """
     path, wanted = _split(plugin)
-    own = [(registry, entry) for registry in ALL for entry in registry.entries() if entry.path == path]
-    own = [pair for pair in own if not pair[1].external and wanted in ("", pair[1].attribute)]
-    if own:  # a file of the tree, which is registered
-        return own
+    builtin = [(registry, entry) for registry in ALL for entry in registry.entries() if entry.path == path]
+    builtin = [pair for pair in builtin if not pair[1].external and wanted in ("", pair[1].attribute)]
+    if builtin:  # a file of the tree, which is registered
+        return builtin
     source = _read_file(path)
     if wanted and wanted not in source.classes:
         raise RegistryError(f"{path} defines no class {wanted!r}; it defines {', '.join(source.classes) or 'none'}")
@@ -300,16 +300,16 @@ def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
     kinds, problem = _by_kind(classes, module)
     if not kinds:
         raise RegistryError(f"plugin file {path} {problem}")
-    found = [
+    entries = [
         (registry, entry)
         for registry, members in kinds
         for entry in registry.describe(members, module, external=True, by_class=bool(wanted))
     ]
-    for registry, entry in found:
+    for registry, entry in entries:
         if not re.fullmatch(r"[\w.-]+", entry.name):
             raise RegistryError(f"{entry.name!r} cannot be the name of a {registry.kind}; rename {path.name}")
         registry.add(entry)
-    return found
+    return entries
 
 
 def _split(plugin: Path) -> tuple[Path, str]:

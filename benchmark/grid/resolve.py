@@ -81,7 +81,7 @@ def resolve_noise(ref: PluginRef) -> list[Resolved]:
         config = _validated(NOISE, ref, item_options)
         clean = PluginRef(name="none")
         if item_options.get("rate") == 0 and not hasattr(config, "rho"):
-            # Every kind at rate 0 is the same clean run: item_options identity, trained once.
+            # Every kind at rate 0 is the same clean run: one identity, trained once.
             resolved.append(Resolved(*_part(NOISE, clean, _validated(NOISE, clean, {}))))
         else:
             resolved.append(Resolved(*_part(NOISE, ref, config)))

@@ -57,7 +57,7 @@ def _seconds_of_cross_entropy(job: Job, store: Store) -> float | None:
 def _seconds_per_image(
     network: Network, prepared: Prepared, recipe: Recipe, seeds: Seeds, device: torch.device
 ) -> float:
-    """Seconds per image of training with cross entropy, timed over a few seconds on the run's data and network."""
+    """Seconds per image of training with cross entropy, timed over a few steps on the run's data and network."""
     train = prepared.train
     frozen = network.backbone.frozen
     samples = stand_in(network.backbone, train, recipe.small_maps) if frozen else Images(train.images, device)

@@ -77,7 +77,7 @@ def deviations(
     """Field of the recipe -> [actual value, the recipe's], where an optimizer of `make_optimizer` differs from it.
 
     Values are read from the parameter groups: a field that this kind of optimizer lacks is no deviation. If the
-    groups differ among themselves, the actual value is a list with the value of each.
+    groups differ among themselves, its own value is a list, one value per group.
     """
     actual = {"optimizer": overrides.get("optimizer", recipe.optimizer)}
     for name in ("lr", "weight_decay", "momentum"):
