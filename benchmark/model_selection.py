@@ -73,10 +73,10 @@ def _report(
     def at(position: int | None) -> Figures | None:
         if position is None:
             return None
-        one = figures(curve[position])
-        return {**one, "epoch": curve[position]["epoch"]} if one else None
+        chosen = figures(curve[position])
+        return {**chosen, "epoch": curve[position]["epoch"]} if chosen else None
 
-    late = [one for entry in curve[-LAST5_EPOCHS:] if (one := figures(entry))]
+    late = [values for entry in curve[-LAST5_EPOCHS:] if (values := figures(entry))]
     enough = len(curve) >= LAST5_NEEDS and len(late) == LAST5_EPOCHS
     last5 = {metric: _mean([f[metric] for f in late]) for metric in late[0]} if enough else None
     by_rule = {rule: at(position) for rule, position in chosen_epochs(curve, main_metric).items()}

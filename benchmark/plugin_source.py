@@ -38,11 +38,11 @@ class Source:
     def classes(self) -> dict[str, ClassSource]:
         """The classes that the file itself defines, by name."""
         classes = [ClassSource(self, node) for node in self.tree.body if isinstance(node, ast.ClassDef)]
-        return {one.name: one for one in classes}
+        return {cls.name: cls for cls in classes}
 
     @property
     def public(self) -> list[ClassSource]:
-        return [one for one in self.classes.values() if not one.name.startswith("_")]
+        return [cls for cls in self.classes.values() if not cls.name.startswith("_")]
 
     @cached_property
     def imports(self) -> list[tuple[str, str, str]]:
@@ -127,21 +127,21 @@ class ClassSource:
         classes: list[ClassSource] = []
         stack = [self]
         while stack:
-            one = stack.pop()
+            cls = stack.pop()
             # As in Python, a base that several classes share comes after all of them.
-            classes = [*(other for other in classes if other is not one), one]
+            classes = [*(other for other in classes if other is not cls), cls]
             if len(classes) > DEEPEST * 10:
                 break
-            stack += [base for base in reversed(one.bases) if base is not None and base is not self]
+            stack += [base for base in reversed(cls.bases) if base is not None and base is not self]
         return classes
 
     @property
     def complete(self) -> bool:
         """Whether every base could be followed to its end."""
-        return all(base is not None for one in self.lineage for base in one.bases)
+        return all(base is not None for cls in self.lineage for base in cls.bases)
 
     def derives_from(self, module: str, name: str) -> bool:
-        return any((one.source.module, one.name) == (module, name) for one in self.lineage[1:])
+        return any((cls.source.module, cls.name) == (module, name) for cls in self.lineage[1:])
 
     @cached_property
     def own(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class ClassSource:
     @cached_property
     def declared(self) -> dict[str, Any]:
         """Attributes that are literals, inherited ones too."""
-        return {name: value for one in reversed(self.lineage) for name, value in one.own.items()}
+        return {name: value for cls in reversed(self.lineage) for name, value in cls.own.items()}
 
     def _literal(self, node: ast.expr) -> Any:
         """The value of an expression. Raises ValueError where it is more than literals and calls of them."""
@@ -181,7 +181,7 @@ class ClassSource:
     def _arguments(self, call: ast.Call) -> dict[str, Any]:
         """Arguments of a call by name, over the defaults of the dataclass that it makes, where that is found."""
         definition = self.source.find(ast.unparse(call.func))
-        fields = [name for one in reversed(definition.lineage) for name in one.fields] if definition else []
+        fields = [name for cls in reversed(definition.lineage) for name in cls.fields] if definition else []
         expressions = dict(zip(dict.fromkeys(fields), call.args, strict=False))
         expressions |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
         literals = {name: value for name, value in definition.declared.items() if name in fields} if definition else {}

@@ -59,8 +59,8 @@ class Entry:
     def origin(self) -> str:
         if self.path is None:
             return self.module
-        shown = self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path
-        return f"{shown}:{self.line}"
+        path = self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path
+        return f"{path}:{self.line}"
 
     def fact(self, name: str) -> Any:
         """What the plugin's card says under `name`, or else its class attribute; "" where neither does."""
@@ -113,7 +113,7 @@ class Registry(Generic[T]):
         broken = Entry(path.stem, module, path=path, summary="(cannot be read)")
         try:
             source = plugin_source.read(path, module, ROOT)
-            yield from self.describe([one for one in source.public if self.holds(one)], module)
+            yield from self.describe([cls for cls in source.public if self.holds(cls)], module)
         except (SourceError, RegistryError) as error:
             yield replace(broken, broken=str(error))
 
@@ -141,26 +141,26 @@ class Registry(Generic[T]):
         self, classes: Sequence[ClassSource], module: str, external: bool = False, by_class: bool = False
     ) -> Iterator[Entry]:
         """Entries of the plugin classes of one file. Raises RegistryError where several would share its name."""
-        unnamed = [one for one in classes if not one.own.get("names")]
+        unnamed = [cls for cls in classes if not cls.own.get("names")]
         if len(unnamed) > 1:
             path = unnamed[0].source.path
             raise RegistryError(
                 f"{path.name} holds {len(unnamed)} public {self.kind} classes ({', '.join(c.name for c in unnamed)}); "
                 + (f"name one, such as {path.name}:{unnamed[0].name}" if external else "give each a file of its own")
             )
-        for one in classes:
-            path = one.source.path
-            names = one.own.get("names") or (snake_case(one.name) if by_class else path.stem,)
+        for cls in classes:
+            path = cls.source.path
+            names = cls.own.get("names") or (snake_case(cls.name) if by_class else path.stem,)
             for name in names:
                 yield Entry(
                     name=name,
                     module=module,
-                    attribute=one.name,
-                    summary=(one.summary if one not in unnamed or by_class else "") or one.file_summary,
+                    attribute=cls.name,
+                    summary=(cls.summary if cls not in unnamed or by_class else "") or cls.file_summary,
                     path=path,
-                    line=one.node.lineno,
+                    line=cls.node.lineno,
                     external=external,
-                    declared=one.declared,
+                    declared=cls.declared,
                 )
 
     def entries(self) -> list[Entry]:
@@ -336,10 +336,10 @@ def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Re
     """The plugin classes of a file by kind; also what is wrong, for the case that there is none."""
     problem = f"defines no public class; expected one that derives from {BASES}"
     if classes:
-        listed = ", ".join(one.name for one in classes)
+        listed = ", ".join(cls.name for cls in classes)
         problem = f"defines {listed}, but no class that derives from {BASES}; write `class {classes[0].name}(Method)`"
     loaded: Any = None
-    if any(not one.complete and not any(registry.holds(one) for registry in ALL) for one in classes):
+    if any(not cls.complete and not any(registry.holds(cls) for registry in ALL) for cls in classes):
         try:
             loaded = _import_file(module, classes[0].source.path)
         except (Exception, SystemExit) as error:
@@ -347,9 +347,9 @@ def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Re
     kinds = []
     for registry in ALL:
         members = [
-            one
-            for one in classes
-            if registry.holds(one) or (loaded and registry.is_plugin(getattr(loaded, one.name, None)))
+            cls
+            for cls in classes
+            if registry.holds(cls) or (loaded and registry.is_plugin(getattr(loaded, cls.name, None)))
         ]
         if members:
             kinds.append((registry, members))

@@ -46,7 +46,7 @@ class LabelledSet:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a training needs of data and noise."""
+    """The labelled sets of one run, and what was measured of their noise."""
 
     num_classes: int
     train: LabelledSet
@@ -162,7 +162,7 @@ class DrawnNoise:
 def prepare(
     source: DataSource, noise: LabelNoise, cache: Path, extra_tests: Mapping[str, DataSource] | None = None
 ) -> Prepared:
-    """The labelled sets of one run.
+    """Draws the noise and splits the data for one run.
 
     Noise is drawn over the whole training set before validation set and subset are taken, so that every method,
     subset and backbone of one (data set, noise, seed) sees the same labels. Raises Skipped, DataError, NoiseError.

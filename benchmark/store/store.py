@@ -154,8 +154,8 @@ class Store:
             return [current(record, str(path)) for record in rows]
 
         for path in self.segments():
-            for one in self.read_segment(path, compacted, contents) or ():
-                records.setdefault(one["id"], one)
+            for record in self.read_segment(path, compacted, contents) or ():
+                records.setdefault(record["id"], record)
         for path, copy in copies:
             if records.setdefault(copy["id"], copy) is not copy:
                 contents.copies.append(path)
