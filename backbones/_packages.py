@@ -45,9 +45,9 @@ PACKAGES = (
 def installed(network: str) -> Path | None:
     """The weights file of an installed package for timm's `network`; None where there is none."""
     for package in PACKAGES:
-        found = importlib.util.find_spec(package.module) if package.network == network else None
-        if found is not None and found.submodule_search_locations:
-            path = Path(found.submodule_search_locations[0]) / package.file
+        spec = importlib.util.find_spec(package.module) if package.network == network else None
+        if spec is not None and spec.submodule_search_locations:
+            path = Path(spec.submodule_search_locations[0]) / package.file
             if path.is_file():
                 return path
     return None
@@ -59,7 +59,7 @@ def offered(network: str) -> str:
 
 
 def packaged(path: Path) -> Package | None:
-    """The package that a weights file comes from, told by its content, wherever it lies now."""
+    """The package that a weights file comes from, recognized by its content; None if it is no packaged file."""
     if not path.is_file() or path.suffix != ".pth":
         return None
     with path.open("rb") as file:

@@ -70,21 +70,21 @@ def load_weights(net: nn.Module, state: dict[str, Tensor], head: str, source: st
 
     Everything else must agree in name and shape. Raises BackboneError with the first tensors that do not.
     """
-    own = net.state_dict()
-    in_head = {name for name in own if name.startswith(f"{head}.")}
+    expected = net.state_dict()
+    in_head = {name for name in expected if name.startswith(f"{head}.")}
     problems = []
-    for name, tensor in own.items():
-        found = state.get(name)
-        if found is None:
-            # Counters of batch norm, absent from old files, matter to nobody who has a fixed momentum.
+    for name, tensor in expected.items():
+        loaded = state.get(name)
+        if loaded is None:
+            # Batch norm counters are absent from old files and unused with a fixed momentum.
             if name not in in_head and not name.endswith("num_batches_tracked"):
                 problems.append(f"{name} {list(tensor.shape)} is missing")
-        elif found.shape[name in in_head :] != tensor.shape[name in in_head :]:
-            problems.append(f"{name} has shape {list(found.shape)}, expected {list(tensor.shape)}")
+        elif loaded.shape[name in in_head :] != tensor.shape[name in in_head :]:
+            problems.append(f"{name} has shape {list(loaded.shape)}, expected {list(tensor.shape)}")
     problems += [
         f"{name} {list(state[name].shape)} is not expected"
         for name in state
-        if name not in own and not name.startswith(f"{head}.")
+        if name not in expected and not name.startswith(f"{head}.")
     ]
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -92,6 +92,6 @@ def load_weights(net: nn.Module, state: dict[str, Tensor], head: str, source: st
             f"{source} do not fit this network: {'; '.join(problems[:SHOWN])}{more}. Expected the weights of "
             "the same network: choose the backbone (and stem) that they were trained with, or another file"
         )
-    same_head = all(name in state and state[name].shape == own[name].shape for name in in_head)
-    taken = own.keys() & state.keys() if same_head else (own.keys() & state.keys()) - in_head
-    net.load_state_dict({name: state[name] for name in taken}, strict=False)
+    same_head = all(name in state and state[name].shape == expected[name].shape for name in in_head)
+    loaded_names = expected.keys() & state.keys() if same_head else (expected.keys() & state.keys()) - in_head
+    net.load_state_dict({name: state[name] for name in loaded_names}, strict=False)

@@ -1,7 +1,7 @@
 """What a backbone is: a network split into features and head that takes images in [0, 1] as they are.
 
 A backbone is one class in `backbones/`. Its network normalizes its own input, so that no preprocessing can
-be forgotten or done twice, and lives in channels-last memory, which every device trains fastest in.
+be forgotten or done twice, and its tensors are channels-last in memory, which is the fastest on every device.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _at_least_float32(x: Tensor) -> Tensor:
 
 
 class FeatureHead(Network):
-    """What is trained above a frozen network: features [B, D] to logits, linear or with one hidden layer."""
+    """The trained head on a frozen network: features [B, D] to logits, linear or with one hidden layer."""
 
     def __init__(self, width: int, num_classes: int, hidden: int | None, amp: bool) -> None:
         """`width` is D; `hidden` units with ReLU come between, where it is not None."""
@@ -123,11 +123,11 @@ class FeatureHead(Network):
 
 
 class Freezable(Settings):
-    """Options that every family has: the network may stay as it is, and only a head above it is trained."""
+    """Options of every family: freeze the network, and train only a head on its features."""
 
     later: ClassVar[tuple[str, ...]] = ("frozen", "head", "views")
-    """Options that came after the family's first runs. At its default such an option is not written out, so
-    that the identity of those runs stays what it was."""
+    """Options that were added later. They are left out of a run's identity at their defaults, so that the ids of
+    earlier runs stay the same."""
 
     frozen: bool = False
     """The network is never trained: its features are computed once, and a head on them is trained."""

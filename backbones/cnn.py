@@ -23,7 +23,7 @@ class _SmallNetwork(Network):
             inputs, side = width, (side + 1) // 2
         self.blocks = nn.ModuleList(layers)
         self.pool = nn.AdaptiveAvgPool2d(SIDE) if side > SIDE else nn.Identity()
-        # A wide dense layer over places, not their average: this is what can memorize single images.
+        # A wide dense layer on the flattened map, not global average pooling, so that it can memorize single images.
         flat = WIDTHS[-1] * min(side, SIDE) ** 2
         self.dense = nn.Sequential(
             nn.Flatten(), nn.Linear(flat, FEATURES, bias=False), nn.BatchNorm1d(FEATURES), nn.ReLU(inplace=True)

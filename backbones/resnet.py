@@ -81,7 +81,7 @@ class _ResNet(Backbone):
             return published.get_state_dict(progress=False, check_hash=True)
         except Exception as error:  # no network, a proxy's page, a full disk, a damaged file
             raise BackboneError(
-                f"the ImageNet weights of {self.torchvision_name} could not be had "
+                f"the ImageNet weights of {self.torchvision_name} could not be loaded "
                 f"({type(error).__name__}: {error}); "
                 f"download {published.url} and put it at {file}, or pass weights = FILE"
             ) from error

@@ -16,7 +16,7 @@ from backbones._weights import Weights, input_channels, load_weights, read_weigh
 from backbones.base import HALF, Backbone, BackboneError, Network
 
 _STACKS = frozenset({"blocks", "stages", "layers"})
-"""timm's names for the part that holds the whole depth of a network: its members are stages of their own."""
+"""timm's names for the container of a network's blocks: each block is a stage of its own."""
 
 
 class _TimmNetwork(Network):
@@ -67,8 +67,8 @@ class Timm(Backbone):
 
     @classmethod
     def settled(cls, cfg: Any, argument: str) -> Any:
-        found = installed(argument) if cfg.weights == "imagenet" else None
-        return cfg if found is None else cfg.model_copy(update={"weights": found})
+        path = installed(argument) if cfg.weights == "imagenet" else None
+        return cfg if path is None else cfg.model_copy(update={"weights": path})
 
     def network(self, channels: int, num_classes: int, image_size: int, amp: bool) -> Network:
         name, weights = self.argument, self.settled(self.cfg, self.argument).weights
@@ -82,7 +82,7 @@ class Timm(Backbone):
         if not isinstance(net.get_classifier(), nn.Linear):
             raise BackboneError(
                 f"timm/{name} does not end in one linear layer ({type(net.get_classifier()).__name__}), "
-                "so it has no features to speak of; choose another network"
+                "so its features cannot be separated from its classifier; choose another network"
             )
         scaling: Scaling = (HALF, HALF)
         if weights is not None:
@@ -112,7 +112,7 @@ class Timm(Backbone):
                 ) from error
             reason = str(error).split("\n")[0][:200]
             raise BackboneError(
-                f"the pretrained weights of timm/{self.argument} could not be had "
+                f"the pretrained weights of timm/{self.argument} could not be loaded "
                 f"({type(error).__name__}: {reason}); download {source} and pass weights = FILE{offered(self.argument)}"
             ) from error
 

@@ -1,4 +1,4 @@
-"""Scores of predictions, and what became of the wrong labels. Arrays in, plain numbers out; no torch."""
+"""Scores of predictions, sample selection and estimated T; memorization. Arrays in, plain numbers out; no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ECE_BINS = 15
 
 
 class Calibration(TypedDict):
-    """How sure the predictions of one set are, in `ECE_BINS` equal bins (a, b] of the largest probability."""
+    """Confidence and hits of one set's predictions, in `ECE_BINS` equal bins (a, b] of the largest probability."""
 
     count: list[int]
     """[15] samples."""
@@ -33,7 +33,7 @@ class Calibration(TypedDict):
 
 
 class Outcome(TypedDict):
-    """What one model predicted on one test set, as far as every later statistic of its hits needs it."""
+    """Predictions of one model on one test set, compact, but enough for later statistics of right and wrong ones."""
 
     confusion: list[list[int]]
     """[K, K] samples by label (row) and prediction (column)."""
@@ -63,21 +63,21 @@ def score(probabilities: Floats, labels: Ints, num_classes: int) -> dict[str, An
     correct = predicted == y
     matrix = confusion(y, predicted, num_classes)
     hits, support, chosen = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
-    present, met = support > 0, support + chosen > 0
+    present, seen = support > 0, support + chosen > 0
     recall, f1 = _divided(hits, support), _divided(2 * hits, support + chosen)
-    own = p[np.arange(len(y)), y]
+    label_probability = p[np.arange(len(y)), y]
     areas, average_precisions = one_vs_rest(p, y)
     return {
         "accuracy": float(correct.mean()),
         "balanced_accuracy": float(recall[present].mean()),
         "auroc": areas,
-        "f1": float(f1[met].mean()),
+        "f1": float(f1[seen].mean()),
         **per_class(matrix),
         "ece": expected_calibration_error(p.max(1), correct),
-        "nll": float(-np.log(own.clip(np.finfo(np.float64).eps)).mean()),
+        "nll": float(-np.log(label_probability.clip(np.finfo(np.float64).eps)).mean()),
         "auprc": average_precisions,
         "mcc": matthews(matrix),
-        "brier": float((np.einsum("nk,nk->n", p, p) - 2 * own + 1).mean()),
+        "brier": float((np.einsum("nk,nk->n", p, p) - 2 * label_probability + 1).mean()),
         **ordinal(matrix),
     }
 
@@ -171,10 +171,10 @@ def _areas(score: Floats, positive: Bools) -> tuple[float | None, float | None]:
     if not len(order) or positives[-1] == 0:
         return None, None
     gained = np.diff(positives, prepend=0.0)
-    # A threshold at a group takes in this group and all above it.
-    found = positives[-1] - positives + gained
-    taken = len(order) - np.append(0.0, group_ends[:-1] + 1)
-    average_precision = float(gained @ (found / taken) / positives[-1])
+    # A threshold at a group selects this group and all above it.
+    selected_positives = positives[-1] - positives + gained
+    selected = len(order) - np.append(0.0, group_ends[:-1] + 1)
+    average_precision = float(gained @ (selected_positives / selected) / positives[-1])
     negatives = group_ends + 1 - positives
     if negatives[-1] == 0:
         return None, average_precision
@@ -237,17 +237,17 @@ def selection_scores(
     """
     right = clean == noisy
     groups = [np.ones(len(right), dtype=bool), *(noisy == k for k in range(num_classes))]
-    found: dict[str, list[float | None]] = {}
+    scores: dict[str, list[float | None]] = {}
     if kept is not None:
         known, chosen = kept != -1, kept == 1
-        found["precision"] = [_share(right, chosen & group) for group in groups]
-        found["recall"] = [_share(chosen, right & known & group) for group in groups]
+        scores["precision"] = [_share(right, chosen & group) for group in groups]
+        scores["recall"] = [_share(chosen, right & known & group) for group in groups]
     if score is not None:
         known = ~np.isnan(score)
-        found["auroc"] = [auroc(score[known & group], right[known & group]) for group in groups]
+        scores["auroc"] = [auroc(score[known & group], right[known & group]) for group in groups]
     result: dict[str, Any] = {}
     for name in ("precision", "recall", "auroc"):
-        values = found.get(name)
+        values = scores.get(name)
         result[name] = values[0] if values else None
         result[f"{name}_per_class"] = values[1:] if values else None
     result["corrected_accuracy"] = None if label is None else _share(label == clean, label != -1)

@@ -1,4 +1,4 @@
-"""Reporting rules: which epoch of a training speaks for it. One training yields all five figures."""
+"""Reporting rules: which epoch of a training is reported. Every training is reported under all five rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RULES: dict[str, str] = {
 }
 LAST5_EPOCHS = 5
 LAST5_NEEDS = 10
-"""A shorter training has no five late epochs."""
+"""Fewest epochs for which `last5` is defined."""
 
 Epoch = Mapping[str, Any]
 Figures = dict[str, Any]
@@ -46,7 +46,7 @@ def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[Rul
 
 
 def best_epoch(scores: Sequence[float | None], lower_is_better: bool = False) -> int | None:
-    """Position of the best of `scores`, the earliest on ties; None if there is none. Sees nothing else."""
+    """Position of the best of `scores`, the earliest on ties; None if there is none."""
     sign = -1 if lower_is_better else 1
     known = {at: sign * value for at, value in enumerate(scores) if value is not None}
     return max(known, key=known.__getitem__, default=None)
@@ -73,15 +73,15 @@ def _report(
     def at(position: int | None) -> Figures | None:
         if position is None:
             return None
-        found = figures(curve[position])
-        return {**found, "epoch": curve[position]["epoch"]} if found else None
+        chosen = figures(curve[position])
+        return {**chosen, "epoch": curve[position]["epoch"]} if chosen else None
 
-    late = [found for entry in curve[-LAST5_EPOCHS:] if (found := figures(entry))]
-    steady = len(curve) >= LAST5_NEEDS and len(late) == LAST5_EPOCHS
-    last5 = {metric: _mean([f[metric] for f in late]) for metric in late[0]} if steady else None
-    found = {rule: at(position) for rule, position in chosen_epochs(curve, main_metric).items()}
-    found["last5"] = last5
-    return {rule: found[rule] for rule in get_args(Rule)}
+    late = [values for entry in curve[-LAST5_EPOCHS:] if (values := figures(entry))]
+    enough = len(curve) >= LAST5_NEEDS and len(late) == LAST5_EPOCHS
+    last5 = {metric: _mean([f[metric] for f in late]) for metric in late[0]} if enough else None
+    by_rule = {rule: at(position) for rule, position in chosen_epochs(curve, main_metric).items()}
+    by_rule["last5"] = last5
+    return {rule: by_rule[rule] for rule in get_args(Rule)}
 
 
 def _mean(values: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What plugin files declare, read from their syntax trees: nothing is imported or run.
+"""Reads what plugin files declare from their syntax trees: nothing is imported or run.
 
 The bases of a class are followed within its file, through modules of the tree (`from methods.gce import GCE`)
 and, for an installed package, through modules of that package. Any other base ends the search there.
@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TREE = ("methods", "backbones", "benchmark")
 DEEPEST = 20
-"""Modules that one name is followed through before the search gives up: imports may go in a circle."""
+"""Longest chain of modules that a name is followed through, because imports may be circular."""
 
 
 class SourceError(ValueError):
@@ -37,26 +37,26 @@ class Source:
     @cached_property
     def classes(self) -> dict[str, ClassSource]:
         """The classes that the file itself defines, by name."""
-        found = [ClassSource(self, node) for node in self.tree.body if isinstance(node, ast.ClassDef)]
-        return {one.name: one for one in found}
+        classes = [ClassSource(self, node) for node in self.tree.body if isinstance(node, ast.ClassDef)]
+        return {cls.name: cls for cls in classes}
 
     @property
     def public(self) -> list[ClassSource]:
-        return [one for one in self.classes.values() if not one.name.startswith("_")]
+        return [cls for cls in self.classes.values() if not cls.name.startswith("_")]
 
     @cached_property
     def imports(self) -> list[tuple[str, str, str]]:
         """(local name, module, attribute); the attribute is empty for a module, the name "*" for a star import."""
-        found = []
+        names = []
         for node in _statements(self.tree.body):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     local = alias.asname or alias.name.partition(".")[0]
-                    found.append((local, alias.name if alias.asname else local, ""))
+                    names.append((local, alias.name if alias.asname else local, ""))
             elif isinstance(node, ast.ImportFrom):
                 module = self._absolute(node)
-                found += [(alias.asname or alias.name, module, alias.name) for alias in node.names]
-        return found
+                names += [(alias.asname or alias.name, module, alias.name) for alias in node.names]
+        return names
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -72,8 +72,8 @@ class Source:
         head, *rest = name.split(".")
         for local, module, attribute in reversed(self.imports):
             inner = [head, *rest] if local == "*" else [*filter(None, [attribute]), *rest]
-            if local in (head, "*") and (found := self._find_in(module, inner, depth + 1)):
-                return found
+            if local in (head, "*") and (definition := self._find_in(module, inner, depth + 1)):
+                return definition
         return None
 
     def _find_in(self, module: str, names: list[str], depth: int) -> ClassSource | None:
@@ -81,8 +81,8 @@ class Source:
             return None
         source = self._neighbour(module)
         # A name in a package is something that its __init__ holds, or a module of its own.
-        found = source.find(".".join(names), depth) if source else None
-        return found or self._find_in(f"{module}.{names[0]}", names[1:], depth + 1)
+        definition = source.find(".".join(names), depth) if source else None
+        return definition or self._find_in(f"{module}.{names[0]}", names[1:], depth + 1)
 
     def _neighbour(self, module: str) -> Source | None:
         top = module.partition(".")[0]
@@ -90,7 +90,7 @@ class Source:
         try:
             return None if root is None else _find_module(root, module)
         except SourceError:
-            return None  # the fault of that module, which is told to those who use it
+            return None  # reported where that module itself is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class ClassSource:
 
     @property
     def summary(self) -> str:
-        """First line of the docstring of the class, which those have that share their file with others."""
+        """First line of the docstring of the class."""
         return _first_line(self.node)
 
     @property
@@ -118,8 +118,8 @@ class ClassSource:
     def bases(self) -> list[ClassSource | None]:
         """The base classes that are not built in; None for one that cannot be followed."""
         names = [ast.unparse(base.value if isinstance(base, ast.Subscript) else base) for base in self.node.bases]
-        own = {*self.source.classes, *(local for local, *_ in self.source.imports)}
-        return [self.source.find(name) for name in names if name in own or not hasattr(builtins, name)]
+        local_names = {*self.source.classes, *(local for local, *_ in self.source.imports)}
+        return [self.source.find(name) for name in names if name in local_names or not hasattr(builtins, name)]
 
     @cached_property
     def lineage(self) -> list[ClassSource]:
@@ -127,21 +127,21 @@ class ClassSource:
         classes: list[ClassSource] = []
         stack = [self]
         while stack:
-            one = stack.pop()
+            cls = stack.pop()
             # As in Python, a base that several classes share comes after all of them.
-            classes = [*(other for other in classes if other is not one), one]
+            classes = [*(other for other in classes if other is not cls), cls]
             if len(classes) > DEEPEST * 10:
                 break
-            stack += [base for base in reversed(one.bases) if base is not None and base is not self]
+            stack += [base for base in reversed(cls.bases) if base is not None and base is not self]
         return classes
 
     @property
     def complete(self) -> bool:
         """Whether every base could be followed to its end."""
-        return all(base is not None for one in self.lineage for base in one.bases)
+        return all(base is not None for cls in self.lineage for base in cls.bases)
 
     def derives_from(self, module: str, name: str) -> bool:
-        return any((one.source.module, one.name) == (module, name) for one in self.lineage[1:])
+        return any((cls.source.module, cls.name) == (module, name) for cls in self.lineage[1:])
 
     @cached_property
     def own(self) -> dict[str, Any]:
@@ -149,18 +149,18 @@ class ClassSource:
 
         A call, such as `card = Card(year=2018)`, is the mapping of its literal arguments.
         """
-        found = {}
+        literals = {}
         for name, value in _assignments(self.node):
             try:
-                found[name] = self._literal(value)
+                literals[name] = self._literal(value)
             except ValueError:
                 continue
-        return found
+        return literals
 
     @cached_property
     def declared(self) -> dict[str, Any]:
         """Attributes that are literals, inherited ones too."""
-        return {name: value for one in reversed(self.lineage) for name, value in one.own.items()}
+        return {name: value for cls in reversed(self.lineage) for name, value in cls.own.items()}
 
     def _literal(self, node: ast.expr) -> Any:
         """The value of an expression. Raises ValueError where it is more than literals and calls of them."""
@@ -180,20 +180,20 @@ class ClassSource:
 
     def _arguments(self, call: ast.Call) -> dict[str, Any]:
         """Arguments of a call by name, over the defaults of the dataclass that it makes, where that is found."""
-        made = self.source.find(ast.unparse(call.func))
-        fields = [name for one in reversed(made.lineage) for name in one.fields] if made else []
-        given = dict(zip(dict.fromkeys(fields), call.args, strict=False))
-        given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-        found = {name: value for name, value in made.declared.items() if name in fields} if made else {}
-        for name, value in given.items():
-            found.pop(name, None)
+        definition = self.source.find(ast.unparse(call.func))
+        fields = [name for cls in reversed(definition.lineage) for name in cls.fields] if definition else []
+        expressions = dict(zip(dict.fromkeys(fields), call.args, strict=False))
+        expressions |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        literals = {name: value for name, value in definition.declared.items() if name in fields} if definition else {}
+        for name, value in expressions.items():
+            literals.pop(name, None)
             try:
-                found[name] = self._literal(value)
+                literals[name] = self._literal(value)
             except ValueError:
                 continue
-        if not found and made is None:
+        if not literals and definition is None:
             raise ValueError(f"nothing can be read of {ast.unparse(call)}")
-        return found
+        return literals
 
     @property
     def fields(self) -> Iterator[str]:
@@ -216,14 +216,14 @@ def read(path: Path, module: str = "", root: Path | None = None) -> Source:
 
 
 def installed(module: str) -> Source | None:
-    """The module of an installed package, found without importing it; None where no file of it is found."""
+    """The module of an installed package, found without importing it; None where it has no readable file."""
     try:
         spec = importlib.util.find_spec(module.partition(".")[0])
     except (ImportError, ValueError):
         return None
     places = [*(spec.submodule_search_locations or []), spec.origin] if spec else []
-    found = (_find_module(Path(place).parent, module) for place in places if place)
-    return next((source for source in found if source), None)
+    sources = (_find_module(Path(place).parent, module) for place in places if place)
+    return next((source for source in sources if source), None)
 
 
 @cache

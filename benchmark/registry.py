@@ -1,6 +1,6 @@
-"""The one registry of plugins: found by reading, loaded when used.
+"""The registry of plugins: it reads plugin files to list them and imports a plugin when it is used.
 
-Listing imports nothing (`plugin_source` reads the files), so that a broken plugin blocks nobody but its user.
+Listing imports nothing (`plugin_source` parses the files), so that a broken plugin stops only those who use it.
 A class is a plugin if it derives from its kind's base, directly or through other classes. Its name:
 
 - the literal tuple `names` of its body, where it has one;
@@ -40,7 +40,7 @@ class RegistryError(UsageError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A plugin as far as it is known without importing it."""
+    """What is known of a plugin without importing it."""
 
     name: str
     module: str
@@ -59,8 +59,8 @@ class Entry:
     def origin(self) -> str:
         if self.path is None:
             return self.module
-        shown = self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path
-        return f"{shown}:{self.line}"
+        path = self.path.relative_to(ROOT) if self.path.is_relative_to(ROOT) else self.path
+        return f"{path}:{self.line}"
 
     def fact(self, name: str) -> Any:
         """What the plugin's card says under `name`, or else its class attribute; "" where neither does."""
@@ -113,7 +113,7 @@ class Registry(Generic[T]):
         broken = Entry(path.stem, module, path=path, summary="(cannot be read)")
         try:
             source = plugin_source.read(path, module, ROOT)
-            yield from self.describe([one for one in source.public if self.holds(one)], module)
+            yield from self.describe([cls for cls in source.public if self.holds(cls)], module)
         except (SourceError, RegistryError) as error:
             yield replace(broken, broken=str(error))
 
@@ -126,12 +126,12 @@ class Registry(Generic[T]):
             source = plugin_source.installed(point.module)
         except SourceError as error:
             return replace(plain, broken=str(error))
-        found = source.find(point.attr) if source else None
-        if found is None:
+        declaration = source.find(point.attr) if source else None
+        if declaration is None:
             return plain
-        summary = f"{found.file_summary} {plain.summary}".lstrip()
-        place = found.source.path
-        return replace(plain, summary=summary, path=place, line=found.node.lineno, declared=found.declared)
+        summary = f"{declaration.file_summary} {plain.summary}".lstrip()
+        place = declaration.source.path
+        return replace(plain, summary=summary, path=place, line=declaration.node.lineno, declared=declaration.declared)
 
     def holds(self, one: ClassSource) -> bool:
         """Whether the class is seen to derive from this kind's base."""
@@ -141,26 +141,26 @@ class Registry(Generic[T]):
         self, classes: Sequence[ClassSource], module: str, external: bool = False, by_class: bool = False
     ) -> Iterator[Entry]:
         """Entries of the plugin classes of one file. Raises RegistryError where several would share its name."""
-        unnamed = [one for one in classes if not one.own.get("names")]
+        unnamed = [cls for cls in classes if not cls.own.get("names")]
         if len(unnamed) > 1:
             path = unnamed[0].source.path
             raise RegistryError(
                 f"{path.name} holds {len(unnamed)} public {self.kind} classes ({', '.join(c.name for c in unnamed)}); "
                 + (f"name one, such as {path.name}:{unnamed[0].name}" if external else "give each a file of its own")
             )
-        for one in classes:
-            path = one.source.path
-            names = one.own.get("names") or (snake_case(one.name) if by_class else path.stem,)
+        for cls in classes:
+            path = cls.source.path
+            names = cls.own.get("names") or (snake_case(cls.name) if by_class else path.stem,)
             for name in names:
                 yield Entry(
                     name=name,
                     module=module,
-                    attribute=one.name,
-                    summary=(one.summary if one not in unnamed or by_class else "") or one.file_summary,
+                    attribute=cls.name,
+                    summary=(cls.summary if cls not in unnamed or by_class else "") or cls.file_summary,
                     path=path,
-                    line=one.node.lineno,
+                    line=cls.node.lineno,
                     external=external,
-                    declared=one.declared,
+                    declared=cls.declared,
                 )
 
     def entries(self) -> list[Entry]:
@@ -273,12 +273,12 @@ def named(text: str) -> list[tuple[Registry[Any], str]]:
     """Kind and name of what a command line names: a plugin file, one class of it, or a registered plugin."""
     if PLUGIN_FILE.search(text):
         return [(registry, entry.name) for registry, entry in add_plugin_file(Path(text))]
-    found = [(registry, text) for registry in ALL if registry.get(text)]
-    if not found:
+    matches = [(registry, text) for registry in ALL if registry.get(text)]
+    if not matches:
         close = difflib.get_close_matches(text, [entry.name for registry in ALL for entry in registry.entries()], n=1)
         hint = f"did you mean {close[0]!r}?" if close else "`noisybench list methods` shows those of a kind"
         raise RegistryError(f"unknown plugin {text!r}; {hint}")
-    return found
+    return matches
 
 
 def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
@@ -287,10 +287,10 @@ def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
     The file is imported only where a class's bases cannot be followed by reading. Raises RegistryError.
     """
     path, wanted = _split(plugin)
-    own = [(registry, entry) for registry in ALL for entry in registry.entries() if entry.path == path]
-    own = [pair for pair in own if not pair[1].external and wanted in ("", pair[1].attribute)]
-    if own:  # a file of the tree, which is registered
-        return own
+    builtin = [(registry, entry) for registry in ALL for entry in registry.entries() if entry.path == path]
+    builtin = [pair for pair in builtin if not pair[1].external and wanted in ("", pair[1].attribute)]
+    if builtin:  # a file of the tree, which is registered
+        return builtin
     source = _read_file(path)
     if wanted and wanted not in source.classes:
         raise RegistryError(f"{path} defines no class {wanted!r}; it defines {', '.join(source.classes) or 'none'}")
@@ -300,16 +300,16 @@ def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
     kinds, problem = _by_kind(classes, module)
     if not kinds:
         raise RegistryError(f"plugin file {path} {problem}")
-    found = [
+    entries = [
         (registry, entry)
         for registry, members in kinds
         for entry in registry.describe(members, module, external=True, by_class=bool(wanted))
     ]
-    for registry, entry in found:
+    for registry, entry in entries:
         if not re.fullmatch(r"[\w.-]+", entry.name):
             raise RegistryError(f"{entry.name!r} cannot be the name of a {registry.kind}; rename {path.name}")
         registry.add(entry)
-    return found
+    return entries
 
 
 def _split(plugin: Path) -> tuple[Path, str]:
@@ -336,10 +336,10 @@ def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Re
     """The plugin classes of a file by kind; also what is wrong, for the case that there is none."""
     problem = f"defines no public class; expected one that derives from {BASES}"
     if classes:
-        listed = ", ".join(one.name for one in classes)
+        listed = ", ".join(cls.name for cls in classes)
         problem = f"defines {listed}, but no class that derives from {BASES}; write `class {classes[0].name}(Method)`"
     loaded: Any = None
-    if any(not one.complete and not any(registry.holds(one) for registry in ALL) for one in classes):
+    if any(not cls.complete and not any(registry.holds(cls) for registry in ALL) for cls in classes):
         try:
             loaded = _import_file(module, classes[0].source.path)
         except (Exception, SystemExit) as error:
@@ -347,9 +347,9 @@ def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Re
     kinds = []
     for registry in ALL:
         members = [
-            one
-            for one in classes
-            if registry.holds(one) or (loaded and registry.is_plugin(getattr(loaded, one.name, None)))
+            cls
+            for cls in classes
+            if registry.holds(cls) or (loaded and registry.is_plugin(getattr(loaded, cls.name, None)))
         ]
         if members:
             kinds.append((registry, members))

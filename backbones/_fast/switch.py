@@ -1,4 +1,4 @@
-"""Which of the suite's fast paths are on: all, unless the environment variable `NOISYBENCH_FAST` says otherwise.
+"""Which fast paths are on: all, unless the environment variable `NOISYBENCH_FAST` says otherwise.
 
 `NOISYBENCH_FAST=0` turns all off, `NOISYBENCH_FAST=products,adam` all but these. It is read when a process
 starts to use a path, so it must be set before. `README.md` beside this file says what each path replaces.

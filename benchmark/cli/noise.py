@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.one_cell import label_options, load, read_cell
+from benchmark.cli.noisy_data import label_options, load, read_noisy_data
 from benchmark.cli.options import place_options
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmark.datasets.base import Data
     from benchmark.noise.base import NoiseKind
     from benchmark.noise.manifest import Manifest
-    from benchmark.runs.cell import Cell
+    from benchmark.runs.noisy_data import NoisyData
     from benchmark.runs.prepare import Drawn, DrawnNoise
 
 SHOWN_CLASSES = 20
@@ -37,8 +37,8 @@ def make(out: Path, **options: Any) -> None:
     """Write noisy labels (npz) and their manifest (JSON) into a folder."""
     from benchmark.noise import saved
 
-    cell = read_cell(**options)
-    drawn, _ = _draw(cell, options["results"])
+    noisy = read_noisy_data(**options)
+    drawn, _ = _draw(noisy, options["results"])
     labels = {}
     for split, part in drawn.splits.items():
         kept = part.kept
@@ -46,7 +46,7 @@ def make(out: Path, **options: Any) -> None:
         labels[f"{split}_index"] = kept
         if drawn.kind.truth_known:
             labels[f"{split}_clean"] = part.split.labels[kept]
-    path = saved.write(out, cell.name, cell.origin, _manifests(cell, drawn), labels)
+    path = saved.write(out, noisy.name, noisy.origin, _manifests(noisy, drawn), labels)
     click.echo(f"{path}")
     click.echo(f"{path.with_suffix('.npz')}")
     click.echo(f"next: `noisybench noise verify {path}`", err=True)
@@ -57,9 +57,9 @@ def make(out: Path, **options: Any) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures (PNG).")
 def show(out: Path | None, **options: Any) -> None:
     """Print the realized T and rates; with --out draw them, and a sheet of flipped samples, as PNG."""
-    cell = read_cell(**options)
-    drawn, data = _draw(cell, options["results"])
-    manifests = _manifests(cell, drawn)
+    noisy = read_noisy_data(**options)
+    drawn, data = _draw(noisy, options["results"])
+    manifests = _manifests(noisy, drawn)
     for split, manifest in manifests.items():
         _print_manifest(split, manifest, data.classes)
         if manifest.transition is not None:
@@ -78,22 +78,22 @@ def verify(manifest: Path, dataset: str | None, **options: Any) -> int:
 
     stored = saved.read(manifest)
     faults = saved.faults_of_labels(manifest, stored)
-    cell = read_cell(
+    noisy = read_noisy_data(
         dataset=dataset or stored["dataset"],
         noise=stored["noise"],
         seed=stored["seed"],
         allow_unidentifiable=True,
         **options,
     )
-    identity = cell.origin["identity"]
+    identity = noisy.origin["identity"]
     faults += [
         f"{part}: {key} is {identity[part].get(key)!r}, the manifest says {value!r}"
         for part, facts in stored["identity"].items()
         for key, value in facts.items()
         if identity[part].get(key) != value
     ]
-    drawn, _ = _draw(cell, options["results"])
-    drawn_again = _manifests(cell, drawn)
+    drawn, _ = _draw(noisy, options["results"])
+    drawn_again = _manifests(noisy, drawn)
     for split, facts in stored["splits"].items():
         digest = drawn_again[split].labels_sha256 if split in drawn_again else "none"
         if digest == facts["labels_sha256"]:
@@ -113,12 +113,12 @@ def export(out: Path, **options: Any) -> None:
     from benchmark.errors import UsageError
     from benchmark.noise.files import export_csv
 
-    cell = read_cell(**options)
-    drawn, _ = _draw(cell, options["results"])
+    noisy = read_noisy_data(**options)
+    drawn, _ = _draw(noisy, options["results"])
     if not drawn.kind.truth_known:
         name = drawn.kind.name
         raise UsageError(f"noise {name!r}: the true labels are unknown, so there is no column clean to write")
-    manifest = _manifests(cell, drawn)["train"]
+    manifest = _manifests(noisy, drawn)["train"]
     part = drawn.train
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -135,13 +135,13 @@ def export(out: Path, **options: Any) -> None:
         )
 
 
-def _draw(cell: Cell, results: Path) -> tuple[DrawnNoise, Data]:
-    data = load(cell, results)
-    return cell.noise.draw(cell.source, data), data
+def _draw(noisy: NoisyData, results: Path) -> tuple[DrawnNoise, Data]:
+    data = load(noisy, results)
+    return noisy.noise.draw(noisy.source, data), data
 
 
-def _manifests(cell: Cell, drawn: DrawnNoise) -> dict[str, Manifest]:
-    return {name: cell.noise.manifest(drawn.kind, part) for name, part in drawn.splits.items()}
+def _manifests(noisy: NoisyData, drawn: DrawnNoise) -> dict[str, Manifest]:
+    return {name: noisy.noise.manifest(drawn.kind, part) for name, part in drawn.splits.items()}
 
 
 def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.one_cell import load, read_cell
+from benchmark.cli.noisy_data import load, read_noisy_data
 from benchmark.cli.options import place_options
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.datasets.base import Data
-    from benchmark.runs.cell import Cell
+    from benchmark.runs.noisy_data import NoisyData
     from benchmark.runs.prepare import LabelledSet
 
 EPOCHS = 8
@@ -75,10 +75,10 @@ def suspects(
     torch_device = pick_device(device)
     resolved = resolve_backbone(read_plugin_ref(backbone))
     network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
-    cell = read_cell(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **options)
-    data = load(cell, options["results"])
-    part, places = _examined(cell, data, all_splits)
-    augment = Augment(**cell.source.dataset.augment) if resolved.augmented else Augment()
+    noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **options)
+    data = load(noisy, options["results"])
+    part, places = _examined(noisy, data, all_splits)
+    augment = Augment(**noisy.source.dataset.augment) if resolved.augmented else Augment()
     recipe = sized(Recipe(epochs=EPOCHS, schedule="cosine", augment=augment), len(part.noisy))
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
@@ -107,8 +107,8 @@ def suspects(
     estimate = float(table["estimated_noise_rate"].mean())
     _print(len(table), estimate, verdict)
     summary = {
-        "dataset": cell.data_part.model_dump(mode="json"),
-        "noise": cell.noise_part.model_dump(mode="json"),
+        "dataset": noisy.data_part.model_dump(mode="json"),
+        "noise": noisy.noise_part.model_dump(mode="json"),
         "seed": seed,
         "backbone": network.part.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json"),
@@ -125,7 +125,7 @@ def suspects(
     click.echo(f"ranking in {out / 'suspects.csv'}", err=True)
 
 
-def _examined(cell: Cell, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.DataFrame]:
+def _examined(noisy: NoisyData, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.DataFrame]:
     """The labels to examine, and for each its index in its split, the split, and its file where there is one."""
     import numpy as np
     import pandas as pd
@@ -144,7 +144,7 @@ def _examined(cell: Cell, data: Data, all_splits: bool) -> tuple[LabelledSet, pd
             pd.DataFrame({"split": name, "index": range(len(part)), "file": part.files}) for name, part in parts.items()
         ]
         return everything, pd.concat(places, ignore_index=True)
-    drawn = cell.noise.draw(cell.source, data)
+    drawn = noisy.noise.draw(noisy.source, data)
     train, kept = drawn.train, drawn.train.kept
     part = LabelledSet(
         data.train.images[kept],

@@ -1,4 +1,4 @@
-"""From a suite to the jobs of its grid, each run once."""
+"""Expands a suite to the jobs of its grid, without duplicates."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     for name, text in suite.extra_tests.items():
         other_ref = read_plugin_ref(text)
         other = make_dataset(other_ref, data_root)
-        found = resolve_dataset(other_ref, other.cfg)
-        extra_tests[name], digests[name] = found.part, other.digest()
-        files |= found.files
+        other_resolved = resolve_dataset(other_ref, other.cfg)
+        extra_tests[name], digests[name] = other_resolved.part, other.digest()
+        files |= other_resolved.files
     part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=digests)
     return _Data(part, files, extra_tests, Augment(**dataset.augment), dataset.label)

@@ -1,4 +1,4 @@
-"""What is wrong with a suite or with a plugin's options, in sentences; all faults are told at once."""
+"""Messages about faults in a suite or in a plugin's options; all faults are reported together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SuiteError(UsageError):
 
 
 def faults_of(error: ValidationError, known: Iterable[str] = ()) -> Iterator[str]:
-    """A sentence per fault; for an unknown key the nearest of the `known` ones is proposed."""
+    """A message per fault; for an unknown key it suggests the nearest of the `known` ones."""
     for fault in error.errors():
         place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"])
         if fault["type"] == "extra_forbidden":

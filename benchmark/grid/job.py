@@ -9,7 +9,7 @@ from benchmark.grid.spec import Part, RunSpec
 
 
 class Options(Settings):
-    """How a run is carried out: none of it may change a number beyond the stated tolerance of hardware."""
+    """How a run is carried out. No option may change a number beyond the stated tolerance of hardware."""
 
     results: str
     """Absolute path of the results folder."""
@@ -25,7 +25,7 @@ class Options(Settings):
 
 
 class Job(Settings):
-    """One run to carry out. It is unpacked where a worker starts; functions below take what they use of it."""
+    """One run to carry out. The worker unpacks it; the functions that it calls take only what they use."""
 
     spec: RunSpec
     options: Options
@@ -41,7 +41,7 @@ class Job(Settings):
 
     @property
     def label(self) -> str:
-        """For people: `pbc/gce/symmetric0.4/s3`; of a noise's options the first is shown."""
+        """Short name for people, such as `pbc/gce/symmetric0.4/s3`; contains only the first option of the noise."""
         spec = self.spec
         value = next(iter(spec.noise.config.values()), "")
         noise = spec.noise.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])

@@ -39,7 +39,7 @@ def read_plugin_ref(item: Any) -> PluginRef:
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value; what is none is a string."""
+    """`text` as a TOML value, or as a string if it is none."""
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""From a plugin string to a part of a run spec: class found, options validated, files replaced by digests."""
+"""From a plugin string to a part of a run spec: finds the class, validates options, replaces files by digests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmark.store import digests
 
 @dataclass(frozen=True)
 class Resolved:
-    """A part of a run spec, and where its files lie."""
+    """A part of a run spec, and the paths of its files."""
 
     part: Part
     files: Mapping[str, str] = field(default_factory=dict)
@@ -77,10 +77,10 @@ def resolve_noise(ref: PluginRef) -> list[Resolved]:
     value = options.get(swept)
     resolved = []
     for item in value if isinstance(value, list) else [value]:
-        one = {**options, swept: item} if swept in options else options
-        config = _validated(NOISE, ref, one)
+        item_options = {**options, swept: item} if swept in options else options
+        config = _validated(NOISE, ref, item_options)
         clean = PluginRef(name="none")
-        if one.get("rate") == 0 and not hasattr(config, "rho"):
+        if item_options.get("rate") == 0 and not hasattr(config, "rho"):
             # Every kind at rate 0 is the same clean run: one identity, trained once.
             resolved.append(Resolved(*_part(NOISE, clean, _validated(NOISE, clean, {}))))
         else:

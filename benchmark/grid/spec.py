@@ -1,7 +1,7 @@
 """The identity of a run: every choice that may change its numbers, and nothing else.
 
-A `RunSpec` knows no path, device, worker count or executor. Files count by their content digest. Adding a
-field changes every run id: a test holds the list of fields, so that nobody adds one without deciding so.
+A `RunSpec` holds no path, device, worker count or executor. Files enter by their content digest. Adding a field
+changes every run id: a test lists the fields, so that none is added by accident.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Augment(Settings):
 
 
 class Recipe(Settings):
-    """How every method of a comparison trains: the matched profile."""
+    """How all methods of a comparison train."""
 
     epochs: int = Field(10, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)

@@ -117,7 +117,7 @@ def build(raw: dict[str, Any], origin: str = "command line") -> Suite:
 
 
 def _plugin_faults(raw: dict[str, Any]) -> Iterator[str]:
-    """Faults of the plugins in a suite that has other faults too, so that all are told at once."""
+    """Faults of the plugins in a suite that has other faults too, so that all are reported together."""
     for key, resolve in (("methods", resolve_method), ("noise", resolve_noise), ("backbones", resolve_backbone)):
         value = raw.get(key, [])
         for position, item in enumerate(value if isinstance(value, list) else [value]):

@@ -1,1 +1,1 @@
-"""Doubtful labels of somebody's data."""
+"""Ranks the labels of a data set by how doubtful they are."""

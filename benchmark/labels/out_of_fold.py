@@ -1,4 +1,4 @@
-"""Predictions of networks that did not see the sample: what every judgement of labels starts from."""
+"""Out-of-fold predictions: those of each sample come from a network that was trained without it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which labels are wrong: samples ranked by how little networks that never saw them believe their labels.
+"""Ranks samples by how doubtful their labels are to networks that were trained without them.
 
-Ranks by cleanlab's label quality (self-confidence; Kuan & Mueller, 2022) instead of flagging: its filters flag
-half too many on some data, while somebody who looks at labels has a budget of so many images.
+Uses cleanlab's label quality (self-confidence; Kuan & Mueller, 2022) and flags nothing: cleanlab's filters flag
+half too many on some data, while a person who reviews labels has time for a fixed number of images.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def rank(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     `labels` [n] are the given ones, `probabilities` [n, K] come from networks that did not see the sample. The
     score is cleanlab's label quality in [0, 1], low where the label is doubtful; ties stay in order. The noise
     rate is that of the given class: the share of labels of this class that are wrong, as cleanlab estimates it.
-    Raises ValueError for probabilities that are no such thing.
+    Raises ValueError for probabilities of another shape or that are not finite.
     """
     from cleanlab.rank import get_label_quality_scores
 
@@ -61,15 +61,19 @@ def judge(wrong: np.ndarray, scores: np.ndarray, budgets: Sequence[int] = BUDGET
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     errors = int(wrong.sum())
-    found = np.cumsum(wrong[np.argsort(scores, kind="stable")])
-    known = 0 < errors < len(wrong)
+    wrong_among_first = np.cumsum(wrong[np.argsort(scores, kind="stable")])
+    defined = 0 < errors < len(wrong)
     ks = sorted({k for k in (*budgets, errors) if 1 <= k <= len(wrong)})
     return {
         "wrong": errors,
-        "auroc": float(roc_auc_score(wrong, -scores)) if known else None,
-        "average_precision": float(average_precision_score(wrong, -scores)) if known else None,
+        "auroc": float(roc_auc_score(wrong, -scores)) if defined else None,
+        "average_precision": float(average_precision_score(wrong, -scores)) if defined else None,
         "at": [
-            {"k": k, "precision": float(found[k - 1] / k), "recall": float(found[k - 1] / errors) if errors else None}
+            {
+                "k": k,
+                "precision": float(wrong_among_first[k - 1] / k),
+                "recall": float(wrong_among_first[k - 1] / errors) if errors else None,
+            }
             for k in ks
         ],
     }

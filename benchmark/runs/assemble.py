@@ -1,4 +1,4 @@
-"""From a job to the objects that it names. A worker unpacks its job here; nothing below sees a job."""
+"""Builds the objects that a job names: data set, noise, network, method. The layers below never see a job."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Network:
     part: Part
 
     def builder(self, samples: Samples, recipe: Recipe) -> Build:
-        """Makes networks for `samples`: of images the whole network, of features a head."""
+        """A function that builds networks for `samples`: the whole network for images, a head for features."""
         amp, shape, backbone = recipe.precision == "amp", samples.data.shape, self.backbone
         if backbone.frozen:
             return lambda num_classes: backbone.build_head(shape[1], num_classes, amp)
@@ -55,7 +55,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The objects that a run is made of."""
+    """All plugin objects of one run."""
 
     source: DataSource
     noise: LabelNoise

@@ -1,7 +1,7 @@
-"""The clean classifier: a network trained on the CLEAN labels of a data set, for noise that follows its doubts.
+"""The clean classifier: a network trained on the CLEAN labels of a data set, for classifier-based noise.
 
-The suite trains it itself, cross-fitted, under a recipe of its own that no run's options reach, and stores its
-probabilities once. They depend on processor and threads, so their digest is a part of the identity of every run
+It is cross-fitted under a fixed recipe, which the options of a run do not change, and its probabilities are stored
+once. They depend on the processor and the number of threads, so their digest is part of the identity of every run
 whose labels are made from them.
 """
 
@@ -32,7 +32,7 @@ from benchmark.store.once import once
 from benchmark.store.store import Store
 
 Say = Callable[[str], None]
-"""Called with a line on what is being trained."""
+"""Receives progress messages, one line each."""
 
 
 class CleanClassifierSettings(Settings):
@@ -41,9 +41,9 @@ class CleanClassifierSettings(Settings):
     backbone: str = "cnn"
     folds: int = 4
     recipe: Recipe = Recipe(epochs=6, batch_size=64, schedule="cosine", precision="float32")
-    """Its augmentation is the data set's own; `sized` fits it to the number of images."""
+    """Augmentation is replaced by the data set's default; `sized` adapts the rest to the number of images."""
     batches: int = 60
-    """Batches that an epoch has at least, where there are enough images for so many of MIN_BATCH."""
+    """Least number of batches per epoch, if there are enough images for batches of MIN_BATCH."""
     seed: int = 0
 
 
@@ -52,8 +52,8 @@ MIN_BATCH = 8
 
 
 def sized(recipe: Recipe, images: int) -> Recipe:
-    """`recipe` for a set of so many images: on few of them smaller batches and more epochs, so that the number
-    of steps does not fall below what a network needs to learn anything."""
+    """`recipe` adapted to the number of images: smaller batches and more epochs for few images, so that the
+    network gets enough optimizer steps to learn."""
     batches = SETTINGS.batches
     batch = max(MIN_BATCH, min(recipe.batch_size, images // batches))
     epochs = max(recipe.epochs, math.ceil(recipe.epochs * batches * MIN_BATCH / images))
@@ -78,7 +78,7 @@ class CleanClassifier:
 
     @property
     def path(self) -> Path:
-        """Its file, named by all that decides the probabilities as far as it is known beforehand."""
+        """File of its probabilities, named by a digest of what is known before training: data, settings, versions."""
         data = self.part.model_dump(mode="json", exclude={"subset", "extra_tests"})
         version = BACKBONES.load(SETTINGS.backbone).version
         settings = SETTINGS.model_dump(mode="json") | {"recipe": self.recipe.model_dump(mode="json")}
@@ -86,13 +86,13 @@ class CleanClassifier:
         return self.results.resolve() / "references" / f"{key}.npz"
 
     def stored(self) -> str | None:
-        """The digest of its probabilities; None where they are not stored or damaged."""
+        """The digest of its probabilities; None if they are absent or damaged."""
         return stored_digest(self.path)
 
     def trained(self) -> str:
-        """The digest of its probabilities, trained now where they are not stored. Raises DataError, Skipped.
+        """Trains it if its probabilities are not stored yet, and returns their digest. Raises DataError, Skipped.
 
-        Of several processes one trains and the others wait.
+        If several processes need it, one trains and the others wait.
         """
         path = self.path
         Store(self.results).prepare()
@@ -104,13 +104,13 @@ class CleanClassifier:
             write=lambda probabilities: write(path, probabilities),
         )
         digest = self.stored()
-        if digest is None:  # the runs, which are processes of their own, could not read them
+        if digest is None:  # runs are separate processes and read the file
             raise StoreError(f"the clean classifier cannot be kept in {path}; make room there, then run again")
         self.say(f"kept in {path}")
         return digest
 
     def _train(self) -> Probabilities:
-        """Out-of-fold probabilities of the training part; for the validation part the mean of the folds' networks."""
+        """Out-of-fold probabilities of the training split; on the validation split the mean of the folds' networks."""
         import torch
         from sklearn.model_selection import StratifiedKFold
 
@@ -134,9 +134,9 @@ class CleanClassifier:
             kit = session.kit()
             shuffle = seed_for("folds", SETTINGS.seed) % 2**32
             splitter = StratifiedKFold(folds, shuffle=True, random_state=shuffle)
-            found = {"train": np.zeros((len(labels), data.num_classes), dtype=np.float32)}
+            probabilities = {"train": np.zeros((len(labels), data.num_classes), dtype=np.float32)}
             if data.val is not None:
-                found["val"] = np.zeros((len(data.val), data.num_classes), dtype=np.float32)
+                probabilities["val"] = np.zeros((len(data.val), data.num_classes), dtype=np.float32)
             for fold, (fitted, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
                 self.say(f"clean labels of {data.name}, fold {fold + 1} of {folds}, {recipe.epochs} epochs")
                 net = kit.network(f"fold{fold}")
@@ -145,27 +145,29 @@ class CleanClassifier:
                 def classify(x: torch.Tensor, net: torch.nn.Module = net) -> torch.Tensor:
                     return net(x).softmax(1)
 
-                found["train"][held] = session.data.scan(classify, torch.from_numpy(held).to(device)).cpu().numpy()
+                probabilities["train"][held] = (
+                    session.data.scan(classify, torch.from_numpy(held).to(device)).cpu().numpy()
+                )
                 if data.val is not None:
-                    found["val"] += predict(classify, Images(data.val.images, device)).cpu().numpy() / folds
+                    probabilities["val"] += predict(classify, Images(data.val.images, device)).cpu().numpy() / folds
         finally:
             torch.set_num_threads(threads)
-        accuracy = float((found["train"].argmax(1) == labels).mean())
+        accuracy = float((probabilities["train"].argmax(1) == labels).mean())
         self.say(f"out-of-fold accuracy {accuracy:.3f}")
-        return found
+        return probabilities
 
 
 def needed(source: DataSource, kind: NoiseKind) -> bool:
-    """Whether `kind` is made from a clean classifier: asked by the data's name, before any data is loaded."""
+    """Whether `kind` needs a clean classifier on this data set; decided by the data set's name, without loading it."""
     named = Split("train", np.arange(2), 2, source.dataset.label, source.digest)
     return source.dataset.task == "multiclass" and kind.requires_clean_classifier(named)
 
 
 def attach(job: Job, *, train: bool = True, say: Say = lambda text: None) -> Job:
-    """`job` with the digest and the place of the clean classifier that its noise is made from, if it needs one.
+    """`job` with the digest and path of the clean classifier's probabilities, if its noise needs them.
 
-    One that is not stored yet is trained first, or left out where `train` is false. Unreadable data is not an
-    error here: its runs fail individually.
+    A classifier that is not stored yet is trained first; with `train` false, `job` is returned unchanged instead.
+    Unreadable data is not an error here: the affected runs fail individually.
     """
     from benchmark.runs.assemble import open_noise, source_of
 

@@ -1,4 +1,4 @@
-"""Stored probabilities of a clean classifier: a file of arrays, known by their digest, never taken on trust."""
+"""Stored probabilities of a clean classifier: a file of arrays, checked against their digest."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Probabilities = dict[str, np.ndarray]
 
 
 class StaleProbabilities(NoisybenchError):
-    """Stored probabilities of a clean classifier that are not those that a run was made from."""
+    """Stored probabilities of a clean classifier are absent, damaged, or not those in the run's identity."""
 
 
 @dataclass(frozen=True)
 class StoredProbabilities:
-    """A file of probabilities that is only believed while it has the digest of a run's identity."""
+    """A file of probabilities, and the digest that the run's identity expects of it."""
 
     path: Path
     digest: str
 
     def of(self, split: str) -> np.ndarray:
-        """[n, K] of "train" or "val". Raises StaleProbabilities where the file is absent, damaged or another."""
+        """[n, K] of "train" or "val". Raises StaleProbabilities if it is absent, damaged or has another digest."""
         if stored_digest(self.path) != self.digest:
             raise StaleProbabilities(
                 f"{self.path} does not hold the probabilities {self.digest} that these labels are made from; "
@@ -54,7 +54,7 @@ def write(path: Path, probabilities: Probabilities) -> None:
 
 
 def stored_digest(path: Path) -> str | None:
-    """The digest of a file's probabilities, recomputed; None where it is absent or not as it was written."""
+    """The digest of a file's probabilities, recomputed; None if the file is absent or damaged."""
     try:
         status = path.stat()
     except OSError:
@@ -64,18 +64,18 @@ def stored_digest(path: Path) -> str | None:
 
 @lru_cache(maxsize=64)
 def _digest_of_file(path: Path, mtime_ns: int, size: int) -> str | None:
-    """Hashed once per state of the file: a grid asks for it with every job."""
+    """Cached by modification time and size, because every job of a grid asks for it."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # numpy leaves a damaged file open
-            written = str(file["digest"])
-        found = digest_of(_arrays(path))
+            expected = str(file["digest"])
+        computed = digest_of(_arrays(path))
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
         return None
-    return found if found == written else None
+    return computed if computed == expected else None
 
 
 def read(path: Path) -> Probabilities | None:
-    """Those that `write` stored; None where they are absent or not as they were written."""
+    """The probabilities in the file; None if it is absent or damaged."""
     return None if stored_digest(path) is None else _arrays(path)
 
 

@@ -1,4 +1,4 @@
-"""What a grid will cost: from records of the same kind where there are some, else from a few timed steps."""
+"""Expected seconds of every run: from records of runs of the same kind, or else from a few timed steps."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def estimate_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | Non
     timed: dict[bytes, float | None] = {}
     result: dict[str, float | None] = {}
     for job in jobs:
-        own = measured.get(kind(job.spec.model_dump(mode="json")))
-        if own is not None:
-            result[job.spec.id] = own
+        recorded = measured.get(kind(job.spec.model_dump(mode="json")))
+        if recorded is not None:
+            result[job.spec.id] = recorded
             continue
         key = kind(job.spec.model_dump(mode="json"), ("dataset", "backbone", "recipe"))
         if key not in timed:
             timed[key] = _seconds_of_cross_entropy(job, store)
-        plain = timed[key]
-        result[job.spec.id] = None if plain is None else plain * declared_cost(job.spec.method.name)
+        cross_entropy = timed[key]
+        result[job.spec.id] = None if cross_entropy is None else cross_entropy * declared_cost(job.spec.method.name)
     return result
 
 
@@ -57,7 +57,7 @@ def _seconds_of_cross_entropy(job: Job, store: Store) -> float | None:
 def _seconds_per_image(
     network: Network, prepared: Prepared, recipe: Recipe, seeds: Seeds, device: torch.device
 ) -> float:
-    """Of training with plain cross entropy, from a few steps on the run's own data and network."""
+    """Seconds per image of training with cross entropy, timed over a few steps on the run's data and network."""
     train = prepared.train
     frozen = network.backbone.frozen
     samples = stand_in(network.backbone, train, recipe.small_maps) if frozen else Images(train.images, device)
@@ -65,12 +65,12 @@ def _seconds_per_image(
     kit = session.kit()
     net = kit.network("net")
     optimizer = kit.optimizer("net", net.parameters())
-    steps = []
+    seconds = []
     for _, batch in zip(range(TIMED_STEPS + 1), session.data.batches(), strict=False):
         started = time.perf_counter()
         kit.update(F.cross_entropy(net(batch.x[0]), batch.y), optimizer)
-        steps.append((time.perf_counter() - started) / len(batch.index))
-    return min(steps)
+        seconds.append((time.perf_counter() - started) / len(batch.index))
+    return min(seconds)
 
 
 def _evaluated(prepared: Prepared) -> int:

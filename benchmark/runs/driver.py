@@ -1,4 +1,4 @@
-"""Carries out the jobs of a grid: what is missing is fetched, backbones are tried, then an executor runs them."""
+"""Carries out the jobs of a grid: downloads missing data, builds every backbone once, then starts an executor."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Features of a frozen network: computed once, kept as memory-mapped arrays, shared by all runs and processes.
 
-A stored array is known by everything that decides it: the images' content, the network with the digest of its
-weights, the size of its input, the stored augmentations. Another digest is another array; a damaged one is made
-again. Runs scale what they read by the statistics of their own training images, so nothing scaled is stored.
+An array is stored under a digest of everything that determines it: the images' content, the network and its
+weights, the size of its input, the stored augmentation. A damaged array is computed again. Arrays are stored
+unscaled: each run standardizes what it reads by the statistics of its own training images.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from benchmark.training.samples import Features, Images
 FORMAT = 2
 BATCH = 128
 TINY = 1e-6
-"""A feature that varies less than this share of its size is constant: it is centered, not scaled."""
+"""A feature whose deviation is below this fraction of its magnitude is constant: it is centered, not scaled."""
 
 
 class FeatureError(NoisybenchError):
-    """Features that cannot be computed as asked: what is wrong, and what to do."""
+    """Features cannot be computed with these options, weights or images."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class FeatureSource:
     ) -> None:
         """`part` is the backbone in the run's identity, `folder` the cache; `train` gives the statistics.
 
-        Computes the training features where they are not stored yet, which may take minutes: `on_phase` is told.
+        Computes the training features if they are not stored yet, which may take minutes; `on_phase` receives
+        a message then.
         Raises FeatureError, BackboneError.
         """
         self.backbone = backbone
@@ -87,13 +88,13 @@ class FeatureSource:
         self.on_phase = on_phase
         self.channels, self.side = train.whole.shape[3], train.whole.shape[1]
         self.notes: dict[str, Any] = {}
-        """What a record says of the features: digests of the weights and of every array, by its file's name."""
+        """For the record: digest of every array that was read, by split, kind ("plain", "view0") and data set."""
         plain = self._rows(train, self._array(train, "plain"))
         self.scale = Scale.of(plain)
         self.train = Features(self._ready(plain), self._views(train))
 
     def features(self, part: LabelledSet) -> Features:
-        """Standardized features of a set that is only predicted."""
+        """Standardized features of a set that is only evaluated."""
         return Features(self._ready(self._rows(part, self._array(part, "plain"))))
 
     def _views(self, train: LabelledSet) -> Tensor | None:
@@ -121,7 +122,7 @@ class FeatureSource:
 
     @cached_property
     def body(self) -> dict[str, Any]:
-        """What decides the network below the head, and what it is given."""
+        """Identity of the network below the head and of its input."""
         part = self.part
         options = {name: value for name, value in part.config.items() if name not in Freezable.model_fields}
         return {
@@ -133,25 +134,25 @@ class FeatureSource:
 
     @property
     def _pinned(self) -> list[str]:
-        """Digests of the weights files that the configuration names; they make hashing the tensors needless."""
+        """Digests of the weights files that the configuration names; if there are any, the tensors are not hashed."""
         config = self.part.config
         paths = {name for name, value in dict(self.backbone.cfg).items() if isinstance(value, Path)}
         return [config[name] for name in sorted(paths)]
 
     @cached_property
     def network(self) -> Network:
-        """The frozen network, in eval mode. Where it has no weights it is the same random one for every seed."""
+        """The frozen network, in eval mode. Without pretrained weights, all seeds share one random network."""
         for value in dict(self.backbone.cfg).values():
             if isinstance(value, Path) and digests.digest(value) not in self._pinned:
                 raise FeatureError(f"{value} has changed since the grid was started; put the former file back")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("frozen", self.part.name))
-            # Never in half precision: what is stored must not depend on the device that it was made on.
+            # Never in half precision: stored features must not depend on the device.
             network = self.backbone.build(self.channels, 2, self.side, amp=False, small_maps=self.recipe.small_maps)
         return network.to(self.device).eval()
 
     def _array(self, part: LabelledSet, kind: str) -> np.ndarray:
-        """Features [m, D] float32 of all of `part.whole`, "plain" or its stored augmentation "view3"."""
+        """Features [m, D] float32 of all of `part.whole`; `kind`: "plain", or a stored augmentation, "view0"."""
         if not part.key:
             return self._compute(part.whole, kind)
         identity: dict[str, Any] = {"format": FORMAT, **self.body, "data": part.key, "kind": kind}
@@ -164,7 +165,7 @@ class FeatureSource:
     @torch.no_grad()
     def _compute(self, images: np.ndarray, kind: str) -> np.ndarray:
         self.on_phase(f"computes the features of {len(images):,} images")
-        network, found = self.network, []
+        network, blocks = self.network, []
         for start in range(0, len(images), BATCH):
             batch = Images(images[start : start + BATCH], self.device)
             x = batch.slice(0, len(batch))
@@ -172,8 +173,8 @@ class FeatureSource:
                 index = torch.arange(start, start + len(batch), device=self.device)
                 view = int(kind.removeprefix("view"))
                 x = augment(x, index, self.policy, seed_for("stored-views"), 0, view)
-            found.append(network.features(x).float().cpu().numpy())
-        features = np.concatenate(found)
+            blocks.append(network.features(x).float().cpu().numpy())
+        features = np.concatenate(blocks)
         if not np.isfinite(features).all():
             raise FeatureError(
                 f"the features of {self.part.name} are not finite; its weights are damaged or "
@@ -192,7 +193,7 @@ def digest_of(network: Network) -> str:
 
 
 def stored(folder: Path, identity: dict[str, Any], compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, str]:
-    """The array of that identity, memory-mapped from `folder`, and its digest; made by `compute` where it is absent."""
+    """The array of `identity`, memory-mapped from `folder`, and its digest; `compute` makes it if it is absent."""
     place = folder / hashlib.sha256(canonical(identity)).hexdigest()[:20]
 
     def make() -> tuple[np.ndarray, str]:
@@ -209,7 +210,7 @@ def stored(folder: Path, identity: dict[str, Any], compute: Callable[[], np.ndar
         "features",
         read=lambda: _read(place, identity),
         make=make,
-        write=lambda made: write_folder(place, lambda scratch: write(scratch, *made)),
+        write=lambda result: write_folder(place, lambda scratch: write(scratch, *result)),
     )
 
 

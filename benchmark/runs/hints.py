@@ -1,4 +1,4 @@
-"""What a method may know beyond the noisy labels: the truth in the oracle track, an estimate in the blind one."""
+"""Hints for a method: the true values in the oracle track, an estimated noise rate in the blind track."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def find_hints(
         return Given(Hints(rate, transition))
     if "transition" in required:
         raise UsageError("the method needs the transition matrix; run it with --track oracle")
-    found = estimate()
-    return Given(Hints(found.noise_rate), found)
+    estimated = estimate()
+    return Given(Hints(estimated.noise_rate), estimated)
 
 
 def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Estimate:
-    """The estimate for `spec`; `predict` gives (noisy labels, out-of-fold probabilities) where it is not known.
+    """The estimate for `spec`; if none is stored, `predict` gives (noisy labels, out-of-fold probabilities).
 
-    Of several processes that want it, one computes and the others wait.
+    If several processes need it, one computes and the others wait.
     """
     shared = spec.model_dump(mode="json", include={"protocol", "dataset", "noise", "backbone", "recipe"})
     seeds = spec.seeds.model_dump(include={"noise", "init", "order"})
@@ -86,7 +86,7 @@ def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.
         "estimates of the noise rate",
         read=lambda: _read(path),
         make=make,
-        write=lambda made: write_atomically(path, seal(orjson.dumps(made))),
+        write=lambda result: write_atomically(path, seal(orjson.dumps(result))),
     )
 
 

@@ -1,7 +1,7 @@
-"""In which order runs start: those that share data and backbone together, the longest first.
+"""The order in which runs start: grouped by data set and backbone, the longest first.
 
-Neighbours then find decoded data, features and weights in memory, and no long run is left over when all
-others have ended. The order decides nothing else: a record is a function of its run alone.
+Runs of a group find decoded data, features and weights in memory, and no long run is left for the end. The order
+changes no number: a record depends on its run spec alone.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from benchmark.store.store import Store
 
 
 def ordered(jobs: Sequence[Job], store: Store) -> list[Job]:
-    """`jobs` in the order in which they should start; equal ones stay in the order in which they came."""
+    """`jobs` in the order in which they should start; ties keep their order."""
     measured = measured_seconds(store)
     groups: dict[bytes, list[Job]] = {}
     for job in jobs:
         groups.setdefault(kind(job.spec.model_dump(mode="json"), ("dataset", "backbone")), []).append(job)
     expected: dict[str, float] = {}
     for group in groups.values():
-        known = {job.spec.id: measured.get(kind(job.spec.model_dump(mode="json"))) for job in group}
-        rates = [seconds / _passes(job.spec) for job in group if (seconds := known[job.spec.id])]
+        recorded = {job.spec.id: measured.get(kind(job.spec.model_dump(mode="json"))) for job in group}
+        rates = [seconds / _passes(job.spec) for job in group if (seconds := recorded[job.spec.id])]
         rate = statistics.median(rates) if rates else 1.0
-        expected |= {job.spec.id: known[job.spec.id] or rate * _passes(job.spec) for job in group}
-    placed = sorted(groups.values(), key=lambda group: -sum(expected[job.spec.id] for job in group))
-    return [job for group in placed for job in sorted(group, key=lambda job: -expected[job.spec.id])]
+        expected |= {job.spec.id: recorded[job.spec.id] or rate * _passes(job.spec) for job in group}
+    sorted_groups = sorted(groups.values(), key=lambda group: -sum(expected[job.spec.id] for job in group))
+    return [job for group in sorted_groups for job in sorted(group, key=lambda job: -expected[job.spec.id])]
 
 
 def kind(spec: dict[str, Any], parts: Sequence[str] = ("dataset", "backbone", "recipe", "method")) -> bytes:
-    """What runs share that take about as long as one another."""
+    """Key of runs that take about equally long: the `parts` of their spec as canonical JSON."""
     return canonical([spec[part] for part in parts])
 
 
@@ -48,10 +48,10 @@ def measured_seconds(store: Store) -> dict[bytes, float]:
 
 
 def declared_cost(method: str) -> float:
-    """What the method says it costs, in trainings with plain cross entropy."""
+    """Cost on the method's card, as a multiple of a training with cross entropy."""
     return METHODS.load(method).card.cost
 
 
 def _passes(spec: RunSpec) -> float:
-    """Passes over the training set, as far as the specification tells."""
+    """Expected cost in passes over the training set: declared cost times epochs."""
     return declared_cost(spec.method.name) * spec.recipe.epochs

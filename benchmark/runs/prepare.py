@@ -1,4 +1,4 @@
-"""From a data set and a kind of noise to labelled sets: data, then noise on all of it, then subset and splits."""
+"""Makes the labelled sets of a run: loads the data, draws noise on whole splits, takes validation set and subset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMBALANCE = 3.0
 
 
 class Skipped(NoisybenchError):
-    """The run does not apply, with the reason: recorded, never an error of the grid."""
+    """The run does not apply; its reason is recorded, and the grid goes on."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class LabelledSet:
     """One split: `noisy` and `clean` [n] int64; `clean` None if unknown."""
 
     whole: np.ndarray
-    """[m, H, W, C] uint8, the part of the data that the samples are taken from, perhaps memory-mapped."""
+    """[m, H, W, C] uint8, all images of the split that the samples are taken from; may be memory-mapped."""
     noisy: np.ndarray
     clean: np.ndarray | None
     index: np.ndarray | None = None
     """[n] positions in `whole`; None: all of it."""
     key: str = ""
-    """Names the content of `whole` on every machine; empty where that is not known."""
+    """Identifies the content of `whole`, whatever the machine; empty if unknown."""
 
     @property
     def images(self) -> np.ndarray:
@@ -46,7 +46,7 @@ class LabelledSet:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that a training needs."""
+    """The labelled sets of one run, and what was measured of their noise."""
 
     num_classes: int
     train: LabelledSet
@@ -63,34 +63,34 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A part of the data with its noisy labels, before any subset or split is taken."""
+    """A split with its noisy labels, before validation set and subset are taken."""
 
     split: Split
     corruption: Corruption
 
     @property
     def kept(self) -> np.ndarray:
-        """Sorted positions of the samples that stay."""
+        """Sorted positions of the samples that the noise keeps."""
         selection = self.corruption.selection
         return np.arange(len(self.split.labels)) if selection is None else selection
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """A data set, known by the digest of its content."""
+    """A data set and the digest of its content."""
 
     dataset: Dataset
     digest: str
     subset: int | None = None
-    """Train on so many images, stratified; None: on all."""
+    """Number of training images, a stratified subset; None: all."""
 
     @property
     def key(self) -> str:
-        """Names the content on every machine."""
+        """Identifies the content, whatever the machine."""
         return identity(self.dataset, self.digest)
 
     def load(self, cache: Path) -> Data:
-        """The decoded data, from `cache` where it lies there. Raises Skipped, DataError."""
+        """The decoded data, from `cache` if stored there. Raises Skipped, DataError."""
         if self.dataset.task != "multiclass":
             raise Skipped(
                 f"{self.dataset.label} is a {self.dataset.task} set; label noise here is for one label per image"
@@ -98,7 +98,7 @@ class DataSource:
         return cached(self.dataset, cache, self.digest)
 
     def split(self, name: str, arrays: Arrays, num_classes: int, clean: StoredProbabilities | None) -> Split:
-        """ "train" or "val" as a kind of noise may see it; `clean`: of the clean classifier, where one is needed."""
+        """Split `name` ("train", "val") as input to a kind of noise; `clean`: the clean classifier's, if needed."""
         return Split(
             name=name,
             labels=np.asarray(arrays.labels),
@@ -133,11 +133,11 @@ class LabelNoise:
         splits = [train]
         if data.val is not None:
             splits.append(source.split("val", data.val, data.num_classes, self.clean))
-        parts = {s.name: Drawn(s, kind.corrupt(s, self.seed)) for s in splits if not kind.skip(s)}
-        return DrawnNoise(kind, parts["train"], parts.get("val"))
+        drawn = {s.name: Drawn(s, kind.corrupt(s, self.seed)) for s in splits if not kind.skip(s)}
+        return DrawnNoise(kind, drawn["train"], drawn.get("val"))
 
     def manifest(self, kind: NoiseKind, part: Drawn) -> Manifest:
-        """What was asked for and what came of it in one split. Raises NoiseError."""
+        """The noise of one split, as requested and as realized. Raises NoiseError."""
         return make_manifest(
             kind, self.config, part.split, part.corruption, allow_unidentifiable=self.allow_unidentifiable
         )
@@ -148,7 +148,7 @@ class DrawnNoise:
     """Noisy labels of whole splits, before any subset is taken."""
 
     kind: NoiseKind
-    """With everything fixed that it learned from the training split."""
+    """Resolved: whatever it estimates from the training split is fixed."""
     train: Drawn
     val: Drawn | None
     """None where the data has no validation split or the noise gives it no labels."""
@@ -162,10 +162,10 @@ class DrawnNoise:
 def prepare(
     source: DataSource, noise: LabelNoise, cache: Path, extra_tests: Mapping[str, DataSource] | None = None
 ) -> Prepared:
-    """Noise is drawn over the whole training set before any subset or split is taken.
+    """Draws the noise and splits the data for one run.
 
-    So every method, subset and backbone of one (data set, noise, seed) sees the same labels. Raises Skipped,
-    DataError, NoiseError.
+    Noise is drawn over the whole training set before validation set and subset are taken, so that every method,
+    subset and backbone of one (data set, noise, seed) sees the same labels. Raises Skipped, DataError, NoiseError.
     """
     extra = extra_tests or {}
     data = source.load(cache).with_extra_tests({name: other.load(cache) for name, other in extra.items()})

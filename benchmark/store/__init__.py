@@ -1,1 +1,1 @@
-"""What lies on disk: records, digests, caches; written whole or not at all."""
+"""Files on disk: records, segments, caches; all are written atomically."""

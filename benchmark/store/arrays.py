@@ -11,6 +11,6 @@ def save(path: Path, array: np.ndarray) -> None:
     """Writes a .npy file. Raises OSError, also where the disk is full only at the last bytes."""
     content = np.ascontiguousarray(array)
     with path.open("wb") as file:
-        # Not np.save: it hands the last bytes to a C stream whose failure on a full disk nobody hears of.
+        # Not np.save: it writes through a C stream, and misses the error if the disk is full at the last bytes.
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(content))
         file.write(content.data)

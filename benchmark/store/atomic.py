@@ -1,8 +1,7 @@
-"""Files and folders that are whole or absent: written under another name, synced, renamed.
+"""Atomic writes of files and folders: write under a temporary name, sync, rename.
 
-Everything on disk that must be whole goes through here. A temporary name begins with a dot and ends in `.tmp`, so
-that no reader takes it for the thing itself and `abandoned` finds what a killed process left. New files and folders
-get the permissions that the umask asks for.
+Temporary names begin with a dot and end in `.tmp`, so that readers ignore them and `abandoned` finds those that a
+killed process left. New files and folders get the permissions that the umask asks for.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from benchmark.errors import NoisybenchError
 from benchmark.store import digests
 
 ABANDONED_SECONDS = 86_400.0
-"""Age from which a temporary file belongs to nobody: no single file takes a day to write."""
+"""Age at which a temporary file counts as abandoned: no single file takes a day to write."""
 
 
 class StoreError(NoisybenchError):
-    """Files of the suite that cannot be written, or cannot be read."""
+    """A file of a results folder or cache cannot be written or read."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content`; raises StoreError, and leaves what was there, where that cannot be done."""
+    """Writes `content`. Raises StoreError where that fails, and leaves a former file as it was."""
     write_through(path, lambda file: file.write(content))
 
 
 def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Lets `write` fill a file that then gets the name `path`, in place of one that has it.
+    """Lets `write` fill a temporary file, then renames it to `path`, replacing a former file.
 
     After a crash the file is whole or absent. Raises StoreError where it cannot be written.
     """
@@ -53,10 +52,10 @@ def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """As `write_atomically`, but never in place of another file. Raises FileExistsError where the name is taken.
+    """As `write_atomically`, but never replaces a file. Raises FileExistsError where the name is taken.
 
-    The temporary name is made of `path` alone and created exclusively. So, of two processes that want the name, one
-    is refused before it writes, without the hard links that some network disks lack.
+    The temporary name depends on `path` alone and is created exclusively: if two processes want `path`, one fails
+    before it writes. This needs no hard links, which some network disks lack.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -79,10 +78,10 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def write_folder(place: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a folder that then gets the name `place`, in place of one that has it.
+    """Lets `write` fill a temporary folder, then renames it to `place`, replacing a former folder.
 
-    The digests of its files are written too, so that `digests.intact` can tell damage. Of two processes that do so at
-    once, either may win. Raises OSError, and leaves nothing behind then.
+    The digests of its files are written too, so that `digests.intact` can detect damage. If two processes write it at
+    once, either may win. Raises OSError, after removing the temporary folder.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     for path in abandoned(place.parent):
@@ -94,7 +93,7 @@ def write_folder(place: Path, write: Callable[[Path], None]) -> None:
         (scratch / digests.DIGESTS).write_bytes(digests.of_files(scratch))
         for path in (*scratch.rglob("*"), scratch):
             sync(path)
-        # Out of the way by a rename, so that nobody ever sees it half removed.
+        # Rename the former folder away first, so that no reader sees it half deleted.
         with suppress(FileNotFoundError):
             place.rename(former)
         try:
@@ -109,7 +108,7 @@ def write_folder(place: Path, write: Callable[[Path], None]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes a file's content, or the names in a folder, outlive a power cut."""
+    """Calls fsync, so that a file's content, or the names in a folder, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -118,7 +117,7 @@ def sync(path: Path) -> None:
 
 
 def abandoned(folder: Path, pattern: str = ".*.tmp") -> Iterator[Path]:
-    """What processes that were killed while they wrote left in `folder`."""
+    """Old temporary files and folders in `folder`, left by processes that were killed."""
     for path in sorted(folder.glob(pattern)):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:

@@ -1,4 +1,4 @@
-"""Moves loose records into segments: a loose file goes only after its segment was read back and compared.
+"""Moves loose records into segments. A loose file is deleted only after its segment was read back and compared.
 
 Segments are written whole or not at all and are never changed. A crash between writing and deleting leaves
 records in both places; readers count them once, and the next compaction deletes the loose ones.
@@ -16,7 +16,7 @@ from benchmark.store.segments import Original
 from benchmark.store.store import Broken, Contents, Store
 
 SEGMENT_BYTES = 256 * 2**20
-"""Of record files in one segment, which are in memory while it is made."""
+"""Total size of record files at which a segment is written; they are in memory until then."""
 
 
 @dataclass
@@ -24,11 +24,11 @@ class Compaction:
     """What a compaction did."""
 
     compacted: int = 0
-    """Loose files that are in segments only, now."""
+    """Number of loose files that were moved into segments."""
     broken: list[Broken] = field(default_factory=list)
     """Loose files that are no records; they stay where they are."""
     differing: list[Path] = field(default_factory=list)
-    """Loose files that stay, as another record of their run is compacted."""
+    """Loose files that stay, because a segment holds another record of their run."""
 
 
 def compact(store: Store, on_progress: Callable[[int], None] = lambda compacted: None) -> Compaction:
@@ -42,7 +42,7 @@ def compact(store: Store, on_progress: Callable[[int], None] = lambda compacted:
         read = store.read_loose(path, contents)
         done.broken += contents.broken
         if read is None or path != store.run_path(read[0]["id"]):
-            continue  # somebody's copy of a record under another name is theirs to delete
+            continue  # skip files whose name is not their id: a user's copies
         batch[read[0]["id"]] = (path, read[1])
         size += len(read[1])
         if size >= SEGMENT_BYTES:

@@ -1,4 +1,4 @@
-"""The epochs of a training as columns, to five digits: what a record keeps of them."""
+"""A record's training curve: a column per figure, a row per epoch, rounded to five digits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VALIDATION = ("accuracy", "balanced_accuracy")
 TEST = (*VALIDATION, "auroc", "ece", "nll", "auprc", "brier")
 """Metrics of a test set that it keeps: the others follow from the confusion matrix of a rule's epoch."""
 MEMORIZATION = ("true", "memorized")
-"""Shares that it keeps: the third is the rest."""
+"""Shares that it keeps; the third follows, as they sum to one."""
 T = TypeVar("T")
 
 Epoch = Mapping[str, Any]
@@ -21,7 +21,7 @@ Epoch = Mapping[str, Any]
 
 
 def curve_of(epochs: Sequence[Epoch]) -> Curve:
-    """The columns of `epochs`. Of figures per class there are none: `outcomes` has them for the rules' epochs."""
+    """The columns of `epochs`, without per-class figures: `outcomes` gives those for the rules' epochs."""
     names = sorted({name for epoch in epochs for name in epoch.get("extra") or {}})
     return {
         "lr": [rounded(epoch["lr"]) for epoch in epochs],
@@ -47,7 +47,7 @@ def rounded(value: T, digits: int = DIGITS) -> T:
 
 
 def _columns(rows: Sequence[Mapping[str, Any] | None], wanted: Sequence[str] | None = None) -> Columns | None:
-    """The figures of `rows`, of those `wanted`, that are a number in some epoch; None where no epoch has any."""
+    """A column for every `wanted` figure (None: all) that is a number in some row; None if there is none."""
     numbers = {name for row in rows for name, value in (row or {}).items() if isinstance(value, int | float)}
     if wanted is not None:
         numbers.intersection_update(wanted)

@@ -1,4 +1,4 @@
-"""Content digests: of files, folders and JSON values, and of what must not be believed once it is damaged."""
+"""Content digests of files, folders, arrays and JSON values, and checks that stored content is undamaged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def seal(content: bytes) -> bytes:
 
 
 def unseal(sealed: bytes) -> bytes:
-    """What was sealed. Raises ValueError where a byte of it, or of its digest, is not as it was written."""
+    """The content that was sealed. Raises ValueError if it or its digest is damaged."""
     content = sealed[:-_SEAL_BYTES]
     if seal(content) != sealed:
         raise ValueError("its content does not have the digest at its end")
@@ -53,8 +53,8 @@ def unseal(sealed: bytes) -> bytes:
 
 def of_files(folder: Path) -> bytes:
     """The content of DIGESTS for the files in `folder`."""
-    found = {path.relative_to(folder).as_posix(): digest(path) for path in folder.rglob("*") if path.is_file()}
-    return canonical(found)
+    by_name = {path.relative_to(folder).as_posix(): digest(path) for path in folder.rglob("*") if path.is_file()}
+    return canonical(by_name)
 
 
 def intact(folder: Path) -> bool:
@@ -67,7 +67,7 @@ def intact(folder: Path) -> bool:
 
 
 def current(path: Path) -> str:
-    """The digest of a file, hashed once in a process for each state (size, inode, time) of it."""
+    """The digest of a file, cached per process until its size, time or inode changes."""
     status = path.stat()
     return _digest_in_state(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
@@ -88,7 +88,7 @@ def of_arrays(*arrays: np.ndarray) -> str:
 
 
 def to_digests(value: Any, sources: dict[str, str]) -> Any:
-    """`value` with every Path replaced by its digest; `sources` learns where each digest lies."""
+    """`value` with every Path replaced by its digest; adds digest -> path to `sources`."""
     if isinstance(value, Path):
         key = digest(value)
         sources[key] = str(value.resolve())

@@ -1,4 +1,4 @@
-"""Everything in a results folder read once: what is sound, what is broken, what killed processes left over."""
+"""Examines a results folder: counts sound files, lists broken ones and what killed processes left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass
 class Health:
-    """What an examination found; the numbers are of sound files."""
+    """Result of an examination; the counts are of sound files."""
 
     records: int = 0
     """Runs that have a record, loose or in a segment."""
@@ -28,10 +28,10 @@ class Health:
     segments: int = 0
     broken: list[Broken] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-    """A sentence for every file that may be whole but cannot be used now or by this version."""
+    """A message for every file that may be sound but cannot be used now, or not by this version."""
     copies: list[Path] = field(default_factory=list)
     abandoned: list[Path] = field(default_factory=list)
-    """Temporary files and lock files that belong to nobody."""
+    """Temporary files and lock files that killed processes left."""
 
 
 def examine(store: Store) -> Health:
@@ -60,7 +60,7 @@ def examine(store: Store) -> Health:
 
 
 def _ids(segment: Path) -> list[str]:
-    """The ids of a segment, once both forms in which it holds its records were read."""
+    """The ids of a segment, after reading its record files and its columns, so that damage in either shows."""
     from benchmark.store import segments
 
     for _, content in segments.originals(segment):
@@ -69,7 +69,7 @@ def _ids(segment: Path) -> list[str]:
 
 
 def _noting(health: Health, read: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
-    """What `read` gives; None, and a note, where the file cannot be used as things are."""
+    """The result of `read`; where it raises StoreError, None, and the message is added to `health.unreadable`."""
     try:
         return read(*arguments, **named)
     except StoreError as error:

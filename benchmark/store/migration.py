@@ -1,4 +1,4 @@
-"""Records of earlier versions as the present definition has them."""
+"""Converts records of earlier schemas to the current one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _FORMER = {"tests": "sizes"}
 
 
 def current(record: Record, where: str) -> Record:
-    """`record` as schema 2 has it: itself, or migrated. Raises StoreError for one of a newer version,
-    ValueError for one of none."""
+    """`record` in schema 2, migrated where it is older. Raises StoreError for a newer schema, ValueError for an
+    invalid one."""
     schema = record["schema"]
     if schema == SCHEMA:
         return record
@@ -31,7 +31,7 @@ def current(record: Record, where: str) -> Record:
 
 
 def earlier_fields(fields: Sequence[str]) -> tuple[str, ...]:
-    """What must be read of a record, whatever its schema, so that it has `fields` when it is `current`."""
+    """The fields to read of a record of any schema, so that `current` returns one with `fields`."""
     return ("schema", "state", *fields, *(_FORMER[name] for name in fields if name in _FORMER))
 
 
@@ -71,9 +71,9 @@ def migrate(record: Record) -> DigestedRecord:
 
 
 def _sizes(sizes: dict[str, int]) -> tuple[dict[str, int], dict[str, Any]]:
-    own = {"train", "val", "test", "skipped_files"}
+    fixed = {"train", "val", "test", "skipped_files"}
     tests = {name: {"size": size, "digest": None, "groups": None} for name, size in sizes.items()}
-    extra = {name: test for name, test in tests.items() if name not in own}
+    extra = {name: test for name, test in tests.items() if name not in fixed}
     kept = {name: sizes[name] for name in ("train", "val", "skipped_files")}
     return kept, {"test": tests["test"], "extra": extra}
 

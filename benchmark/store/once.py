@@ -1,10 +1,10 @@
-"""What is expensive is computed once: kept on disk, shared by all processes, made again where it is damaged.
+"""Computes expensive results once: they are stored, shared by all processes, and computed again if damaged.
 
 One process computes and the others wait. The lock is a file created exclusively that names its process and host and
 is touched at intervals (`filelock.SoftFileLease`): advisory locks of the system (flock) fail on many network disks.
 The lock of a process that died on this host is taken over at once, any other one when it stays untouched for
-LEASE_SECONDS by the waiting process's own clock, so that the clocks of two hosts need not agree. A lock only saves
-double work: what is kept is written whole or not at all, whoever writes it.
+LEASE_SECONDS by the waiting process's own clock, so that the clocks of two hosts need not agree. A lock only
+avoids double work: results are written atomically, whoever writes them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ T = TypeVar("T")
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.1
 ABANDONED_SECONDS = 20 * LEASE_SECONDS
-"""Age of a lock file that belongs to nobody; far more than a lease, as it is told by the clock of this host."""
+"""Age at which a lock file counts as abandoned: far more than a lease, as the clocks of hosts may differ."""
 
 
 class CacheWarning(UserWarning):
-    """Something that is kept on disk was damaged, or could not be kept; no number depends on it."""
+    """A stored result was damaged, or could not be stored; no number depends on it."""
 
 
 def once(
@@ -41,36 +41,36 @@ def once(
     make: Callable[[], T],
     write: Callable[[T], None],
 ) -> T:
-    """What `read` finds at `place`; made by `make` and kept there by `write` where it gives None.
+    """The result stored at `place`, as `read` returns it; if there is none, `make` computes and `write` stores it.
 
-    `read` gives None for what is absent, damaged or cannot be read. `what` names it in a warning. Where it cannot be
-    kept (`write` raises OSError or StoreError), what was made is returned from memory, with a CacheWarning.
+    `read` returns None if the result is absent, damaged or unreadable. `what` names it in warnings. If it cannot be
+    stored (`write` raises OSError or StoreError), it is returned from memory, with a CacheWarning.
     """
-    found = read()
-    if found is not None:
-        return found
+    stored = read()
+    if stored is not None:
+        return stored
     with alone(place):
-        found = read()
-        if found is not None:
-            return found
+        stored = read()
+        if stored is not None:
+            return stored
         if os.path.lexists(place):
             _warn(f"{place} is damaged or cannot be read: {what} there are thrown away and made again")
-        made = make()
+        result = make()
         try:
-            write(made)
+            write(result)
         except (OSError, StoreError) as error:
             _warn(
                 f"cannot keep {what} in {place.parent} ({error}): they stay in memory, and every run makes them "
                 "again; make room there or choose another results folder"
             )
-            return made
-    found = read()
-    return made if found is None else found
+            return result
+    stored = read()
+    return result if stored is None else stored
 
 
 @contextmanager
 def alone(place: Path) -> Iterator[None]:
-    """Waits until no other process is inside for `place`; goes on alone where no lock file can be made."""
+    """Holds the lock of `place`, after waiting for other processes; goes on without where no lock file can be made."""
     path = place.with_name(f".{place.name}.lock")
     lock = SoftFileLease(path, lease_duration=LEASE_SECONDS, poll_interval=POLL_SECONDS)
     try:

@@ -15,13 +15,13 @@ LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "
 
 
 def collect() -> dict[str, Any]:
-    """What is the same for all runs of one driver."""
+    """The provenance that all runs of one driver process share."""
     return {
         "noisybench": importlib.metadata.version("noisybench") if _installed("noisybench") else None,
         "python": platform.python_version(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
         "commit": _git("rev-parse", "HEAD"),
-        # Tables that were just made decide nothing: the next suite to be published is still of this commit.
+        # Changes below results/ do not count: after one suite is published, the next one still runs on this commit.
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")),
         "platform": platform.platform(),
         "hardware": {"processor": _processor(), "cores": cores()},

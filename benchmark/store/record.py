@@ -1,4 +1,4 @@
-"""What a run record is to its readers: a mapping, and the digest of that part of it which equal runs share."""
+"""Run records as readers get them: mappings, with a digest of the content that equal runs share."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from benchmark.store.digests import canonical
 
 Record = Mapping[str, Any]
-"""As `schema.Variant`, or the fields of it that were asked for. Read only: records of one segment share the values
-that are equal."""
+"""As `schema.Variant`, or the fields of it that were asked for. Read only: records of one segment share equal
+values."""
 
 CURVE = "curve"
-"""Most of a record; its figures are in the metrics, so that tables and counts need not parse it."""
+"""The largest field; tables and counts do without it, because they use the metrics."""
 BULK = frozenset({CURVE, "outcomes", "extra_outcomes"})
-"""What is read of one record at a time only, and is not in the digest: the metrics are made of the same epochs."""
+"""Large fields, read of one record at a time only. Not in the digest: the metrics come from the same epochs."""
 _NOT_CONTENT = BULK | {"provenance", "timing", "log"}
-"""Beside the bulk what differs between equal runs."""
+"""Fields outside the digest: the bulk, and what differs between equal runs."""
 
 
 class DigestedRecord(dict[str, Any]):
-    """A record whose digest was taken before: when it was compacted, or before its migration."""
+    """A record whose content digest was computed earlier: when it was compacted, or before its migration."""
 
     __slots__ = ("content",)
     content: str
 
 
 def without_bulk(record: Record) -> Record:
-    """`record` as readers of many have it."""
+    """`record` without the fields of `BULK`."""
     kept = {name: value for name, value in record.items() if name not in BULK}
     if not isinstance(record, DigestedRecord):
         return kept
@@ -51,7 +51,7 @@ def content_digest(record: Record) -> str:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """What JSON makes holds no cycles; searching millions of its objects for some would take most of the time."""
+    """Pauses garbage collection: parsed JSON has no cycles, and searching its objects would take most of the time."""
     running = gc.isenabled()
     gc.disable()
     try:

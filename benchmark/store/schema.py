@@ -1,8 +1,8 @@
-"""The one definition of a run record: what each field holds, for whoever writes, reads or checks one.
+"""The one definition of a run record: its fields, their types and what they hold.
 
-A record is a plain JSON object, and its types here are those of dictionaries: nothing is converted on reading,
-which has to be fast. `fault` compares a whole record with the definition: before one is written, and where a
-single one is shown. Records of schema 1 are read through `migration.current`.
+A record is a plain JSON object, typed here as nested dictionaries: nothing is converted on reading, which has to be
+fast. `fault` compares a whole record with the definition, before one is written and when a single one is shown.
+Records of schema 1 are read through `migration.current`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ Deviations: TypeAlias = dict[str, dict[str, list[Any]]]
 """Optimizer -> field of the recipe -> [the optimizer's own value, the recipe's], where these differ."""
 
 ByRule: TypeAlias = dict[Rule, Figures | None]
-"""None where a rule is undefined."""
+"""Figures by reporting rule; None where a rule is undefined."""
 OutcomeByRule: TypeAlias = dict[Rule, Outcome | None]
 """Of the rules that choose one epoch."""
 
@@ -118,7 +118,7 @@ class Curve(TypedDict):
     """Shares of the mislabelled training samples (of at most 10,000) that are predicted as their true class and
     as the wrong one that was given; None where the truth is unknown."""
     changed: Column
-    """Share of those training samples, right or wrong, whose prediction is another than an epoch before."""
+    """Share of at most 10,000 training samples (all labels) whose prediction changed since the epoch before."""
     diagnostics: Columns
     """What the method reports of itself against the truth: see `Diagnostics`."""
 
@@ -142,7 +142,7 @@ class Noise(TypedDict):
     labels_sha256: str
     warnings: list[str]
     estimated_rate: float | None
-    """What a blind method was told; None where it asks for nothing or was told the truth."""
+    """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one."""
     estimator_error: float | None
     """`estimated_rate` - `realized_rate`."""
 
@@ -162,7 +162,7 @@ class Diagnostics(TypedDict, total=False):
     """Of the score by which samples are kept, right against wrong labels."""
     auroc_per_class: list[float | None] | None
     corrected_accuracy: float | None
-    """Share of the labels that the method would give that are the true class."""
+    """Share of the method's corrected labels that are the true class."""
     transition: list[list[float]]
     """[K, K] the estimate of T, to five digits."""
     l1_row_mean: float
@@ -305,7 +305,7 @@ def adapter() -> TypeAdapter[Variant]:
 
 
 def fault(record: Record) -> str:
-    """What of `record` is not as defined, with its first field that is missing, unknown or of another type, or ""."""
+    """The first field of `record` that is missing, unknown or of another type, as "lacks the field ..."; or ""."""
     try:
         adapter().validate_python(dict(record))
     except ValidationError as error:
@@ -318,15 +318,15 @@ def fault(record: Record) -> str:
 
 def check(record: Record, where: str) -> None:
     """Raises StoreError where `record`, which was read from `where`, has a fault."""
-    if found := fault(record):
+    if problem := fault(record):
         raise StoreError(
-            f"{where} {found}; expected a record of schema {SCHEMA} as this version writes it: "
+            f"{where} {problem}; expected a record of schema {SCHEMA} as this version writes it: "
             "move the file away and repeat `noisybench run`, which makes it again"
         )
 
 
 def paths(names: Iterable[str]) -> tuple[str, ...]:
-    """`names` ("state", "metrics.last"), each of which a record may hold. Raises KeyError for another one."""
+    """Returns `names` ("state", "metrics.last"). Raises KeyError for one that no record can hold."""
     for name in names:
         at: Any = Variant
         for key in name.split("."):
@@ -342,8 +342,8 @@ def _inner(kind: Any, key: str) -> Any:
         return get_type_hints(kind).get(key)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        found = [inner for part in arguments if (inner := _inner(part, key)) is not None]
-        return Union[tuple(found)] if found else None  # noqa: UP007
+        types = [inner for part in arguments if (inner := _inner(part, key)) is not None]
+        return Union[tuple(types)] if types else None  # noqa: UP007
     if origin is dict:
         literal = get_args(arguments[0])
         return arguments[1] if not literal or key in literal else None

@@ -1,8 +1,8 @@
 """The format of a segment: many records in one immutable Parquet file, read by columns.
 
-A row holds a record's file as it was, byte for byte (`record`), its `id`, its content digest, and its fields but
-those of `BULK` as JSON, in a column for each path of at most two keys (`["spec","seeds"]`). Whoever counts or tabulates
-reads the columns that it needs; equal values are stored and parsed once.
+A row holds the bytes of a record's file (`record`), its `id`, its content digest, and all fields except those of
+`BULK` as JSON, in a column for each path of at most two keys (`["spec","seeds"]`). Counts and tables read only the
+columns that they need; equal values are stored and parsed once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SUFFIX = ".parquet"
 _NAME_LENGTH = 64
 _TEXT = ("id", "content")
 _FIXED = (*_TEXT, "record")
-"""Columns that are no field; a field's name is a JSON list, so that they cannot meet."""
+"""Fixed columns. Field columns are named by JSON lists, so names cannot clash."""
 _GROUP_BYTES = 64 * 2**20
-"""Of record files that are compressed together: to show one record, so much is read."""
+"""Size of the record files that are compressed together; showing one record reads so much."""
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError)
 """What the reading functions raise for a file that is torn, damaged, or no segment."""
@@ -104,15 +104,15 @@ def records(path: Path, fields: Sequence[str] | None = None) -> list[DigestedRec
         for name in file.schema_arrow.names:
             if name not in _FIXED and _wanted(keys := tuple(orjson.loads(name)), fields):
                 columns.setdefault(keys[0], []).append(keys)
-        rows = file.read([*_TEXT, *(canonical(keys).decode() for found in columns.values() for keys in found)])
+        rows = file.read([*_TEXT, *(canonical(keys).decode() for paths in columns.values() for keys in paths)])
     with collector_paused():
-        values = {key: _assembled(rows, found) for key, found in columns.items()}
-        made = []
+        values = {key: _assembled(rows, paths) for key, paths in columns.items()}
+        result = []
         for row in zip(*(rows[name].to_pylist() for name in _TEXT), *values.values(), strict=True):
             record = DigestedRecord({k: v for k, v in zip(values, row[2:], strict=True) if v is not _ABSENT})
             record["id"], record.content = row[:2]
-            made.append(record)
-    return made
+            result.append(record)
+    return result
 
 
 def _paths(record: Record) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -139,17 +139,17 @@ _ABSENT = object()
 def _assembled(rows: pa.Table, columns: list[tuple[str, ...]]) -> list[Any]:
     """The values of one top-level field, equal ones as one object; `_ABSENT` where a record has none."""
     parsed = [_parsed(rows[canonical(keys).decode()]) for keys in columns]
-    values, places = [found for found, _ in parsed], [found for _, found in parsed]
+    values, places = [column for column, _ in parsed], [indices for _, indices in parsed]
     names = [keys[-1] for keys in columns]
-    # Nearly always all parts are there in all rows, and nothing need be asked of each.
+    # Fast path: nearly always every row has every part.
     whole = all(len(keys) == 2 and not rows[canonical(keys).decode()].null_count for keys in columns)
 
     def joined(parts: Iterable[Any]) -> Any:
         return dict(zip(names, parts, strict=True)) if whole else _joined(columns, parts)
 
     if len(columns) == 1:
-        made = [joined((value,)) for value in values[0]]
-        return [made[place] for place in places[0]]
+        joined_values = [joined((value,)) for value in values[0]]
+        return [joined_values[place] for place in places[0]]
     known: dict[tuple[int, ...], Any] = {}
     for row in set(zip(*places, strict=True)):
         known[row] = joined(map(list.__getitem__, values, row))
@@ -157,10 +157,10 @@ def _assembled(rows: pa.Table, columns: list[tuple[str, ...]]) -> list[Any]:
 
 
 def _joined(columns: list[tuple[str, ...]], parts: Iterable[Any]) -> Any:
-    there = [(keys, part) for keys, part in zip(columns, parts, strict=True) if part is not _ABSENT]
-    if not there:
+    present = [(keys, part) for keys, part in zip(columns, parts, strict=True) if part is not _ABSENT]
+    if not present:
         return _ABSENT
-    return there[0][1] if len(there[0][0]) == 1 else {keys[1]: part for keys, part in there}
+    return present[0][1] if len(present[0][0]) == 1 else {keys[1]: part for keys, part in present}
 
 
 def _parsed(column: pa.ChunkedArray) -> tuple[list[Any], list[int]]:
@@ -176,12 +176,12 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    # A name of the first versions says nothing of the bytes.
+    # Segments of the first versions are not named by their digest.
     if len(path.stem) == _NAME_LENGTH and current(path) != f"sha256:{path.stem}":
         raise ValueError("its content does not have the digest that is its name")
     file = pq.ParquetFile(path, page_checksum_verification=True)
-    found = (file.schema_arrow.metadata or {}).get(FORMAT_KEY)
-    if found != FORMAT:
+    file_format = (file.schema_arrow.metadata or {}).get(FORMAT_KEY)
+    if file_format != FORMAT:
         file.close()
-        raise ValueError(f"segment format {(found or b'none').decode()}, expected {FORMAT.decode()}")
+        raise ValueError(f"segment format {(file_format or b'none').decode()}, expected {FORMAT.decode()}")
     return file

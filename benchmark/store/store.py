@@ -6,8 +6,8 @@ Correctness rests on records that are written atomically and are functions of th
 locks. Every reader looks at the loose files first and at the segments after: what is compacted meanwhile is
 then seen in one place or in both, and counts once. Where both hold a run, the loose file is the later one.
 
-Reading never writes. What was read and is broken is reported (`Contents.broken`), and moved by `quarantine` alone.
-What cannot be read now (permissions, a disk's error) may be whole: it is an error that names the file.
+Reading never writes. Broken files are reported (`Contents.broken`), and only `quarantine` moves them. A file that
+cannot be read now (permissions, a disk's error) may be whole: reading it raises CannotRead.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Broken(NamedTuple):
 
 @dataclass
 class Contents:
-    """What a read of the store found."""
+    """Result of reading the store."""
 
     records: list[Record] = field(default_factory=list)
     """Without their curves: `Store.read` has those."""
@@ -63,7 +63,7 @@ class Store:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Makes the folder and proves that it can be written. Raises UsageError where it cannot."""
+        """Creates the folder and checks that it is writable. Raises UsageError if it is not."""
         try:
             for name in ("runs", "failures", "work"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ class Store:
         write_atomically(self.run_path(record["id"]), encode(record))
 
     def write_failure(self, record: Record) -> None:
-        """Each attempt is a file of its own: no failure is overwritten, be it quarantined or another driver's."""
+        """Writes a new file per attempt. Never reuses the name of a quarantined failure or of another process's."""
         run_id, folder = record["id"], self.folder / "failures"
         earlier = [*folder.glob(f"{run_id}-*"), *(self.folder / QUARANTINE).glob(f"{run_id}-*")]
         for attempt in itertools.count(max(map(_attempt, earlier), default=0) + 1):
@@ -133,7 +133,7 @@ class Store:
     def records(self, fields: Sequence[str] | None = None) -> Contents:
         """All records that can be read, once each; the broken files are named, never counted, never moved.
 
-        With `fields` ("state", "metrics.last"), only these and the id are promised to be in the records.
+        With `fields` ("state", "metrics.last"), the records are only sure to hold these and the id.
         Raises StoreError where a file cannot be read now, or is of another schema.
         """
         contents = Contents()
@@ -150,12 +150,12 @@ class Store:
         def compacted(path: Path) -> list[Record]:
             from benchmark.store import segments
 
-            found = segments.records(path, fields if fields is None else earlier_fields(fields))
-            return [current(record, str(path)) for record in found]
+            rows = segments.records(path, fields if fields is None else earlier_fields(fields))
+            return [current(record, str(path)) for record in rows]
 
         for path in self.segments():
-            for one in self.read_segment(path, compacted, contents) or ():
-                records.setdefault(one["id"], one)
+            for record in self.read_segment(path, compacted, contents) or ():
+                records.setdefault(record["id"], record)
         for path, copy in copies:
             if records.setdefault(copy["id"], copy) is not copy:
                 contents.copies.append(path)
@@ -189,7 +189,7 @@ class Store:
         return iter(sorted((self.folder / part).glob("**/[!.]*.json")))
 
     def read_loose(self, path: Path, contents: Contents) -> tuple[Record, bytes] | None:
-        """A record file's record and bytes; None where it is absent, or broken, which `contents` then says."""
+        """A record file's record and bytes; None if it is absent or broken. A broken file is added to `contents`."""
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -208,7 +208,7 @@ class Store:
             return None
 
     def read_segment(self, path: Path, read: Callable[[Path], list[T]], contents: Contents) -> list[T] | None:
-        """What `read` finds in a segment; None where it is absent, or broken, which `contents` then says."""
+        """The result of `read` on a segment; None if it is absent or broken. A broken one is added to `contents`."""
         from benchmark.store import segments
 
         try:
@@ -228,23 +228,23 @@ class Store:
             raise self._broken(f"the segment {segment}", _reason(segment, error)) from error
 
     def broken(self) -> list[Broken]:
-        """Every broken record, failure and segment, after a reading of all of them. Raises as `records`."""
+        """Reads everything and returns the broken records, failures and segments. Raises as `records`."""
         contents = self.records(())
         for path in self.attempts():
             self.read_loose(path, contents)
         return contents.broken
 
     def quarantine(self, path: Path) -> Path | None:
-        """Moves a broken file to the quarantine, under a name that is new there, which is returned.
+        """Moves a broken file to the quarantine, under a name that is unused there, and returns its new path.
 
-        None where another process has moved it. Raises StoreError where that cannot be done.
+        None if another process has moved it already. Raises StoreError if it cannot be moved.
         """
         folder = self.folder / QUARANTINE
         for number in itertools.count(1):
             target = folder / (path.name if number == 1 else f"{path.stem}.{number}{path.suffix}")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                target.touch(exist_ok=False)  # the name is taken, whoever else quarantines now
+                target.touch(exist_ok=False)  # reserves the name among processes that quarantine
                 path.replace(target)
             except FileExistsError:
                 continue
@@ -277,8 +277,8 @@ def _is_of(path: Path, run_id: Any) -> bool:
 
 def _attempt(path: Path) -> int:
     """The number in a failure's name: 12 of "3f2a-012.json", 0 where there is none."""
-    found = re.match(r"[^-]*-(\d+)", path.name)
-    return int(found[1]) if found else 0
+    match = re.match(r"[^-]*-(\d+)", path.name)
+    return int(match[1]) if match else 0
 
 
 def cannot_read(path: Path, error: OSError) -> CannotRead:
@@ -289,12 +289,12 @@ def cannot_read(path: Path, error: OSError) -> CannotRead:
 
 
 def _reason(segment: Path, error: Exception) -> str:
-    """Why a segment is broken. Raises CannotRead where the system refused the reading, which says nothing of it."""
+    """Why a segment is broken. Raises CannotRead for an error of the system: the segment may be whole then."""
     if isinstance(error, OSError) and error.errno is not None:
         raise cannot_read(segment, error) from error
     return str(error)
 
 
 def encode(record: Record) -> bytes:
-    """The bytes of a record file; without indentation, which is a twentieth of a published archive."""
+    """The bytes of a record file, not indented: indentation would be a twentieth of a published archive."""
     return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)

@@ -1,4 +1,4 @@
-"""What a method says of its samples during an epoch, gathered on the device and scored at its end."""
+"""Collects what a method reports of its samples during an epoch, on the device; scores it when the epoch ends."""
 
 from __future__ import annotations
 

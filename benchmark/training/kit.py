@@ -1,4 +1,4 @@
-"""What the engine lends to a method: networks, optimizers with schedules, reference fits, diagnostics."""
+"""What the engine offers to a method: networks, optimizers with schedules, auxiliary fits, diagnostics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmark.training.train_set import DeviceTrainSet
 from methods.base import Hints
 
 PATIENCE = 2
-"""Epochs without better agreement after which a reference fit stops."""
+"""Early-stopping patience (epochs) of auxiliary fits."""
 
 Build = Callable[[int], Network]
 """Makes a network for a number of classes, drawing its weights from torch's generator."""
@@ -68,7 +68,7 @@ class EngineKit:
         self._epoch = 0
         self._fits = 0
 
-    # Lent to methods
+    # For methods
 
     def network(self, name: str, num_classes: int | None = None) -> Network:
         devices = [self.device] if self.device.type == "cuda" else []
@@ -80,8 +80,8 @@ class EngineKit:
         if name in self._slots:
             raise ValueError(f"optimizer {name!r} exists already; give each optimizer of a method its own name")
         optimizer = make_optimizer(self._recipe, params, overrides)
-        if found := deviations(self._recipe, optimizer, overrides, scheduled):
-            self.deviations[name] = found
+        if differing := deviations(self._recipe, optimizer, overrides, scheduled):
+            self.deviations[name] = differing
         base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._slots[name] = Slot(optimizer, base_lrs, scheduled, self._epoch)
         return optimizer
@@ -141,9 +141,9 @@ class EngineKit:
         return self._data.scan(lambda x: network(x).softmax(1), index)
 
     def _fit_early(self, network: Network, index: Tensor, held: Tensor, epochs: int | None) -> None:
-        """Fits `network` to the epoch that agrees best with the noisy labels of `held`.
+        """Fits `network` and restores the epoch that agrees best with the noisy labels of `held`.
 
-        Later epochs memorize wrong labels, and predict worse where they have not looked.
+        Later epochs memorize wrong labels and predict held-out samples worse.
         """
         best, state, since = -1.0, {}, 0
         for _ in self._fitting(network, index, epochs or self.epochs):
@@ -224,7 +224,7 @@ class EngineKit:
 
 
 def lr_factor(recipe: Recipe, progress: float) -> float:
-    """What the learning rate is multiplied by when `progress` in [0, 1) of the epochs is done."""
+    """Factor of the learning rate after the fraction `progress` in [0, 1) of the epochs."""
     if recipe.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * progress))
     if recipe.schedule == "multistep":

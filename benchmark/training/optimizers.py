@@ -26,21 +26,21 @@ _INIT_GROUP = (
 
 
 class _InPlace:
-    """Lets a fused Adam see channels-last parameters as the plain memory that they are.
+    """Gives the fused Adam channels-last parameters as permuted views, which are contiguous.
 
     On the CPU the fused step copies every tensor that is not contiguous, and copies the result back. Its
-    arithmetic is of single elements, so a permuted view, which is contiguous, gives the same numbers.
+    arithmetic is elementwise, so the permuted views give the same numbers.
     """
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
-        found = super()._init_group(group, *lists)  # type: ignore[misc]
-        aligned = [some for some in lists if len(some) == len(lists[0])]
+        result = super()._init_group(group, *lists)  # type: ignore[misc]
+        aligned = [tensors for tensors in lists if len(tensors) == len(lists[0])]
         for i in range(len(lists[0])):
-            maps = [some for some in aligned if some[i].dim() == 4]
-            if all(some[i].is_contiguous(memory_format=torch.channels_last) for some in maps):
-                for some in maps:
-                    some[i] = some[i].permute(0, 2, 3, 1)
-        return found
+            maps = [tensors for tensors in aligned if tensors[i].dim() == 4]
+            if all(tensors[i].is_contiguous(memory_format=torch.channels_last) for tensors in maps):
+                for tensors in maps:
+                    tensors[i] = tensors[i].permute(0, 2, 3, 1)
+        return result
 
 
 class _Adam(_InPlace, optim.Adam):
@@ -52,9 +52,9 @@ class _AdamW(_InPlace, optim.AdamW):
 
 
 def _adam(plain: type[optim.Adam], in_place: type[optim.Adam]) -> type[optim.Adam]:
-    """`in_place` where it is on and torch fills the lists that it knows, else torch's own: equal, but slower."""
-    filled = getattr(plain, "_init_group", None)
-    known = filled is not None and tuple(inspect.signature(filled).parameters) == _INIT_GROUP
+    """`in_place` if its fast path is on and `_init_group` is as expected; else `plain`, which is equal but slower."""
+    init_group = getattr(plain, "_init_group", None)
+    known = init_group is not None and tuple(inspect.signature(init_group).parameters) == _INIT_GROUP
     return in_place if known and fast_path_is_on("adam") else plain
 
 
@@ -74,16 +74,16 @@ def make_optimizer(recipe: Recipe, params: Iterable[Any], overrides: dict[str, A
 def deviations(
     recipe: Recipe, optimizer: optim.Optimizer, overrides: dict[str, Any], scheduled: bool
 ) -> dict[str, list[Any]]:
-    """Field of the recipe -> [own value, the recipe's], where an optimizer of `make_optimizer` differs from it.
+    """Field of the recipe -> [actual value, the recipe's], where an optimizer of `make_optimizer` differs from it.
 
-    Read from its groups, so that a field which the kind of optimizer does not have is none. Where the groups
-    differ among themselves, the own value is the list of theirs.
+    Values are read from the parameter groups: a field that this kind of optimizer lacks is no deviation. If the
+    groups differ among themselves, its own value is a list, one value per group.
     """
-    own = {"optimizer": overrides.get("optimizer", recipe.optimizer)}
+    actual = {"optimizer": overrides.get("optimizer", recipe.optimizer)}
     for name in ("lr", "weight_decay", "momentum"):
         values = [group[name] for group in optimizer.param_groups if name in group]
         if values:
-            own[name] = values[0] if len(set(values)) == 1 else values
+            actual[name] = values[0] if len(set(values)) == 1 else values
     if not scheduled:
-        own["schedule"] = "constant"
-    return {name: [value, getattr(recipe, name)] for name, value in own.items() if value != getattr(recipe, name)}
+        actual["schedule"] = "constant"
+    return {name: [value, getattr(recipe, name)] for name, value in actual.items() if value != getattr(recipe, name)}

@@ -22,11 +22,11 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def gather(self, index: Tensor) -> Tensor:
-        """The samples `index` as networks take them: [B, ...] float."""
+        """Network inputs [B, ...] float of the samples `index`."""
         ...
 
     def slice(self, start: int, stop: int) -> Tensor:
-        """The same for neighbours."""
+        """As `gather`, for the samples from `start` up to `stop`."""
         ...
 
     def take(self, index: Tensor) -> Samples:
@@ -34,7 +34,7 @@ class Samples(Protocol):
         ...
 
     def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
-        """What training sees of the samples `index`, whose plain form is `plain`: a function of the arguments."""
+        """Augmented inputs of the samples `index`, made from their inputs `plain`; depends on the arguments only."""
         ...
 
 
@@ -62,7 +62,7 @@ class Images:
 
 
 class Chosen:
-    """Some samples of another set, in an order of their own, without a copy of them."""
+    """A selection of another set's samples, in a given order, without copying them."""
 
     def __init__(self, samples: Samples, index: Tensor) -> None:
         self.samples = samples
@@ -86,7 +86,7 @@ class Chosen:
 
 
 class Features:
-    """[n, D] float on the device, and perhaps [K, n, D] of stored augmentations, which training then sees."""
+    """[n, D] float on the device; with `views` [K, n, D], training sees these stored augmentations instead."""
 
     def __init__(self, data: Tensor, views: Tensor | None = None) -> None:
         self.data = data
@@ -102,12 +102,12 @@ class Features:
         return self.data[start:stop]
 
     def take(self, index: Tensor) -> Samples:
-        return Features(self.gather(index))  # a copy: gathering it again at every epoch takes longer than a head
+        return Features(self.gather(index))  # copied once: gathering at every epoch would take longer than a head
 
     def augmented(self, plain: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
-        """One of the stored augmentations of each sample; `policy` is what they were made with.
+        """One of the stored augmentations of each sample; `policy` is the one that they were made with.
 
-        Neighbouring views of a sample are different ones, as far as there are so many.
+        Up to K successive views of a sample are different augmentations.
         """
         if self.views is None:
             return plain

@@ -1,4 +1,4 @@
-"""The set-up of a training: samples on the device, kits and methods above them, all seeded alike."""
+"""Sets up a training: the training set on the device, and seeded kits and methods for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from methods.base import Hints, Method, Settings
 
 
 class Session:
-    """One training set and the recipe and networks that it is trained with."""
+    """A training set, with the recipe and the networks that are trained on it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Session:
     def method(
         self, plugin: type[Method], config: Settings, *, seed: int, hints: Hints | None = None
     ) -> tuple[Method, EngineKit]:
-        """The method, built with a kit of its own from generators seeded with `seed`."""
+        """Seeds all generators with `seed`, then builds the method with a new kit."""
         kit = self.kit(hints)
         seed_everything(seed)
         method = plugin(config, kit).to(self.device)

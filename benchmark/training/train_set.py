@@ -43,7 +43,7 @@ class DeviceTrainSet:
         return len(self.images)
 
     def start_epoch(self, epoch: int, purpose: str = "train") -> None:
-        """Keys everything drawn until the next call; `purpose` separates reference fits from training."""
+        """Sets the key of all random draws until the next call; `purpose` separates auxiliary fits from training."""
         self.epoch = epoch
         self.purpose = purpose
         self.passes = 0
@@ -57,7 +57,7 @@ class DeviceTrainSet:
         generator = torch.Generator().manual_seed(seed_for("order", self.order_seed, self.purpose, self.epoch, number))
         order = torch.randperm(len(self), generator=generator).to(self.y.device)
         if index is not None:
-            # One order for the whole set, then the chosen: methods that keep nearly all see nearly the same.
+            # Shuffle the whole set, then filter: a method that keeps nearly all samples gets nearly the same order.
             chosen = torch.zeros(len(self), dtype=torch.bool, device=self.y.device)
             chosen[index] = True
             order = order[chosen[order]]
@@ -66,8 +66,8 @@ class DeviceTrainSet:
             if len(position) == 1:
                 return
             plain = self.images.gather(position)
-            shown = [self._augment(plain, position, view_base + view) if augmented else plain for view in range(views)]
-            yield Batch(x=torch.stack(shown) if views > 1 else shown[0][None], y=self.y[position], index=position)
+            inputs = [self._augment(plain, position, view_base + view) if augmented else plain for view in range(views)]
+            yield Batch(x=torch.stack(inputs) if views > 1 else inputs[0][None], y=self.y[position], index=position)
 
     def _augment(self, x: Tensor, index: Tensor, view: int) -> Tensor:
         seed = seed_for("view", self.order_seed, self.purpose)

@@ -47,7 +47,7 @@ class Evaluations:
     """Chooses the epoch: by its noisy labels, and by its clean ones for comparison."""
     test: Evaluation
     extra: Mapping[str, Evaluation] = field(default_factory=dict)
-    """Further test sets by name; any name will do, as none of them is looked up under the others."""
+    """Extra test sets by name, in a mapping of their own so that no name can clash with `val` or `test`."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class Progress:
     curve: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     test_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
-    """Of the best epoch on noisy validation labels, and of the last."""
+    """By rule: "val_noisy" (the best epoch so far) and "last"."""
     outcomes: dict[Rule, Outcome | None] = field(default_factory=dict)
-    """On the test set, of the epoch that each rule chooses among those so far; "last" only at the end."""
+    """On the test set, for each rule: of the epoch that it chooses so far; "last" only after the last epoch."""
     extra_outcomes: dict[str, dict[Rule, Outcome | None]] = field(default_factory=dict)
     """The same by extra test set."""
     predictions: np.ndarray | None = None
-    """[m] the last predicted classes of the watched training samples."""
+    """[m] classes of the watched training samples, as predicted after the last finished epoch."""
     diverged: str = ""
 
 
@@ -187,7 +187,7 @@ class Trainer:
         return None if labels is None else metrics.score(probabilities, labels, self.data.num_classes)
 
     def _watch(self) -> dict[str, Any]:
-        """What became of the watched training samples: memorization, and the share of changed predictions."""
+        """Memorization, and the share of changed predictions, on the watched training samples."""
         now = predict(lambda x: self.method.predict(x).argmax(1), self.sampled).cpu().numpy()
         before, self.progress.predictions = self.progress.predictions, now
         clean, noisy = self.watched.clean, self.watched.noisy[self.sample]
@@ -197,7 +197,7 @@ class Trainer:
         }
 
     def _keep(self, test: np.ndarray, extra: dict[str, np.ndarray]) -> None:
-        """Keeps what the rules that choose the epoch which just ended will report of its predictions."""
+        """Stores the outcomes of the epoch that just ended, for the rules that choose it."""
         curve, outcomes, sets = self.progress.curve, self.progress.outcomes, self.evaluations
         chosen = model_selection.chosen_epochs(curve, self.main_metric)
         new = [rule for rule, position in chosen.items() if position == len(curve) - 1]
@@ -206,8 +206,8 @@ class Trainer:
         if new:
             outcomes |= dict.fromkeys(new, self._outcome(test, sets.test.clean))
             for name, probabilities in extra.items():
-                found = self._outcome(probabilities, sets.extra[name].clean)
-                self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, found))
+                extra_outcome = self._outcome(probabilities, sets.extra[name].clean)
+                self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, extra_outcome))
         if self.keep_predictions:
             if "val_noisy" in new:
                 self.progress.test_probabilities["val_noisy"] = test

@@ -1,4 +1,4 @@
-"""What executors tell while they carry out runs."""
+"""Events that executors report while they carry out runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark.grid.job import Job
 OnEpoch = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
 OnPhase = Callable[[str], None]
-"""Called with a few words on what takes its time before the first epoch."""
+"""Called with a short description of a slow step before the first epoch."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Runs on this machine: one fresh process per run, forked from a server that has torch preloaded.
 
 A small loop over `multiprocessing.connection.wait` rather than a pool: it sees each worker's exit and its
-epoch-by-epoch progress on the same wait, and a worker that is killed is that run's failure and nobody else's.
+epoch-by-epoch progress on the same wait, and a worker that is killed fails only its own run.
 """
 
 from __future__ import annotations
@@ -107,10 +107,10 @@ def _start(context: Any, job: Job, slot: int, store: Store) -> Running:
 
 
 def _wait(active: list[Running], timeout: float | None) -> None:
-    patience = None
+    remaining = None
     if timeout is not None:
-        patience = max(0.0, min(timeout - running.seconds for running in active))
-    wait([item for r in active for item in (r.process.sentinel, r.pipe) if not _closed(item)], patience)
+        remaining = max(0.0, min(timeout - running.seconds for running in active))
+    wait([item for r in active for item in (r.process.sentinel, r.pipe) if not _closed(item)], remaining)
     for running in active:
         if timeout is not None and running.seconds > timeout and running.ended is None:
             running.process.kill()
@@ -124,19 +124,19 @@ def _closed(item: Any) -> bool:
 def _drain(running: Running, on_event: Callable[[Event], None]) -> None:
     try:
         while not running.pipe.closed and running.pipe.poll():
-            kind, *told = running.pipe.recv()
+            kind, *payload = running.pipe.recv()
             if kind == "epoch":
-                on_event(Event("epoch", running.slot, running.job, done=told[0], total=told[1]))
+                on_event(Event("epoch", running.slot, running.job, done=payload[0], total=payload[1]))
             elif kind == "phase":
-                on_event(Event("phase", running.slot, running.job, summary=told[0]))
+                on_event(Event("phase", running.slot, running.job, summary=payload[0]))
             else:
-                running.ended = (told[0], told[1])
+                running.ended = (payload[0], payload[1])
     except EOFError:
         running.pipe.close()
 
 
 def _record_death(running: Running, store: Store, timeout: float | None) -> tuple[str, str]:
-    """The failure record of a worker that ended without a word."""
+    """Writes the failure record of a worker that ended without a result; returns state and summary."""
     from benchmark.runs.recording import write_failure
 
     running.process.join()
@@ -157,7 +157,7 @@ def _record_death(running: Running, store: Store, timeout: float | None) -> tupl
 
 def _work(job_json: str, folder: str, pipe: Connection) -> None:
     """The worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     from benchmark.runs.executors.malloc import keep_freed_memory
     from benchmark.runs.worker import run_one
 
@@ -170,7 +170,7 @@ def _work(job_json: str, folder: str, pipe: Connection) -> None:
         try:
             pipe.send(message)
         except BrokenPipeError:
-            os._exit(1)  # the driver is gone: what is checkpointed is resumed by the next one
+            os._exit(1)  # the driver is gone: the next one resumes from the checkpoint
 
     try:
         outcome = run_one(job, store, partial(tell, "epoch"), partial(tell, "phase"))
@@ -188,7 +188,7 @@ def _log_to(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError:
-        return  # the record will say what is wrong with the disk
+        return  # goes on without a log: writing the record will report the disk's error
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)

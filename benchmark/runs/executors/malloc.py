@@ -1,4 +1,4 @@
-"""How a process that trains holds its memory."""
+"""glibc malloc tuning for training processes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from backbones.base import fast_path_is_on
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _LARGEST_THRESHOLD = 2**25
-"""The largest that glibc takes, in bytes."""
+"""Largest threshold that glibc accepts, in bytes."""
 
 
 def keep_freed_memory() -> None:
-    """Lets glibc hand what one training step frees to the next one, instead of giving it back to the system.
+    """Makes glibc keep the memory that a training step frees for the next step, instead of returning it to the system.
 
-    Every step allocates the same tensors. Fresh pages for them take the kernel 5-8 % of a step of a ResNet-18 at
-    28 pixels. Does nothing where the C library is another one, or with `NOISYBENCH_FAST=0`.
+    Every step allocates the same tensors. Getting fresh pages for them from the kernel takes 5-8 % of a
+    ResNet-18 step at 28 pixels. Does nothing where the C library is another one, or with `NOISYBENCH_FAST=0`.
     """
     if not fast_path_is_on("malloc"):
         return

@@ -1,4 +1,4 @@
-"""Imported once by the fork server, so that no run pays for imports. Nothing here may start CUDA or threads."""
+"""Imported once by the fork server, so that no run waits for imports. Nothing here may start CUDA or threads."""
 
 import cleanlab.count
 import scipy.stats

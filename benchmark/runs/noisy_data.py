@@ -1,4 +1,4 @@
-"""One data set under one kind of noise, without a method: what commands on labels work on."""
+"""One data set under one kind of noise, without a method: used by the commands on labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmark.store import digests
 
 
 @dataclass(frozen=True)
-class Cell:
+class NoisyData:
     """Data and noise, as objects and as parts of a run's identity."""
 
     source: DataSource
@@ -32,7 +32,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """For files: `pbc_28-symmetric0.4-s3`; of the noise's options the first is shown."""
+        """Stem of file names, such as `pbc_28-symmetric0.4-s3`; contains only the first option of the noise."""
         value = next(iter(self.noise_part.config.values()), "")
         noise = self.noise_part.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
         parts = (self.source.dataset.label, noise, f"s{self.noise.seed}")
@@ -40,7 +40,7 @@ class Cell:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """How to make the labels again, and what has to be the same for them to come out equal."""
+        """How to make the labels again, and the identity that must match for them to be equal."""
         data = self.data_part.model_dump(mode="json", exclude={"subset", "extra_tests"})
         return {
             "dataset": {"name": self.data_part.name, **digests.to_paths(self.data_part.config, self.files)},
@@ -50,7 +50,7 @@ class Cell:
         }
 
 
-def make_cell(
+def make_noisy_data(
     dataset: PluginRef,
     noise: PluginRef,
     seed: int,
@@ -61,25 +61,27 @@ def make_cell(
     device: str = "cpu",
     threads: int = 1,
     say: Say = lambda text: None,
-) -> Cell:
-    """The cell that two plugin strings name. Trains the clean classifier where the noise is made from one.
+) -> NoisyData:
+    """The data set and noise that two plugin strings name. Trains the clean classifier where the noise is made from one.
 
     Raises UsageError where `noise` names several kinds ("symmetric:0.2,0.4"), and what the plugins raise.
     """
-    found = resolve_noise(noise)
-    if len(found) != 1:
-        raise UsageError(f"noise {noise.name!r}: {len(found)} kinds of noise; expected one, such as symmetric:0.2")
+    noise_parts = resolve_noise(noise)
+    if len(noise_parts) != 1:
+        raise UsageError(
+            f"noise {noise.name!r}: {len(noise_parts)} kinds of noise; expected one, such as symmetric:0.2"
+        )
     opened: Dataset = make_dataset(dataset, data_root)
     resolved = resolve_dataset(dataset, opened.cfg)
     source = DataSource(opened, opened.digest())
     data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)
-    noise_part = NoisePart(**found[0].part.model_dump())
-    files = {**resolved.files, **found[0].files}
+    noise_part = NoisePart(**noise_parts[0].part.model_dump())
+    files = {**resolved.files, **noise_parts[0].files}
     kind = open_noise(noise_part, files)
     clean = None
     if needed(source, kind):
         classifier = CleanClassifier(source, data_part, results, device, threads, say)
         clean = StoredProbabilities(classifier.path, classifier.trained())
         noise_part = noise_part.model_copy(update={"reference": clean.digest})
-    drawn = LabelNoise(kind, noise_part.config, seed, clean, allow_unidentifiable)
-    return Cell(source, drawn, data_part, noise_part, files)
+    label_noise = LabelNoise(kind, noise_part.config, seed, clean, allow_unidentifiable)
+    return NoisyData(source, label_noise, data_part, noise_part, files)

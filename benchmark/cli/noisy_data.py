@@ -12,7 +12,7 @@ from benchmark.cli.options import add_plugins, place_options, with_folder_option
 
 if TYPE_CHECKING:
     from benchmark.datasets.base import Data
-    from benchmark.runs.cell import Cell
+    from benchmark.runs.noisy_data import NoisyData
 
 
 def label_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,7 +29,7 @@ def label_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_cell(
+def read_noisy_data(
     *,
     dataset: Any,
     noise: Any,
@@ -40,14 +40,14 @@ def read_cell(
     skip_corrupt: bool = False,
     plugins: tuple[Path, ...] = (),
     **settings: Any,
-) -> Cell:
-    """The cell that these options describe."""
+) -> NoisyData:
+    """The data set and noise that these options describe."""
     from benchmark.grid.plugin_ref import read_plugin_ref
-    from benchmark.runs.cell import make_cell
+    from benchmark.runs.noisy_data import make_noisy_data
 
     add_plugins(plugins)
     (described,) = with_folder_options([dataset], group_by, skip_corrupt)
-    return make_cell(
+    return make_noisy_data(
         read_plugin_ref(described),
         read_plugin_ref(noise),
         seed,
@@ -58,11 +58,11 @@ def read_cell(
     )
 
 
-def load(cell: Cell, results: Path) -> Data:
-    """The cell's data, fetched and decoded where that has not been done. Raises DataError, Skipped."""
+def load(noisy: NoisyData, results: Path) -> Data:
+    """The data, fetched and decoded where that has not been done. Raises DataError, Skipped."""
     from benchmark.cli.progress import fetch_progress
     from benchmark.store.store import Store
 
     with fetch_progress() as report:
-        cell.source.dataset.fetch(report)
-    return cell.source.load(Store(results).cache("data"))
+        noisy.source.dataset.fetch(report)
+    return noisy.source.load(Store(results).cache("data"))
