@@ -62,9 +62,9 @@ def make_noisy_data(
     threads: int = 1,
     say: Say = lambda text: None,
 ) -> NoisyData:
-    """The data set and noise that two plugin strings name. Trains the clean classifier where the noise is made from one.
+    """The data set and noise that two plugin strings name.
 
-    Raises UsageError where `noise` names several kinds ("symmetric:0.2,0.4"), and what the plugins raise.
+    Trains the clean classifier where the noise is made from one. Raises UsageError where `noise` names several kinds ("symmetric:0.2,0.4"), and what the plugins raise.
     """
     noise_parts = resolve_noise(noise)
     if len(noise_parts) != 1:

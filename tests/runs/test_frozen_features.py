@@ -28,6 +28,7 @@ from benchmark.runs.frozen_features import FeatureError, FeatureSource, stored
 from benchmark.runs.prepare import prepare
 from benchmark.runs.worker import run_one
 from benchmark.seeds import seed_for
+from benchmark.store import provenance
 from benchmark.store.once import CacheWarning
 from benchmark.store.record import Record
 from benchmark.store.store import Store
@@ -70,7 +71,7 @@ def make_job(cells: Path, tmp_path: Path):
         })  # fmt: skip
         options = Options(results=str(tmp_path / "results"), data_root=str(tmp_path))
         (job,) = expand(grid, options)
-        return job
+        return job.model_copy(update={"provenance": provenance.collect()})
 
     return make
 
