@@ -64,7 +64,8 @@ def make_noisy_data(
 ) -> NoisyData:
     """The data set and noise that two plugin strings name.
 
-    Trains the clean classifier where the noise is made from one. Raises UsageError where `noise` names several kinds ("symmetric:0.2,0.4"), and what the plugins raise.
+    Trains the clean classifier where the noise is made from one. Raises UsageError where `noise` names several
+    kinds ("symmetric:0.2,0.4"), and what the plugins raise.
     """
     noise_parts = resolve_noise(noise)
     if len(noise_parts) != 1:
