@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from benchmark import model_selection
 from benchmark.grid.job import Job
 from benchmark.model_selection import Rule
-from benchmark.registry import BACKBONES, METHODS
+from benchmark.registry import BACKBONES, METHODS, Registry, RegistryError
 from benchmark.runs.hints import Given
 from benchmark.runs.prepare import LabelledSet, Prepared
 from benchmark.runs.train import Trained
@@ -25,23 +27,27 @@ from benchmark.training.trainer import Progress
 
 def header(job: Job) -> dict[str, Any]:
     """What every record begins with, whatever its state."""
-    sources = {
-        f"{registry.kind}_digest": digests.digest(path)
-        for registry, name in ((METHODS, job.spec.method.name), (BACKBONES, job.spec.backbone.name))
-        if (path := registry.find(name).path) is not None
-    }
     return {
         "schema": schema.SCHEMA,
         "id": job.spec.id,
         "spec": job.spec.model_dump(mode="json"),
         "provenance": {
             **job.provenance,
-            **sources,
+            "method_digest": _source_digest(METHODS, job.spec.method.name),
+            "backbone_digest": _source_digest(BACKBONES, job.spec.backbone.name),
             "labels": job.labels,
             "device": job.options.device,
             "threads": job.options.threads,
         },
     }
+
+
+def _source_digest(registry: Registry[Any], name: str) -> str | None:
+    """SHA-256 of a plugin's source file; None where there is none to be found, as for the failure to find it."""
+    try:
+        return digests.digest(registry.find(name).path or Path(inspect.getfile(registry.load(name))))
+    except (RegistryError, OSError, TypeError):
+        return None
 
 
 def trained_record(run: Trained) -> dict[str, Any]:

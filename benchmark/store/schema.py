@@ -53,10 +53,10 @@ class Provenance(TypedDict):
     platform: str
     hardware: dict[str, Any]
     """Processor and cores, and the GPU where one was used."""
-    method_digest: str
-    """SHA-256 of the method's source file."""
-    backbone_digest: str
-    """SHA-256 of the backbone's source file."""
+    method_digest: str | None
+    """SHA-256 of the method's source file; None where it has none."""
+    backbone_digest: str | None
+    """SHA-256 of the backbone's source file; None where it has none."""
     labels: Names
     device: str
     """As it was asked for: "cpu", "cuda", "auto"."""
