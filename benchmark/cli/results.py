@@ -37,7 +37,7 @@ def table(
     **options: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
-    from benchmark.store.record import collector_paused
+    from benchmark.store.content import collector_paused
     from benchmark.store.store import Store
 
     store = Store(options["results"])

@@ -11,7 +11,7 @@ import click
 from benchmark.cli.options import add_plugins, results_option
 
 if TYPE_CHECKING:
-    from benchmark.store.record import Record
+    from benchmark.store.content import Record
     from benchmark.store.schema import Curve
 
 LONGEST_LIST = 16

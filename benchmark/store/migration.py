@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.store.atomic import StoreError
+from benchmark.store.content import DigestedRecord, Record, content_digest
 from benchmark.store.curve import curve_of, rounded
-from benchmark.store.record import DigestedRecord, Record, content_digest
 from benchmark.store.schema import SCHEMA
 
 _FORMER = {"tests": "sizes"}

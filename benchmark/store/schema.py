@@ -18,7 +18,7 @@ from typing_extensions import TypedDict, is_typeddict
 from benchmark.metrics import Outcome
 from benchmark.model_selection import Rule
 from benchmark.store.atomic import StoreError
-from benchmark.store.record import Record
+from benchmark.store.content import Record
 
 SCHEMA = 2
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmark.store.content import BULK, DigestedRecord, Record, collector_paused, content_digest
 from benchmark.store.digests import canonical, current
-from benchmark.store.record import BULK, DigestedRecord, Record, collector_paused, content_digest
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""

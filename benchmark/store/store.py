@@ -25,8 +25,8 @@ import orjson
 
 from benchmark.errors import UsageError
 from benchmark.store.atomic import StoreError, write_atomically, write_new
+from benchmark.store.content import Record, without_bulk
 from benchmark.store.migration import current, earlier_fields
-from benchmark.store.record import Record, without_bulk
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.metrics import LOWER_IS_BETTER
-from benchmark.store.record import Record
+from benchmark.store.content import Record
 from benchmark.tables import footnotes
 from benchmark.tables import frame as frames
 from benchmark.tables.comparable import TableError

@@ -11,8 +11,8 @@ import pandas as pd
 
 from benchmark.model_selection import RULES
 from benchmark.store import schema
+from benchmark.store.content import Record, content_digest
 from benchmark.store.digests import canonical
-from benchmark.store.record import Record, content_digest
 from benchmark.tables import comparable, display_names
 from benchmark.tables.comparable import PARTS, VISIBLE, TableError
 from benchmark.tables.display_names import Defaults

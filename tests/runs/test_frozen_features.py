@@ -29,8 +29,8 @@ from benchmark.runs.prepare import prepare
 from benchmark.runs.worker import run_one
 from benchmark.seeds import seed_for
 from benchmark.store import provenance
+from benchmark.store.content import Record
 from benchmark.store.once import CacheWarning
-from benchmark.store.record import Record
 from benchmark.store.store import Store
 from benchmark.training.augment import augment
 from benchmark.training.samples import Images

@@ -14,8 +14,8 @@ from benchmark.model_selection import RULES, Rule
 from benchmark.store import schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.compaction import compact
+from benchmark.store.content import content_digest
 from benchmark.store.migration import current, migrate
-from benchmark.store.record import content_digest
 from benchmark.store.store import Store
 from benchmark.tables import frame
 from tests.conftest import ROOT

@@ -23,7 +23,7 @@ from benchmark.noise.base import Split
 from benchmark.registry import METHODS, NOISE
 from benchmark.seeds import seed_for
 from benchmark.store.atomic import write_atomically
-from benchmark.store.record import Record
+from benchmark.store.content import Record
 from benchmark.store.store import Store
 from benchmark.training.augment import augment
 
