@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,11 @@ class EngineKit:
         seed = seed_for("folds", self._data.order_seed) % 2**32
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
         probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
-        for fold, (train, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+        with warnings.catch_warnings():
+            # A class with fewer labels than folds is held out in some folds only, which is all that can be done.
+            warnings.filterwarnings("ignore", "The least populated class")
+            parts = list(splitter.split(np.zeros(len(labels)), labels))
+        for fold, (train, held) in enumerate(parts):
             index = torch.from_numpy(held).to(self.device)
             fitted = torch.from_numpy(train).to(self.device)
             network = self.network(f"fold{fold}")

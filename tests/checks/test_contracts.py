@@ -31,6 +31,7 @@ def test_noise(kind, check):
     noise.CHECKS[check](kind, {})
 
 
+@pytest.mark.filterwarnings("ignore:.*not the official file:benchmark.datasets.base.DataWarning")  # our copy is not
 @pytest.mark.parametrize("check", datasets.CHECKS)
 @pytest.mark.parametrize("dataset", ["digits", "pbc", "pneumoniamnist", "cifar10n"])
 def test_dataset(dataset, check, request):

@@ -5,6 +5,7 @@ from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.runs import order
 from benchmark.runs.executors import local
+from benchmark.store import provenance
 from benchmark.store.store import Store
 from tests.cli.test_run import records
 
@@ -63,7 +64,8 @@ def test_records_do_not_depend_on_the_order_in_which_runs_start(tmp_path):
     found = []
     for name, step, slots in (("placed", 1, 2), ("backwards", -1, 1)):
         folder = tmp_path / name
-        todo = jobs(folder, methods=["ce", "coteaching"])
+        origin = {"provenance": provenance.collect()}
+        todo = [job.model_copy(update=origin) for job in jobs(folder, methods=["ce", "coteaching"])]
         store = Store(folder)
         store.prepare()
         local.run(order.ordered(todo, store)[::step], store, slots=slots)
