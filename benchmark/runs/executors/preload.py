@@ -1,4 +1,4 @@
-"""Imported once by the fork server, so that no run waits for imports. Nothing here may start CUDA or threads."""
+"""Imported once by the fork server, so that no run waits for it. Nothing here may start CUDA or threads."""
 
 import cleanlab.count
 import scipy.stats
@@ -9,5 +9,11 @@ import torch
 import torchvision
 
 import benchmark.runs.worker
+from benchmark.registry import ALL
+from benchmark.store import schema
+
+for registry in ALL:
+    registry.entries()  # reads the files of all plugins
+schema.adapter()  # compiles the definition of a record
 
 __all__ = ["benchmark", "cleanlab", "scipy", "sklearn", "timm", "torch", "torchvision"]
