@@ -15,7 +15,7 @@ from benchmark.errors import UsageError
 from benchmark.grid.job import Job
 from benchmark.grid.spec import Part, Recipe, Seeds
 from benchmark.noise.base import NoiseKind
-from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
+from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry, add_plugin_file
 from benchmark.runs.clean_probabilities import StoredProbabilities
 from benchmark.runs.prepare import DataSource, LabelNoise
 from benchmark.store import digests
@@ -67,6 +67,8 @@ class Plugins:
 
 def assemble(job: Job) -> Plugins:
     """Loads and configures every plugin of `job`. Raises RegistryError and what a constructor raises."""
+    for plugin in job.plugins:
+        add_plugin_file(Path(plugin))
     method, method_config = configured(METHODS, job.spec.method, job.files)
     return Plugins(
         source=source_of(job),

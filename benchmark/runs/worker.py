@@ -6,11 +6,9 @@ import resource
 import time
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmark.grid.job import Job
-from benchmark.registry import add_plugin_file
 from benchmark.runs.assemble import assemble
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.prepare import Skipped
@@ -39,8 +37,6 @@ def run_one(
     """Trains one run and writes its record. A failure is recorded too; StoreError alone is raised."""
     started = time.perf_counter()
     try:
-        for plugin in job.plugins:
-            add_plugin_file(Path(plugin))
         record = _record(job, store, on_epoch, on_phase)
         record["timing"]["total_seconds"] = time.perf_counter() - started
         record["timing"]["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -59,7 +55,8 @@ def run_one(
 
 def _record(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dict[str, Any]:
     try:
-        run = train(assemble(job), job.spec, job.options, store, on_epoch, on_phase)
+        plugins = assemble(job)
+        run = train(plugins, job.spec, job.options, store, on_epoch, on_phase)
     except Skipped as reason:
         return header(job) | {"state": "skipped", "reason": str(reason), "timing": {}}
     if job.options.keep != "none" and not run.progress.diverged:
