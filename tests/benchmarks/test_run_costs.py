@@ -32,9 +32,9 @@ def record_of(noisybench, folder, *arguments):
 
 
 def test_evaluation_takes_at_most_15_percent_of_a_run_at_the_proportions_of_pathmnist(noisybench, tmp_path):
-    sizes = {"train": 5_000, "val": 1_000, "test": 720}
+    sizes = {"train": 2_500, "val": 500, "test": 360}
     write_images(tmp_path / "images.npz", sizes)
-    timing = record_of(noisybench, tmp_path, "-b", "resnet18", "--epochs", "3")["timing"]
+    timing = record_of(noisybench, tmp_path, "-b", "resnet18", "--epochs", "2")["timing"]
     # Every epoch predicts val, test and a sample of the training set, whose size does not grow with the set.
     predicted = sizes["val"] + sizes["test"] + min(sizes["train"], MEMORIZATION_SAMPLE)
     expected = PATHMNIST["val"] + PATHMNIST["test"] + MEMORIZATION_SAMPLE
