@@ -9,8 +9,9 @@ from typing import ParamSpec, TypeVar
 
 import orjson
 
-from benchmark.store import atomic
+from benchmark.store import atomic, schema
 from benchmark.store.atomic import StoreError
+from benchmark.store.content import Record
 from benchmark.store.once import abandoned_locks
 from benchmark.store.store import Broken, Contents, Store
 
@@ -40,13 +41,13 @@ def examine(store: Store) -> Health:
     ids: set[str] = set()
     strays: list[tuple[Path, str]] = []
     for path in store.loose():
-        read = _noting(health, store.read_loose, path, contents)
+        read = _whole(path, _noting(health, store.read_loose, path, contents), contents)
         if read is not None and path.stem == read[0]["id"]:
             ids.add(path.stem)
         elif read is not None:
             strays.append((path, read[0]["id"]))
     for path in store.attempts():
-        health.failures += _noting(health, store.read_loose, path, contents) is not None
+        health.failures += _whole(path, _noting(health, store.read_loose, path, contents), contents) is not None
     for path in store.segments():
         compacted = _noting(health, store.read_segment, path, _ids, contents)
         if compacted is not None:
@@ -57,6 +58,14 @@ def examine(store: Store) -> Health:
     health.copies = [path for path, run_id in strays if run_id in ids]
     health.abandoned = [*atomic.abandoned(store.folder, "**/.*.tmp"), *abandoned_locks(store.folder)]
     return health
+
+
+def _whole(path: Path, read: tuple[Record, bytes] | None, contents: Contents) -> tuple[Record, bytes] | None:
+    """`read` if its record has all fields of the definition and no others; else None, and it counts as broken."""
+    if read is not None and (fault := schema.fault(read[0])):
+        contents.broken.append(Broken(path, f"it {fault}"))
+        return None
+    return read
 
 
 def _ids(segment: Path) -> list[str]:

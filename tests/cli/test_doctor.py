@@ -54,7 +54,8 @@ def finished(tmp_path_factory):
     for path, content in aside.items():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-    failed = orjson.loads(paths[0].read_bytes()) | {"id": "f" * 16, "state": "failed"}
+    ended = orjson.loads(paths[0].read_bytes())
+    failed = {name: ended[name] for name in ("schema", "spec", "provenance")} | {"id": "f" * 16, "state": "failed"}
     store.write_failure(failed | {"error": {"class": "E", "message": "m", "traceback": "", "log": "l"}})
     return store.folder
 
@@ -158,6 +159,20 @@ def test_doctor_moves_what_is_broken_and_says_so(results, here):
         assert f"moved to results/quarantine/{path.name}" in told
         assert not path.exists()
     assert here("doctor").stdout == "sound: 1 records, 0 failures, 0 segments\n", "the second time it is sound"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [(lambda r: r.pop("tests"), "lacks the field tests"), (lambda r: r.update(more=1), "has the unknown field more")],
+)
+def test_doctor_moves_a_record_that_is_not_as_the_definition_says(results, here, change, sentence):
+    path = min(results.loose())
+    record = orjson.loads(path.read_bytes())
+    change(record)
+    path.write_bytes(orjson.dumps(record))
+    done = here("doctor", code=1)
+    assert sentence in done.stdout + done.stderr
+    assert not path.exists()
 
 
 def test_doctor_removes_what_killed_processes_left_and_nothing_young(results, here):
