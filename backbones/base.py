@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from backbones._fast.products import Linear as Linear  # the bench measures it too
 from backbones._fast.small_maps import use_small_maps
 from backbones._fast.switch import fast_path_is_on as fast_path_is_on  # the engine's own fast paths ask it too
+from backbones._fast.switch import paths_on as paths_on
 from backbones.settings import Settings as Settings
 
 HALF = (0.5, 0.5, 0.5)

@@ -18,6 +18,11 @@ class FastPathError(ValueError):
     exit_code = 2
 
 
+def paths_on() -> tuple[str, ...]:
+    """The fast paths that may be taken, for records: results with and without one differ by rounding."""
+    return tuple(path for path in PATHS if fast_path_is_on(path))
+
+
 def fast_path_is_on(path: str) -> bool:
     """Whether the fast path `path` may be taken. Raises FastPathError where the variable cannot be read."""
     value = os.environ.get(VARIABLE, "1").strip()

@@ -102,7 +102,7 @@ def _dry_run(todo: list[Job], store: Store, slots: int) -> None:
     unknown = sum(value is None for value in seconds.values())
     note = f"; {unknown} runs of unknown cost (their data is not here yet)" if unknown else ""
     waiting = sum(
-        job.spec.noise.reference is None and needed(source_of(job), open_noise(job.spec.noise, job.files))
+        job.spec.noise.clean_classifier is None and needed(source_of(job), open_noise(job.spec.noise, job.files))
         for job in todo
     )
     if waiting:

@@ -22,7 +22,7 @@ from benchmark.grid.resolve import (
     resolve_method,
     resolve_noise,
 )
-from benchmark.grid.spec import Augment, DataPart, NoisePart, Part, RunSpec, Seeds, Track
+from benchmark.grid.spec import Augment, ContentPart, DataPart, NoisePart, RunSpec, Seeds, Track
 
 if TYPE_CHECKING:
     from benchmark.grid.suite import Suite
@@ -36,7 +36,6 @@ class _Data:
 
     part: DataPart
     files: dict[str, str]
-    extra_tests: dict[str, Part]
     augment: Augment
     """The data set's default."""
     label: str
@@ -86,7 +85,6 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
                 spec=spec,
                 options=options,
                 files={**data.files, **network.files, **noise.files, **method.files},
-                extra_tests=data.extra_tests,
                 plugins=plugins,
                 labels={"dataset": data.label, "suite": suite.name},
             ),
@@ -130,12 +128,12 @@ def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     dataset = make_dataset(ref, data_root)
     resolved = resolve_dataset(ref, dataset.cfg)
     files = dict(resolved.files)
-    extra_tests, digests = {}, {}
+    extra_tests = {}
     for name, text in suite.extra_tests.items():
         other_ref = read_plugin_ref(text)
         other = make_dataset(other_ref, data_root)
         other_resolved = resolve_dataset(other_ref, other.cfg)
-        extra_tests[name], digests[name] = other_resolved.part, other.digest()
+        extra_tests[name] = ContentPart(**other_resolved.part.model_dump(), digest=other.digest())
         files |= other_resolved.files
-    part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=digests)
-    return _Data(part, files, extra_tests, Augment(**dataset.augment), dataset.label)
+    part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=extra_tests)
+    return _Data(part, files, Augment(**dataset.augment), dataset.label)

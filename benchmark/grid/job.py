@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from backbones.settings import Settings
-from benchmark.grid.spec import Part, RunSpec
+from benchmark.grid.spec import RunSpec
 
 
 class Options(Settings):
@@ -31,8 +31,6 @@ class Job(Settings):
     options: Options
     files: dict[str, str] = {}
     """Content digest -> absolute path, for every digest in the spec that stands for a file or folder."""
-    extra_tests: dict[str, Part] = {}
-    """Name -> data set of every extra test set in the spec."""
     plugins: tuple[str, ...] = ()
     """Plugin files, absolute."""
     labels: dict[str, str] = {}

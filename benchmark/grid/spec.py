@@ -14,7 +14,7 @@ from pydantic import Field
 from backbones.settings import Settings
 from benchmark.store.digests import canonical
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
 
 Track = Literal["blind", "oracle"]
@@ -49,8 +49,6 @@ class Recipe(Settings):
     """None: the data set's own default, which is written into the resolved run."""
     precision: Literal["amp", "float32"] = "amp"
     """`amp`: bfloat16 autocast on CUDA, float32 on the CPU; losses are float32 in both."""
-    small_maps: bool = True
-    """Compute convolutions on maps of at most 2x2 as dense products: equal up to rounding, faster."""
 
 
 class Seeds(Settings):
@@ -76,17 +74,20 @@ class Part(Settings):
     """Content digest of a plugin that comes from outside the tree."""
 
 
-class DataPart(Part):
+class ContentPart(Part):
     digest: str
     """Content digest of the data."""
+
+
+class DataPart(ContentPart):
     subset: int | None = Field(None, ge=2)
     """Size of a stratified subset of the training set, taken after the noise was drawn."""
-    extra_tests: dict[str, str] = {}
-    """Further test sets: name -> content digest."""
+    extra_tests: dict[str, ContentPart] = {}
+    """Further test sets by name."""
 
 
 class NoisePart(Part):
-    reference: str | None = None
+    clean_classifier: str | None = None
     """Content digest of a clean classifier's probabilities, where the noise is made from them."""
 
 

@@ -32,6 +32,24 @@ def noise_rate_of(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.clip(wrong / len(labels), 0, 0.99))
 
 
+def doubt(labels: np.ndarray, probabilities: np.ndarray) -> str | None:
+    """Why an estimate from these out-of-fold predictions says little; None where nothing speaks against it.
+
+    `labels` [n], `probabilities` [n, K]. Predictions that agree with the labels no more often than by chance know
+    nothing of the classes, and the estimate is then about the networks, not about the labels. Chance is the
+    agreement of independent labels and predictions of the same class frequencies (as in Cohen's kappa), the error
+    that of two standard deviations of a share.
+    """
+    predicted, n, num_classes = probabilities.argmax(1), len(labels), probabilities.shape[1]
+    agreement = float(np.mean(predicted == labels))
+    shares = [np.bincount(classes, minlength=num_classes) / n for classes in (labels, predicted)]
+    chance = float(shares[0] @ shares[1])
+    error = 2 * math.sqrt(max(chance * (1 - chance), agreement * (1 - agreement)) / n)
+    if agreement > chance + error:
+        return None
+    return f"its networks agree with {agreement:.3f} of {n} held-out labels, by chance with {chance:.3f} ± {error:.3f}"
+
+
 def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes that occur in `labels`, [k], and the estimated joint [k, k] of given (row) and true label.
 

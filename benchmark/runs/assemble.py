@@ -37,7 +37,7 @@ class Network:
         amp, shape, backbone = recipe.precision == "amp", samples.data.shape, self.backbone
         if backbone.frozen:
             return lambda num_classes: backbone.build_head(shape[1], num_classes, amp)
-        return lambda num_classes: backbone.build(shape[3], num_classes, shape[1], amp, recipe.small_maps)
+        return lambda num_classes: backbone.build(shape[3], num_classes, shape[1], amp)
 
     def session(self, samples: Samples, labels: Any, num_classes: int, recipe: Recipe, seeds: Seeds) -> Session:
         """Training of this network on `samples` with noisy `labels` [n], on the device of the samples."""
@@ -77,8 +77,8 @@ def assemble(job: Job) -> Plugins:
         method=method,
         method_config=method_config,
         extra_tests={
-            name: DataSource(open_dataset(part, job.files, job.options.data_root), job.spec.dataset.extra_tests[name])
-            for name, part in job.extra_tests.items()
+            name: DataSource(open_dataset(part, job.files, job.options.data_root), part.digest)
+            for name, part in job.spec.dataset.extra_tests.items()
         },
     )
 
@@ -90,7 +90,8 @@ def source_of(job: Job) -> DataSource:
 
 def noise_of(job: Job) -> LabelNoise:
     part = job.spec.noise
-    clean = None if part.reference is None else StoredProbabilities(Path(job.files[part.reference]), part.reference)
+    digest = part.clean_classifier
+    clean = None if digest is None else StoredProbabilities(Path(job.files[digest]), digest)
     return LabelNoise(
         open_noise(part, job.files),
         part.config,

@@ -182,6 +182,6 @@ def attach(job: Job, *, train: bool = True, say: Say = lambda text: None) -> Job
         return job
     if digest is None:
         return job
-    noise = job.spec.noise.model_copy(update={"reference": digest})
+    noise = job.spec.noise.model_copy(update={"clean_classifier": digest})
     spec = job.spec.model_copy(update={"noise": noise})
     return job.model_copy(update={"spec": spec, "files": {**job.files, digest: str(classifier.path)}})

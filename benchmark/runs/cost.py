@@ -60,7 +60,7 @@ def _seconds_per_image(
     """Seconds per image of training with cross entropy, timed over a few steps on the run's data and network."""
     train = prepared.train
     frozen = network.backbone.frozen
-    samples = stand_in(network.backbone, train, recipe.small_maps) if frozen else Images(train.images, device)
+    samples = stand_in(network.backbone, train) if frozen else Images(train.images, device)
     session = network.session(samples, train.noisy, prepared.num_classes, recipe, seeds)
     kit = session.kit()
     net = kit.network("net")

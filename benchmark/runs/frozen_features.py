@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backbones.base import Backbone, Freezable, Network
+from backbones.base import Backbone, Freezable, Network, paths_on
 from benchmark.errors import NoisybenchError
 from benchmark.grid.spec import Augment, Part, Recipe
 from benchmark.runs.prepare import LabelledSet
@@ -128,7 +128,7 @@ class FeatureSource:
         return {
             "network": [part.name, part.version, part.source, options],
             "images": [self.channels, self.side],
-            "small_maps": self.recipe.small_maps,
+            "fast": paths_on(),
             "weights": self._pinned or digest_of(self.network),
         }
 
@@ -148,7 +148,7 @@ class FeatureSource:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("frozen", self.part.name))
             # Never in half precision: stored features must not depend on the device.
-            network = self.backbone.build(self.channels, 2, self.side, amp=False, small_maps=self.recipe.small_maps)
+            network = self.backbone.build(self.channels, 2, self.side, amp=False)
         return network.to(self.device).eval()
 
     def _array(self, part: LabelledSet, kind: str) -> np.ndarray:
@@ -231,10 +231,10 @@ def _digest_of_array(array: np.ndarray) -> str:
     return "sha256:" + hashlib.sha256(np.ascontiguousarray(array, dtype="<f4").data).hexdigest()
 
 
-def stand_in(backbone: Backbone, train: LabelledSet, small_maps: bool) -> Features:
+def stand_in(backbone: Backbone, train: LabelledSet) -> Features:
     """Random features of the right shape: enough to time a training without computing the real ones."""
     _, side, _, channels = train.whole.shape
-    network = backbone.build(channels, 2, side, amp=False, small_maps=small_maps).eval()
+    network = backbone.build(channels, 2, side, amp=False).eval()
     with torch.no_grad():
         width = network.features(torch.zeros(1, channels, side, side)).shape[1]
     return Features(torch.randn(len(train.noisy), width))

@@ -14,9 +14,8 @@ import torch
 
 from benchmark.errors import UsageError
 from benchmark.grid.spec import RunSpec, Track
-from benchmark.noise.manifest import Manifest
-from benchmark.noise.rate_estimate import FOLDS, noise_rate_of
-from benchmark.runs.prepare import Skipped
+from benchmark.noise.rate_estimate import FOLDS, doubt, noise_rate_of
+from benchmark.runs.prepare import Prepared, Skipped
 from benchmark.store.atomic import write_atomically
 from benchmark.store.digests import canonical, seal, unseal
 from benchmark.store.once import once
@@ -29,6 +28,8 @@ class Estimate:
 
     noise_rate: float
     seconds: float
+    doubt: str | None = None
+    """Why the estimate says little; None where nothing speaks against it."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,26 @@ class Given:
 def find_hints(
     required: frozenset[str],
     track: Track,
-    manifest: Manifest,
+    prepared: Prepared,
     estimate: Callable[[], Estimate],
     device: torch.device,
 ) -> Given:
     """The `required` hints by the rules of `track`; `estimate` is only called where the rate must be estimated.
+
+    The true rate is that of the labels trained on. The true T holds the probabilities that the labels were drawn
+    with or, where the noise has none, their frequencies in the whole data set.
 
     Raises Skipped where the truth is unknown, UsageError where the blind track cannot give a hint.
     """
     if not required:
         return Given(Hints())
     if track == "oracle":
-        if manifest.realized_rate is None:
+        if prepared.realized_rate is None:
             raise Skipped("the true labels are unknown, so there is no oracle track; use --track blind")
-        rate = manifest.realized_rate if "noise_rate" in required else None
+        rate = prepared.realized_rate if "noise_rate" in required else None
         transition = None
-        if "transition" in required and manifest.transition is not None:
-            transition = torch.tensor(manifest.transition, dtype=torch.float32, device=device)
+        if "transition" in required and prepared.transition is not None:
+            transition = torch.tensor(prepared.transition, dtype=torch.float32, device=device)
         return Given(Hints(rate, transition))
     if "transition" in required:
         raise UsageError("the method needs the transition matrix; run it with --track oracle")
@@ -79,7 +83,9 @@ def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.
 
     def make() -> Estimate:
         started = time.perf_counter()
-        return Estimate(noise_rate_of(*predict()), time.perf_counter() - started)
+        labels, probabilities = predict()
+        rate = noise_rate_of(labels, probabilities)
+        return Estimate(rate, time.perf_counter() - started, doubt(labels, probabilities))
 
     return once(
         path,

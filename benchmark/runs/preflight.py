@@ -35,8 +35,7 @@ def build_backbones(jobs: Sequence[Job], cache: Path) -> None:
         if shape is not None and (key, shape) not in built:
             built.add((key, shape))
             channels, side = shape
-            small_maps = job.spec.recipe.small_maps
-            network_of(job).backbone.build(channels, 2, side, amp=False, small_maps=small_maps)
+            network_of(job).backbone.build(channels, 2, side, amp=False)
 
 
 def _shape(source: DataSource, cache: Path) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from backbones.base import paths_on
 from benchmark import model_selection
 from benchmark.grid.job import Job
 from benchmark.model_selection import Rule
@@ -38,6 +39,7 @@ def header(job: Job) -> dict[str, Any]:
             "labels": job.labels,
             "device": job.options.device,
             "threads": job.options.threads,
+            "fast_paths": list(paths_on()),
         },
     }
 
@@ -57,8 +59,10 @@ def trained_record(run: Trained) -> dict[str, Any]:
         "main_metric": prepared.main_metric,
         "deviations": run.deviations,
         "curve": curve_of(progress.curve),
-        "noise": asdict(prepared.manifest) | _estimated(run.given, prepared),
+        "noise": _noise(run.given, prepared),
         "diagnostics": _diagnostics(progress),
+        "hints": sorted(run.required),
+        "images": None,
         "features": run.features,
         "sizes": {
             "train": len(prepared.train.noisy),
@@ -126,12 +130,22 @@ def _tests(prepared: Prepared) -> Tests:
 
 
 def _test_set(part: LabelledSet) -> TestSet:
-    return {"size": len(part.noisy), "digest": digests.of_arrays(part.images, part.noisy), "groups": None}
+    return {
+        "size": len(part.noisy),
+        "digest": digests.of_arrays(part.images, part.noisy),
+        "groups": None,
+        "shared_images": None,
+    }
 
 
-def _estimated(given: Given, prepared: Prepared) -> dict[str, float | None]:
-    """The estimate of the noise rate and its error, for the record."""
-    if given.estimate is None:
-        return {"estimated_rate": None, "estimator_error": None}
-    rate, truth = given.estimate.noise_rate, prepared.manifest.realized_rate
-    return {"estimated_rate": rate, "estimator_error": None if truth is None else rate - truth}
+def _noise(given: Given, prepared: Prepared) -> dict[str, Any]:
+    """The manifest, the share of wrong labels among those trained on, and the estimate of it."""
+    manifest, truth = asdict(prepared.manifest), prepared.realized_rate
+    rate = None if given.estimate is None else given.estimate.noise_rate
+    return manifest | {
+        "realized_rate": truth,
+        "realized_rate_all": manifest["realized_rate"],
+        "estimated_rate": rate,
+        "estimator_error": None if rate is None or truth is None else rate - truth,
+        "estimate_doubt": None if given.estimate is None else given.estimate.doubt,
+    }

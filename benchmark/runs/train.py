@@ -35,6 +35,8 @@ class Trained:
     prepared: Prepared
     given: Given
     """The hints that the method had."""
+    required: frozenset[str]
+    """Their names."""
     deviations: Deviations
     """Settings of its optimizers that are not the recipe's."""
     features: dict[str, str] | None
@@ -65,7 +67,7 @@ def train(
         return cached_estimate(spec, store.cache("estimates"), lambda: _out_of_fold(session, spec, on_phase))
 
     required = plugins.method.requires(plugins.method_config)
-    given = find_hints(required, spec.track, prepared.manifest, estimate, device)
+    given = find_hints(required, spec.track, prepared, estimate, device)
     method, kit = session.method(
         plugins.method,
         plugins.method_config,
@@ -87,7 +89,7 @@ def train(
     )
     progress = trainer.run()
     features = inputs.features.notes if inputs.features else None
-    return Trained(method, progress, prepared, given, kit.deviations, features, prepare_seconds)
+    return Trained(method, progress, prepared, given, required, kit.deviations, features, prepare_seconds)
 
 
 def _refuse(method: type[Method], name: str, num_classes: int) -> None:

@@ -15,12 +15,12 @@ _FORMER = {"tests": "sizes"}
 
 
 def current(record: Record, where: str) -> Record:
-    """`record` in schema 2, migrated where it is older. Raises StoreError for a newer schema, ValueError for an
+    """`record` in schema 3, migrated where it is older. Raises StoreError for a newer schema, ValueError for an
     invalid one."""
     schema = record["schema"]
     if schema == SCHEMA:
         return record
-    if schema == 1:
+    if schema in (1, 2):
         return migrate(record)
     if not isinstance(schema, int) or schema < 1:
         raise ValueError(f"its schema is {schema!r}, expected 1 to {SCHEMA}")
@@ -36,15 +36,32 @@ def earlier_fields(fields: Sequence[str]) -> tuple[str, ...]:
 
 
 def migrate(record: Record) -> DigestedRecord:
-    """A record of schema 1, or the fields of one that were read, as schema 2 has them.
+    """A record of schema 1 or 2, or the fields of one that were read, as schema 3 has them.
 
-    What version 1 did not record is None: the deviations of optimizers, the digests of test sets, changed
-    predictions; or empty: the outcomes. The digest of its content stays that of the record as it was written,
-    so that tables made of it keep theirs.
+    What was not recorded then is None or empty, as `schema` says. The digest of its content stays that of the
+    record as it was written, so that tables made of it keep theirs.
     """
     new = DigestedRecord(record)
     new.content = content_digest(record)
     new["schema"] = SCHEMA
+    if record["schema"] == 1:
+        _from_1(new)
+    _from_2(new)
+    return new
+
+
+def _from_2(new: dict[str, Any]) -> None:
+    if new.get("state") in ("ok", "diverged"):
+        new |= {"hints": None, "images": None}
+    if "realized_rate" in new.get("noise", ()):
+        new["noise"] = {"realized_rate_all": new["noise"]["realized_rate"], "estimate_doubt": None, **new["noise"]}
+    if "tests" in new:
+        tests = new["tests"]
+        extra = {name: {**test, "shared_images": None} for name, test in tests["extra"].items()}
+        new["tests"] = {"test": {**tests["test"], "shared_images": None}, "extra": extra}
+
+
+def _from_1(new: dict[str, Any]) -> None:
     if new.get("reason", "") is None:
         del new["reason"]
     if "sizes" in new:
@@ -67,7 +84,6 @@ def migrate(record: Record) -> DigestedRecord:
         new["timing"] = {name: value for name, value in new["timing"].items() if name != "epochs"}
         for part in ("train", "evaluate"):
             new["timing"][f"{part}_seconds"] = float(sum(epoch[part] for epoch in epochs))
-    return new
 
 
 def _sizes(sizes: dict[str, int]) -> tuple[dict[str, int], dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 A record is a plain JSON object, typed here as nested dictionaries: nothing is converted on reading, which has to be
 fast. `fault` compares a whole record with the definition, before one is written and when a single one is shown.
-Records of schema 1 are read through `migration.current`.
+Records of earlier schemas are read through `migration.current`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict, is_typeddict
@@ -20,7 +20,7 @@ from benchmark.model_selection import Rule
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 
-SCHEMA = 2
+SCHEMA = 3
 
 _STRICT = with_config(ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True))
 
@@ -61,6 +61,8 @@ class Provenance(TypedDict):
     device: str
     """As it was asked for: "cpu", "cuda", "auto"."""
     threads: int
+    fast_paths: NotRequired[list[str]]
+    """Fast paths that were on, see `backbones/_fast/README.md`; absent from records of schemas 1 and 2."""
 
 
 @_STRICT
@@ -134,7 +136,10 @@ class Noise(TypedDict):
     class_counts: list[int]
     """[K] samples per clean class (per given class where the truth is unknown)."""
     realized_rate: float | None
-    """Share of wrong labels; None where the truth is unknown."""
+    """Share of wrong labels among those trained on; None where the truth is unknown. In records of schemas 1 and
+    2: as `realized_rate_all`."""
+    realized_rate_all: float | None
+    """The same of all training labels of the data set, before validation set and subset are taken."""
     realized_rate_per_class: list[float | None] | None
     transition: list[list[float]] | None
     """[K, K] T[clean, noisy]."""
@@ -145,6 +150,8 @@ class Noise(TypedDict):
     """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one."""
     estimator_error: float | None
     """`estimated_rate` - `realized_rate`."""
+    estimate_doubt: str | None
+    """Why the estimate says little, where the networks that it is made with are no better than chance."""
 
 
 @_STRICT
@@ -189,6 +196,9 @@ class TestSet(TypedDict):
     """SHA-256 of its images and labels in their order; None in records of schema 1."""
     groups: list[str] | None
     """[size] what samples belong together (a patient); None where that is not known."""
+    shared_images: int | None
+    """Number of its images that are among the training images too, equal in every pixel; None in records of
+    schemas 1 and 2."""
 
 
 @_STRICT
@@ -196,6 +206,23 @@ class Tests(TypedDict):
     test: TestSet
     extra: dict[str, TestSet]
     """By name."""
+
+
+@_STRICT
+class Images(TypedDict):
+    """What was done to image files on reading."""
+
+    pixels: str
+    """How values became 8 bits: "full" (the whole range of the type), "percentile", ..."""
+    fit: str
+    """How images became squares: "crop", "pad" or "stretch"."""
+    bit_depths: list[int]
+    """Depths that occur, ascending."""
+    smallest: list[int]
+    """[2] least width and height in px of the original images, each on its own."""
+    largest: list[int]
+    share_cropped: float
+    """Share of all original pixels that was cut away."""
 
 
 @_STRICT
@@ -250,6 +277,11 @@ class Trained(Header):
     curve: Curve
     noise: Noise
     diagnostics: Diagnostics
+    hints: list[str] | None
+    """The privileged knowledge that the method consumed: "noise_rate" (its estimate in the blind track),
+    "transition"; None in records of schemas 1 and 2."""
+    images: Images | None
+    """None where the data set comes as arrays of 8 bits."""
     features: dict[str, str] | None
     """Digests of the arrays of a frozen backbone's features; None where the images were trained on."""
     sizes: Sizes

@@ -36,7 +36,7 @@ def stored(tmp_path):
 def test_kinds_that_need_it_share_one_and_others_have_none(tmp_path, cells):
     kinds = ("symmetric:0.2", "pmd:0.2", "confusion:0.2", "asymmetric:0.3", "long_tail:3,noise=confusion:0.2")
     jobs = expand(tmp_path, cells, *kinds)
-    found = {job.spec.noise.name: job.spec.noise.reference for job in jobs}
+    found = {job.spec.noise.name: job.spec.noise.clean_classifier for job in jobs}
     assert found.pop("symmetric") is None
     assert len(set(found.values())) == 1
     assert None not in found.values()
@@ -73,7 +73,7 @@ def test_values_that_were_changed_in_a_sound_file_are_noticed(tmp_path, cells):
 
 def test_looking_trains_nothing(tmp_path, cells):
     (job,) = expand(tmp_path, cells, "pmd:0.2", train=False)
-    assert job.spec.noise.reference is None
+    assert job.spec.noise.clean_classifier is None
     assert not stored(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_it_depends_on_the_data_and_not_on_the_runs_recipe(tmp_path, cells):
         grid = {"datasets": [f"npz:{cells}"], "methods": ["ce"], "noise": ["pmd:0.2"], "seeds": [epochs]}
         (job,) = expand_suite(suites.build({**grid, "recipe": {"epochs": epochs}, "subset": subset}), options)
         job = clean_classifier.attach(job)
-        digests.add(job.spec.noise.reference)
+        digests.add(job.spec.noise.clean_classifier)
     assert len(digests) == 1
 
 
@@ -103,7 +103,7 @@ def test_runs_on_its_labels_end_in_records(here, tmp_path, cells):
     assert {record["state"] for record in found.values()} == {"ok"}
     for record in found.values():
         assert 0.1 < record["noise"]["realized_rate"] < 0.4
-        assert record["spec"]["noise"]["reference"].startswith("sha256:")
+        assert record["spec"]["noise"]["clean_classifier"].startswith("sha256:")
     again = here("run", *grid)
     assert "0 to run" in again.stderr
     assert "fold 1" not in again.stderr

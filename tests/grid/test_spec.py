@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from benchmark.grid.job import Job, Options
 from benchmark.grid.spec import Augment, DataPart, NoisePart, Part, Recipe, RunSpec, Seeds
 
-GOLDEN_ID = "cf9a7b6d702200f6"
+GOLDEN_ID = "d2dd6bc3b6bc4c6e"
 
 
 def spec(**changes) -> RunSpec:
@@ -32,10 +32,10 @@ def test_a_new_field_is_a_decision():
     }  # fmt: skip
     assert set(Part.model_fields) == {"name", "version", "config", "source"}
     assert set(DataPart.model_fields) - set(Part.model_fields) == {"digest", "subset", "extra_tests"}
-    assert set(NoisePart.model_fields) - set(Part.model_fields) == {"reference"}
+    assert set(NoisePart.model_fields) - set(Part.model_fields) == {"clean_classifier"}
     assert set(Recipe.model_fields) == {
         "epochs", "batch_size", "optimizer", "lr", "weight_decay", "momentum", "schedule", "milestones",
-        "gamma", "clip", "augment", "precision", "small_maps",
+        "gamma", "clip", "augment", "precision",
     }  # fmt: skip
     assert set(Options.model_fields) == {
         "results", "data_root", "device", "threads", "keep", "allow_unidentifiable", "checkpoint_seconds",

@@ -108,9 +108,28 @@ def test_a_fault_is_named_with_its_file_its_field_and_the_remedy(change: Any, wo
     assert "move the file away and repeat `noisybench run`" in text
 
 
+def test_a_record_of_schema_2_is_read_with_what_it_did_not_hold_as_unknown() -> None:
+    record = whole()
+    new = {
+        **{name: record[name] for name in ("hints", "images")},
+        "noise": {name: record["noise"][name] for name in ("realized_rate_all", "estimate_doubt")},
+        "shared": record["tests"]["test"]["shared_images"],
+    }
+    noise = {name: value for name, value in record["noise"].items() if name not in new["noise"]}
+    test = {name: value for name, value in record["tests"]["test"].items() if name != "shared_images"}
+    former = {name: value for name, value in record.items() if name not in ("hints", "images")}
+    former |= {"schema": 2, "noise": noise, "tests": {"test": test, "extra": {"other": test}}}
+    read = current(former, "runs/ab/ab12.json")
+    assert schema.fault(read) == ""
+    assert read["hints"] is read["images"] is read["tests"]["test"]["shared_images"] is None
+    assert read["tests"]["extra"]["other"]["shared_images"] is None
+    assert read["noise"]["realized_rate_all"] == noise["realized_rate"]
+    assert content_digest(read) == content_digest(former), "tables made of it keep their digest"
+
+
 def test_a_record_of_a_newer_version_is_refused_with_the_remedy() -> None:
-    with pytest.raises(StoreError, match=r"ab12.json was written by a newer version \(schema 3.*update noisybench"):
-        current(whole() | {"schema": 3}, "runs/ab/ab12.json")
+    with pytest.raises(StoreError, match=r"ab12.json was written by a newer version \(schema 4.*update noisybench"):
+        current(whole() | {"schema": 4}, "runs/ab/ab12.json")
 
 
 def test_what_tables_read_is_in_the_definition() -> None:

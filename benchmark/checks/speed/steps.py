@@ -59,7 +59,7 @@ class Steps:
         device: torch.device = CPU,
         amp: bool = False,
     ) -> None:
-        recipe = Recipe(epochs=epochs, batch_size=BATCH, augment=POLICY, small_maps=small_maps)
+        recipe = Recipe(epochs=epochs, batch_size=BATCH, augment=POLICY)
         labels = random_labels(num_samples, num_classes)
         family = BACKBONES.load(backbone)
         network = family(family.Config.model_validate(backbone_options or {}), backbone.partition("/")[2])
