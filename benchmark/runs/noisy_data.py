@@ -83,6 +83,6 @@ def make_noisy_data(
     if needed(source, kind):
         classifier = CleanClassifier(source, data_part, results, device, threads, say)
         clean = StoredProbabilities(classifier.path, classifier.trained())
-        noise_part = noise_part.model_copy(update={"reference": clean.digest})
+        noise_part = noise_part.model_copy(update={"clean_classifier": clean.digest})
     label_noise = LabelNoise(kind, noise_part.config, seed, clean, allow_unidentifiable)
     return NoisyData(source, label_noise, data_part, noise_part, files)
