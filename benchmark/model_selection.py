@@ -18,6 +18,8 @@ RULES: dict[str, str] = {
 LAST5_EPOCHS = 5
 LAST5_NEEDS = 10
 """Fewest epochs for which `last5` is defined."""
+TIE_DIGITS = 9
+"""Scores that are equal when rounded to so many digits are tied."""
 
 Epoch = Mapping[str, Any]
 Figures = dict[str, Any]
@@ -26,8 +28,8 @@ Figures = dict[str, Any]
 def select(curve: Sequence[Epoch], main_metric: str) -> dict[Rule, Figures | None]:
     """The test figures of a `curve` (one entry per epoch) under every rule of `RULES`.
 
-    Rules that choose one epoch add its number under "epoch". None where a rule is undefined: no clean
-    validation or test labels, fewer than ten epochs for `last5`, no value of the main metric at any epoch.
+    Rules that choose one epoch add its number under "epoch", and the method's "phase". None where a rule is
+    undefined: no clean validation or test labels, fewer than ten epochs for `last5`, no value of the main metric at any epoch.
     """
     return _report(curve, main_metric, lambda entry: entry["test"])
 
@@ -46,9 +48,13 @@ def select_extra(curve: Sequence[Epoch], main_metric: str) -> dict[str, dict[Rul
 
 
 def best_epoch(scores: Sequence[float | None], lower_is_better: bool = False) -> int | None:
-    """Position of the best of `scores`, the earliest on ties; None if there is none."""
+    """Position of the best of `scores`, the earliest on ties; None if there is none.
+
+    A balanced accuracy is a mean of shares, whose last bits depend on the order of the sum; so scores are
+    compared to `TIE_DIGITS` digits.
+    """
     sign = -1 if lower_is_better else 1
-    known = {at: sign * value for at, value in enumerate(scores) if value is not None}
+    known = {at: sign * round(value, TIE_DIGITS) for at, value in enumerate(scores) if value is not None}
     return max(known, key=known.__getitem__, default=None)
 
 
@@ -74,7 +80,8 @@ def _report(
         if position is None:
             return None
         chosen = figures(curve[position])
-        return {**chosen, "epoch": curve[position]["epoch"]} if chosen else None
+        entry = curve[position]
+        return {**chosen, "epoch": entry["epoch"], "phase": entry["phase"]} if chosen else None
 
     late = [values for entry in curve[-LAST5_EPOCHS:] if (values := figures(entry))]
     enough = len(curve) >= LAST5_NEEDS and len(late) == LAST5_EPOCHS

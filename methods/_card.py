@@ -36,6 +36,8 @@ class Phase:
     """Official length in epochs; None where neither paper nor code says."""
     steps: int | None = None
     """Official length in optimizer steps; None where neither paper nor code says."""
+    plain: bool = False
+    """Whether it is plain training with cross entropy: an epoch of it says nothing of the method."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Card:
     """Why the trained weights may equal those of `ce`, where the method's mathematics says so."""
     reproduction: str = "not run"
     """The outcome of a repetition of a published experiment."""
+
+    @property
+    def plain_phases(self) -> frozenset[str]:
+        """Names of the phases in which the method has not begun."""
+        return frozenset(phase.name for phase in self.phases if phase.plain)
 
     @property
     def phase_names(self) -> tuple[str, ...]:

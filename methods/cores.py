@@ -26,7 +26,7 @@ class CORES(Method):
         arxiv="2010.02347",
         code="https://github.com/UCSC-REAL/cores",
         family="sample selection",
-        phases=(Phase("warmup", epochs=10), Phase("regularize", epochs=21), Phase("sieve", epochs=69)),
+        phases=(Phase("warmup", epochs=10, plain=True), Phase("regularize", epochs=21), Phase("sieve", epochs=69)),
         official=(
             "CIFAR-10: b = 0 for 10 of 100 epochs, rises linearly to 2 over the next 30; the sieve is closed "
             "(all kept) through epoch 30; eps = 1e-8; SGD 0.1, weight decay 5e-4"

@@ -37,7 +37,7 @@ class DISC(Method):
         family="semi-supervised",
         cost=4,
         cost_note="two views, each also mixed",
-        phases=(Phase("warm-up", epochs=20), Phase("select", epochs=180)),
+        phases=(Phase("warm-up", epochs=20, plain=True), Phase("select", epochs=180)),
         official=(
             "CIFAR-10, CIFAR-100: 200 epochs, start 20 (15 with instance noise), m = 0.99 (0.95 asymmetric, or "
             "at 60 % and more), sigma = 0.5, mixup alpha = 5, hard weight 1 (0.2 at 60 % and more); SGD 0.1, "

@@ -53,7 +53,7 @@ class DivideMix(Method):
         cost=6,
         cost_note="two networks, two views, guessing",
         networks_at_test=2,
-        phases=(Phase("warm-up", epochs=10), Phase("divide", epochs=290)),
+        phases=(Phase("warm-up", epochs=10, plain=True), Phase("divide", epochs=290)),
         official=(
             "CIFAR-10: warm-up 10 of 300 epochs (30 on CIFAR-100), ramp 16 epochs, T = 0.5, mixup alpha = 4, "
             "threshold 0.5, batch 64, SGD 0.02, weight decay 5e-4; the code sets lambda_u by the true noise: 0 "

@@ -30,7 +30,7 @@ class FINE(Method):
         family="sample selection",
         cost=1.4,
         cost_note="a feature pass and a decomposition per epoch",
-        phases=(Phase("warm-up", epochs=40), Phase("select", epochs=80)),
+        phases=(Phase("warm-up", epochs=40, plain=True), Phase("select", epochs=80)),
         official="CIFAR-10, CIFAR-100: warm-up 40 of 120 epochs, threshold 0.5, SGD 0.02",
         deviations="none",
         proof="golden",

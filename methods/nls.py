@@ -20,7 +20,7 @@ class NLS(Method):
         arxiv="2106.04149",
         code="https://github.com/UCSC-REAL/negative-label-smoothing",
         family="robust loss",
-        phases=(Phase("warmup"), Phase("smooth")),
+        phases=(Phase("warmup", plain=True), Phase("smooth")),
         official=(
             "s tuned per noise rate over [-8, 0.8] on CIFAR-10, SGD 0.1, weight decay 1e-4, 200 epochs; at high "
             "noise after training with cross entropy, at learning rate 1e-6"

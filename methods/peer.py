@@ -25,7 +25,7 @@ class Peer(Method):
         arxiv="1910.03231",
         code="https://github.com/weijiaheng/Multi-class-Peer-Loss-functions",
         family="robust loss",
-        phases=(Phase("warmup", epochs=20), Phase("peer", epochs=280)),
+        phases=(Phase("warmup", epochs=20, plain=True), Phase("peer", epochs=280)),
         official=(
             "CIFAR-10: a is 0 for 20 of 300 epochs, rises to 1 by epoch 40 and goes on, to 5 with symmetric and "
             "20 with sparse noise, while the learning rate falls tenfold every 40 epochs and is divided by 1 + "

@@ -32,7 +32,7 @@ class PES(Method):
         code="https://github.com/tmllab/2021_NeurIPS_PES",
         family="sample selection",
         phases=(
-            Phase("early", epochs=25),
+            Phase("early", epochs=25, plain=True),
             Phase("late stages", epochs=7),
             Phase("head", epochs=5),
             Phase("confident", epochs=174),

@@ -27,7 +27,7 @@ class PLC(Method):
         arxiv="2103.07756",
         code="https://github.com/pxiangwu/PLC",
         family="label refurbishment",
-        phases=(Phase("warm-up", epochs=8), Phase("correct", epochs=172)),
+        phases=(Phase("warm-up", epochs=8, plain=True), Phase("correct", epochs=172)),
         official=(
             "CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs, mean over 5 epochs, SGD "
             "0.01, weight decay 5e-4"

@@ -20,6 +20,7 @@ def curve(
     return [
         {
             "epoch": epoch + 1,
+            "phase": "warm-up" if epoch == 0 else "train",
             "val_noisy": {metric: noisy},
             "val_clean": None if val_clean is None else {metric: val_clean[epoch]},
             "test": {metric: test[epoch], "recall": [test[epoch], None]},
@@ -32,8 +33,8 @@ def curve(
 def test_each_rule_reports_the_test_figures_of_its_epoch() -> None:
     found = model_selection.select(curve([0.1, 0.5, 0.3], [0.6, 0.7, 0.8], [0.9, 0.2, 0.3]), "accuracy")
     assert list(found) == list(model_selection.RULES)
-    assert found["val_noisy"] == {"accuracy": 0.7, "recall": [0.7, None], "epoch": 2}
-    assert found["last"] == {"accuracy": 0.8, "recall": [0.8, None], "epoch": 3}
+    assert found["val_noisy"] == {"accuracy": 0.7, "recall": [0.7, None], "epoch": 2, "phase": "train"}
+    assert found["last"] == {"accuracy": 0.8, "recall": [0.8, None], "epoch": 3, "phase": "train"}
     assert found["val_clean"]["epoch"] == 1
     assert found["oracle_test"]["epoch"] == 3
 
@@ -41,6 +42,19 @@ def test_each_rule_reports_the_test_figures_of_its_epoch() -> None:
 def test_ties_go_to_the_earliest_epoch() -> None:
     found = model_selection.select(curve([0.2, 0.5, 0.5], [0.9, 0.1, 0.9], [0.4, 0.4, 0.4]), "accuracy")
     assert [found[r]["epoch"] for r in ("val_noisy", "val_clean", "oracle_test")] == [2, 1, 1]
+
+
+def test_a_rule_says_in_which_phase_its_epoch_was() -> None:
+    found = model_selection.select(curve([0.9, 0.5, 0.3], [0.6, 0.7, 0.8]), "accuracy")
+    assert (found["val_noisy"]["phase"], found["last"]["phase"]) == ("warm-up", "train")
+
+
+def test_the_last_bits_of_a_sum_do_not_choose_an_epoch() -> None:
+    shares = [0.1, 0.2, 0.3]
+    assert sum(shares) / 3 != sum(reversed(shares)) / 3, "equal but for the order of the sum"
+    scores = [sum(reversed(shares)) / 3, sum(shares) / 3]
+    assert scores[1] > scores[0]
+    assert model_selection.best_epoch(scores) == 0
 
 
 def test_val_noisy_does_not_depend_on_test_or_clean_labels() -> None:
@@ -81,6 +95,6 @@ def test_an_extra_test_set_scores_the_same_epochs_as_the_main_one() -> None:
         model_selection.select(entries, "accuracy"),
         model_selection.select_extra(entries, "accuracy")["elsewhere"],
     )
-    assert extra["val_noisy"] == {"accuracy": 0.2, "epoch": 2}
-    assert extra["oracle_test"] == {"accuracy": 0.1, "epoch": main["oracle_test"]["epoch"]}
+    assert extra["val_noisy"] == {"accuracy": 0.2, "epoch": 2, "phase": "train"}
+    assert extra["oracle_test"] == {"accuracy": 0.1, "epoch": main["oracle_test"]["epoch"], "phase": "train"}
     assert model_selection.select_extra(curve([0.1], [0.2]), "accuracy") == {}

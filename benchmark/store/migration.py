@@ -53,12 +53,23 @@ def migrate(record: Record) -> DigestedRecord:
 def _from_2(new: dict[str, Any]) -> None:
     if new.get("state") in ("ok", "diverged"):
         new |= {"hints": None, "images": None}
+    if "curve" in new and new.get("metrics"):
+        phases = new["curve"]["phase"]
+        for name in ("metrics", "extra_metrics"):
+            new[name] = _with_phases(new[name], phases)
     if "realized_rate" in new.get("noise", ()):
         new["noise"] = {"realized_rate_all": new["noise"]["realized_rate"], "estimate_doubt": None, **new["noise"]}
     if "tests" in new:
         tests = new["tests"]
         extra = {name: {**test, "shared_images": None} for name, test in tests["extra"].items()}
         new["tests"] = {"test": {**tests["test"], "shared_images": None}, "extra": extra}
+
+
+def _with_phases(figures: dict[str, Any], phases: Sequence[str]) -> dict[str, Any]:
+    """Figures by rule, or by test set and rule, with the method's phase where one epoch is reported."""
+    if "epoch" in figures:
+        return {"phase": phases[figures["epoch"] - 1], **figures}
+    return {name: _with_phases(part, phases) if isinstance(part, dict) else part for name, part in figures.items()}
 
 
 def _from_1(new: dict[str, Any]) -> None:

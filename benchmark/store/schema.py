@@ -72,6 +72,8 @@ class Figures(TypedDict, total=False):
 
     epoch: int
     """Counted from 1; absent from `last5`."""
+    phase: str
+    """The method's phase in that epoch."""
     accuracy: float
     balanced_accuracy: float
     auroc: float | None

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmark.store import migration
 from benchmark.store.content import BULK, DigestedRecord, Record, collector_paused, content_digest
 from benchmark.store.digests import canonical, current
+from benchmark.store.schema import SCHEMA
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
@@ -49,6 +51,9 @@ def encode(originals: Sequence[Original]) -> bytes:
     with collector_paused():
         for position, (run_id, content) in enumerate(sorted(originals)):
             record = orjson.loads(content)
+            if record["schema"] < SCHEMA:
+                # While the whole record is at hand: what a table reads then is as from the loose file.
+                record = migration.migrate(record)
             columns["id"].append(run_id)
             columns["content"].append(content_digest(record))
             columns["record"].append(content)

@@ -52,7 +52,10 @@ def test_published_records_of_schema_1_fit_the_definition_once_they_are_migrated
     for record in old:
         new = current(record, "the archive")
         assert schema.fault(new) == ""
-        assert new["metrics"] == record["metrics"], "figures stay what they were"
+        for rule, figures in record["metrics"].items():
+            added = {name: value for name, value in (new["metrics"][rule] or {}).items() if name not in figures}
+            chosen = figures and record["curve"][figures["epoch"] - 1] if rule != "last5" else None
+            assert added == ({"phase": chosen["phase"]} if chosen else {})
         assert new["tests"]["test"]["size"] == record["sizes"]["test"]
         assert new["curve"]["test"]["accuracy"] == pytest.approx(
             [epoch["test"]["accuracy"] for epoch in record["curve"]], rel=1e-4
