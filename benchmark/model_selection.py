@@ -29,7 +29,8 @@ def select(curve: Sequence[Epoch], main_metric: str) -> dict[Rule, Figures | Non
     """The test figures of a `curve` (one entry per epoch) under every rule of `RULES`.
 
     Rules that choose one epoch add its number under "epoch", and the method's "phase". None where a rule is
-    undefined: no clean validation or test labels, fewer than ten epochs for `last5`, no value of the main metric at any epoch.
+    undefined: no clean validation or test labels, fewer than ten epochs for `last5`, no value of the main metric
+    at any epoch.
     """
     return _report(curve, main_metric, lambda entry: entry["test"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from benchmark.cli.options import expand_grid, grid_options
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
     from benchmark.store.store import Store
+    from benchmark.tables.comparison import Marks
 
 BASELINE = "ce"
 
@@ -20,7 +22,12 @@ BASELINE = "ce"
 @grid_options
 @click.option("--format", "form", type=click.Choice(["md", "csv"]), default="md", show_default=True)
 @click.option("--rule", default="val_noisy", show_default=True, help="val_noisy, last, last5, val_clean, oracle_test.")
-@click.option("--metric", default="accuracy", show_default=True, help="balanced_accuracy, auroc, f1, ece, nll, ...")
+@click.option(
+    "--metric",
+    default="main",
+    show_default=True,
+    help="main: each data set's own, see `data info`; accuracy, balanced_accuracy, auroc, ece, ...",
+)
 @click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join another folder's records.")
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
@@ -67,7 +74,7 @@ def print_table(
     form: str = "md",
     others: tuple[Path, ...] = (),
     rule: str = "val_noisy",
-    metric: str = "accuracy",
+    metric: str = "main",
     **choices: Any,
 ) -> None:
     """Prints the table of `jobs` (None: of all records) to stdout."""
@@ -87,17 +94,16 @@ def print_table(
         joined = other.records(frame.fields(rule))
         tell_uncounted(other, joined)
         records += joined.records
-    names = {record["spec"]["method"]["name"] for record in records} | {job.spec.method.name for job in jobs or ()}
-    kinds = {record["spec"]["noise"]["name"] for record in records}
-    marks, defaults = _declared(names, kinds)
+    specs = [job.spec.model_dump(mode="json") for job in jobs or ()]
+    marks, defaults = _declared([record["spec"] for record in records] + specs)
     built = comparison.build(
         records,
         rule=rule,
         metric=metric,
         baseline=BASELINE,
-        expected=None if jobs is None else [job.spec.model_dump(mode="json") for job in jobs],
+        expected=specs,
         suite=suite,
-        needs=marks,
+        marks=marks,
         defaults=defaults,
         **choices,
     )
@@ -105,21 +111,33 @@ def print_table(
     click.echo(render(built), nl=False)
 
 
-def _declared(methods: set[str], noise: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the methods declare of themselves, and the default options of methods and noise."""
+def _declared(specs: list[Mapping[str, Any]]) -> tuple[dict[bytes, Marks], dict[str, Any]]:
+    """What methods declare of the configurations in `specs`, and the default options of methods and noise."""
     from benchmark.registry import METHODS, NOISE
-    from benchmark.tables.comparison import Marks
+    from benchmark.tables.frame import part_key
 
-    plugins_of_methods = _loaded(METHODS, methods)
-    cards = {name: plugin.card for name, plugin in plugins_of_methods.items()}
-    marks = {
-        name: Marks(frozenset(card.needs), f"{card.cost:g}x", card.networks_at_test) for name, card in cards.items()
-    }
+    configured = {part_key(spec["method"]): spec["method"] for spec in specs}
+    methods = _loaded(METHODS, {part["name"] for part in configured.values()})
+    marks = {key: _marks(methods[part["name"]], part) for key, part in configured.items() if part["name"] in methods}
+    noise = _loaded(NOISE, {spec["noise"]["name"] for spec in specs})
     defaults = {
         part: {name: _defaults(plugin) for name, plugin in plugins.items()}
-        for part, plugins in (("method", plugins_of_methods), ("noise", _loaded(NOISE, noise)))
+        for part, plugins in (("method", methods), ("noise", noise))
     }
     return marks, defaults
+
+
+def _marks(plugin: Any, part: Mapping[str, Any]) -> Marks:
+    from pydantic import ValidationError
+
+    from benchmark.tables.comparison import Marks
+
+    card = plugin.card
+    try:
+        needs = plugin.requires(plugin.Config.model_validate(part.get("config") or {}))
+    except ValidationError:  # of an earlier version, with other options, or with files that are not here
+        needs = card.needs
+    return Marks(frozenset(needs), f"{card.cost:g}x", card.networks_at_test, card.plain_phases)
 
 
 def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from benchmark.tables.comparison import Block, Table
 from benchmark.tables.frame import DIAGNOSTICS
 
 _CELL_COLUMNS = [
-    "state", "n", "total", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",
+    "state", "n", "units", "total", "plain", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",
 ]  # fmt: skip
 _METHOD_COLUMNS = ["rank", "cost", "measured", "needs", "networks", "deviations"]
 _PRECISION = "%.8g"
@@ -22,7 +22,7 @@ def render_csv(table: Table) -> str:
     `half` and `delta_half` are half widths of 95 % t intervals; empty where a cell has no figure.
     """
     frame = pd.concat([_rows(block, table) for block in table.blocks], ignore_index=True)
-    frame["metric"], frame["rule"], frame["baseline"] = table.metric, table.rule, table.baseline
+    frame["rule"], frame["baseline"] = table.rule, table.baseline
     frame["test"] = table.extra_test or "test"
     frame["suite"], frame["records"] = table.suite, f"sha256:{table.digest}"
     frame["commit"], frame["hardware"] = "; ".join(table.commits), "; ".join(table.hardware)
@@ -35,5 +35,6 @@ def _rows(block: Block, table: Table) -> pd.DataFrame:
     columns = [*_CELL_COLUMNS, *(DIAGNOSTICS if table.diagnostics else ())]
     rows = block.cells.reindex(order)[columns].join(block.methods[[*kept, "unrecorded"]], on="method").reset_index()
     rows["deviations"] = rows["deviations"].mask(rows.pop("unrecorded"), "not recorded")
-    rows["delta_n"] = rows["delta_n"].astype("Int64")
+    rows[["units", "delta_n"]] = rows[["units", "delta_n"]].astype("Int64")
+    rows["metric"] = block.metric
     return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)

@@ -11,9 +11,10 @@ import pandas as pd
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.model_selection import RULES
 from benchmark.tables.comparison import Block, Table
+from benchmark.tables.frame import MAIN
+from benchmark.tables.statistics import DIGITS
 
 WIDTH = 100
-_DIGITS = 3
 _ABSENT = "-"
 
 _SILENT = {"absent": _ABSENT, "undefined": "n/a", "skipped": "skipped"}
@@ -34,8 +35,9 @@ Cell = dict[str, Any]
 def render_markdown(table: Table) -> str:
     """Per block: mean ± sd, differences from the baseline, drop from clean, then notes; last, the origin."""
     test = f", test set {table.extra_test}" if table.extra_test else ""
-    lower = " (lower is better)" if table.metric in LOWER_IS_BETTER else ""
-    parts = [f"# {table.metric}{lower}, {table.rule}{test}", f"Rule {table.rule}: {RULES[table.rule]}."]
+    metrics = sorted({block.metric for block in table.blocks})
+    lower = " (lower is better)" if LOWER_IS_BETTER.issuperset(metrics) else ""
+    parts = [f"# {', '.join(metrics)}{lower}, {table.rule}{test}", f"Rule {table.rule}: {RULES[table.rule]}."]
     parts += [part for block in table.blocks for part in _block(block, table)]
     return "\n\n".join([*parts, _origin(table)]) + "\n"
 
@@ -50,11 +52,14 @@ def _origin(table: Table) -> str:
 
 
 def _block(block: Block, table: Table) -> list[str]:
+    place = block.place
+    protocol = f", protocol {place.protocol}" if place.protocol else ""
     parts = [
-        f"## {block.place.dataset}, {block.place.backbone}, {block.place.track} track",
-        _wrap(f"Recipe: {block.place.recipe}"),
+        f"## {place.dataset}, {place.backbone}, {place.track} track{protocol}",
+        _wrap(f"Recipe: {place.recipe}"),
         _wrap(
-            f"**Mean ± sd over seeds, n = {block.runs_per_cell}** unless a cell says otherwise" + _rank_caption(block)
+            f"**{_metric_name(block, table)}, mean ± sd over seeds, n = {block.runs_per_cell}** unless a cell says "
+            "otherwise" + _rank_caption(block)
         ),
         _grid(block, block.columns, lambda cell: _figure(cell, block.runs_per_cell), _rank(block)),
     ]
@@ -76,6 +81,11 @@ def _block(block: Block, table: Table) -> list[str]:
     return [*parts, "\n".join(_wrap(f"- {note}", "  ") for note in block.notes)]
 
 
+def _metric_name(block: Block, table: Table) -> str:
+    name = block.metric.replace("_", " ").capitalize()
+    return f"{name}, the main metric" if table.metric == MAIN else name
+
+
 def _diagnostics(block: Block) -> list[str]:
     parts = []
     for name, meaning in _MEANINGS.items():
@@ -92,7 +102,7 @@ def _diagnostics(block: Block) -> list[str]:
 def _rank_caption(block: Block) -> str:
     if block.methods["rank"].isna().all():
         return ""
-    return "; rank: average over the noise cells, only of methods without a hole"
+    return f"; rank: average over {', '.join(block.noisy)}, of methods without a hole, means as printed"
 
 
 def _rank(block: Block) -> dict[str, list[str]]:
@@ -115,7 +125,8 @@ def _figure(cell: Cell, usual: int) -> str:
     if cell["state"] != "value":
         return _SILENT[cell["state"]]
     spread = "" if pd.isna(cell["sd"]) else f" ±{_number(cell['sd'])}"
-    return f"{_number(cell['mean'])}{spread}" + ("" if cell["n"] == usual else f" (n={cell['n']})")
+    begun = "‡" if cell["plain"] else ""
+    return f"{_number(cell['mean'])}{spread}{begun}" + ("" if cell["n"] == usual else f" (n={cell['n']})")
 
 
 def _delta(cell: Cell, usual: int) -> str:
@@ -130,8 +141,8 @@ def _number(value: float, signed: bool = False) -> str:
     """ ".873", "-.020", "1.204": no zero before the point, to save width; never "-.000"."""
     if pd.isna(value):
         return _ABSENT
-    rounded = round(float(value), _DIGITS) + 0.0
-    text = f"{rounded:{'+' if signed else ''}.{_DIGITS}f}"
+    rounded = round(float(value), DIGITS) + 0.0
+    text = f"{rounded:{'+' if signed else ''}.{DIGITS}f}"
     return text.replace("0.", ".", 1) if abs(rounded) < 1 else text
 
 

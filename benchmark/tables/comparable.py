@@ -13,7 +13,7 @@ from benchmark.errors import UsageError
 from benchmark.tables.display_names import show
 
 PARTS = ("dataset", "backbone", "method", "noise")
-VISIBLE = (*PARTS, "recipe", "track")
+VISIBLE = (*PARTS, "recipe", "track", "protocol")
 """The fields of a spec that a table shows. It averages over seeds; all other fields must be equal."""
 
 

@@ -19,7 +19,7 @@ from benchmark.tables import footnotes
 from benchmark.tables import frame as frames
 from benchmark.tables.comparable import TableError
 from benchmark.tables.display_names import Defaults
-from benchmark.tables.statistics import paired_difference, summarize
+from benchmark.tables.statistics import average_rank, paired_difference, summarize
 
 __all__ = ["Block", "Defaults", "Marks", "Table", "TableError", "build"]
 
@@ -30,11 +30,14 @@ UNRANKED_RULE = "oracle_test"
 
 @dataclass(frozen=True)
 class Marks:
-    """What a table shows of a method's card."""
+    """What a table shows of a method, by what its card says of a configuration."""
 
     needs: frozenset[str] = frozenset()
+    """Hints that this configuration consumes."""
     cost: str = ""
     networks_at_test: int = 1
+    plain_phases: frozenset[str] = frozenset()
+    """Phases in which the method has not begun."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Place:
     backbone: str
     recipe: str
     track: str
+    protocol: str = ""
+    """Said where the table holds runs of several protocols, which are never compared."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,19 @@ class Block:
     """The runs that may be compared with one another."""
 
     place: Place
+    metric: str
     columns: tuple[str, ...]
     """Names of the kinds of noise with their rates, the clean one first."""
     clean: str | None
+    noisy: tuple[str, ...]
+    """The columns that methods are ranked by: those in which some label is wrong."""
     runs_per_cell: int
     """The number of runs of most cells: a cell with another number says so."""
     cells: pd.DataFrame
     """Per (method, noise): state (value, hole, skipped, undefined, absent), runs in each of `STATES`, total,
-    n, mean, sd, half (width of the 95 % t interval), delta, delta_n, delta_half (against the baseline), drop
-    (how much worse than the method's own clean runs), and the means of `frames.DIAGNOSTICS`, NaN where the
-    method reports none."""
+    n, units, mean, sd, half (width of the 95 % t interval), delta, delta_n, delta_half (against the baseline), drop
+    (how much worse than the method's own clean runs), plain (runs whose epoch is of a phase in which the method has
+    not begun), and the means of `frames.DIAGNOSTICS`, NaN where the method reports none."""
     methods: pd.DataFrame
     """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
     asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not hold them)."""
@@ -95,7 +103,7 @@ def build(
     baseline: str,
     expected: Sequence[Mapping[str, Any]] | None = None,
     suite: str | None = None,
-    needs: Mapping[str, Marks] | None = None,
+    marks: Mapping[bytes, Marks] | None = None,
     defaults: Defaults | None = None,
     extra_test: str | None = None,
     timing: bool = False,
@@ -103,9 +111,10 @@ def build(
 ) -> Table:
     """The table of `records` (ended runs and failures, in any order), by one reporting rule and metric.
 
-    `baseline`: row name of the method that differences are taken from. `expected`: the specs of the grid;
-    those without a record are missing. `needs`: marks by method name. `defaults`: default configurations, so
-    that row names show only the options that differ from them. `extra_test`: score on that test set instead.
+    `metric`: "main" stands for each data set's own main metric. `baseline`: row name of the method that
+    differences are taken from. `expected`: the specs of the grid; those without a record are missing. `marks`: by
+    `frame.part_key` of the method. `defaults`: default configurations, so that row names show only the options
+    that differ from them. `extra_test`: score on that test set instead.
     `timing`: measured cost too, which differs between equal runs. `diagnostics`: what methods report of themselves.
     Raises TableError where the runs are not comparable.
     """
@@ -114,8 +123,8 @@ def build(
     frame = frames.flatten(
         kept, rule=rule, metric=metric, extra_test=extra_test, expected=expected or (), defaults=defaults
     )
-    marks = needs or {}
-    compare = Comparison(baseline, metric, rule != UNRANKED_RULE, timing, marks)
+    frame["needs"] = _needs(frame, marks or {})
+    compare = Comparison(baseline, rule != UNRANKED_RULE, timing, marks or {})
     explained = frozenset((defaults or {}).get("method", {}))
     return Table(
         rule=rule,
@@ -129,7 +138,7 @@ def build(
         hardware=frames.hardware(kept),
         timing=timing,
         diagnostics=diagnostics,
-        blocks=tuple(_block(place, group, compare, explained) for place, group in _places(frame, marks)),
+        blocks=tuple(_block(place, group, compare, explained) for place, group in _places(frame)),
     )
 
 
@@ -138,31 +147,34 @@ class Comparison:
     """How the methods of every block are compared."""
 
     baseline: str
-    metric: str
     ranked: bool
     timing: bool
-    marks: Mapping[str, Marks]
-
-    @property
-    def lower_is_better(self) -> bool:
-        return self.metric in LOWER_IS_BETTER
+    marks: Mapping[bytes, Marks]
 
 
-def _places(frame: pd.DataFrame, marks: Mapping[str, Marks]) -> Iterator[tuple[Place, pd.DataFrame]]:
-    """The runs of each (data set, backbone, recipe, track).
+def _needs(frame: pd.DataFrame, marks: Mapping[bytes, Marks]) -> pd.Series:
+    """Per run the hints that it consumed, as text: as recorded, or else as its method says of the configuration."""
+    said = {key: ", ".join(sorted(mark.needs)) for key, mark in marks.items()}
+    return frame["hints"].fillna(frame["method_key"].map(said)).fillna("")
 
-    A method that needs no hint runs once, in the blind track, and is shown in the oracle track too.
+
+def _places(frame: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
+    """The runs of each (data set, backbone, recipe, track, protocol).
+
+    A run that needs no hint is made once, in the blind track, and is shown in the oracle track too.
     """
-    neutral = [name for name, mark in marks.items() if not mark.needs]
-    for (dataset, backbone, recipe), group in frame.groupby(["dataset", "backbone", "recipe"], sort=True):
+    several = frame["protocol"].nunique() > 1
+    for (protocol, dataset, backbone, recipe), group in frame.groupby(
+        ["protocol", "dataset", "backbone", "recipe"], sort=True
+    ):
         tracks = dict(list(group.groupby("track", sort=True)))
         if set(tracks) == {"blind", "oracle"}:
-            shared = tracks["blind"][tracks["blind"]["plugin"].isin(neutral)]
+            shared = tracks["blind"][tracks["blind"]["needs"] == ""]
             tracks["oracle"] = pd.concat([tracks["oracle"], shared])
             if len(shared) == len(tracks["blind"]):
                 del tracks["blind"]
         for track, runs in tracks.items():
-            yield Place(dataset, backbone, recipe, track), runs
+            yield Place(dataset, backbone, recipe, track, str(protocol) if several else ""), runs
 
 
 def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: frozenset[str]) -> Block:
@@ -170,23 +182,31 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     order = order.sort_values(["clean", "noise_kind", "rate", "noise"], ascending=[False, True, True, True])
     columns = tuple(order["noise"])
     clean = columns[0] if order["clean"].iloc[0] else None
+    worst = runs.groupby("noise")["realized"].max()
+    noisy = tuple(name for name in columns if name != clean and worst[name] != 0)
+    (metric,) = runs["metric"].unique()
+    lower_is_better = metric in LOWER_IS_BETTER
     table = cells(runs, columns)
     with_value = table.index[table["state"] == "value"]
     valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(with_value)]
-    table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, compare.lower_is_better))
+    table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, lower_is_better))
     table = table.join(valued.groupby(CELL)[list(frames.DIAGNOSTICS)].mean())
+    table["plain"] = _plain(valued, compare.marks).reindex(table.index, fill_value=0)
     methods = _methods(runs, valued, table, compare)
+    ranked = table["mean"].unstack("noise").reindex(columns=list(noisy))
+    methods["rank"] = average_rank(ranked, lower_is_better) if compare.ranked and noisy else np.nan
+    methods = methods.sort_values(["rank", "method"])
     return Block(
         place,
+        metric=metric,
         columns=columns,
         clean=clean,
+        noisy=noisy,
         runs_per_cell=_most_common(table["total"]),
         cells=table,
         methods=methods,
         notes=tuple(
-            footnotes.of_block(
-                runs, table, methods, metric=compare.metric, baseline=compare.baseline, explained=explained
-            )
+            footnotes.of_block(runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained)
         ),
     )
 
@@ -216,7 +236,9 @@ def _deltas(valued: pd.DataFrame, baseline: str) -> pd.DataFrame:
     baseline_runs = valued[valued["method"] == baseline]
     others = valued[valued["method"] != baseline]
     differences = paired_difference(others, baseline_runs, on=["noise", "seeds"], by=CELL)
-    return differences.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(columns="sd")
+    return differences.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(
+        columns=["sd", "units"]
+    )
 
 
 def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd.Series:
@@ -227,29 +249,26 @@ def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd
     return (change if lower_is_better else -change).rename("drop")
 
 
+def _plain(valued: pd.DataFrame, marks: Mapping[bytes, Marks]) -> pd.Series:
+    """Number of runs per cell whose reported epoch is of a phase in which the method has not begun."""
+    phases = {key: mark.plain_phases for key, mark in marks.items() if mark.plain_phases}
+    of_such = valued[valued["method_key"].isin(phases)]
+    keys = zip(of_such["method_key"], of_such["phase"], strict=True)
+    begun_later = pd.Series([phase in phases[key] for key, phase in keys], index=of_such.index, dtype=bool)
+    return of_such[begun_later].groupby(CELL).size()
+
+
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
-    methods = runs[["method", "plugin"]].drop_duplicates("method").set_index("method")
+    methods = runs[["method", "method_key"]].drop_duplicates("method").set_index("method")
     of_method = runs.groupby("method")
     methods["deviations"] = of_method["deviations"].agg(lambda texts: " or ".join(sorted(set(texts) - {""})))
     methods["unrecorded"] = of_method["unrecorded"].any()
-    marks = [compare.marks.get(plugin, Marks()) for plugin in methods["plugin"]]
-    methods["needs"] = [", ".join(sorted(mark.needs)) for mark in marks]
+    methods["needs"] = of_method["needs"].max()
+    marks = [compare.marks.get(key, Marks()) for key in methods.pop("method_key")]
     methods["cost"] = [mark.cost for mark in marks]
     methods["networks"] = [mark.networks_at_test for mark in marks]
-    methods["rank"] = average_rank(table["mean"].unstack("noise"), compare.lower_is_better)
-    if not compare.ranked:
-        methods["rank"] = np.nan
     methods["measured"] = _measured_cost(valued, compare.baseline) if compare.timing else np.nan
-    return methods.sort_values(["rank", "method"])
-
-
-def average_rank(means: pd.DataFrame, lower_is_better: bool) -> pd.Series:
-    """Mean over the noise cells of the rank (1 is best, ties share theirs) of `means` [methods, cells].
-
-    A method without a value in a cell where another has one is not ranked.
-    """
-    whole = means.dropna(axis=1, how="all").dropna(axis=0)
-    return whole.rank(axis=0, ascending=lower_is_better).mean(axis=1)
+    return methods
 
 
 def _measured_cost(valued: pd.DataFrame, baseline: str) -> pd.Series:

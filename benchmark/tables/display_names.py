@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
 
     Where the defaults of a name are unknown: the options in which runs of that name differ, those of `_ALWAYS`,
     and all options of noise without a rate. A data set is named by the `dataset_label` of its records, if any.
+    Two states of one plugin or data set are told apart by version or digest, as "mine@3f2a" (see `_told_apart`).
     """
     parts = {key: orjson.loads(key) for key in specs[f"{part}_key"].unique()}
     dataset_names: dict[bytes, str] = {}
@@ -43,10 +45,51 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
                 if (k in _ALWAYS and v is not None) or any(o.get(k) != v for o in others)
             }
         if part == "dataset":
-            # A file is shown by its name; runs on two contents of one name are refused in comparable.py.
+            # A file is shown by its name.
             visible = {k: v for k, v in visible.items() if not _DIGEST.fullmatch(str(v))}
         names[key] = _plugin_string(dataset_names.get(key, content["name"]), visible)
-    return names
+    return _told_apart(names, parts)
+
+
+def _told_apart(names: Mapping[bytes, str], parts: Mapping[bytes, Mapping[str, Any]]) -> dict[bytes, str]:
+    """Adds to names that several keys have what tells these apart: the first of `_IDENTITIES` in which they differ."""
+    told = dict(names)
+    for name, count in Counter(names.values()).items():
+        keys = [key for key, other in names.items() if other == name]
+        for field, mark in _IDENTITIES.items() if count > 1 else ():
+            values = [parts[key].get(field) for key in keys]
+            if len({orjson.dumps(value) for value in values}) == count:
+                told |= {key: name + mark(value, values) for key, value in zip(keys, values, strict=True)}
+                break
+    return told
+
+
+def _version(value: int, others: Sequence[int]) -> str:
+    return f"@v{value}"
+
+
+def _digest(value: str | None, others: Sequence[str | None]) -> str:
+    """The first digits of a digest, four or as many as tell it from the `others`; "" for none."""
+    if value is None:
+        return ""
+    hexadecimal = value.partition(":")[2]
+    rest = {other.partition(":")[2] for other in others if other is not None} - {hexadecimal}
+    digits = next((n for n in range(4, len(hexadecimal)) if hexadecimal[:n] not in {r[:n] for r in rest}), None)
+    return f"@{hexadecimal[:digits]}"
+
+
+def _test_names(value: Mapping[str, Any] | None, others: Sequence[Any]) -> str:
+    return f" (with {', '.join(sorted(value))})" if value else ""
+
+
+_IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
+    "source": _digest,
+    "digest": _digest,
+    "version": _version,
+    "clean_classifier": _digest,
+    "extra_tests": _test_names,
+}
+"""Field of a part that is no option -> how a name shows it where several parts would have the same name."""
 
 
 def options(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,9 +22,11 @@ def of_block(
     explained: frozenset[str],
 ) -> Iterator[str]:
     """Sentences about one block. `explained`: methods whose row names show every option that is not default."""
-    yield from _intervals(cells)
+    yield from _intervals(runs, cells)
     yield from _scale(runs, cells, metric)
-    yield from _marks(methods)
+    yield from _tests(runs)
+    yield from _marks(runs, methods)
+    yield from _not_begun(cells)
     if baseline not in methods.index:
         yield f"no runs of `{baseline}` here: no differences from it, no measured cost"
     yield from _noise(runs)
@@ -41,11 +43,18 @@ def of_block(
         )
 
 
-def _intervals(cells: pd.DataFrame) -> Iterator[str]:
-    counts = sorted(set(cells["n"][(cells["state"] == "value") & (cells["n"] > 1)]))
+def _intervals(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
+    counts = sorted({int(units) for units in cells["units"][cells["state"] == "value"] if units > 1})
     if counts:
         factors = ", ".join(f"{t_factor(n):.2f} sd at n = {n}" for n in counts)
         yield f"95 % t interval of a mean: mean ± {factors}"
+    units = runs["unit"][runs["unit"] != ""]
+    for source in sorted({unit.partition("=")[0] for unit in units}):
+        seeds = units[units.str.startswith(f"{source}=")].nunique()
+        yield (
+            f"seeds are crossed, so runs are not independent: sd and intervals are over the {seeds} seeds of "
+            f"{source}, each the mean of its runs"
+        )
 
 
 def _scale(runs: pd.DataFrame, cells: pd.DataFrame, metric: str) -> Iterator[str]:
@@ -63,11 +72,26 @@ def _scale(runs: pd.DataFrame, cells: pd.DataFrame, metric: str) -> Iterator[str
         )
 
 
-def _marks(methods: pd.DataFrame) -> Iterator[str]:
+def _tests(runs: pd.DataFrame) -> Iterator[str]:
+    """What is wrong with the test sets."""
+    shared = runs.groupby("dataset")[["shared_images", "test_size"]].max()
+    for dataset, (count, size) in shared[shared["shared_images"] > 0].iterrows():
+        yield f"{count:.0f} of the {size:.0f} test images of {dataset} are training images too: figures are too high"
+    trained = runs[runs["state"] == "ok"]
+    unknown = sorted(set(trained["noise"][trained["realized"].isna()]))
+    if unknown:
+        yield (
+            f"the true labels are unknown at {', '.join(unknown)}: the test labels may be as doubtful as the training "
+            "labels, and a figure is the agreement with them"
+        )
+
+
+def _marks(runs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[str]:
     privileged = methods["needs"][methods["needs"] != ""].sort_index()
     if len(privileged):
         users = privileged.groupby(privileged).agg(lambda same: ", ".join(f"`{m}`" for m in same.index))
-        yield "† privileged: uses " + "; ".join(f"{needs} ({who})" for needs, who in users.items())
+        how = "uses" if (runs["track"] == "oracle").any() else "uses an estimate of"
+        yield f"† privileged: {how} " + "; ".join(f"{needs} ({who})" for needs, who in users.items())
     deviating = methods["deviations"][methods["deviations"] != ""].sort_index()
     if len(deviating):
         brought = "; ".join(f"`{method}` {text}" for method, text in deviating.items())
@@ -76,6 +100,12 @@ def _marks(methods: pd.DataFrame) -> Iterator[str]:
     if unrecorded:
         whose = "" if len(unrecorded) == len(methods) else " of " + ", ".join(f"`{name}`" for name in unrecorded)
         yield f"where optimizers{whose} deviate from the matched recipe is not recorded (records of schema 1)"
+
+
+def _not_begun(cells: pd.DataFrame) -> Iterator[str]:
+    affected = cells[cells["plain"] > 0].index.to_frame(index=False)
+    if len(affected):
+        yield f"‡ the reported epoch of some runs is one in which the method has not begun: {_where(affected)}"
 
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:
@@ -90,6 +120,9 @@ def _noise(runs: pd.DataFrame) -> Iterator[str]:
         yield "rate given to blind methods (the engine's estimate): " + ", ".join(
             f"{noise} {rate:.3f}" for noise, rate in means.items()
         )
+    doubtful = runs.dropna(subset=["doubt"])
+    for noise, group in doubtful.groupby("noise"):
+        yield f"the estimated noise rate says little at {noise} ({len(group)} runs): {group['doubt'].min()}"
 
 
 def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:

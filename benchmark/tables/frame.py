@@ -16,9 +16,12 @@ from benchmark.store.digests import canonical
 from benchmark.tables import comparable, display_names
 from benchmark.tables.comparable import PARTS, VISIBLE, TableError
 from benchmark.tables.display_names import Defaults
+from benchmark.tables.statistics import SEEDS, independent_units
 
 CLEAN = "none"
 """The noise that changes no label."""
+MAIN = "main"
+"""Stands for each data set's own main metric."""
 _COMMIT_DIGITS = 12
 
 DIAGNOSTICS = {
@@ -64,8 +67,8 @@ def fields(rule: str) -> tuple[str, ...]:
     figures = {f"metrics.{rule}"}
     if rule in ("last5", "val_clean"):
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
-    noise = ("noise.realized_rate", "noise.estimated_rate", "noise.labels_sha256")
-    whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations")
+    noise = tuple(f"noise.{name}" for name in ("realized_rate", "estimated_rate", "estimate_doubt", "labels_sha256"))
+    whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations", "hints")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
     diagnostics = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
     return schema.paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
@@ -113,27 +116,30 @@ def flatten(
 ) -> pd.DataFrame:
     """One row per record, and one of state "missing" per `expected` spec that no record holds.
 
-    Columns: state, reason, value (NaN where undefined or not ok), seeds, the names `VISIBLE`; of the method
-    plugin, options, deviations, unrecorded (the record does not hold them), source; of the noise clean,
-    noise_kind, rate, realized, estimated;
-    main_metric, test_size, seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal
-    names would hide different runs, and on a rule, metric or test set that the records do not have.
+    Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN where
+    undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol, the names
+    `VISIBLE`; of the method
+    plugin, options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record does not hold
+    them), source; of the noise clean, noise_kind, rate, realized, estimated, doubt (of the estimate);
+    main_metric, test_size, shared_images, seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where
+    equal names would hide different runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
     missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
-    dumped = _Dumped()
-    rows = [_run(record, rule, metric, extra_test, dumped) for record in [*records, *missing]]
+    dumped, metrics = _Dumped(), _Metrics(records, metric)
+    rows = [_run(record, rule, metrics(record), extra_test, dumped) for record in [*records, *missing]]
     if not rows:
         raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
     runs = pd.DataFrame({name: [row[name] for row in rows] for name in rows[0]})
     specs = pd.DataFrame([_spec(key) for key in runs["spec_key"].unique()])
+    runs["unit"] = independent_units(pd.DataFrame(list(runs.pop("each_seed"))), runs["spec_key"])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
     for part in PARTS:
         specs[part] = specs[f"{part}_key"].map(display_names.of_part(specs, part, defaults or {}))
     frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     comparable.refuse(frame)
-    floats = ["value", "rate", "realized", "estimated", "test_size", "seconds", *DIAGNOSTICS]
+    floats = ["value", "rate", "realized", "estimated", "test_size", "shared_images", "seconds", *DIAGNOSTICS]
     return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
         [*VISIBLE, "seeds"], kind="stable", ignore_index=True
     )
@@ -148,10 +154,28 @@ def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test:
         known = ", ".join(sorted(names)) or "none"
         raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {known} (--extra)")
     example = next((figures for by_rule in scored for figures in by_rule.values() if figures), None)
-    if example is not None and (metric not in example or isinstance(example[metric], list)):
-        scalar = ", ".join(sorted(k for k, v in example.items() if not isinstance(v, list) and k != "epoch"))
+    if metric != MAIN and example is not None and (metric not in example or isinstance(example[metric], list)):
+        scalar = ", ".join([MAIN, *sorted(k for k, v in example.items() if not isinstance(v, list | str | int))])
         fault = "has a value per class" if metric in example else "is unknown"
         raise TableError(f"metric {metric!r} {fault}; expected one of {scalar} (--metric)")
+
+
+class _Metrics:
+    """Which metric is the value of a run: one for all runs of a data set, so that they can be compared."""
+
+    def __init__(self, records: Sequence[Record], metric: str) -> None:
+        self._metric = metric
+        self._balanced = {_data_key(record) for record in records if record.get("main_metric") == "balanced_accuracy"}
+
+    def __call__(self, record: Record) -> str:
+        """Balanced accuracy if it is the main metric of some run on the data: noise can change class frequencies."""
+        if self._metric != MAIN:
+            return self._metric
+        return "balanced_accuracy" if _data_key(record) in self._balanced else "accuracy"
+
+
+def _data_key(record: Record) -> str:
+    return str(record["spec"]["dataset"]["digest"])
 
 
 def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None:
@@ -160,12 +184,13 @@ def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None
     return (record.get("extra_metrics") or {}).get(extra_test)
 
 
-def _test_size(record: Record, extra_test: str | None) -> int | None:
+def _test(record: Record, extra_test: str | None) -> Mapping[str, Any]:
+    """What the record says of the test set; nothing where the run was not trained."""
     tests = record.get("tests")
     if tests is None:
-        return None
-    test = tests["test"] if extra_test is None else tests["extra"].get(extra_test, {})
-    return test.get("size")
+        return {}
+    found: Mapping[str, Any] = tests["test"] if extra_test is None else tests["extra"].get(extra_test, {})
+    return found
 
 
 class _Dumped:
@@ -190,25 +215,37 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
     noise = record.get("noise") or {}
     diagnostics = record.get("diagnostics") or {}
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
+    test, seeds = _test(record, extra_test), spec["seeds"]
     return {
         "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
-        "seeds": dumped(spec["seeds"]),
-        "noise_seed": spec["seeds"]["noise"],
+        "seeds": dumped(seeds),
+        "each_seed": {source: seeds[source] for source in SEEDS},
+        "noise_seed": seeds["noise"],
         "state": record["state"],
         "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
+        "metric": metric,
         "value": figures.get(metric) if record["state"] == "ok" else None,
+        "phase": figures.get("phase"),
         "main_metric": record.get("main_metric"),
-        "test_size": _test_size(record, extra_test),
+        "test_size": test.get("size"),
+        "shared_images": test.get("shared_images"),
+        "hints": None if (hints := record.get("hints")) is None else ", ".join(hints),
         "deviations": display_names.deviations(record.get("deviations") or {}),
         "unrecorded": "deviations" in record and record["deviations"] is None,
         "seconds": (record.get("timing") or {}).get("seconds"),
         "realized": noise.get("realized_rate"),
         "estimated": noise.get("estimated_rate"),
+        "doubt": noise.get("estimate_doubt"),
         "noise_labels": noise.get("labels_sha256"),
         "source": provenance.get("method_digest"),
         "dataset_label": _names(record).get("dataset"),
         **{column: diagnostics.get(name) for column, name in DIAGNOSTICS.items()},
     }
+
+
+def part_key(part: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of a part of a spec, without what is unset: fields that were added later do not count then."""
+    return canonical({name: value for name, value in part.items() if value not in (None, {}, [])})
 
 
 def _spec(key: bytes) -> dict[str, Any]:
@@ -218,9 +255,10 @@ def _spec(key: bytes) -> dict[str, Any]:
     return {
         "spec_key": key,
         "track": spec["track"],
+        "protocol": spec["protocol"],
         "recipe": display_names.recipe(spec["recipe"]),
         "rest_key": canonical({name: value for name, value in spec.items() if name not in VISIBLE}),
-        **{f"{part}_key": canonical(spec[part]) for part in PARTS},
+        **{f"{part}_key": part_key(spec[part]) for part in PARTS},
         "plugin": method["name"],
         "options": ", ".join(display_names.pairs(display_names.options(method).items())),
         "clean": noise["name"] == CLEAN,

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from benchmark.report.csv import render_csv
@@ -21,6 +23,7 @@ from benchmark.report.markdown import render_markdown
 from benchmark.store.schema import SCHEMA
 from benchmark.tables import comparison
 from benchmark.tables.comparison import Marks, TableError
+from benchmark.tables.frame import part_key
 from benchmark.tables.statistics import paired_difference, summarize, t_factor
 
 Record = dict[str, Any]
@@ -101,7 +104,10 @@ def grid() -> list[Record]:
 
 
 def build(records: list[Record], **choices: Any) -> comparison.Table:
-    usual = {"rule": "val_noisy", "metric": "accuracy", "baseline": "ce", "needs": MARKS}
+    parts = [record["spec"]["method"] for record in [*records, *({"spec": s} for s in choices.get("expected") or ())]]
+    by_name = choices.pop("by_name", MARKS)
+    marks = {part_key(part): by_name[part["name"]] for part in parts if part["name"] in by_name}
+    usual = {"rule": "val_noisy", "metric": "accuracy", "baseline": "ce", "marks": marks}
     return comparison.build(records, **({**usual, "defaults": DEFAULTS} | choices))
 
 
@@ -117,7 +123,7 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_t_intervals_equal_scipy() -> None:
     values = [0.6, 0.66, 0.69]
     low, high = scipy_stats.t.interval(0.95, 2, np.mean(values), scipy_stats.sem(values))
-    found = summarize(pd.DataFrame({"cell": "a", "value": values}), ["cell"]).loc["a"]
+    found = summarize(pd.DataFrame({"cell": "a", "unit": "", "value": values}), ["cell"]).loc["a"]
     assert (found["n"], found["mean"]) == (3, pytest.approx(0.65))
     assert found["sd"] == pytest.approx(np.std(values, ddof=1))
     assert found["mean"] - found["half"] == pytest.approx(low)
@@ -127,7 +133,7 @@ def test_t_intervals_equal_scipy() -> None:
 
 
 def test_paired_differences_equal_the_interval_of_the_paired_t_test_in_any_order() -> None:
-    left = pd.DataFrame({"cell": "a", "seeds": [0, 1, 2], "value": GCE[0.4]})
+    left = pd.DataFrame({"cell": "a", "unit": "", "seeds": [0, 1, 2], "value": GCE[0.4]})
     right = pd.DataFrame({"cell": "a", "seeds": [2, 1, 0], "value": CE[0.4][::-1]})
     found = paired_difference(left, right, on=["cell", "seeds"], by=["cell"]).loc["a"]
     interval = scipy_stats.ttest_rel(GCE[0.4], CE[0.4]).confidence_interval(0.95)
@@ -150,12 +156,155 @@ def test_a_cell_holds_mean_sd_interval_difference_and_drop() -> None:
 def test_the_clean_cell_comes_first_and_the_best_rank_on_top() -> None:
     (block,) = build(grid()).blocks
     assert block.columns == ("none", "symmetric:0.4")
-    assert list(block.methods["rank"]) == [1.5, 1.5]
+    assert list(block.methods.index) == ["gce", "ce"]
     better = [r for r in grid() if r["spec"]["method"]["name"] == "ce"]
     better += [record(0.99, "gce", rate, seed) for rate in (0.0, 0.4) for seed in range(3)]
     (block,) = build(better).blocks
     assert list(block.methods.index) == ["gce", "ce"]
     assert list(block.methods["rank"]) == [1.0, 2.0]
+
+
+def test_the_clean_column_counts_for_no_rank() -> None:
+    cells = {
+        "best_when_clean": {0.0: 0.99, 0.2: 0.80, 0.4: 0.70},
+        "best_at_noise": {0.0: 0.10, 0.2: 0.81, 0.4: 0.71},
+    }
+    runs = [record(v, m, rate, s) for m, values in cells.items() for rate, v in values.items() for s in range(2)]
+    (block,) = build(runs).blocks
+    assert block.methods["rank"].to_dict() == {"best_at_noise": 1.0, "best_when_clean": 2.0}
+    assert block.noisy == ("symmetric:0.2", "symmetric:0.4")
+    assert "rank: average over symmetric:0.2, symmetric:0.4" in render_markdown(build(runs)).replace("\n", " ")
+    (only_clean,) = build([run for run in runs if run["spec"]["noise"]["name"] == "none"]).blocks
+    assert only_clean.methods["rank"].isna().all()
+    assert "rank" not in render_markdown(build([run for run in runs if run["spec"]["noise"]["name"] == "none"]))
+
+
+def test_a_kind_of_noise_that_changed_no_label_counts_for_no_rank() -> None:
+    tailed = {"name": "long_tail", "version": 1, "config": {"rho": 10}}
+    extra = [
+        record(value, method, 0.0, seed, noise=tailed) | {"noise": {"realized_rate": 0.0}}
+        for method, value in (("ce", 0.99), ("gce", 0.1))
+        for seed in range(3)
+    ]
+    (block,) = build(grid() + extra).blocks
+    assert block.noisy == ("symmetric:0.4",)
+    assert block.methods["rank"].to_dict() == {"gce": 1.0, "ce": 2.0}
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.permutations([0.1, 0.2, 0.3, 0.7]), st.permutations([0.1, 0.2, 0.3, 0.7]))
+def test_methods_that_print_alike_rank_alike(one: list[float], other: list[float]) -> None:
+    runs = [record(v, m, 0.4, seed) for m, values in (("a", one), ("b", other)) for seed, v in enumerate(values)]
+    runs += [record(0.3251 + 0.0001 * k, m, 0.2, seed) for k, m in enumerate("ab") for seed in range(4)]
+    table = build(runs)
+    assert list(table.blocks[0].methods["rank"]) == [1.5, 1.5]
+
+
+def crossed(noise_seeds: int, init_seeds: int, effect: float) -> list[Record]:
+    """Runs that differ by the seed of the noise, and hardly by that of the weights."""
+    return [
+        record(0.5 + effect * n + 0.001 * i, "ce", 0.4, **{f"seeds__{k}": v for k, v in seeds.items()})
+        for n in range(noise_seeds)
+        for i in range(init_seeds)
+        for seeds in [{"noise": n, "init": i, "order": i, "method": i}]
+    ]
+
+
+def test_the_interval_of_crossed_seeds_is_over_the_coarsest_ones() -> None:
+    (block,) = build(crossed(2, 2, 0.1)).blocks
+    found = block.cells.loc[("ce", "symmetric:0.4")]
+    means = [0.5005, 0.6005]
+    assert (found["n"], found["units"]) == (4, 2)
+    assert found["mean"] == pytest.approx(np.mean(means))
+    low, _ = scipy_stats.t.interval(0.95, 1, np.mean(means), scipy_stats.sem(means))
+    assert found["mean"] - found["half"] == pytest.approx(low)
+    text = re.sub(r"\n *", " ", render_markdown(build(crossed(2, 2, 0.1))))
+    assert "sd and intervals are over the 2 seeds of noise, each the mean of its runs" in text
+    assert "sd at n = 2" in text
+    fewer = build(crossed(3, 2, 0.1)).blocks[0].cells.loc[("ce", "symmetric:0.4")]
+    assert (fewer["n"], fewer["units"]) == (6, 2), "the weights have the fewest seeds"
+
+
+def test_seeds_that_vary_together_or_alone_are_independent() -> None:
+    for runs in (crossed(4, 1, 0.1), crossed(1, 4, 0.1), [record(0.1 * s, "ce", 0.4, s) for s in range(4)]):
+        table = build(runs)
+        assert table.blocks[0].cells.loc[("ce", "symmetric:0.4"), "units"] == 4
+        assert "crossed" not in render_markdown(table)
+
+
+def test_differences_of_crossed_seeds_are_over_the_coarsest_ones_too() -> None:
+    better = [
+        record(0.8 + 0.1 * r["spec"]["seeds"]["noise"], "gce", 0.4, seeds=r["spec"]["seeds"])
+        for r in crossed(2, 3, 0.05)
+    ]
+    found = build(crossed(2, 3, 0.05) + better).blocks[0].cells.loc[("gce", "symmetric:0.4")]
+    differences = [0.3 - 0.001, 0.35 - 0.001]
+    assert (found["delta_n"], found["delta"]) == (6, pytest.approx(np.mean(differences)))
+    assert found["delta_half"] == pytest.approx(12.7062047 * np.std(differences, ddof=1) / 2**0.5)
+
+
+def test_each_data_set_is_reported_by_its_own_main_metric() -> None:
+    def run(data: str, main: str, noise_rate: float, seed: int) -> Record:
+        made = record(0.95, "ce", noise_rate, seed, dataset__name=data, dataset__digest=f"md5:{data}")
+        made["metrics"]["val_noisy"]["balanced_accuracy"] = 0.5
+        made["provenance"] = {"labels": {"dataset": data}}
+        return made | {"main_metric": main}
+
+    runs = [run("rare", "balanced_accuracy", 0.4, s) for s in range(2)]
+    runs += [run("rare", "accuracy", 0.0, s) for s in range(2)]
+    runs += [run("even", "accuracy", rate, s) for rate in (0.0, 0.4) for s in range(2)]
+    table = build(runs, metric="main")
+    even, rare = table.blocks
+    assert (even.metric, rare.metric) == ("accuracy", "balanced_accuracy")
+    assert set(even.cells["mean"]) == {0.95}
+    assert set(rare.cells["mean"]) == {0.5}, "one metric for all cells of a data set"
+    assert "**Balanced accuracy, the main metric, mean ± sd" in render_markdown(table)
+    assert {row["metric"] for row in rows(render_csv(table))} == {"accuracy", "balanced_accuracy"}
+    assert build(runs, metric="accuracy").blocks[1].metric == "accuracy"
+
+
+def test_cells_whose_epoch_came_before_the_method_began_are_marked() -> None:
+    def run(phase: str, rate: float, seed: int) -> Record:
+        made = record(0.8, "gce", rate, seed)
+        made["metrics"] = {rule: figures and figures | {"phase": phase} for rule, figures in made["metrics"].items()}
+        return made
+
+    runs = [run("warm-up" if seed else "truncated", 0.4, seed) for seed in range(3)]
+    runs += [run("truncated", 0.2, seed) for seed in range(3)]
+    marks = {"gce": Marks(cost="1x", plain_phases=frozenset({"warm-up"}))}
+    table = build(runs, by_name=marks)
+    assert cell(table, "gce", "symmetric:0.4")["plain"] == 2
+    text = re.sub(r"\n *", " ", render_markdown(table))
+    assert ".800 ±.000‡" in text
+    assert "in which the method has not begun: `gce` at symmetric:0.4" in text
+    assert "symmetric:0.2, " not in text.partition("has not begun")[2].partition(" - ")[0]
+    assert "‡" not in render_markdown(build([r for r in runs if r["spec"]["noise"]["config"]["rate"] < 0.3]))
+
+
+@pytest.mark.parametrize("track", ["blind", "oracle"])
+def test_a_dagger_is_of_the_configuration_and_of_what_the_run_consumed(track: str) -> None:
+    consumes = record(0.8, "gce", 0.4, method__config={"q": 0.7}, track=track) | {"hints": ["noise_rate"]}
+    consumes_nothing = record(0.8, "gce", 0.4, method__config={"q": 0.1}) | {"hints": []}
+    marks = {"gce": Marks(frozenset({"noise_rate"}), "1x")}
+    text = render_markdown(build([consumes, consumes_nothing], by_name=marks))
+    assert re.search(r"\| gce† ", text)
+    assert "gce:q=0.1†" not in text
+    how = "uses" if track == "oracle" else "uses an estimate of"
+    assert f"privileged: {how} noise_rate (`gce`)" in re.sub(r"\n *", " ", text)
+
+
+def test_what_is_doubtful_about_data_and_estimates_is_said() -> None:
+    runs = [record(0.8, "gce", 0.4, seed) | {"tests": {"test": {"size": 50, "shared_images": 7}}} for seed in (0, 1)]
+    text = re.sub(r"\n *", " ", render_markdown(build(runs)))
+    assert "7 of the 50 test images of digits are training images too" in text
+    assert "true labels are unknown" not in text
+    for run in runs:
+        run["noise"] |= {"realized_rate": None, "estimated_rate": 0.7, "estimate_doubt": "its networks agree"}
+        run["tests"]["test"]["shared_images"] = 0
+    text = re.sub(r"\n *", " ", render_markdown(build(runs)))
+    assert "training images too" not in text
+    assert "the true labels are unknown at symmetric:0.4: the test labels may be as doubtful" in text
+    assert "estimated noise rate says little at symmetric:0.4 (2 runs): its networks agree" in text
 
 
 def test_less_is_better_for_losses_in_rank_and_drop() -> None:
@@ -234,14 +383,8 @@ def test_the_number_of_runs_is_shown_where_it_is_not_the_usual_one() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"dataset__digest": "md5:b"}, "dataset.digest is md5:a (12 runs) and md5:b (3 runs)"),
-        ({"dataset__version": 2}, "dataset.version is 1 (12 runs) and 2 (3 runs)"),
-        ({"backbone__version": 2}, "backbone.version is 1 (12 runs) and 2 (3 runs)"),
-        ({"method__version": 2}, "method.version is 1 (6 runs) and 2 (3 runs)"),
-        ({"method__source": "md5:0123456789"}, "method.source is absent (6 runs) and md5:01234567 (3 runs)"),
-        ({"noise__version": 2}, "noise.version is 1 (6 runs) and 2 (3 runs)"),
-        ({"protocol": 2}, "protocol is 1 (12 runs) and 2 (3 runs)"),
         ({"something_new": 2}, "something_new is 2 (3 runs) and absent (12 runs)"),
+        ({"method__something_new": 2}, "method.something_new is 2 (3 runs) and absent (6 runs)"),
     ],
 )
 @pytest.mark.parametrize("first_seed", [0, 3])
@@ -251,6 +394,40 @@ def test_runs_that_differ_in_a_hidden_way_are_refused_by_its_name(
     others = [record(0.9, "ce", 0.4, first_seed + seed, **change) for seed in range(3)]
     with pytest.raises(TableError, match=re.escape(words)):
         build(grid() + others)
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "names"),
+    [
+        ({"dataset__digest": "md5:0123456789"}, "dataset", {"digits@a", "digits@0123"}),
+        ({"dataset__version": 2}, "dataset", {"digits@v1", "digits@v2"}),
+        ({"dataset__extra_tests": {"there": {}}}, "dataset", {"digits", "digits (with there)"}),
+        ({"backbone__version": 2}, "backbone", {"cnn@v1", "cnn@v2"}),
+        ({"method__version": 2}, "method", {"ce@v1", "ce@v2", "gce"}),
+        ({"method__source": "sha256:3f2a456789"}, "method", {"ce", "ce@3f2a", "gce"}),
+        ({"noise__version": 2}, "noise", {"none", "symmetric:0.4@v1", "symmetric:0.4@v2"}),
+        ({"protocol": 2}, "protocol", {"1", "2"}),
+    ],
+)
+def test_two_states_of_one_thing_are_told_apart_and_never_averaged(
+    change: dict[str, Any], where: str, names: set[str]
+) -> None:
+    others = [record(0.123, "ce", 0.4, seed, **change) for seed in range(3)]
+    table = build(grid() + others)
+    frames = {
+        "method": [name for block in table.blocks for name in block.methods.index],
+        "noise": [name for block in table.blocks for name in block.columns],
+    }
+    assert set(frames.get(where) or [getattr(block.place, where) for block in table.blocks]) == names
+    means = pd.concat([block.cells for block in table.blocks])["mean"].dropna().round(3)
+    assert sorted(means) == [0.123, 0.65, 0.83, 0.91, 0.92]
+
+
+def test_digests_are_shown_as_far_as_they_tell_apart() -> None:
+    sources = ["sha256:3f2a00", "sha256:3f2a01"]
+    runs = [record(0.9, "mine", 0.4, 0, method__source=source) for source in sources]
+    (block,) = build(runs).blocks
+    assert set(block.methods.index) == {"mine@3f2a00", "mine@3f2a01"}
 
 
 def test_other_noisy_labels_are_refused() -> None:
@@ -315,15 +492,16 @@ def test_marks_tell_of_privilege_networks_and_deviations() -> None:
     }
     records = [*grid(), *(record(0.8, "forward", 0.4, seed) | own for seed in range(3))]
     marks = MARKS | {"forward": Marks(frozenset({"transition"}), "2x", networks_at_test=2)}
-    text = render_markdown(build(records, needs=marks))
+    text = render_markdown(build(records, by_name=marks))
     assert "| forward†\\* (2 nets) |" in text
-    assert "† privileged: uses transition (`forward`)" in text
+    assert "† privileged: uses an estimate of transition (`forward`)" in text
     lines = re.sub(r"\n  ", " ", text)
     assert (
         "deviates from the matched recipe: `forward` u.lr=10 (recipe 0.001), u.momentum=0 (recipe 0.9), "
         'v.schedule="constant" (recipe "cosine")'
     ) in lines.replace("schedule=constant", 'schedule="constant"').replace("recipe cosine", 'recipe "cosine"')
-    assert rows(render_csv(build(records)))[-1]["deviations"].startswith("u.lr=10 (recipe 0.001)")
+    told = {row["method"]: row["deviations"] for row in rows(render_csv(build(records)))}
+    assert told["forward"].startswith("u.lr=10 (recipe 0.001)")
 
 
 @pytest.mark.parametrize("name", ["momentum", "lr", "optimizer", "weight_decay"])
@@ -419,7 +597,7 @@ def test_an_extra_test_set_is_tabulated_on_request() -> None:
     ("choices", "words"),
     [
         ({"rule": "best"}, "unknown rule 'best'; expected one of val_noisy, last"),
-        ({"metric": "speed"}, "'speed' is unknown; expected one of accuracy, nll"),
+        ({"metric": "speed"}, "'speed' is unknown; expected one of main, accuracy, nll"),
         ({"metric": "recall"}, "'recall' has a value per class"),
     ],
 )
