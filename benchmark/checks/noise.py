@@ -48,7 +48,7 @@ def made(noise: str, options: dict[str, Any], rate: float = 0.3) -> Iterator[Noi
         matrix = np.full((NUM_CLASSES, NUM_CLASSES), rate / (NUM_CLASSES - 1))
         np.fill_diagonal(matrix, 1 - rate)
         np.save(Path(folder) / "matrix.npy", matrix)
-        export_csv(Path(folder) / "labels.csv", split().labels, split().given["worse"])
+        export_csv(Path(folder) / "labels.csv", [(split(), Corruption(split().given["worse"]))])
         examples = {
             "rate": rate,
             "rho": 5.0,

@@ -108,31 +108,39 @@ def verify(manifest: Path, dataset: str | None, **options: Any) -> int:
 @noise.command()
 @label_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
-def export(out: Path, **options: Any) -> None:
-    """Write the training labels as CSV (index, clean, noisy), for any other code base and for --noise-file."""
+@click.option(
+    "--index",
+    type=click.Choice(["split", "original"]),
+    default="split",
+    show_default=True,
+    help="How samples are named: by position in our split, or in the source's own order (file names of a folder).",
+)
+def export(out: Path, index: str, **options: Any) -> None:
+    """Write training and validation labels as CSV (split, index, clean, noisy), for any code base and --noise-file."""
     from benchmark.errors import UsageError
-    from benchmark.noise.files import export_csv
+    from benchmark.noise.files import INDEX, ORIGINAL, export_csv
 
     noisy = read_noisy_data(**options)
     drawn, _ = _draw(noisy, options["results"])
     if not drawn.kind.truth_known:
         name = drawn.kind.name
         raise UsageError(f"noise {name!r}: the true labels are unknown, so there is no column clean to write")
-    manifest = _manifests(noisy, drawn)["train"]
-    part = drawn.train
+    parts = [(part.split, part.corruption) for part in drawn.splits.values()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        export_csv(out, part.split.labels, part.corruption.labels, part.corruption.selection)
+        export_csv(out, parts, INDEX if index == "split" else ORIGINAL)
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}; choose another file with --out") from None
-    rate = manifest.realized_rate
-    click.echo(f"{out}: {manifest.num_samples} labels, {rate:.4f} of them wrong, SHA-256 {manifest.labels_sha256}")
-    if part.corruption.selection is not None:
+    for split, manifest in _manifests(noisy, drawn).items():
+        rate = manifest.realized_rate
         click.echo(
-            f"only the {manifest.num_samples} of {len(part.split.labels)} samples that the noise keeps are in it; "
-            "--noise-file expects all",
-            err=True,
+            f"{out}: {split}: {manifest.num_samples} labels, {rate:.4f} of them wrong, SHA-256 {manifest.labels_sha256}"
         )
+        left_out = len(drawn.splits[split].split.labels) - manifest.num_samples
+        if left_out:
+            click.echo(f"{split}: the noise leaves {left_out} samples out; their noisy label is empty", err=True)
+    order = "our split of it" if index == "split" else "the source's own order (column original)"
+    click.echo(f"samples are named by their place in {order}", err=True)
 
 
 def _draw(noisy: NoisyData, results: Path) -> tuple[DrawnNoise, Data]:

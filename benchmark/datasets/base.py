@@ -141,6 +141,12 @@ class Dataset(ABC):
         """Downloads missing files. Raises DataError, with instructions for doing it by hand, where that fails."""
         return
 
+    def original_order(self, split: str, size: int) -> NDArray[np.int64] | None:
+        """[size] positions of the samples of `split` in the source's own order; None where it has no other order.
+
+        Images in files need no positions: they have names."""
+        return None
+
     def available(self) -> bool:
         """Whether `load` needs no download."""
         return True

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.datasets._download import download, md5
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Labels, Progress
@@ -115,6 +116,10 @@ class Cifar(Dataset):
             train=Arrays(np.ascontiguousarray(train.data), labels, given),
             test=Arrays(np.ascontiguousarray(test.data), np.asarray(test.targets, dtype=np.int64)),
         )
+
+    def original_order(self, split: str, size: int) -> NDArray[np.int64]:
+        """The order of torchvision's `CIFAR10(train=True)`, which is ours too."""
+        return np.arange(size)
 
     def _human(self, clean: Labels, num_classes: int) -> dict[str, Labels]:
         path = self.human_path

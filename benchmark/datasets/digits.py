@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Progress, stratified_split
+from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Labels, Progress, stratified_split
 
 
 class Digits(Dataset):
@@ -27,18 +28,26 @@ class Digits(Dataset):
         pixels, labels = table[:, :-1], table[:, -1]
         # The scan counted 0..16 ink pixels per cell: stretched to the whole range of uint8.
         images = ((pixels * 255 + 8) // 16).astype(np.uint8).reshape(-1, 8, 8, 1)
-        everything = Arrays(images, labels)
-        # The split belongs to the data set: the seed is fixed, whatever the seeds of a run.
-        rest, test = stratified_split(labels, 0.2, seed=0)
-        train, val = stratified_split(labels[rest], 0.25, seed=1)
+        everything, index = Arrays(images, labels), _split(labels)
         return Data(
             name=self.label,
             num_classes=10,
             classes=tuple("0123456789"),
-            train=everything.take(rest[train]),
-            val=everything.take(rest[val]),
-            test=everything.take(test),
+            train=everything.take(index["train"]),
+            val=everything.take(index["val"]),
+            test=everything.take(index["test"]),
         )
+
+    def original_order(self, split: str, size: int) -> NDArray[np.int64]:
+        """Rows of scikit-learn's `load_digits`."""
+        return _split(np.loadtxt(_table().decode().splitlines(), delimiter=",", dtype=np.int64)[:, -1])[split]
+
+
+def _split(labels: Labels) -> dict[str, NDArray[np.int64]]:
+    # The split belongs to the data set: the seed is fixed, whatever the seeds of a run.
+    rest, test = stratified_split(labels, 0.2, seed=0)
+    train, val = stratified_split(labels[rest], 0.25, seed=1)
+    return {"train": rest[train], "val": rest[val], "test": test}
 
 
 @cache

@@ -43,6 +43,8 @@ class Split:
     """Digest of the data, equal for all splits. Draws depend on it, the kind, the split and the seed."""
     images: np.ndarray | None = None
     """[n, H, W, C] uint8, or None."""
+    original: np.ndarray | None = None
+    """[n] the samples' places in the source's own order: positions, or names of files; None: it has none."""
     given: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Named noisy labels of this split, [n] int64 each."""
     probabilities: np.ndarray | None = None

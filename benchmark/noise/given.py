@@ -48,30 +48,27 @@ class Human(NoiseKind):
 
 
 class File(NoiseKind):
-    """Noisy labels of a CSV file (index, clean, noisy), as `noisybench noise export` writes them."""
+    """Noisy labels of a CSV file (split, index, clean, noisy), as `noisybench noise export` writes them."""
 
     names = ("file",)
+    version = 2
     nested = False
     positional = "csv"
 
     class Config(Settings):
         csv: FilePath
-        """One line for every sample of the training split, in any order."""
+        """One line for every sample, in any order. Of the columns split and original: see `noise export`."""
 
     def skip(self, split: Split) -> str | None:
-        # The engine then splits validation samples off the training split, with these noisy labels.
-        return None if split.name == "train" else f"{self.cfg.csv} holds labels of the training part only"
+        if read_csv(self.cfg.csv, split) is None:
+            return f"{self.cfg.csv.name} holds no labels of {split.name}"
+        return None
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
-        clean, noisy = read_csv(self.cfg.csv, len(split.labels), split.num_classes)
-        different = np.flatnonzero(clean != split.labels)
-        if len(different):
-            i = int(different[0])
-            raise NoiseError(
-                f"{self.cfg.csv} gives sample {i} the clean label {clean[i]}, {split.dataset!r} has "
-                f"{split.labels[i]} ({len(different)} differ): it was made for another data set or another split"
-            )
-        return Corruption(noisy)
+        read = read_csv(self.cfg.csv, split)
+        if read is None:
+            raise NoiseError(f"{self.cfg.csv} holds no labels of {split.name}; `noisybench noise export` writes them")
+        return read
 
 
 def _missing(split: Split, name: str) -> str | None:

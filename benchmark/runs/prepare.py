@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,7 @@ class DataSource:
             dataset=self.dataset.label,
             key=self.digest,
             images=arrays.images,
+            original=self.dataset.original_order(name, len(arrays)) if arrays.files is None else np.array(arrays.files),
             given=arrays.given,
             probabilities=None if clean is None else clean.of(name),
         )
@@ -181,6 +182,12 @@ def prepare(
     data = source.load(cache).with_extra_tests({name: other.load(cache) for name, other in extra.items()})
     drawn = noise.draw(source, data)
     manifest = noise.manifest(drawn.kind, drawn.train)
+    if drawn.val is None and data.val is not None:
+        held_out = (
+            f"there are no noisy labels of the {len(data.val)} validation images of {data.name}: "
+            f"{VALIDATION_SHARE:.0%} of the training images are held out for validation instead"
+        )
+        manifest = replace(manifest, warnings=[*manifest.warnings, held_out])
 
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
         assert part.split.images is not None

@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from benchmark.noise.files import read_csv
 from tests.cli.test_run import records
 
 
@@ -54,16 +55,48 @@ def test_show_prints_the_realized_matrix_and_draws_it(here, tmp_path):
             assert len(colors) > 5, "an empty picture tells nothing"
 
 
-def test_exported_labels_are_those_of_the_run_and_can_be_trained_on(here, tmp_path):
-    exported = here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--seed", "3", "--out", "n.csv")
-    clean, noisy = read_csv(tmp_path / "n.csv", 1078, 10)
-    grid = ("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1")
-    here(*grid, "--noise-file", "n.csv")
+@pytest.mark.parametrize("index", ["split", "original"])
+@pytest.mark.parametrize("noise", ["symmetric:0.3", "long_tail:4,noise=pair:0.2"])
+def test_a_run_on_exported_labels_is_the_run_that_they_come_from(here, tmp_path, noise, index):
+    here("noise", "export", "-d", "digits", "-n", noise, "--seed", "3", "--out", "n.csv", "--index", index)
+    seeds = {"noise": [3], "init": [0], "order": [0], "method": [0]}
+    grid = {"datasets": ["digits"], "backbones": ["cnn"], "methods": ["gce"], "seeds": seeds, "recipe": {"epochs": 2}}
+    found = []
+    for name, kind in (("drawn", noise), ("exported", "file:n.csv")):
+        lines = [
+            f"{key} = {json.dumps(value)}" for key, value in (grid | {"noise": [kind]}).items() if key[0] not in "sr"
+        ]
+        text = "\n".join([*lines, "[seeds]", *(f"{k} = {v}" for k, v in seeds.items()), "[recipe]", "epochs = 2"])
+        (tmp_path / f"{name}.toml").write_text(text)
+        here("run", f"{name}.toml", "--results", name)
+        found += records(tmp_path / name).values()
+    drawn, exported = found
+    assert exported["metrics"] == drawn["metrics"]
+    assert exported["sizes"] == drawn["sizes"]
+    for name in ("realized_rate", "realized_rate_all", "labels_sha256", "class_counts"):
+        assert exported["noise"][name] == drawn["noise"][name]
+
+
+def test_labels_without_validation_labels_hold_training_images_out_and_say_so(here, tmp_path):
+    here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--seed", "3", "--out", "n.csv")
+    table = pd.read_csv(tmp_path / "n.csv")
+    table[table["split"] == "train"].drop(columns="split").to_csv(tmp_path / "n.csv", index=False)
+    here("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "n.csv")
     (record,) = records(tmp_path / "results").values()
-    assert record["noise"]["labels_sha256"] in exported.stdout, "the same labels, whoever reads them"
-    assert record["noise"]["realized_rate"] == pytest.approx((clean != noisy).mean())
-    assert record["sizes"]["val"] == 108, "a tenth of the training set, since the file has no validation labels"
-    assert record["sizes"]["train"] == 970
+    assert (record["sizes"]["train"], record["sizes"]["val"]) == (970, 108)
+    assert "no noisy labels of the 360 validation images" in " ".join(record["noise"]["warnings"])
+    assert record["noise"]["realized_rate"] != record["noise"]["realized_rate_all"], "of those trained on, and of all"
+
+
+def test_scikit_learns_digits_can_be_labelled_in_their_own_order(here, tmp_path):
+    truth = load_digits().target
+    labels = pd.DataFrame({"original": np.arange(len(truth)), "clean": truth, "noisy": (truth + 1) % 10})
+    labels["noisy"] = labels["noisy"].where(labels["original"] % 3 == 0, truth)
+    labels.to_csv(tmp_path / "own.csv", index=False)
+    here("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "own.csv")
+    (record,) = records(tmp_path / "results").values()
+    assert (record["sizes"]["train"], record["sizes"]["val"]) == (1078, 360)
+    assert 0.25 < record["noise"]["realized_rate"] < 0.42
 
 
 def test_a_noise_file_counts_by_its_content(here, tmp_path):
@@ -80,16 +113,16 @@ def test_a_noise_file_of_another_data_set_is_a_clear_failure(here, tmp_path, cel
     here(*grid, "-d", f"npz:{cells}", code=1)
     assert "was it made for another data set" in here("status", code=1).stdout
     lines = (tmp_path / "n.csv").read_text().splitlines()
-    (tmp_path / "n.csv").write_text("\n".join([lines[0], "0,7,7", *lines[2:]]))
+    (tmp_path / "n.csv").write_text("\n".join([lines[0], "train,0,7,7", *lines[2:]]))
     here(*grid, "-d", "digits", code=1)
-    assert "gives sample 0 the clean label 7" in here("status", code=1).stdout
+    assert "gives sample 0 of train the clean label 7" in here("status", code=1).stdout
 
 
-def test_a_long_tail_is_exported_with_the_positions_that_are_left(here, tmp_path):
+def test_a_long_tail_is_exported_with_the_samples_that_are_left_out(here, tmp_path):
     told = here("noise", "export", "-d", "digits", "-n", "long_tail:10,noise=pair:0.2", "--out", "n.csv").stderr
-    index = np.loadtxt(tmp_path / "n.csv", delimiter=",", skiprows=1, dtype=int)[:, 0]
-    assert f"only the {len(index)} of 1078" in told
-    assert (np.diff(index) > 0).all()
+    train = pd.read_csv(tmp_path / "n.csv").query("split == 'train'")
+    assert len(train) == 1078
+    assert f"train: the noise leaves {train['noisy'].isna().sum()} samples out" in told
 
 
 BAD = {

@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from benchmark.noise.base import Corruption, NoiseError
+from benchmark.noise.base import Corruption, NoiseError, Split
 from benchmark.noise.class_conditional import symmetric
 from benchmark.noise.files import export_csv, read_csv
 from benchmark.noise.manifest import check_identifiable, empirical_transition, labels_sha256, make_manifest
@@ -106,47 +111,96 @@ def test_the_empirical_transition_is_stochastic_for_empty_classes_too() -> None:
     np.testing.assert_array_equal(empirical_transition(np.array([[3, 1], [0, 0]])), [[0.75, 0.25], [0, 1]])
 
 
+def make_parts(labels: list[int], name: str = "train", original: list[Any] | None = None) -> Split:
+    order = None if original is None else np.array(original)
+    return Split(name, np.array(labels), 3, "shapes", "md5:a", original=order)
+
+
 def test_exported_labels_read_back_in_any_line_order(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
-    clean, noisy = np.array([0, 1, 2, 1]), np.array([0, 2, 2, 0])
-    export_csv(file, clean, noisy)
-    assert file.read_text() == "index,clean,noisy\n0,0,0\n1,1,2\n2,2,2\n3,1,0\n"
+    train, val = make_parts([0, 1, 2, 1]), make_parts([2, 0], "val")
+    noisy, other = Corruption(np.array([0, 2, 2, 0])), Corruption(np.array([2, 1]), selection=np.array([1]))
+    export_csv(file, [(train, noisy), (val, other)])
+    assert file.read_text().splitlines() == [
+        "split,index,clean,noisy", "train,0,0,0", "train,1,1,2", "train,2,2,2", "train,3,1,0", "val,0,2,", "val,1,0,1",
+    ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     lines = file.read_text().splitlines()
     file.write_text("\n".join([lines[0], *reversed(lines[1:])]))
-    for ours, theirs in zip(read_csv(file, 4, 3), (clean, noisy), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-        assert ours.dtype == np.int64
+    read = read_csv(file, train)
+    assert read is not None
+    assert read.labels.tolist() == [0, 2, 2, 0]
+    assert read.labels.dtype == np.int64
+    assert read.selection is None
+    left_out = read_csv(file, val)
+    assert left_out is not None
+    assert left_out.selection is not None
+    assert (left_out.labels[1], left_out.selection.tolist()) == (1, [1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_labels_in_the_sources_own_order_find_their_samples(data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 12))
+    own: list[Any] = data.draw(st.sampled_from([list(range(n)), [f"B/{k}, old.png" for k in range(n)]]))
+    order: list[Any] = data.draw(st.permutations(own))
+    cut = data.draw(st.integers(1, n - 1))
+    labels = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    noisy = np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)))
+    parts = [make_parts(labels[:cut], "train", order[:cut]), make_parts(labels[cut:], "val", order[cut:])]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "labels.csv"
+        export_csv(file, [(parts[0], Corruption(noisy[:cut])), (parts[1], Corruption(noisy[cut:]))], "original")
+        table = pd.read_csv(file)
+        table.drop(columns="split").sample(frac=1, random_state=0).to_csv(file, index=False)
+        read = [read_csv(file, part) for part in parts]
+    assert [r.labels.tolist() for r in read if r] == [noisy[:cut].tolist(), noisy[cut:].tolist()]
+
+
+def test_a_source_without_an_order_of_its_own_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoiseError, match="no order of its own.*--index split"):
+        export_csv(tmp_path / "labels.csv", [(make_parts([0, 1]), Corruption(np.array([0, 1])))], "original")
+
+
+def test_a_file_without_validation_labels_says_so_by_none(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("\ufeffindex,clean,noisy\n0,0,1\n1,1,1\n", encoding="utf-8")
+    assert read_csv(file, make_parts([0, 1])) is not None
+    assert read_csv(file, make_parts([0, 1], "val")) is None
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "begins with ''"),
-        ("0,0,0\n", "expected the line 'index,clean,noisy'"),
-        ("index,clean,noisy\n", "index 0 comes 0 times among 0 lines"),
-        ("index,clean,noisy\n0,0,0\n", "index 1 comes 0 times"),
-        ("index,clean,noisy\n0,0,0\n0,0,0\n", "index 0 comes 2 times"),
-        ("index,clean,noisy\n0,0,0\n2,0,0\n", "index 2 does not fit a training set of 2 samples"),
+        ("", "cannot be read"),
+        ("0,0,0\n", "has the columns 0,0.1,0.2; expected split,index,clean,noisy"),
+        ("index,clean,noisy\n", "index 0 of train comes 0 times among 0 lines"),
+        ("index,clean,noisy\n0,0,0\n", "index 1 of train comes 0 times"),
+        ("index,clean,noisy\n0,0,0\n0,0,0\n", "index 0 of train comes 2 times"),
+        ("index,clean,noisy\n0,0,0\n2,0,0\n", "index 2 does not fit the 2 samples"),
         ("index,clean,noisy\n0,0,0\n-1,0,0\n", "index -1 does not fit"),
         ("index,clean,noisy\n0,0,0\n1,0,3\n", "noisy labels go from 0 to 3"),
         ("index,clean,noisy\n0,-1,0\n1,0,0\n", "clean labels go from -1"),
-        ("index,clean,noisy\n0,0\n1,0\n", "2 columns"),
-        ("index,clean,noisy\n0,0,x\n1,0,0\n", "cannot be read"),
-        ("index,clean,noisy\n0,0,1.5\n1,0,0\n", "cannot be read"),
-        ("index,clean,noisy\n0,0,0\n1,0\n", "cannot be read"),
+        ("index,clean,noisy\n0,0,0\n1,0,0\n", "gives sample 1 of train the clean label 0, 'shapes' has 1"),
+        ("index,clean\n0,0\n1,0\n", "has the columns index,clean; expected"),
+        ("index,clean,noisy\n0,0,x\n1,0,0\n", "line 2: noisy is 'x'; expected whole numbers"),
+        ("index,clean,noisy\n0,0,1.5\n1,0,0\n", "line 2: noisy is '1.5'"),
+        ("index,clean,noisy\n0,0,0\n1\n", "line 3: clean is nan"),
+        ("split,index,clean,noisy\ntrain,0,0,0\nvalid,1,0,0\n", "split is 'valid' in some line"),
+        ("index,original,clean,noisy\n0,0,0,0\n", "has the columns index,original"),
+        ("index,clean,noisy\n0,0,99999999999999999999\n1,1,0\n", "noisy is out of range"),
     ],
 )
 def test_labels_that_do_not_fit_the_training_set_are_refused(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(text)
     with pytest.raises(NoiseError, match=message):
-        read_csv(file, 2, 3)
+        read_csv(file, make_parts([0, 1]))
 
 
 def test_a_missing_or_binary_label_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoiseError, match="cannot be read"):
-        read_csv(tmp_path / "absent.csv", 2, 3)
+        read_csv(tmp_path / "absent.csv", make_parts([0, 1]))
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(NoiseError, match="cannot be read"):
-        read_csv(tmp_path / "binary.csv", 2, 3)
+        read_csv(tmp_path / "binary.csv", make_parts([0, 1]))
