@@ -21,7 +21,14 @@ BASELINE = "ce"
 @click.option("--format", "form", type=click.Choice(["md", "csv"]), default="md", show_default=True)
 @click.option("--rule", default="val_noisy", show_default=True, help="val_noisy, last, last5, val_clean, oracle_test.")
 @click.option("--metric", default="accuracy", show_default=True, help="balanced_accuracy, auroc, f1, ece, nll, ...")
-@click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join another folder's records.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Join the records of another results folder, or of results/published/FOLDER.",
+)
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
 @click.option("--diagnostics", is_flag=True, help="What methods kept, corrected and estimated, against the truth.")
@@ -73,18 +80,18 @@ def print_table(
     """Prints the table of `jobs` (None: of all records) to stdout."""
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.report import csv, markdown
-    from benchmark.store.store import Store
+    from benchmark.store import published
     from benchmark.tables import comparison, frame
 
     wanted = None if jobs is None else {job.spec.id for job in jobs}
     contents, failures = store.records(frame.fields(rule)), store.failures()
-    tell_uncounted(store, contents)
-    tell_uncounted(store, failures)
+    tell_uncounted(store.folder, contents)
+    tell_uncounted(store.folder, failures)
     records = [*contents.records, *failures.records]
     if wanted is not None:
         records = [record for record in records if record["id"] in wanted]
-    for other in map(Store, others):
-        joined = other.records(frame.fields(rule))
+    for other in others:
+        joined = published.read(other, frame.fields(rule))
         tell_uncounted(other, joined)
         records += joined.records
     names = {record["spec"]["method"]["name"] for record in records} | {job.spec.method.name for job in jobs or ()}
