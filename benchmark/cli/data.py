@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import add_plugins, place_options, with_folder_options
+from benchmark.cli.options import add_plugins, place_options, read_extra_tests, with_folder_options
 
 if TYPE_CHECKING:
     from benchmark.datasets.base import Arrays, Data, Dataset
@@ -38,25 +39,35 @@ def fetch(names: tuple[str, ...], **options: Any) -> None:
 
 @data.command()
 @click.argument("name")
+@click.option("--extra-test", "extra_tests", multiple=True, metavar="NAME=DATASET", help="Compare with this too.")
 @place_options
-def verify(name: str, **options: Any) -> int:
+def verify(name: str, extra_tests: tuple[str, ...], **options: Any) -> int:
     """Read every image and label of NAME from its source, and print what may affect results on it.
 
-    Exits with 1 where the data is not what its name says or an image occurs in two splits.
+    Looks for images that are equal and for images that look the same. Exits with 1 where the data is not what its
+    name says or an image occurs in two splits.
     """
     from benchmark.cli.progress import fetch_progress
     from benchmark.datasets import statistics
+    from benchmark.datasets.extra_tests import match
 
+    others = {key: _dataset(text, **options) for key, text in read_extra_tests(extra_tests).items()}
     dataset = _dataset(name, **options)
     with warnings.catch_warnings(record=True) as caught, fetch_progress() as report:
         warnings.simplefilter("always")
         digest = dataset.digest()
         loaded = dataset.load(report)
+        if loaded.images is not None:
+            others = {key: other.like(loaded.images) for key, other in others.items()}
+        matched = {key: match(loaded, key, other.load_extra_test(report)) for key, other in others.items()}
+    loaded = replace(loaded, extra_tests={key: extra.test for key, extra in matched.items()})
     messages = [str(warning.message) for warning in caught]
+    told = [*loaded.notes, *(note for extra in matched.values() for note in extra.notes)]
     sizes = ", ".join(f"{split} {len(part)}" for split, part in statistics.splits(loaded).items())
     click.echo(f"{dataset.label}: readable, {sizes}; {digest}")
+    _echo_images(loaded)
     failures = list(messages)
-    for sentence in [*messages, *statistics.findings(loaded)]:
+    for sentence in [*messages, *told, *statistics.findings(loaded), *statistics.near_findings(loaded)]:
         click.echo(f"note: {sentence}")
         if " occur in " in sentence or "different labels" in sentence:
             failures.append(sentence)
@@ -69,13 +80,16 @@ def verify(name: str, **options: Any) -> int:
 def info(name: str, **options: Any) -> None:
     """Print counts per class and split, pixel statistics, duplicates and further label arrays of NAME."""
     from benchmark.datasets import statistics
+    from benchmark.store.tree import printable
 
     dataset = _dataset(name, **options)
     loaded = _load(dataset, options["results"])
     parts = statistics.splits(loaded)
     height, width, channels = loaded.train.images.shape[1:]
     click.echo(f"{dataset.label}: {loaded.num_classes} classes, {height}x{width} px, {channels} channel(s)")
-    click.echo(f"digest {dataset.digest()}\n")
+    click.echo(f"digest {dataset.digest()}")
+    _echo_images(loaded)
+    click.echo("")
     counts = statistics.class_counts(loaded)
     click.echo(counts.assign(all=counts.sum(axis=1)).to_string())
     click.echo("")
@@ -90,10 +104,10 @@ def info(name: str, **options: Any) -> None:
         click.echo(repeated.head(SHOWN_DUPLICATES).to_string(index=False))
         click.echo("groups with members in both splits (diagonal: twice within one):")
         click.echo(statistics.duplicate_counts(repeated, list(parts)).to_string())
-    for sentence in statistics.findings(loaded):
+    for sentence in [*loaded.notes, *statistics.findings(loaded)]:
         click.echo(f"note: {sentence}")
     for file in loaded.skipped:
-        click.echo(f"left out: {file}")
+        click.echo(f"left out: {printable(file)}")
 
 
 @data.command()
@@ -136,6 +150,13 @@ def _dataset(
     add_plugins(plugins)
     (described,) = with_folder_options([name], group_by, skip_corrupt)
     return make_dataset(read_plugin_ref(described), data_root.expanduser())
+
+
+def _echo_images(loaded: Data) -> None:
+    from benchmark.datasets.conversion import describe
+
+    if loaded.images is not None:
+        click.echo(f"images: {describe(loaded.images)}")
 
 
 def _load(dataset: Dataset, results: Path) -> Data:

@@ -103,7 +103,7 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     if recipe:
         overrides["recipe"] = recipe
     if axes["extra_tests"]:
-        overrides["extra_tests"] = _extra_tests(axes["extra_tests"])
+        overrides["extra_tests"] = read_extra_tests(axes["extra_tests"])
     if suite is not None:
         return suites.load(suite, overrides)
     missing = [
@@ -131,7 +131,8 @@ def with_folder_options(datasets: list[Any], group_by: str | None, skip_corrupt:
     return [{**(parse_plugin_string(item) if isinstance(item, str) else item), **added} for item in datasets]
 
 
-def _extra_tests(items: tuple[str, ...]) -> dict[str, str]:
+def read_extra_tests(items: tuple[str, ...]) -> dict[str, str]:
+    """Name -> plugin string of every --extra-test. Raises UsageError."""
     from benchmark.errors import UsageError
 
     tests: dict[str, str] = {}

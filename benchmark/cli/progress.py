@@ -79,6 +79,12 @@ class GridProgress:
         elapsed = time.monotonic() - self.started
         return duration(elapsed / max(1, self.ended) * (self.total - self.ended))
 
+    def say(self, text: str) -> None:
+        if self.live:
+            self.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
     def _print(self, event: Event) -> None:
         width = len(str(self.total))
         line = (

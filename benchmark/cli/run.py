@@ -85,7 +85,9 @@ def _carry_out(todo: list[Job], store: Store, slots: int, timeout: float | None)
     from benchmark.runs.driver import carry_out
 
     with GridProgress(len(todo), slots) as progress:
-        return carry_out(todo, store, slots=slots, timeout=timeout, on_event=progress, on_fetch=fetch_progress)
+        return carry_out(
+            todo, store, slots=slots, timeout=timeout, on_event=progress, on_fetch=fetch_progress, say=progress.say
+        )
 
 
 def _dry_run(todo: list[Job], store: Store, slots: int) -> None:

@@ -11,14 +11,15 @@ from http.client import HTTPException
 from pathlib import Path
 
 from benchmark.datasets.base import DataError, Progress
+from benchmark.store.tree import readable
 
 CHUNK = 1 << 20
 TIMEOUT = 30.0
 
 
 def md5(path: Path) -> str:
-    """Hexadecimal MD5 of a file's bytes."""
-    with path.open("rb") as file:
+    """Hexadecimal MD5 of a file's bytes. Raises ReadError."""
+    with readable(), path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 

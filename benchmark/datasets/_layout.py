@@ -1,9 +1,13 @@
-"""Reads files in the layout of MedMNIST: one npz with `{train,val,test}_images` and `..._labels`."""
+"""Reads files in the layout of MedMNIST: one npz with `{train,val,test}_images` and `..._labels`.
+
+An array `class_names` of strings may name the classes.
+"""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import numpy as np
 from benchmark.datasets.base import Arrays, DataError, Labels
 
 SPLITS = ("train", "val", "test")
+CLASS_NAMES = "class_names"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Splits:
     val: Arrays | None
     test: Arrays
     num_classes: int
+    class_names: tuple[str, ...] | None
+    """[K], where the file has them."""
 
 
 def read_npz(path: Path, num_classes: int | None = None, multilabel: bool = False) -> Splits:
@@ -31,39 +38,89 @@ def read_npz(path: Path, num_classes: int | None = None, multilabel: bool = Fals
     Without `num_classes` it is one more than the largest training label, and each class must have a
     training image. Raises DataError with what is wrong, where, and what was expected.
     """
-    arrays = _read_arrays(path)
+    arrays = _read_arrays(path, SPLITS)
+    if "test_images" in arrays and not any(name.startswith(("train", "val")) for name in arrays):
+        raise DataError(
+            f"{path} holds test images only, expected train_images and train_labels too; it can be an extra test set: "
+            f"--extra-test NAME=npz:{path}"
+        )
     for split in ("train", "test"):
-        for kind in ("images", "labels"):
-            if f"{split}_{kind}" not in arrays:
-                raise DataError(
-                    f"{path} has no {split}_{kind}; expected train_images, train_labels, test_images and "
-                    f"test_labels (found: {', '.join(sorted(arrays)) or 'nothing'})"
-                )
+        _check_present(path, split, arrays)
     present = [split for split in SPLITS if f"{split}_images" in arrays or f"{split}_labels" in arrays]
     read = {split: _read_split(path, split, arrays, multilabel) for split in present}
     shapes = {split: part.images.shape[1:] for split, part in read.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
         raise DataError(f"{path} mixes image shapes ({listed}): resize and convert all splits alike")
+    class_names = _class_names(path, arrays)
     if not multilabel:
         num_classes = _count_classes(path, read["train"].labels, num_classes)
         for split, part in read.items():
             for name, labels in {f"{split}_labels": part.labels, **_array_names(split, part)}.items():
                 _check_range(path, name, labels, num_classes)
-    return Splits(read["train"], read.get("val"), read["test"], num_classes or read["train"].labels.shape[1])
+    num_classes = num_classes or read["train"].labels.shape[1]
+    if class_names is not None and len(class_names) != num_classes:
+        raise DataError(
+            f"{path}: {CLASS_NAMES} has {len(class_names)} names ({', '.join(class_names)}), expected {num_classes}, "
+            "one for each label of the training images"
+        )
+    return Splits(read["train"], read.get("val"), read["test"], num_classes, class_names)
+
+
+def read_npz_test(path: Path) -> tuple[Arrays, int, tuple[str, ...] | None]:
+    """The test split of the file at `path`, which may hold nothing else; the number of classes, and their names.
+
+    Without names there is one class more than the largest label of any split. Raises DataError.
+    """
+    arrays = _read_arrays(path, ("test",), also=("train_labels", "val_labels"))
+    _check_present(path, "test", arrays)
+    part = _read_split(path, "test", arrays, multilabel=False)
+    class_names = _class_names(path, arrays)
+    given = [array for name, array in arrays.items() if name in ("train_labels", "val_labels") and array.size]
+    largest = max(int(labels.max()) for labels in (part.labels, *given))
+    num_classes = largest + 1 if class_names is None else len(class_names)
+    _check_range(path, "test_labels", part.labels, num_classes)
+    return part, num_classes, class_names
+
+
+def _check_present(path: Path, split: str, arrays: dict[str, np.ndarray]) -> None:
+    for kind in ("images", "labels"):
+        if f"{split}_{kind}" not in arrays:
+            raise DataError(
+                f"{path} has no {split}_{kind}; expected train_images, train_labels, test_images and "
+                f"test_labels (found: {', '.join(sorted(arrays)) or 'nothing'})"
+            )
+
+
+def _class_names(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, ...] | None:
+    """[K] the names in `class_names`, in the order of the labels; None where there are none."""
+    if CLASS_NAMES not in arrays:
+        return None
+    array = arrays[CLASS_NAMES]
+    if array.ndim != 1 or array.dtype.kind not in "US":
+        raise DataError(
+            f"{path}: {CLASS_NAMES} is {array.dtype} of shape {array.shape}, expected one string per class: "
+            'np.array(["benign", "malignant"])'
+        )
+    names = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in array.tolist())
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise DataError(f"{path}: {CLASS_NAMES} are {', '.join(map(repr, names))}, expected different names")
+    return names
 
 
 def _array_names(split: str, part: Arrays) -> dict[str, Labels]:
     return {f"{split}_labels_{name}": labels for name, labels in part.given.items()}
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, splits: Sequence[str], also: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of `splits`, those that are named in `also`, and `class_names`, as far as they are there."""
     try:
         with path.open("rb") as raw:
             file = np.load(raw, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} is a single array, expected an npz file: use numpy.savez_compressed")
-            wanted = [name for name in file.files if name.startswith(tuple(f"{s}_" for s in SPLITS))]
+            prefixes, names = tuple(f"{split}_" for split in splits), {*also, CLASS_NAMES}
+            wanted = [name for name in file.files if name.startswith(prefixes) or name in names]
             return {name: _read_member(path, file, name) for name in wanted}
     except DataError:
         raise
@@ -82,7 +139,7 @@ def _read_member(path: Path, file: Any, name: str) -> np.ndarray:
         if "Object arrays" in str(error):
             raise DataError(
                 f"{path}: {name} is an array of Python objects, which is never loaded, as it can run code; "
-                "store plain numbers (images uint8, labels integers)"
+                "store plain arrays (images uint8, labels integers, class names as numpy strings)"
             ) from None
         raise _damaged(path, name, error) from error
     except (OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:

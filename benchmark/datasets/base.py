@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,6 +17,7 @@ from pydantic import BeforeValidator, DirectoryPath, FilePath
 from backbones.settings import Settings as Settings
 from benchmark.errors import NoisybenchError
 from benchmark.seeds import seed_for
+from benchmark.store.schema import Images
 
 DEFAULT_ROOT = Path.home() / ".medmnist"
 """Default folder of downloaded data sets, the one that the `medmnist` package uses."""
@@ -23,6 +26,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (what, done, total); the total is 0 where it is not known."""
 
 Labels = NDArray[np.int64]
+Fingerprints = NDArray[np.uint64]
 
 
 def _expand_home(value: Any) -> Any:
@@ -54,6 +58,8 @@ class Arrays:
     """Further label vectors [n] that come with the data, such as those of several raters, by name."""
     files: tuple[str, ...] | None = None
     """Names of the images, relative to the data set's folder, where each is a file."""
+    stored_fingerprints: Fingerprints | None = None
+    """[n], where they are known already."""
 
     def __post_init__(self) -> None:
         self.images.setflags(write=False)
@@ -63,6 +69,14 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def fingerprints(self) -> Fingerprints:
+        """[n] equal for images of one shape that are equal in every pixel, and otherwise different."""
+        if self.stored_fingerprints is not None:
+            return self.stored_fingerprints
+        digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in self.images)
+        return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
     def take(self, index: NDArray[np.intp]) -> Arrays:
         """The samples at `index`, in that order."""
         return Arrays(
@@ -71,6 +85,21 @@ class Arrays:
             given={name: labels[index] for name, labels in self.given.items()},
             files=None if self.files is None else tuple(self.files[i] for i in index),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ExtraTest:
+    """Decoded test images of a data set, to be scored by networks that were trained on another one."""
+
+    classes: tuple[str, ...]
+    """[K] names in the order of the labels."""
+    named: bool
+    """False where the source knows numbers only, so that `classes` says nothing of what they mean."""
+    test: Arrays
+    skipped: tuple[str, ...] = ()
+    """As in `Data`, and so are the following."""
+    images: Images | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,24 +116,18 @@ class Data:
     val: Arrays | None = None
     """None: the engine splits validation images off the training set."""
     extra_tests: Mapping[str, Arrays] = field(default_factory=dict)
-    """Further test sets of the same classes, by name."""
+    """Further test sets by name, with the labels of this data set; see `extra_tests.match`."""
     skipped: tuple[str, ...] = ()
     """Files that could not be decoded and were left out on request."""
+    named: bool = True
+    """False where the source knows numbers only, so that `classes` says nothing of what they mean."""
+    images: Images | None = None
+    """What was done to image files; None where the source holds arrays of 8 bits."""
+    notes: tuple[str, ...] = ()
+    """How the source was understood where it may be meant otherwise; a sentence each."""
 
-    def with_extra_tests(self, sources: Mapping[str, Data]) -> Data:
-        """A copy that holds the test splits of `sources` too. Raises DataError where one does not fit."""
-        for name, other in sources.items():
-            if other.num_classes > self.num_classes:
-                raise DataError(
-                    f"extra test set {name!r} has {other.num_classes} classes, {self.name} has "
-                    f"{self.num_classes}; expected the same classes in the same order"
-                )
-            if other.test.images.shape[1:] != self.test.images.shape[1:]:
-                raise DataError(
-                    f"extra test set {name!r} has images of shape {other.test.images.shape[1:]}, expected "
-                    f"{self.test.images.shape[1:]} as in {self.name}: resize them"
-                )
-        return replace(self, extra_tests={name: other.test for name, other in sources.items()})
+    def as_extra_test(self) -> ExtraTest:
+        return ExtraTest(self.classes, self.named, self.test, self.skipped, self.images, self.notes)
 
 
 class Dataset(ABC):
@@ -154,6 +177,21 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, progress: Progress | None = None) -> Data:
         """Decodes all splits. Raises DataError where a file is missing or malformed."""
+
+    def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
+        """Decodes what is scored where this is an extra test set; needs no training images. Raises DataError.
+
+        All images of a source that has no splits of its own belong to it.
+        """
+        return self.load(progress).as_extra_test()
+
+    def like(self, images: Images) -> Dataset:
+        """This data set, its image files treated as those of another one were where its options leave that open."""
+        return self
+
+    def path_digests(self) -> Mapping[Path, str]:
+        """The digests of paths in the configuration, where they are not those of all that lies there."""
+        return {}
 
 
 def stratified_subset(labels: Labels, n: int, seed: int) -> NDArray[np.intp]:

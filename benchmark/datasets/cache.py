@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Progress
+from benchmark.datasets.base import Arrays, Data, DataError, Dataset, ExtraTest, Progress
 from benchmark.store.arrays import save
 from benchmark.store.atomic import write_folder
-from benchmark.store.digests import intact
+from benchmark.store.digests import current, intact
 from benchmark.store.once import once
 
-FORMAT = 2
-SPLITS = ("train", "val", "test")
+FORMAT = 3
+PACKAGE = Path(__file__).parents[1]
+
+Parts = Mapping[str, Arrays]
+Facts = dict[str, Any]
+"""What is known of a decoded data set besides its arrays; JSON."""
+T = TypeVar("T")
 
 
 def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: Progress | None = None) -> Data:
@@ -27,8 +33,42 @@ def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: 
     Images are memory-mapped and read-only. A known `digest` saves computing it from the source; raises
     DataError where the source has another. If `folder` cannot be written, a warning is given.
     """
-    place = folder / identity(dataset, digest or dataset.digest())
-    decoded = _read(place)
+    data = _cached(dataset, folder, digest, progress, _Kind("", dataset.load, _to_stored, _to_data))
+    return replace(data, name=dataset.label)
+
+
+def cached_extra_test(dataset: Dataset, folder: Path, digest: str, progress: Progress | None = None) -> ExtraTest:
+    """As `cached`, of what is scored where `dataset` is an extra test set."""
+    if type(dataset).load_extra_test is Dataset.load_extra_test:
+        return cached(dataset, folder, digest, progress).as_extra_test()
+    kind = _Kind("-test", dataset.load_extra_test, _test_to_stored, _to_extra_test)
+    return _cached(dataset, folder, digest, progress, kind)
+
+
+def identity(dataset: Dataset, digest: str) -> str:
+    """Folder name from everything that determines the arrays: the source's content counts, its path does not."""
+    config = {name: value for name, value in dict(dataset.cfg).items() if not isinstance(value, Path)}
+    kind = type(dataset)
+    # The version of a plugin from outside may stay while its code changes.
+    code = Path(inspect.getfile(kind))
+    source = None if code.is_relative_to(PACKAGE) else current(code)
+    parts = [FORMAT, kind.__qualname__, dataset.name, dataset.version, source, config, digest]
+    return f"{dataset.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[T]):
+    """What of a data set is stored."""
+
+    suffix: str
+    load: Callable[[Progress | None], T]
+    to_stored: Callable[[T], tuple[Parts, Facts]]
+    from_stored: Callable[[Parts, Facts], T]
+
+
+def _cached(dataset: Dataset, folder: Path, digest: str | None, progress: Progress | None, kind: _Kind[T]) -> T:
+    place = folder / (identity(dataset, digest or dataset.digest()) + kind.suffix)
+    decoded = _read(place, kind)
     if decoded is None:
         dataset.fetch(progress)
         actual = dataset.digest()
@@ -38,78 +78,72 @@ def cached(dataset: Dataset, folder: Path, digest: str | None = None, progress: 
                 "put the former file back, or start the grid anew"
             )
         # Before the download the digest was the official one; the file may have another.
-        place = folder / identity(dataset, actual)
+        place = folder / (identity(dataset, actual) + kind.suffix)
         decoded = once(
             place,
             "decoded images",
-            read=lambda: _read(place),
-            make=lambda: dataset.load(progress),
-            write=lambda data: write_folder(place, lambda scratch: _write(data, scratch)),
+            read=lambda: _read(place, kind),
+            make=lambda: kind.load(progress),
+            write=lambda made: write_folder(place, lambda scratch: _write(*kind.to_stored(made), scratch)),
         )
-    return replace(decoded, name=dataset.label)
+    return decoded
 
 
-def identity(dataset: Dataset, digest: str) -> str:
-    """Folder name from everything that determines the arrays: the source's content counts, its path does not."""
-    config = {name: value for name, value in dict(dataset.cfg).items() if not isinstance(value, Path)}
-    parts = [FORMAT, type(dataset).__qualname__, dataset.name, dataset.version, config, digest]
-    return f"{dataset.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}"
+def _to_stored(data: Data) -> tuple[Parts, Facts]:
+    parts = {"train": data.train, "val": data.val, "test": data.test}
+    facts = {"name": data.name, "num_classes": data.num_classes}
+    return {name: part for name, part in parts.items() if part is not None}, facts | _facts(data)
 
 
-def _read(place: Path) -> Data | None:
-    """The stored arrays, or None where they are absent, incomplete or damaged."""
+def _to_data(parts: Parts, facts: Facts) -> Data:
+    return Data(**facts, train=parts["train"], val=parts.get("val"), test=parts["test"])
+
+
+def _test_to_stored(test: ExtraTest) -> tuple[Parts, Facts]:
+    return {"test": test.test}, _facts(test)
+
+
+def _to_extra_test(parts: Parts, facts: Facts) -> ExtraTest:
+    return ExtraTest(**facts, test=parts["test"])
+
+
+def _facts(source: Data | ExtraTest) -> Facts:
+    return {name: getattr(source, name) for name in ("classes", "named", "skipped", "images", "notes")}
+
+
+def _read(place: Path, kind: _Kind[T]) -> T | None:
+    """What is stored, or None where it is absent, incomplete or damaged."""
     if not intact(place):
         return None
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        splits = {split: _read_split(place, facts) for split, facts in meta["splits"].items()}
-        return Data(
-            name=meta["name"],
-            num_classes=meta["num_classes"],
-            classes=tuple(meta["classes"]),
-            train=splits["train"],
-            val=splits.get("val"),
-            test=splits["test"],
-            skipped=tuple(meta["skipped"]),
-        )
+        parts = {split: _read_split(place, facts) for split, facts in meta["splits"].items()}
+        # JSON has no tuples.
+        facts = {name: tuple(value) if isinstance(value, list) else value for name, value in meta["facts"].items()}
+        return kind.from_stored(parts, facts)
     except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _read_split(place: Path, facts: dict[str, Any]) -> Arrays:
+def _read_split(place: Path, facts: Facts) -> Arrays:
     return Arrays(
         images=np.asarray(np.load(place / facts["images"], mmap_mode="r", allow_pickle=False)),
         labels=np.load(place / facts["labels"], allow_pickle=False),
         given={name: np.load(place / file, allow_pickle=False) for name, file in facts["given"].items()},
         files=None if facts["files"] is None else tuple(facts["files"]),
+        stored_fingerprints=np.load(place / facts["fingerprints"], allow_pickle=False),
     )
 
 
-def _write(data: Data, scratch: Path) -> None:
-    splits: dict[str, Any] = {}
-    for split, part in _splits(data):
+def _write(parts: Parts, facts: Facts, scratch: Path) -> None:
+    splits: dict[str, Facts] = {}
+    for split, part in parts.items():
         given = {name: f"{split}_given_{i}.npy" for i, name in enumerate(part.given)}
-        images, labels = f"{split}_images.npy", f"{split}_labels.npy"
-        splits[split] = {"images": images, "labels": labels, "given": given, "files": part.files}
-        contents: dict[str, np.ndarray] = {
-            images: part.images,
-            labels: part.labels,
-            **{given[n]: part.given[n] for n in given},
-        }
-        for name, array in contents.items():
-            save(scratch / name, array)
-    meta = {
-        "format": FORMAT,
-        "name": data.name,
-        "num_classes": data.num_classes,
-        "classes": data.classes,
-        "skipped": data.skipped,
-        "splits": splits,
-    }
+        names = {kind: f"{split}_{kind}.npy" for kind in ("images", "labels", "fingerprints")}
+        splits[split] = {**names, "given": given, "files": part.files}
+        for kind, name in names.items():
+            save(scratch / name, getattr(part, kind))
+        for rater, name in given.items():
+            save(scratch / name, part.given[rater])
+    meta = {"format": FORMAT, "facts": facts, "splits": splits}
     (scratch / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-
-
-def _splits(data: Data) -> Iterator[tuple[str, Arrays]]:
-    for split, part in zip(SPLITS, (data.train, data.val, data.test), strict=True):
-        if part is not None:
-            yield split, part

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmark.datasets._download import download, md5
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, DataWarning, Labels, Progress
 from benchmark.store import digests
+from benchmark.store.tree import readable
 
 HUMAN_FILES = {"cifar10": "CIFAR-10_human.pt", "cifar100": "CIFAR-100_human.pt"}
 OFFICIAL_HUMAN = {
@@ -66,7 +67,8 @@ class Cifar(Dataset):
         official = f"md5:{self._source.tgz_md5}"
         if not self.human_path.is_file():
             return official
-        human_digest = digests.digest(self.human_path)
+        with readable():
+            human_digest = digests.digest(self.human_path)
         # The official label file leaves the digest as it is, so that adding it changes no run's id.
         if human_digest == OFFICIAL_HUMAN[self.name]:
             return official

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,37 +14,50 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from benchmark.datasets._images import SUFFIXES, decode_all
+from benchmark.datasets import conversion
+from benchmark.datasets._class_folders import ImageFile, Listing, list_images
+from benchmark.datasets._images import decode_all, look_at_all
 from benchmark.datasets.base import (
     Arrays,
     Data,
     DataError,
     Dataset,
     DataWarning,
+    ExtraTest,
     InputFolder,
     Labels,
     Progress,
     Settings,
     stratified_split,
 )
+from benchmark.datasets.conversion import Fit, Look, Pixels
 from benchmark.seeds import seed_for
 from benchmark.store import digests
+from benchmark.store.schema import Images
+from benchmark.store.tree import printable, readable
 
-SPLITS = ("train", "val", "test")
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 class Folder(Dataset):
     """Your own images, folder:DIR, in one folder per class (PNG, JPEG, TIFF), with or without train/ and test/."""
 
+    version: ClassVar[int] = 2
     names: ClassVar[tuple[str, ...]] = ("folder",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
     class Config(Settings):
         path: InputFolder
-        """`CLASS/*.png`, or `train/CLASS/*.png`, `test/...` and perhaps `val/...`."""
+        """`CLASS/*.png`, or `train/CLASS/*.png`, `test/...` and perhaps `val/...`, also named Training, valid, ..."""
         size: int = Field(64, ge=8, le=1024)
-        """Side in px to which the centered square of every image is resized, once."""
+        """Side in px to which every image is resized, once."""
+        fit: Fit = "auto"
+        """How images become squares: `crop` takes the centered square, `pad` adds black, `stretch` distorts. `auto`
+        crops where no image loses more than a tenth of its pixels, and pads otherwise."""
+        pixels: Pixels = "auto"
+        """How gray values of more than 8 bits become 8, one rule for all images: `auto` uses the bits that occur
+        (0 to 4095 for 12-bit data; for floats and negative values the range that occurs), `full` 0 to 65535,
+        `percentile` from the .5th to the 99.5th; or a range of your own, [0,4095]."""
         group_by: str | None = None
         """Regular expression searched in the path below the class folder; images with the same first group,
         such as one patient's, stay in one split."""
@@ -51,6 +65,16 @@ class Folder(Dataset):
         """Leave out and count images that cannot be decoded, instead of raising an error."""
         split_seed: int = Field(0, ge=0)
         """Seed of the 70/10/20 split of a folder that has no train/ and test/."""
+
+        @field_validator("pixels", mode="before")
+        @classmethod
+        def _is_a_rule_or_a_range(cls, value: object) -> object:
+            if isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) for v in value):
+                if value[0] < value[1]:
+                    return tuple(map(float, value))
+            elif value in ("auto", "full", "percentile"):
+                return value
+            raise ValueError("expected auto, full, percentile, or the values that become black and white: [0,4095]")
 
         @field_validator("group_by")
         @classmethod
@@ -66,46 +90,44 @@ class Folder(Dataset):
 
     @property
     def label(self) -> str:
-        return str(self.cfg.path.resolve().stem)
+        return printable(Path(os.path.normpath(self.cfg.path.absolute())).name)
 
     @cached_property
     def _digest(self) -> str:
-        return digests.digest(self.cfg.path)
+        listing = list_images(self.cfg.path, test_only=True)
+        files = ((f"{image.class_name}\0{image.name}", self.cfg.path / image.name) for image in listing.images)
+        # A class may have no image, and a link may lead nowhere: both are told by `load`.
+        with readable():
+            return digests.of_listing(files, header="\0".join([*listing.classes, "", *listing.broken]))
 
     def digest(self) -> str:
+        """Of the classes and of the files that are read, in the order in which they are read."""
         return self._digest
+
+    def path_digests(self) -> Mapping[Path, str]:
+        return {self.cfg.path: self.digest()}
+
+    def like(self, images: Images) -> Folder:
+        own = {"fit": self.cfg.fit, "pixels": self.cfg.pixels}
+        theirs = {"fit": images["fit"], "pixels": images["values"] and tuple(images["values"])}
+        update = {key: theirs[key] for key, value in own.items() if value == "auto" and theirs[key] is not None}
+        return Folder(self.name, self.cfg.model_copy(update=update), self.root)
 
     def load(self, progress: Progress | None = None) -> Data:
         root: Path = self.cfg.path
-        listing = _list_images(root)
-        decoded = decode_all([root / image.name for image in listing.images], self.cfg.size, progress)
-        results = list(zip(listing.images, decoded, strict=True))
-        problems = [(image.name, why) for image, why in results if isinstance(why, str)]
-        problems += [(name, "not in a class folder") for name in listing.stray]
-        if problems and not self.cfg.skip_corrupt:
-            lines = "".join(f"\n  {name}: {why}" for name, why in problems)
-            raise DataError(
-                f"{len(problems)} of {len(listing.images) + len(listing.stray)} files in {root} cannot be used: "
-                f"mend or remove them, or set skip_corrupt=true{lines}"
-            )
-        usable = [(image, pixels) for image, pixels in results if isinstance(pixels, np.ndarray)]
-        images = [image for image, _ in usable]
-        everything = Arrays(
-            images=_stack([pixels for _, pixels in usable]),
-            labels=np.array([listing.classes.index(image.class_name) for image in images], dtype=np.int64),
-            files=tuple(image.name for image in images),
-        )
-        _check_classes(root, everything.labels, listing.classes)
-        groups = None if self.cfg.group_by is None else _groups(root, images, self.cfg.group_by)
-        if listing.is_split:
-            where = np.array([image.split for image in images])
-            index = {split: np.flatnonzero(where == split) for split in SPLITS}
+        listing = list_images(root)
+        read = self._read(listing, listing.images, progress)
+        _check_classes(root, read.labels, listing.classes)
+        groups = None if self.cfg.group_by is None else _groups(root, read.files, self.cfg.group_by)
+        if listing.splits:
+            where = np.array([file.split for file in read.files])
+            index = {split: np.flatnonzero(where == split) for split in SHARES}
             if groups is not None:
                 _check_separate(root, groups, index)
         else:
-            index = _split(root, everything.labels, groups, self.cfg.split_seed)
-        parts = {split: everything.take(chosen) for split, chosen in index.items() if len(chosen)}
-        _check_splits(root, parts, listing.classes)
+            index = _split(root, read.labels, groups, self.cfg.split_seed)
+        parts = read.parts(index)
+        _check_splits(root, parts, listing)
         return Data(
             name=self.label,
             num_classes=len(listing.classes),
@@ -113,74 +135,100 @@ class Folder(Dataset):
             train=parts["train"],
             val=parts.get("val"),
             test=parts["test"],
+            skipped=read.skipped,
+            images=read.facts,
+            notes=read.notes,
+        )
+
+    def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
+        """The test images, or all images of a folder without splits."""
+        listing = list_images(self.cfg.path, test_only=True)
+        read = self._read(listing, [file for file in listing.images if file.split in ("", "test")], progress)
+        if not read.files:
+            raise DataError(f"{self.cfg.path}: no usable test image; add some to its class folders")
+        test = read.parts({"test": np.arange(len(read.files))})["test"]
+        return ExtraTest(tuple(listing.classes), True, test, read.skipped, read.facts, read.notes)
+
+    def _read(self, listing: Listing, files: Sequence[ImageFile], progress: Progress | None) -> _Read:
+        """Decodes `files`. Raises DataError with all that cannot be used, unless those are to be left out."""
+        root: Path = self.cfg.path
+        paths = [root / file.name for file in files]
+        looks = look_at_all(paths, max(64, conversion.SAMPLE // max(1, len(paths))))
+        reasons = {i: look for i, look in enumerate(looks) if isinstance(look, str)}
+        seen = [i for i, look in enumerate(looks) if isinstance(look, Look)]
+        usable_looks = [look for look in looks if isinstance(look, Look)]
+        how = conversion.convert(usable_looks, self.cfg.pixels, self.cfg.fit)
+        channels = 3 if any(look.color for look in usable_looks) else 1
+        pixels = np.empty((len(seen), self.cfg.size, self.cfg.size, channels), dtype=np.uint8)
+        damaged = decode_all([paths[i] for i in seen], pixels, how, progress)
+        reasons |= {seen[i]: why for i, why in damaged.items()}
+        problems = [(files[i].name, reasons[i]) for i in sorted(reasons)]
+        problems += [(name, "not in a class folder") for name in listing.stray]
+        problems += [(name, "a link to nothing, or no file") for name in listing.broken]
+        if problems and not self.cfg.skip_corrupt:
+            lines = "".join(f"\n  {printable(name)}: {why}" for name, why in problems)
+            raise DataError(
+                f"{len(problems)} of {len(files) + len(listing.stray) + len(listing.broken)} files in {root} cannot "
+                f"be used: mend or remove them, or set skip_corrupt=true{lines}"
+            )
+        good = np.array([i for i in range(len(seen)) if i not in damaged], dtype=np.intp)
+        kept = [files[seen[i]] for i in good]
+        classes = {name: k for k, name in enumerate(listing.classes)}
+        return _Read(
+            files=kept,
+            labels=np.array([classes[file.class_name] for file in kept], dtype=np.int64),
+            pixels=pixels,
+            rows=good,
+            facts=conversion.facts(usable_looks, how, self.cfg.pixels) if usable_looks else None,
             skipped=tuple(name for name, _ in problems),
+            notes=(*listing.notes, *conversion.doubts(usable_looks, how)),
         )
 
 
 @dataclass(frozen=True)
-class _Image:
-    name: str
-    """Relative to the root, with forward slashes."""
-    split: str
-    class_name: str
-    below_class: str
+class _Read:
+    """The usable images of a folder, decoded."""
+
+    files: list[ImageFile]
+    labels: Labels
+    pixels: np.ndarray
+    """[m, size, size, C] uint8, the usable images among them."""
+    rows: np.ndarray
+    """[n] where in `pixels` each of `files` is."""
+    facts: Images | None
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def parts(self, index: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
+        """The splits that `index` gives by positions in `files`, without empty ones.
+
+        Moves the images within `pixels`, as a copy of each split would need the memory twice.
+        """
+        order = np.concatenate([self.rows[chosen] for chosen in index.values()])
+        rest = np.setdiff1d(np.arange(len(self.pixels)), order)
+        _permute(self.pixels, np.concatenate([order, rest]))
+        parts, start = {}, 0
+        for split, chosen in index.items():
+            if len(chosen):
+                names = tuple(self.files[i].name for i in chosen)
+                parts[split] = Arrays(self.pixels[start : start + len(chosen)], self.labels[chosen], files=names)
+            start += len(chosen)
+        return parts
 
 
-@dataclass(frozen=True)
-class _Listing:
-    images: list[_Image]
-    classes: list[str]
-    stray: list[str]
-    is_split: bool
-
-
-def _list_images(root: Path) -> _Listing:
-    """All files below class folders, in the order of their names; names that begin with a dot are ignored."""
-    tops = _folders(root)
-    is_split = any(top.name == "train" and _folders(top) for top in tops)
-    if is_split and not (root / "test").is_dir():
-        raise DataError(f"{root} has a folder train but no folder test: add it, or drop the level train")
-    places = [(top.name, top) for top in tops if top.name in SPLITS] if is_split else [("", root)]
-    classes = sorted({folder.name for _, place in places for folder in _folders(place)})
-    if len(classes) < 2:
-        listed = ", ".join(classes) or "none"
-        raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class")
-    images = [
-        _Image(file.relative_to(root).as_posix(), split, folder.name, file.relative_to(folder).as_posix())
-        for split, place in places
-        for folder in _folders(place)
-        for file in _visible_files(folder)
-    ]
-    stray = [
-        file.relative_to(root).as_posix()
-        for place in {root, *(place for _, place in places)}
-        for file in place.iterdir()
-        if file.is_file() and file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    ]
-    return _Listing(sorted(images, key=lambda image: image.name), classes, sorted(stray), is_split)
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-
-
-def _stack(pixels: Sequence[np.ndarray]) -> np.ndarray:
-    """[n, H, W, C]: C = 1 where all images are gray, otherwise gray ones are repeated to RGB."""
-    if not pixels:
-        return np.empty((0, 1, 1, 1), dtype=np.uint8)
-    channels = 3 if any(image.ndim == 3 for image in pixels) else 1
-    stacked = np.empty((len(pixels), *pixels[0].shape[:2], channels), dtype=np.uint8)
-    for target, image in zip(stacked, pixels, strict=True):
-        target[...] = image if image.ndim == 3 else image[..., None]
-    return stacked
+def _permute(rows: np.ndarray, order: np.ndarray) -> None:
+    """Moves row order[i] to i, for all i, in place."""
+    done = order == np.arange(len(order))
+    for start in range(len(order)):
+        if done[start]:
+            continue
+        first, at = rows[start].copy(), start
+        while order[at] != start:
+            rows[at] = rows[order[at]]
+            done[at] = True
+            at = order[at]
+        rows[at] = first
+        done[at] = True
 
 
 def _check_classes(root: Path, labels: Labels, classes: Sequence[str]) -> None:
@@ -189,23 +237,23 @@ def _check_classes(root: Path, labels: Labels, classes: Sequence[str]) -> None:
         raise DataError(f"{root}: no usable image of class {', '.join(empty)}: add some or remove the folder")
 
 
-def _check_splits(root: Path, parts: dict[str, Arrays], classes: Sequence[str]) -> None:
+def _check_splits(root: Path, parts: dict[str, Arrays], listing: Listing) -> None:
     for split in ("train", "test"):
         if split not in parts:
             raise DataError(f"{root}: no image for the {split} split: add images (or groups) to split")
     for split, part in parts.items():
-        absent = [name for k, name in enumerate(classes) if not (part.labels == k).any()]
+        absent = [name for k, name in enumerate(listing.classes) if not (part.labels == k).any()]
         if absent and split == "train":
             raise DataError(
                 f"{root}: no training image of class {', '.join(absent)}; expected some of every class: "
-                "add images, or groups that hold fewer of a class"
+                + "; ".join(["add images, or groups that hold fewer of a class", *listing.notes])
             )
         if absent:
             message = f"{root}: the {split} split has no image of class {', '.join(absent)}"
             warnings.warn(message, DataWarning, stacklevel=3)
 
 
-def _groups(root: Path, images: Sequence[_Image], pattern: str) -> list[str]:
+def _groups(root: Path, images: Sequence[ImageFile], pattern: str) -> list[str]:
     """Per image what the first group of `pattern` matches."""
     matches = [re.search(pattern, image.below_class) for image in images]
     unmatched = [image.name for image, match in zip(images, matches, strict=True) if not (match and match[1])]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
-from benchmark.datasets._layout import read_npz
-from benchmark.datasets.base import Data, Dataset, InputFile, Progress, Settings
+from benchmark.datasets._layout import read_npz, read_npz_test
+from benchmark.datasets.base import Data, Dataset, ExtraTest, InputFile, Progress, Settings
 from benchmark.store import digests
+from benchmark.store.tree import readable
 
 
 class Npz(Dataset):
@@ -19,7 +22,7 @@ class Npz(Dataset):
     class Config(Settings):
         path: InputFile
         """Arrays `{train,val,test}_images`, uint8 [n, H, W] or [n, H, W, 3], and `{train,val,test}_labels`,
-        (n,) or (n, 1); those of val may be absent."""
+        (n,) or (n, 1); those of val may be absent. An array `class_names` of strings [K] names the classes."""
 
     @property
     def label(self) -> str:
@@ -27,18 +30,31 @@ class Npz(Dataset):
 
     @cached_property
     def _digest(self) -> str:
-        return digests.digest(self.cfg.path)
+        with readable():
+            return digests.digest(self.cfg.path)
 
     def digest(self) -> str:
         return self._digest
+
+    def path_digests(self) -> Mapping[Path, str]:
+        return {self.cfg.path: self.digest()}
 
     def load(self, progress: Progress | None = None) -> Data:
         splits = read_npz(self.cfg.path)
         return Data(
             name=self.label,
             num_classes=splits.num_classes,
-            classes=tuple(str(k) for k in range(splits.num_classes)),
+            classes=splits.class_names or _numbers(splits.num_classes),
             train=splits.train,
             val=splits.val,
             test=splits.test,
+            named=splits.class_names is not None,
         )
+
+    def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
+        test, num_classes, class_names = read_npz_test(self.cfg.path)
+        return ExtraTest(class_names or _numbers(num_classes), class_names is not None, test)
+
+
+def _numbers(num_classes: int) -> tuple[str, ...]:
+    return tuple(map(str, range(num_classes)))

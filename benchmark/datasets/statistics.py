@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from benchmark.datasets.base import Arrays, Data
+from benchmark.datasets.near_duplicates import near_duplicates
+from benchmark.store.tree import printable
 
-CHUNK = 4096
+CHUNK_BYTES = 1 << 22
+"""Pixels looked at together; sums need eight times as much."""
 
 
 def splits(data: Data) -> dict[str, Arrays]:
@@ -25,7 +27,7 @@ def class_counts(data: Data) -> pd.DataFrame:
         name: part.labels.sum(0) if part.labels.ndim == 2 else np.bincount(part.labels, minlength=data.num_classes)
         for name, part in splits(data).items()
     }
-    return pd.DataFrame(counts, index=pd.Index(data.classes, name="class"))
+    return pd.DataFrame(counts, index=pd.Index(list(map(printable, data.classes)), name="class"))
 
 
 def channel_stats(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +39,7 @@ def channel_stats(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
         # Integers, so that the sums are exact in any order.
         wide = pixels.astype(np.uint64)
         total += wide.sum(0)
-        squares += (wide * wide).sum(0)
+        squares += np.einsum("nc,nc->c", wide, wide)
         n += len(pixels)
     mean = total / n
     return mean / 255, np.sqrt(np.maximum(squares / n - mean**2, 0)) / 255
@@ -50,14 +52,14 @@ def duplicates(data: Data) -> pd.DataFrame:
     """
     rows = [
         (
-            hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest(),
+            fingerprint,
             name,
             i,
             int(part.labels[i]) if part.labels.ndim == 1 else None,
             part.files[i] if part.files else None,
         )
         for name, part in splits(data).items()
-        for i, image in enumerate(part.images)
+        for i, fingerprint in enumerate(part.fingerprints)
     ]
     table = pd.DataFrame(rows, columns=["group", "split", "index", "label", "file"])
     repeated = table[table.duplicated("group", keep=False)].copy()
@@ -105,5 +107,25 @@ def findings(data: Data) -> list[str]:
     return sentences
 
 
-def _chunks(images: np.ndarray) -> list[np.ndarray]:
-    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+def near_findings(data: Data) -> list[str]:
+    """A sentence for every split with images that look like images of the training split; see `near_duplicates`."""
+    sentences = []
+    for name, part in splits(data).items():
+        pairs = [] if name == "train" else near_duplicates(part, data.train)
+        if pairs:
+            nearest = max(pairs, key=lambda pair: pair.correlation)
+            examples = f"{_named(part, nearest.index)} and {_named(data.train, nearest.other)}"
+            sentences.append(
+                f"{len(pairs)} image(s) of {name} look like images of train without being equal, most of all "
+                f"{examples} (correlation {nearest.correlation:.3f}): look whether they show the same"
+            )
+    return sentences
+
+
+def _named(part: Arrays, index: int) -> str:
+    return f"number {index}" if part.files is None else printable(part.files[index])
+
+
+def _chunks(images: np.ndarray) -> Iterator[np.ndarray]:
+    step = max(1, CHUNK_BYTES // images[0].nbytes)
+    return (images[start : start + step] for start in range(0, len(images), step))

@@ -126,13 +126,13 @@ def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
 
 def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     dataset = make_dataset(ref, data_root)
-    resolved = resolve_dataset(ref, dataset.cfg)
+    resolved = resolve_dataset(ref, dataset)
     files = dict(resolved.files)
     extra_tests = {}
     for name, text in suite.extra_tests.items():
         other_ref = read_plugin_ref(text)
         other = make_dataset(other_ref, data_root)
-        other_resolved = resolve_dataset(other_ref, other.cfg)
+        other_resolved = resolve_dataset(other_ref, other)
         extra_tests[name] = ContentPart(**other_resolved.part.model_dump(), digest=other.digest())
         files |= other_resolved.files
     part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=extra_tests)

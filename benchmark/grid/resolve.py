@@ -50,9 +50,9 @@ def make_dataset(ref: PluginRef, data_root: Path) -> Any:
     return plugin(ref.name, _validated(DATASETS, ref, options), data_root)
 
 
-def resolve_dataset(ref: PluginRef, config: Any) -> Resolved:
-    """The part of the data set that `ref` names; `config`: as `make_dataset` validated it."""
-    return Resolved(*_part(DATASETS, ref, config))
+def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:
+    """The part of the `dataset` that `make_dataset` made of `ref`; its paths by the digests of what it reads there."""
+    return Resolved(*_part(DATASETS, ref, dataset.cfg, dataset.path_digests()))
 
 
 def resolve_method(ref: PluginRef) -> ResolvedMethod:
@@ -98,7 +98,9 @@ def _validated(registry: Registry[Any], ref: PluginRef, options: dict[str, Any])
         raise UsageError(f"{registry.kind} {ref.name!r}: {faults}; its options: {known}") from None
 
 
-def _part(registry: Registry[Any], ref: PluginRef, config: Any) -> tuple[Part, dict[str, str]]:
+def _part(
+    registry: Registry[Any], ref: PluginRef, config: Any, known: Mapping[Path, str] | None = None
+) -> tuple[Part, dict[str, str]]:
     entry = registry.find(ref.name)
     files: dict[str, str] = {}
     plugin = registry.load(ref.name)
@@ -107,7 +109,7 @@ def _part(registry: Registry[Any], ref: PluginRef, config: Any) -> tuple[Part, d
     part = Part(
         name=ref.name,
         version=plugin.version,
-        config=digests.to_digests(config.model_dump(), files),
+        config=digests.to_digests(config.model_dump(), files, known),
         source=digests.digest(path) if entry.external else None,
     )
     return part, files

@@ -76,16 +76,20 @@ def assemble(job: Job) -> Plugins:
         network=network_of(job),
         method=method,
         method_config=method_config,
-        extra_tests={
-            name: DataSource(open_dataset(part, job.files, job.options.data_root), part.digest)
-            for name, part in job.spec.dataset.extra_tests.items()
-        },
+        extra_tests=extra_tests_of(job),
     )
 
 
 def source_of(job: Job) -> DataSource:
     part = job.spec.dataset
     return DataSource(open_dataset(part, job.files, job.options.data_root), part.digest, part.subset)
+
+
+def extra_tests_of(job: Job) -> dict[str, DataSource]:
+    return {
+        name: DataSource(open_dataset(part, job.files, job.options.data_root), part.digest)
+        for name, part in job.spec.dataset.extra_tests.items()
+    }
 
 
 def noise_of(job: Job) -> LabelNoise:

@@ -73,7 +73,7 @@ def make_noisy_data(
             f"noise {noise.name!r}: {len(noise_parts)} kinds of noise; expected one, such as symmetric:0.2"
         )
     opened: Dataset = make_dataset(dataset, data_root)
-    resolved = resolve_dataset(dataset, opened.cfg)
+    resolved = resolve_dataset(dataset, opened)
     source = DataSource(opened, opened.digest())
     data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)
     noise_part = NoisePart(**noise_parts[0].part.model_dump())

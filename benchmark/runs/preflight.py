@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmark.datasets.base import Progress
+from benchmark.datasets.conversion import describe
+from benchmark.datasets.extra_tests import match
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
-from benchmark.runs.assemble import network_of, source_of
+from benchmark.runs.assemble import extra_tests_of, network_of, source_of
 from benchmark.runs.prepare import DataSource
 
 
@@ -36,6 +38,29 @@ def build_backbones(jobs: Sequence[Job], cache: Path) -> None:
             built.add((key, shape))
             channels, side = shape
             network_of(job).backbone.build(channels, 2, side, amp=False)
+
+
+def data_notes(jobs: Sequence[Job], cache: Path) -> Iterator[str]:
+    """How data sets and extra test sets are read and matched; a sentence each.
+
+    Raises DataError where an extra test set does not fit. Unreadable data is not an error here either.
+    """
+    seen = set()
+    for job in jobs:
+        part = job.spec.dataset.model_copy(update={"subset": None})
+        if (key := part.model_dump_json()) in seen:
+            continue
+        seen.add(key)
+        try:
+            data = source_of(job).load(cache)
+            others = {name: source.like(data).load_extra_test(cache) for name, source in extra_tests_of(job).items()}
+        except NoisybenchError:
+            continue
+        if data.images is not None:
+            yield f"data set {data.name}: {describe(data.images)}"
+        yield from (f"data set {data.name}: {note}" for note in data.notes)
+        for name, other in others.items():
+            yield from match(data, name, other).notes
 
 
 def _shape(source: DataSource, cache: Path) -> tuple[int, int] | None:

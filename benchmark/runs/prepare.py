@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.datasets.base import Arrays, Data, Dataset, stratified_split, stratified_subset
-from benchmark.datasets.cache import cached, identity
+from benchmark.datasets.base import Arrays, Data, Dataset, ExtraTest, Fingerprints, stratified_split, stratified_subset
+from benchmark.datasets.cache import cached, cached_extra_test, identity
+from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.errors import NoisybenchError
 from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.manifest import Manifest, make_manifest
 from benchmark.runs.clean_probabilities import StoredProbabilities
 from benchmark.seeds import seed_for
+from benchmark.store.schema import Images
 
 VALIDATION_SHARE = 0.1
 IMBALANCE = 2.0
@@ -39,6 +41,8 @@ class LabelledSet:
     """[n] positions in `whole`; None: all of it."""
     key: str = ""
     """Identifies the content of `whole`, whatever the machine; empty if unknown."""
+    shared_images: int | None = None
+    """Of a test set: number of its images that are trained on too, equal in every pixel."""
 
     @property
     def images(self) -> np.ndarray:
@@ -61,6 +65,8 @@ class Prepared:
     """ "balanced_accuracy" where the classes differ by more than `IMBALANCE`, otherwise "accuracy"."""
     skipped_files: int
     """Files that could not be decoded and were left out on request."""
+    images: Images | None
+    """What was done to image files; None where the data set comes as arrays."""
 
     @property
     def realized_rate(self) -> float | None:
@@ -101,11 +107,23 @@ class DataSource:
 
     def load(self, cache: Path) -> Data:
         """The decoded data, from `cache` if stored there. Raises Skipped, DataError."""
+        self._check_task()
+        return cached(self.dataset, cache, self.digest)
+
+    def like(self, data: Data) -> DataSource:
+        """This source as an extra test set of `data`: image files are treated as those of `data`."""
+        return self if data.images is None else replace(self, dataset=self.dataset.like(data.images))
+
+    def load_extra_test(self, cache: Path) -> ExtraTest:
+        """What is scored where this is an extra test set. Raises Skipped, DataError."""
+        self._check_task()
+        return cached_extra_test(self.dataset, cache, self.digest)
+
+    def _check_task(self) -> None:
         if self.dataset.task != "multiclass":
             raise Skipped(
                 f"{self.dataset.label} is a {self.dataset.task} set; label noise here is for one label per image"
             )
-        return cached(self.dataset, cache, self.digest)
 
     def split(self, name: str, arrays: Arrays, num_classes: int, clean: StoredProbabilities | None) -> Split:
         """Split `name` ("train", "val") as input to a kind of noise; `clean`: the clean classifier's, if needed."""
@@ -178,8 +196,9 @@ def prepare(
     Noise is drawn over the whole training set before validation set and subset are taken, so that every method,
     subset and backbone of one (data set, noise, seed) sees the same labels. Raises Skipped, DataError, NoiseError.
     """
-    extra = extra_tests or {}
-    data = source.load(cache).with_extra_tests({name: other.load(cache) for name, other in extra.items()})
+    data = source.load(cache)
+    extra = {name: other.like(data) for name, other in (extra_tests or {}).items()}
+    data = with_extra_tests(data, {name: other.load_extra_test(cache) for name, other in extra.items()})
     drawn = noise.draw(source, data)
     manifest = noise.manifest(drawn.kind, drawn.train)
     if drawn.val is None and data.val is not None:
@@ -213,14 +232,19 @@ def prepare(
         num_classes=data.num_classes,
         train=take(drawn.train, selected),
         val=val,
-        test=_clean_set(data.test, source.key),
-        extra_tests={name: _clean_set(part, extra[name].key) for name, part in data.extra_tests.items()},
+        test=_clean_set(data.test, f"{source.key}/test", data.train.fingerprints[selected]),
+        extra_tests={
+            name: _clean_set(part, f"{extra[name].key}/extra", data.train.fingerprints[selected])
+            for name, part in data.extra_tests.items()
+        },
         manifest=manifest,
         transition=None if manifest.transition is None else np.array(manifest.transition),
         main_metric="balanced_accuracy" if counts.max() > IMBALANCE * max(1, counts.min()) else "accuracy",
         skipped_files=len(data.skipped),
+        images=data.images,
     )
 
 
-def _clean_set(part: Arrays, key: str) -> LabelledSet:
-    return LabelledSet(part.images, part.labels, part.labels, key=f"{key}/test")
+def _clean_set(part: Arrays, key: str, trained_on: Fingerprints) -> LabelledSet:
+    shared = int(np.isin(part.fingerprints, trained_on).sum())
+    return LabelledSet(part.images, part.labels, part.labels, key=key, shared_images=shared)

@@ -62,7 +62,7 @@ def trained_record(run: Trained) -> dict[str, Any]:
         "noise": _noise(run.given, prepared),
         "diagnostics": _diagnostics(progress),
         "hints": sorted(run.required),
-        "images": None,
+        "images": prepared.images,
         "features": run.features,
         "sizes": {
             "train": len(prepared.train.noisy),
@@ -134,7 +134,7 @@ def _test_set(part: LabelledSet) -> TestSet:
         "size": len(part.noisy),
         "digest": digests.of_arrays(part.images, part.noisy),
         "groups": None,
-        "shared_images": None,
+        "shared_images": part.shared_images,
     }
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
+
+from benchmark.store.tree import walk
 
 DIGESTS = "digests.json"
 """In a folder that was written by `atomic.write_folder`: the digest of every other file in it."""
@@ -23,18 +25,22 @@ def canonical(value: Any) -> bytes:
 
 
 def digest(path: Path) -> str:
-    """ "sha256:..." of a file's bytes, or of a folder's sorted relative names and contents.
+    """ "sha256:..." of a file's bytes, or of the sorted names and contents of the files below a folder.
 
-    Below a folder, names that begin with a dot do not count: the folder data set ignores them too.
+    Links are followed; names that begin with a dot do not count. Raises OSError.
     """
-    if path.is_file():
+    if not path.is_dir():
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    total = hashlib.sha256()
-    for inner in sorted(p for p in path.rglob("*") if p.is_file()):
-        if any(part.startswith(".") for part in inner.relative_to(path).parts):
-            continue
-        total.update(f"{inner.relative_to(path).as_posix()}\0{digest(inner)}\n".encode())
+    return of_listing((name, path / name) for name in walk(path).files)
+
+
+def of_listing(files: Iterable[tuple[str, Path]], header: str = "") -> str:
+    """ "sha256:..." of `header` and of files in the given order: what is said of each (its name) and its content."""
+    # Names on a disk need not be UTF-8.
+    total = hashlib.sha256(header.encode("utf-8", "surrogateescape"))
+    for said, path in files:
+        total.update(f"{said}\0{digest(path)}\n".encode("utf-8", "surrogateescape"))
     return "sha256:" + total.hexdigest()
 
 
@@ -87,16 +93,18 @@ def of_arrays(*arrays: np.ndarray) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def to_digests(value: Any, sources: dict[str, str]) -> Any:
-    """`value` with every Path replaced by its digest; adds digest -> path to `sources`."""
+def to_digests(value: Any, sources: dict[str, str], known: Mapping[Path, str] | None = None) -> Any:
+    """`value` with every Path replaced by its digest, taken from `known` where it is there.
+
+    Adds digest -> path to `sources`."""
     if isinstance(value, Path):
-        key = digest(value)
-        sources[key] = str(value.resolve())
+        key = (known or {}).get(value) or digest(value)
+        sources[key] = str(value.absolute())
         return key
     if isinstance(value, dict):
-        return {key: to_digests(inner, sources) for key, inner in value.items()}
+        return {key: to_digests(inner, sources, known) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_digests(inner, sources) for inner in value]
+        return [to_digests(inner, sources, known) for inner in value]
     return value
 
 

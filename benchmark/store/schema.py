@@ -215,7 +215,10 @@ class Images(TypedDict):
     """What was done to image files on reading."""
 
     pixels: str
-    """How values became 8 bits: "full" (the whole range of the type), "percentile", ..."""
+    """How gray values of more than 8 bits became 8 bits: "auto" (the bits in use), "full" (the whole range of the
+    type), "percentile", or "given"."""
+    values: list[float] | None
+    """[2] values that became 0 and 255, the same for all images; None where there are 8 bits at most."""
     fit: str
     """How images became squares: "crop", "pad" or "stretch"."""
     bit_depths: list[int]

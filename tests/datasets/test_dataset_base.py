@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from benchmark.datasets.base import Arrays, Data, DataError, stratified_split, stratified_subset
 from benchmark.datasets.digits import Digits
+from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.registry import DATASETS
 
 LABELS = st.lists(st.integers(0, 4), min_size=12, max_size=200).map(lambda x: np.array(x, dtype=np.int64))
@@ -116,11 +117,14 @@ def test_extra_tests_of_other_classes_or_shapes_are_refused():
         part = Arrays(np.zeros((4, size, size, 1), np.uint8), np.arange(4) % classes)
         return Data("x", classes, tuple("abcd"[:classes]), part, part)
 
-    assert list(data(8, 2).with_extra_tests({"other": data(8, 2)}).extra_tests) == ["other"]
-    with pytest.raises(DataError, match="expected the same classes"):
-        data(8, 2).with_extra_tests({"other": data(8, 3)})
+    def added(ours: Data, theirs: Data) -> Data:
+        return with_extra_tests(ours, {"other": theirs.as_extra_test()})
+
+    assert list(added(data(8, 2), data(8, 2)).extra_tests) == ["other"]
+    with pytest.raises(DataError, match="'c', which x does not have"):
+        added(data(8, 2), data(8, 3))
     with pytest.raises(DataError, match="resize"):
-        data(8, 2).with_extra_tests({"other": data(9, 2)})
+        added(data(8, 2), data(9, 2))
 
 
 def test_every_family_is_found_by_the_registry_with_its_task():

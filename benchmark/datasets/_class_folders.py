@@ -1,0 +1,159 @@
+"""Which images a folder of images holds: its splits, its classes, and what in it is neither.
+
+`list_images` alone decides which files are read; the digest of a folder and its decoding both follow it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from benchmark.datasets._images import SUFFIXES
+from benchmark.datasets.base import DataError
+from benchmark.store.tree import Tree, is_hidden, printable, walk
+
+JUNK = frozenset(
+    (
+        "__macosx", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin",
+        "system volume information", "lost+found", "unlabeled", "unlabelled",
+    )
+)  # fmt: skip
+"""Names, in lower case, of what operating systems and unpacking leave behind, and of images without a class."""
+SPLIT_NAMES = {
+    "train": re.compile(r"(train|training|trn)([ _-]?(set|data|images|split))?", re.IGNORECASE),
+    "val": re.compile(r"(val|valid|validation|validate|dev)([ _-]?(set|data|images|split))?", re.IGNORECASE),
+    "test": re.compile(r"(test|testing|tst)([ _-]?(set|data|images|split))?", re.IGNORECASE),
+}
+EXPECTED = "expected train/CLASS/..., test/CLASS/... and perhaps val/CLASS/..., or CLASS/... without splits"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image below a class folder."""
+
+    name: str
+    """Relative to the root, with forward slashes, links followed."""
+    split: str
+    """train, val or test; empty in a folder without splits."""
+    class_name: str
+    below_class: str
+    """Its path below the class folder."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    images: list[ImageFile]
+    """In the order in which they are read."""
+    classes: list[str]
+    """Sorted."""
+    stray: list[str]
+    """Images that lie in no class folder."""
+    broken: list[str]
+    """Links that lead nowhere."""
+    splits: tuple[str, ...]
+    """Those that the folder has; empty where it holds class folders only."""
+    notes: tuple[str, ...]
+    """What was skipped, and what may be a mistake; a sentence each."""
+
+
+def list_images(root: Path, *, test_only: bool = False) -> Listing:
+    """The images below `root`. With `test_only` a folder that has splits needs no other split than test.
+
+    Raises DataError, ReadError where they cannot be told apart into splits and classes.
+    """
+    return arrange(root, walk(root, lambda name: is_hidden(name) or name.lower() in JUNK), test_only=test_only)
+
+
+def arrange(root: Path, tree: Tree, *, test_only: bool = False) -> Listing:
+    """As `list_images`, from the names below `root`."""
+    places = _splits(root, tree, test_only) or {"": ""}
+    depth = 1 if "" in places else 2
+    split_of = {folder: split for split, folder in places.items()}
+    images, stray = [], []
+    for name in tree.files:
+        parts = PurePosixPath(name).parts
+        split = "" if depth == 1 else split_of.get(parts[0])
+        if len(parts) > depth and split is not None:
+            images.append(ImageFile(name, split, parts[depth - 1], "/".join(parts[depth:])))
+        elif PurePosixPath(name).suffix.lower() in SUFFIXES:
+            stray.append(name)
+    folders = [PurePosixPath(name).parts for name in tree.folders]
+    classes = sorted({parts[-1] for parts in folders if len(parts) == depth and (depth == 1 or parts[0] in split_of)})
+    if len(classes) < (1 if test_only else 2):
+        listed = ", ".join(map(printable, classes)) or "none"
+        hint = f"; perhaps folder:{printable(root / classes[0])} is meant" if len(classes) == 1 else ""
+        raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class{hint}")
+    splits = () if "" in places else tuple(split for split in SPLIT_NAMES if split in places)
+    notes = tuple(_notes(tree.skipped, classes, places))
+    return Listing(images, classes, stray, tree.broken, splits, notes)
+
+
+def look_alikes(names: Iterable[str]) -> list[list[str]]:
+    """Groups of `names` that differ by upper and lower case or white space only, sorted."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        groups.setdefault(plain(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def plain(name: str) -> str:
+    """`name` in lower case and without white space."""
+    return "".join(name.split()).casefold()
+
+
+def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
+    """Split -> its top folder; empty where the top folders are classes. Raises DataError for what may be both."""
+    tops = [name for name in tree.folders if "/" not in name]
+    files = Counter(PurePosixPath(name).parts[0] for name in tree.files)
+    folders = Counter(PurePosixPath(name).parts[0] for name in tree.folders if "/" in name)
+    roles = {name: split for name in tops for split, names in SPLIT_NAMES.items() if names.fullmatch(name)}
+    # An empty folder is none: people leave them behind.
+    roles = {name: split for name, split in roles.items() if files[name] or folders[name]}
+    with_classes = [name for name in roles if folders[name]]
+    flat = [name for name in roles if not folders[name]]
+    if not with_classes and len(roles) < 2:
+        # Without class folders in it, a single folder of such a name is a class, such as "test" beside "control".
+        return {}
+    if flat:
+        raise DataError(
+            f"{root}: {_list(flat)} hold(s) images without class folders, so that their classes are unknown; {EXPECTED}"
+        )
+    others = [name for name in tops if name not in roles and (files[name] or folders[name])]
+    if others:
+        raise DataError(
+            f"{root}: {_list(roles)} look(s) like splits and {_list(others)} like classes; {EXPECTED}: "
+            "rename or move one of them"
+        )
+    for split in SPLIT_NAMES:
+        same = [name for name in roles if roles[name] == split]
+        if len(same) > 1:
+            raise DataError(f"{root}: {_list(same)} may each be the {split} split, expected one: merge or rename them")
+    found = {split: name for name, split in roles.items()}
+    needed = ("test",) if test_only else ("train", "test")
+    missing = [split for split in needed if split not in found]
+    if missing:
+        only_test = found.keys() == {"test"}
+        hint = " (it can be an extra test set: --extra-test NAME=folder:DIR)" if only_test else ""
+        raise DataError(
+            f"{root} has a folder {_list(roles)} but no folder {missing[0]}{hint}: add it, or drop the level of splits"
+        )
+    return found
+
+
+def _notes(skipped: Sequence[str], classes: Sequence[str], places: dict[str, str]) -> Iterable[str]:
+    # Other hidden files, such as .DS_Store, are in nearly every folder and never were images.
+    named = [name for name in skipped if PurePosixPath(name).name.lower() in JUNK | {".ipynb_checkpoints"}]
+    if named:
+        yield f"skipped, as no class is meant by it: {_list(named)}"
+    renamed = [f"{folder} as {split}" for split, folder in places.items() if folder != split]
+    if renamed:
+        yield f"read {', '.join(renamed)}"
+    for group in look_alikes(classes):
+        yield f"classes {_list(group)} differ by case or white space only: rename them if they are one class"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(repr(printable(name)) for name in names)

@@ -1,0 +1,113 @@
+"""Extra test sets: images of another source, with their classes matched to those that were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmark.datasets._class_folders import plain
+from benchmark.datasets.base import Arrays, Data, DataError, ExtraTest
+from benchmark.datasets.conversion import describe
+from benchmark.store.tree import printable
+
+
+@dataclass(frozen=True)
+class Matched:
+    """An extra test set with the labels of the main data set."""
+
+    test: Arrays
+    notes: tuple[str, ...]
+    """How its classes were matched, and what may make it hard to compare; a sentence each."""
+
+
+def with_extra_tests(data: Data, sources: Mapping[str, ExtraTest]) -> Data:
+    """A copy of `data` with the test images of `sources` too. Raises DataError where one does not fit."""
+    return replace(data, extra_tests={name: match(data, name, other).test for name, other in sources.items()})
+
+
+def match(data: Data, name: str, other: ExtraTest) -> Matched:
+    """The test images of `other`, with the labels of `data`. `name` is for messages.
+
+    Classes are matched by name; by number where one of both knows numbers only. Classes of `data` may be absent.
+    Raises DataError for a class that `data` does not have, and for images of another shape.
+    """
+    _check_shape(data, name, other)
+    place, note = _by_name(data, name, other) if data.named and other.named else _by_number(data, name, other)
+    labels = place[other.test.labels]
+    notes = [f"extra test set {name!r}: {note}", *(f"extra test set {name!r}: {text}" for text in other.notes)]
+    absent = np.setdiff1d(np.arange(data.num_classes), labels)
+    if len(absent):
+        listed = ", ".join(printable(data.classes[k]) for k in absent)
+        notes.append(f"extra test set {name!r} has no image of class {listed}: means over classes leave it out")
+    ours, theirs = data.images, other.images
+    if theirs is not None and theirs["values"] is not None and (ours is None or ours["values"] != theirs["values"]):
+        notes.append(
+            f"extra test set {name!r} has gray values of its own scale ({describe(theirs)}); "
+            f"{data.name} has {'8 bits' if ours is None or ours['values'] is None else describe(ours)}"
+        )
+    return Matched(replace(other.test, labels=labels), tuple(notes))
+
+
+def _check_shape(data: Data, name: str, other: ExtraTest) -> None:
+    ours, theirs = data.test.images.shape[1:], other.test.images.shape[1:]
+    if ours != theirs:
+        hint = f"size={ours[0]}" if other.images is not None and ours[0] != theirs[0] else "resize or convert them"
+        raise DataError(
+            f"extra test set {name!r} has images of shape {theirs}, expected {ours} as in {data.name}: {hint}"
+        )
+
+
+def _by_name(data: Data, name: str, other: ExtraTest) -> tuple[np.ndarray, str]:
+    """[K of other] their labels in `data`, and what was done."""
+    exact = {ours: k for k, ours in enumerate(data.classes)}
+    loose: dict[str, list[str]] = {}
+    for ours in data.classes:
+        loose.setdefault(plain(ours), []).append(ours)
+    same, unknown, respelled = [], [], []
+    for theirs in other.classes:
+        candidates = [theirs] if theirs in exact else loose.get(plain(theirs), [])
+        if len(candidates) == 1:
+            same.append(candidates[0])
+            if candidates[0] != theirs:
+                respelled.append(f"{printable(theirs)!r} as {printable(candidates[0])!r}")
+        else:
+            unknown.append(theirs)
+    if unknown:
+        raise DataError(
+            f"extra test set {name!r} has the class(es) {_listed(unknown)}, which {data.name} does not have; "
+            f"its classes are {_listed(other.classes)}, expected some of {_listed(data.classes)}: rename or remove them"
+        )
+    doubled = sorted({ours for ours in same if same.count(ours) > 1})
+    if doubled:
+        raise DataError(
+            f"extra test set {name!r} has several classes that could be {_listed(doubled)} ({_listed(other.classes)}): "
+            "rename them"
+        )
+    note = "classes are matched by name"
+    if respelled:
+        note += f", {', '.join(respelled)} (other case or white space)"
+    return np.array([exact[ours] for ours in same], dtype=np.int64), note
+
+
+def _by_number(data: Data, name: str, other: ExtraTest) -> tuple[np.ndarray, str]:
+    if len(other.classes) > data.num_classes:
+        raise DataError(
+            f"extra test set {name!r} has {len(other.classes)} classes, {data.name} has {data.num_classes}; "
+            "expected the same classes in the same order"
+        )
+    nameless = [what for what, named in ((data.name, data.named), (f"{name!r}", other.named)) if not named]
+    pairs = ""
+    if data.named or other.named:
+        names = data.classes if data.named else other.classes
+        pairs = f" (0 is {printable(names[0])}, 1 is {printable(names[1])}, ...)" if len(names) > 1 else ""
+    note = (
+        f"classes are matched by number, as {' and '.join(nameless)} has no class names{pairs}; "
+        "an npz file may hold them as an array class_names"
+    )
+    return np.arange(len(other.classes), dtype=np.int64), note
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(repr(printable(name)) for name in names)
