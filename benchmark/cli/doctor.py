@@ -10,7 +10,7 @@ import click
 from benchmark.cli.options import results_option
 
 if TYPE_CHECKING:
-    from benchmark.store.store import Contents, Store
+    from benchmark.store.store import Contents
 
 
 @click.command()
@@ -46,11 +46,9 @@ def doctor(results: Path, dry_run: bool) -> int:
     return 1 if report.broken or report.unreadable else 0
 
 
-def tell_uncounted(store: Store, contents: Contents) -> None:
+def tell_uncounted(folder: Path, contents: Contents) -> None:
     """Says on stderr which files of a folder do not count, and what to do about it."""
     for path, reason in contents.broken:
-        click.echo(
-            f"not counted: {path} ({reason}); `noisybench doctor --results {store.folder}` moves it aside", err=True
-        )
+        click.echo(f"not counted: {path} ({reason}); `noisybench doctor --results {folder}` moves it aside", err=True)
     for path in contents.copies:
         click.echo(f"counted once: {path} is a second record of its run", err=True)

@@ -28,7 +28,14 @@ BASELINE = "ce"
     show_default=True,
     help="main: each data set's own, see `data info`; accuracy, balanced_accuracy, auroc, ece, ...",
 )
-@click.option("--with", "others", multiple=True, type=click.Path(path_type=Path), help="Join another folder's records.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Join the records of another results folder, or of results/published/FOLDER.",
+)
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
 @click.option("--diagnostics", is_flag=True, help="What methods kept, corrected and estimated, against the truth.")
@@ -80,18 +87,18 @@ def print_table(
     """Prints the table of `jobs` (None: of all records) to stdout."""
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.report import csv, markdown
-    from benchmark.store.store import Store
+    from benchmark.store import published
     from benchmark.tables import comparison, frame
 
     wanted = None if jobs is None else {job.spec.id for job in jobs}
     contents, failures = store.records(frame.fields(rule)), store.failures()
-    tell_uncounted(store, contents)
-    tell_uncounted(store, failures)
+    tell_uncounted(store.folder, contents)
+    tell_uncounted(store.folder, failures)
     records = [*contents.records, *failures.records]
     if wanted is not None:
         records = [record for record in records if record["id"] in wanted]
-    for other in map(Store, others):
-        joined = other.records(frame.fields(rule))
+    for other in others:
+        joined = published.read(other, frame.fields(rule))
         tell_uncounted(other, joined)
         records += joined.records
     specs = [job.spec.model_dump(mode="json") for job in jobs or ()]

@@ -41,5 +41,5 @@ def status(suite: str | None, **options: Any) -> int:
         error = record["error"]
         click.echo(f"{run_id}  failed: {error['class']}: {error['message']}  (log: {error['log']})")
     for read in (contents, attempts):
-        tell_uncounted(store, read)
+        tell_uncounted(store.folder, read)
     return 1 if failures or contents.broken or attempts.broken else 0

@@ -196,16 +196,8 @@ class Store:
             return None
         except OSError as error:
             raise cannot_read(path, error) from error
-        try:
-            record = orjson.loads(content)
-            if not isinstance(record, dict) or not {"schema", "id", "spec", "state"} <= record.keys():
-                raise ValueError("it is not a run record")
-            if not _is_of(path, record["id"]):
-                raise ValueError(f"its id {record['id']} is not the file's name")
-            return current(record, str(path)), content
-        except ValueError as error:
-            contents.broken.append(Broken(path, str(error)))
-            return None
+        record = parse(path, content, contents)
+        return None if record is None else (record, content)
 
     def read_segment(self, path: Path, read: Callable[[Path], list[T]], contents: Contents) -> list[T] | None:
         """The result of `read` on a segment; None if it is absent or broken. A broken one is added to `contents`."""
@@ -266,6 +258,20 @@ class Store:
             f"{what} is broken ({reason}); put a copy of it back, or type "
             f"`noisybench doctor --results {self.folder}`, which moves it aside so that `run` makes it again"
         )
+
+
+def parse(path: Path, content: bytes, contents: Contents) -> Record | None:
+    """The record in the bytes of the file `path`; None if it is broken, which is added to `contents`."""
+    try:
+        record = orjson.loads(content)
+        if not isinstance(record, dict) or not {"schema", "id", "spec", "state"} <= record.keys():
+            raise ValueError("it is not a run record")
+        if not _is_of(path, record["id"]):
+            raise ValueError(f"its id {record['id']} is not the file's name")
+        return current(record, str(path))
+    except ValueError as error:
+        contents.broken.append(Broken(path, str(error)))
+        return None
 
 
 def _is_of(path: Path, run_id: Any) -> bool:
