@@ -17,7 +17,7 @@ from benchmark.store.atomic import write_folder
 from benchmark.store.digests import intact
 from benchmark.store.once import once
 
-FORMAT = 2
+FORMAT = 3
 SPLITS = ("train", "val", "test")
 
 

@@ -39,6 +39,8 @@ class LabelledSet:
     """[n] positions in `whole`; None: all of it."""
     key: str = ""
     """Identifies the content of `whole`, whatever the machine; empty if unknown."""
+    files: tuple[str, ...] | None = None
+    """[m] names of the images of `whole`, where each is a file."""
 
     @property
     def images(self) -> np.ndarray:
@@ -50,7 +52,8 @@ class LabelledSet:
 class Prepared:
     """The labelled sets of one run, and what was measured of their noise."""
 
-    num_classes: int
+    classes: tuple[str, ...]
+    """[K] names in the order of the labels."""
     train: LabelledSet
     val: LabelledSet
     test: LabelledSet
@@ -61,6 +64,10 @@ class Prepared:
     """ "balanced_accuracy" where the classes differ by more than `IMBALANCE`, otherwise "accuracy"."""
     skipped_files: int
     """Files that could not be decoded and were left out on request."""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
 
     @property
     def realized_rate(self) -> float | None:
@@ -203,7 +210,7 @@ def prepare(
         seed = seed_for("subset", source.digest)
         selected = selected[stratified_subset(data.train.labels[selected], source.subset, seed)]
     return Prepared(
-        num_classes=data.num_classes,
+        classes=data.classes,
         train=take(drawn.train, selected),
         val=val,
         test=_clean_set(data.test, source.key),
@@ -216,4 +223,4 @@ def prepare(
 
 
 def _clean_set(part: Arrays, key: str) -> LabelledSet:
-    return LabelledSet(part.images, part.labels, part.labels, key=f"{key}/test")
+    return LabelledSet(part.images, part.labels, part.labels, key=f"{key}/test", files=part.files)

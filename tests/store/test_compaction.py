@@ -13,8 +13,9 @@ import pytest
 from benchmark.store import segments
 from benchmark.store.atomic import StoreError, write_atomically
 from benchmark.store.compaction import compact
+from benchmark.store.record_file import encode
 from benchmark.store.schema import SCHEMA
-from benchmark.store.store import Store, encode
+from benchmark.store.store import Store
 from tests.conftest import ROOT
 
 
