@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 @results_option
 @click.option("--dry-run", is_flag=True, help="Only say what is wrong: move and remove nothing.")
 def doctor(results: Path, dry_run: bool) -> int:
-    """Read every record, failure and segment, and move what is broken to RESULTS/quarantine.
+    """Read everything that is stored, and move broken records and kept files to RESULTS/quarantine.
 
-    `noisybench run` makes the runs of broken records again. Locks and temporary files of processes that were killed
-    are removed. Exit code 1 where something was broken or could not be read.
+    `noisybench run` makes the runs of broken records again, and `run --keep` broken predictions and weights. Damaged
+    caches and checkpoints are removed, as are locks and temporary files of processes that were killed. Exit code 1
+    where something was broken or could not be read.
     """
     from benchmark.errors import UsageError
     from benchmark.store import health
@@ -32,18 +33,24 @@ def doctor(results: Path, dry_run: bool) -> int:
     store = Store(results)
     report = health.examine(store)
     click.echo(f"sound: {report.records} records, {report.failures} failures, {report.segments} segments")
+    click.echo(f"sound: {report.kept} kept files, {report.caches} caches and checkpoints")
     for path in report.copies:
         click.echo(f"copy: {path} is a second record of its run, which counts once; delete the one you do not want")
     for path, reason in report.broken:
         target = None if dry_run else store.quarantine(path)
         click.echo(f"broken: {path} ({reason})" + (f"; moved to {target}" if target else ""))
+    for path, reason in report.damaged_caches:
+        if not dry_run:
+            remove(path)
+        done = "" if dry_run or path.exists() else "; thrown away, the next run makes it again"
+        click.echo(f"broken: {path} ({reason}){done}")
     for message in report.unreadable:
         click.echo(f"not read: {message}")
     for path in report.abandoned:
         if not dry_run:
             remove(path)
         click.echo(f"{'left over' if dry_run or path.exists() else 'removed'}: {path}, of a process that was killed")
-    return 1 if report.broken or report.unreadable else 0
+    return 1 if report.broken or report.damaged_caches or report.unreadable else 0
 
 
 def tell_uncounted(folder: Path, contents: Contents) -> None:

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Torch threads per run.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
-@click.option("--keep", type=click.Choice(["none", "predictions", "model"]), help="What stays besides the record.")
+@click.option(
+    "--keep",
+    type=click.Choice(["none", "predictions", "model"]),
+    help="What stays besides the record; finished runs without it run again.",
+)
+@click.option(
+    "--again",
+    type=click.Choice(["failed", "all"]),
+    help="Run ended runs again: `failed` those that did not end well, diverged and skipped ones too; `all` every one.",
+)
 @click.option("--allow-unidentifiable", is_flag=True, help="Allow noise whose T is not diagonally dominant.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, help="Least time between checkpoints.  [default: 30]")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the runs and their estimated cost; run nothing.")
@@ -28,12 +37,13 @@ if TYPE_CHECKING:
 def run(suite: str | None, **options: Any) -> int:
     """Run SUITE (a name or a .toml file), or the grid that the options describe.
 
-    Runs that have a record already are not run again; failed ones are. Ends with the table on stdout.
+    Runs that have a record already are not run again, failed ones are; see --again. Ends with the table on stdout.
 
     \b
     noisybench run quick
     noisybench run -d npz:cells.npz -b cnn -m ce -m gce:q=0.5 -n symmetric:0,0.2,0.4 --seeds 3 --epochs 12
     """
+    from benchmark.runs.planning import plan
     from benchmark.store import provenance
     from benchmark.store.store import Store
 
@@ -50,10 +60,12 @@ def run(suite: str | None, **options: Any) -> int:
     store = Store(options["results"])
     if not options["dry_run"]:
         store.prepare()
-    broken = _broken(store, move=not options["dry_run"])
-    finished = store.finished() - broken
-    todo = [job for job in jobs if job.spec.id not in finished]
-    _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run")
+    planned = plan(jobs, store, again=options["again"], move=not options["dry_run"])
+    todo = planned.todo
+    for (path, reason), target in planned.broken:
+        _say(f"broken: {path} ({reason})" + (f"; moved to {target}, its runs run again" if target else ""))
+    lacking = f" ({planned.lacking} of them for the files to keep)" if planned.lacking else ""
+    _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run{lacking}")
     if options["dry_run"]:
         _dry_run(todo, store, slots)
         return 0
@@ -69,15 +81,6 @@ def run(suite: str | None, **options: Any) -> int:
         _say(f"{counts['failed']} run(s) failed: `noisybench status --results {store.folder}` says why")
         return 1
     return 0
-
-
-def _broken(store: Store, *, move: bool) -> set[str]:
-    """Says which files are broken and, with `move`, moves them to the quarantine; the ids of those that stay."""
-    broken = store.broken()
-    for path, reason in broken:
-        target = store.quarantine(path) if move else None
-        _say(f"broken: {path} ({reason})" + (f"; moved to {target}, its runs run again" if target else ""))
-    return {path.stem for path, _ in broken if path.exists()}
 
 
 def _carry_out(todo: list[Job], store: Store, slots: int, timeout: float | None) -> dict[str, str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import NoisybenchError
-from benchmark.store.atomic import write_through
+from benchmark.store.arrays import seal_npz, unseal_npz
+from benchmark.store.atomic import write_atomically
 
 Probabilities = dict[str, np.ndarray]
 """"train" and perhaps "val" -> [n, K] float32."""
@@ -30,12 +31,13 @@ class StoredProbabilities:
 
     def of(self, split: str) -> np.ndarray:
         """[n, K] of "train" or "val". Raises StaleProbabilities if it is absent, damaged or has another digest."""
-        if stored_digest(self.path) != self.digest:
+        probabilities = read(self.path)
+        if probabilities is None or digest_of(probabilities) != self.digest:
             raise StaleProbabilities(
                 f"{self.path} does not hold the probabilities {self.digest} that these labels are made from; "
                 "put the file back, or start the grid anew: it trains the clean classifier again"
             )
-        return _arrays(self.path)[split]
+        return probabilities[split]
 
 
 def digest_of(probabilities: Probabilities) -> str:
@@ -48,9 +50,8 @@ def digest_of(probabilities: Probabilities) -> str:
 
 
 def write(path: Path, probabilities: Probabilities) -> None:
-    """Stores them with their digest. Raises StoreError."""
-    digest = np.array(digest_of(probabilities))
-    write_through(path, lambda file: np.savez_compressed(file, allow_pickle=False, digest=digest, **probabilities))
+    """Stores them with a digest. Raises StoreError."""
+    write_atomically(path, seal_npz(probabilities, path.stem))
 
 
 def stored_digest(path: Path) -> str | None:
@@ -65,20 +66,13 @@ def stored_digest(path: Path) -> str | None:
 @lru_cache(maxsize=64)
 def _digest_of_file(path: Path, mtime_ns: int, size: int) -> str | None:
     """Cached by modification time and size, because every job of a grid asks for it."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # numpy leaves a damaged file open
-            expected = str(file["digest"])
-        computed = digest_of(_arrays(path))
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
-        return None
-    return computed if computed == expected else None
+    probabilities = read(path)
+    return None if probabilities is None else digest_of(probabilities)
 
 
 def read(path: Path) -> Probabilities | None:
     """The probabilities in the file; None if it is absent or damaged."""
-    return None if stored_digest(path) is None else _arrays(path)
-
-
-def _arrays(path: Path) -> Probabilities:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files if name != "digest"}
+    try:
+        return unseal_npz(path.read_bytes(), path.stem)
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
+        return None

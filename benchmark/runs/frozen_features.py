@@ -32,7 +32,7 @@ from benchmark.store.once import once
 from benchmark.training.augment import augment
 from benchmark.training.samples import Features, Images
 
-FORMAT = 2
+FORMAT = 3
 BATCH = 128
 TINY = 1e-6
 """A feature whose deviation is below this fraction of its magnitude is constant: it is centered, not scaled."""

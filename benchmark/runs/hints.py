@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import orjson
 import torch
 
 from benchmark.errors import UsageError
@@ -17,7 +16,7 @@ from benchmark.grid.spec import RunSpec, Track
 from benchmark.noise.rate_estimate import FOLDS, doubt, noise_rate_of
 from benchmark.runs.prepare import Prepared, Skipped
 from benchmark.store.atomic import write_atomically
-from benchmark.store.digests import canonical, seal, unseal
+from benchmark.store.digests import canonical, seal_json, unseal_json
 from benchmark.store.once import once
 from methods.base import Hints
 
@@ -92,12 +91,12 @@ def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.
         "estimates of the noise rate",
         read=lambda: _read(path),
         make=make,
-        write=lambda result: write_atomically(path, seal(orjson.dumps(result))),
+        write=lambda result: write_atomically(path, seal_json(asdict(result), path.stem)),
     )
 
 
 def _read(path: Path) -> Estimate | None:
     try:
-        return Estimate(**orjson.loads(unseal(path.read_bytes())))
+        return Estimate(**unseal_json(path.read_bytes(), path.stem))
     except (OSError, ValueError, TypeError):
         return None

@@ -43,6 +43,8 @@ class LabelledSet:
     """Identifies the content of `whole`, whatever the machine; empty if unknown."""
     shared_images: int | None = None
     """Of a test set: number of its images that are trained on too, equal in every pixel."""
+    files: tuple[str, ...] | None = None
+    """[m] names of the images of `whole`, where each is a file."""
 
     @property
     def images(self) -> np.ndarray:
@@ -54,7 +56,8 @@ class LabelledSet:
 class Prepared:
     """The labelled sets of one run, and what was measured of their noise."""
 
-    num_classes: int
+    classes: tuple[str, ...]
+    """[K] names in the order of the labels."""
     train: LabelledSet
     val: LabelledSet
     test: LabelledSet
@@ -67,6 +70,10 @@ class Prepared:
     """Files that could not be decoded and were left out on request."""
     images: Images | None
     """What was done to image files; None where the data set comes as arrays."""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
 
     @property
     def realized_rate(self) -> float | None:
@@ -229,7 +236,7 @@ def prepare(
         seed = seed_for("subset", source.digest)
         selected = selected[stratified_subset(data.train.labels[selected], source.subset, seed)]
     return Prepared(
-        num_classes=data.num_classes,
+        classes=data.classes,
         train=take(drawn.train, selected),
         val=val,
         test=_clean_set(data.test, f"{source.key}/test", data.train.fingerprints[selected]),
@@ -247,4 +254,4 @@ def prepare(
 
 def _clean_set(part: Arrays, key: str, trained_on: Fingerprints) -> LabelledSet:
     shared = int(np.isin(part.fingerprints, trained_on).sum())
-    return LabelledSet(part.images, part.labels, part.labels, key=key, shared_images=shared)
+    return LabelledSet(part.images, part.labels, part.labels, key=key, files=part.files, shared_images=shared)

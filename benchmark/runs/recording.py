@@ -18,8 +18,8 @@ from benchmark.registry import BACKBONES, METHODS, Registry, RegistryError
 from benchmark.runs.hints import Given
 from benchmark.runs.prepare import LabelledSet, Prepared
 from benchmark.runs.train import Trained
-from benchmark.store import digests, schema
-from benchmark.store.atomic import write_atomically, write_through
+from benchmark.store import digests, kept, schema
+from benchmark.store.atomic import write_atomically
 from benchmark.store.curve import curve_of, rounded
 from benchmark.store.schema import Tests, TestSet
 from benchmark.store.store import Store
@@ -91,16 +91,28 @@ def trained_record(run: Trained) -> dict[str, Any]:
 
 
 def keep(run: Trained, what: str, run_id: str, store: Store) -> None:
-    """Keeps test probabilities, and with `what` "model" the weights. Before the record, so that its files exist."""
-    base, arrays = store.run_path(run_id), run.progress.test_probabilities
-    write_through(
-        base.with_suffix(".predictions.npz"), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays)
-    )
+    """Keeps test predictions, and with `what` "model" the weights. Before the record, so that its files exist."""
+    kept.write_predictions(store, run_id, _predictions(run))
     if what == "model":
         from safetensors.torch import save
 
         state = {name: tensor.contiguous().clone() for name, tensor in run.method.state_dict().items()}
-        write_atomically(base.with_suffix(".safetensors"), save(state))
+        content = save(state, metadata={"digest": digests.SLOT.decode()})
+        write_atomically(kept.path_of(store, run_id, kept.WEIGHTS), digests.seal(content, run_id))
+
+
+def _predictions(run: Trained) -> dict[str, np.ndarray]:
+    """The arrays of a file of predictions, so that others can score them: see docs/records.md."""
+    prepared, progress = run.prepared, run.progress
+    sets = {"test": prepared.test, **prepared.extra_tests}
+    probabilities = {"test": progress.test_probabilities, **progress.extra_probabilities}
+    arrays = {"splits": np.array(list(sets)), "classes": np.array(prepared.classes)}
+    for name, part in sets.items():
+        arrays |= {f"{name}/{rule}": array for rule, array in probabilities[name].items()}
+        arrays |= {f"{name}/labels": part.noisy, f"{name}/index": np.arange(len(part.noisy))}
+        if part.files is not None:
+            arrays[f"{name}/files"] = np.array(part.files)
+    return arrays
 
 
 def write_failure(job: Job, store: Store, kind: str, message: str, trace: str = "") -> None:

@@ -80,7 +80,8 @@ def write_new(path: Path, content: bytes) -> None:
 def write_folder(place: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a temporary folder, then renames it to `place`, replacing a former folder.
 
-    The digests of its files are written too, so that `digests.intact` can detect damage. If two processes write it at
+    The digests of its files are written too, so that `digests.intact` can detect damage, or a folder that was
+    renamed. If two processes write it at
     once, either may win. Raises OSError, after removing the temporary folder.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def write_folder(place: Path, write: Callable[[Path], None]) -> None:
     scratch.mkdir()
     try:
         write(scratch)
-        (scratch / digests.DIGESTS).write_bytes(digests.of_files(scratch))
+        (scratch / digests.DIGESTS).write_bytes(digests.of_files(scratch, place.name))
         for path in (*scratch.rglob("*"), scratch):
             sync(path)
         # Rename the former folder away first, so that no reader sees it half deleted.

@@ -15,8 +15,14 @@ from benchmark.store.tree import walk
 
 DIGESTS = "digests.json"
 """In a folder that was written by `atomic.write_folder`: the digest of every other file in it."""
-_SEAL = b"\nsha256:"
-_SEAL_BYTES = len(_SEAL) + 64
+_MARK = b"sha256:"
+_ZEROS = b"0" * 64
+SLOT = _MARK + _ZEROS
+"""Placeholder of a digest: a writer puts it into a file, behind anything else that begins with "sha256:"."""
+
+
+class NoDigestError(ValueError):
+    """A file without a digest: an earlier version wrote it, or it is damaged."""
 
 
 def canonical(value: Any) -> bytes:
@@ -44,32 +50,83 @@ def of_listing(files: Iterable[tuple[str, Path]], header: str = "") -> str:
     return "sha256:" + total.hexdigest()
 
 
-def seal(content: bytes) -> bytes:
-    """`content` with its digest at the end."""
-    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
+def seal(content: bytes, key: str = "") -> bytes:
+    """`content` with its SLOT replaced by the SHA-256 of `content` and `key`.
+
+    `key` is what a file is named by, such as a run's id: under another name its digest is wrong.
+    """
+    at = content.rindex(SLOT) + len(_MARK)
+    return content[:at] + _sealed_sum(content, at, key) + content[at + 64 :]
 
 
-def unseal(sealed: bytes) -> bytes:
-    """The content that was sealed. Raises ValueError if it or its digest is damaged."""
-    content = sealed[:-_SEAL_BYTES]
-    if seal(content) != sealed:
-        raise ValueError("its content does not have the digest at its end")
-    return content
+def check_seal(sealed: bytes, key: str = "") -> None:
+    """Raises ValueError unless `sealed` is as `seal` returned it."""
+    at = sealed.rfind(_MARK) + len(_MARK)
+    if at < len(_MARK):
+        raise NoDigestError("it has no digest")
+    if sealed[at : at + 64] != _sealed_sum(sealed, at, key):
+        raise ValueError("it does not have the digest that it names: it is damaged, or it is the content of another")
 
 
-def of_files(folder: Path) -> bytes:
-    """The content of DIGESTS for the files in `folder`."""
+def _sealed_sum(content: bytes, at: int, key: str) -> bytes:
+    """SHA-256 of `key` and `content`, with zeros for the 64 digits at `at`."""
+    view = memoryview(content)
+    total = hashlib.sha256(f"{key}\0".encode())
+    for part in (view[:at], _ZEROS, view[at + 64 :]):
+        total.update(part)
+    return total.hexdigest().encode()
+
+
+def seal_json(value: Mapping[str, Any], key: str = "") -> bytes:
+    """`value` as canonical JSON with a last field, `digest`."""
+    content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    return seal(content[:-1] + b',"digest":"' + SLOT + b'"}', key)
+
+
+def unseal_json(sealed: bytes, key: str = "") -> dict[str, Any]:
+    """The JSON object that was sealed. Raises ValueError if anything but white space or order has changed."""
+    value = orjson.loads(sealed)
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")
+    check_json(value, sealed, key)
+    return value
+
+
+def check_json(value: dict[str, Any], sealed: bytes, key: str = "") -> None:
+    """As `unseal_json`, of the object `value` that `sealed` holds; removes its digest."""
+    named = value.pop("digest", None)
+    try:
+        check_seal(sealed, key)
+    except ValueError:
+        if named is None or not seal_json(value, key).endswith(f'"{named}"}}'.encode()):
+            raise
+
+
+def of_files(folder: Path, key: str) -> bytes:
+    """The content of DIGESTS for the files in `folder`, which will be named `key`."""
     by_name = {path.relative_to(folder).as_posix(): digest(path) for path in folder.rglob("*") if path.is_file()}
-    return canonical(by_name)
+    return seal_json({"files": by_name}, key)
 
 
 def intact(folder: Path) -> bool:
-    """Whether all files are in `folder` as `atomic.write_folder` left them (0.15 s for the first look at 100 MB)."""
+    """Whether `check_files` finds nothing, and all files can be read."""
     try:
-        expected = orjson.loads((folder / DIGESTS).read_bytes())
-        return bool(expected) and all(current(folder / name) == value for name, value in expected.items())
-    except (OSError, ValueError, AttributeError):
+        check_files(folder)
+    except (OSError, ValueError):
         return False
+    return True
+
+
+def check_files(folder: Path) -> None:
+    """Raises ValueError unless all files are in `folder` as `atomic.write_folder` left them, OSError where one cannot
+    be read (0.15 s for the first look at 100 MB)."""
+    try:
+        expected = unseal_json((folder / DIGESTS).read_bytes(), folder.name)["files"]
+        for name, value in expected.items():
+            if current(folder / name) != value:
+                raise ValueError(f"{name} does not have the digest in {DIGESTS}")
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no {Path(error.filename).name}") from None
 
 
 def current(path: Path) -> str:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import orjson
-
-from benchmark.store import atomic, schema
+from benchmark.store import atomic, digests, schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 from benchmark.store.once import abandoned_locks
-from benchmark.store.store import Broken, Contents, Store
+from benchmark.store.record_file import decode
+from benchmark.store.store import Broken, Contents, Store, cannot_read, run_id_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,9 +26,14 @@ class Health:
     """Runs that have a record, loose or in a segment."""
     failures: int = 0
     segments: int = 0
+    kept: int = 0
+    """Predictions and weights that stay beside records."""
+    caches: int = 0
+    """Folders of decoded data and features, estimates and checkpoints: what is made again where it is damaged."""
     broken: list[Broken] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     """A message for every file that may be sound but cannot be used now, or not by this version."""
+    damaged_caches: list[Broken] = field(default_factory=list)
     copies: list[Path] = field(default_factory=list)
     abandoned: list[Path] = field(default_factory=list)
     """Temporary files and lock files that killed processes left."""
@@ -42,7 +46,7 @@ def examine(store: Store) -> Health:
     strays: list[tuple[Path, str]] = []
     for path in store.loose():
         read = _whole(path, _noting(health, store.read_loose, path, contents), contents)
-        if read is not None and path.stem == read[0]["id"]:
+        if read is not None and path == store.run_path(read[0]["id"]):
             ids.add(path.stem)
         elif read is not None:
             strays.append((path, read[0]["id"]))
@@ -55,7 +59,12 @@ def examine(store: Store) -> Health:
             health.segments += 1
     health.records = len(ids.union(run_id for _, run_id in strays))
     health.broken = contents.broken
-    health.copies = [path for path, run_id in strays if run_id in ids]
+    health.copies = []
+    for path, run_id in strays:
+        if run_id in ids:
+            health.copies.append(path)
+        ids.add(run_id)
+    _examine_files(store, health)
     health.abandoned = [*atomic.abandoned(store.folder, "**/.*.tmp"), *abandoned_locks(store.folder)]
     return health
 
@@ -73,8 +82,49 @@ def _ids(segment: Path) -> list[str]:
     from benchmark.store import segments
 
     for _, content in segments.originals(segment):
-        orjson.loads(content)
+        decode(content, str(segment))
     return [record["id"] for record in segments.records(segment)]
+
+
+def _examine_files(store: Store, health: Health) -> None:
+    """Checks the digests of all files that are no records."""
+    for pattern, check in {**_KEPT, **_CACHES}.items():
+        for path in store.files(pattern):
+            try:
+                check(path)
+            except OSError as error:
+                health.unreadable.append(str(cannot_read(path, error)))
+            except digests.NoDigestError as error:
+                # A kept file of an earlier version may be sound, and cannot always be made again.
+                if pattern in _KEPT:
+                    health.unreadable.append(
+                        f"{path} cannot be checked: {error}, as files of earlier versions have none"
+                    )
+                else:
+                    health.damaged_caches.append(Broken(path, str(error)))
+            except ValueError as error:
+                (health.broken if pattern in _KEPT else health.damaged_caches).append(Broken(path, str(error)))
+            else:
+                health.kept += pattern in _KEPT
+                health.caches += pattern in _CACHES
+
+
+def _check_sealed(path: Path) -> None:
+    digests.check_seal(path.read_bytes(), run_id_of(path))
+
+
+_KEPT: dict[str, Callable[[Path], None]] = {
+    "runs/*/[!.]*.npz": _check_sealed,
+    "runs/*/[!.]*.safetensors": _check_sealed,
+    "references/[!.]*.npz": _check_sealed,
+}
+_CACHES: dict[str, Callable[[Path], None]] = {
+    "work/data/[!.]*": digests.check_files,
+    "work/features/[!.]*": digests.check_files,
+    "work/estimates/[!.]*.json": lambda path: digests.check_seal(path.read_bytes(), path.stem),
+    "work/runs/*/checkpoint.pt": lambda path: digests.check_seal(path.read_bytes(), path.parent.name),
+}
+"""Where files lie -> their check, which raises ValueError where one is damaged, OSError where it cannot be read."""
 
 
 def _noting(health: Health, read: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:

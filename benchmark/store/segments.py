@@ -8,6 +8,7 @@ columns that they need; equal values are stored and parsed once.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmark.store import migration
+from benchmark.store import record_file
 from benchmark.store.content import BULK, DigestedRecord, Record, collector_paused, content_digest
 from benchmark.store.digests import canonical, current
-from benchmark.store.schema import SCHEMA
 
 FORMAT = b"1"
 """Bump when the columns or the content digest change: the `record` column alone is enough to make them anew."""
 FORMAT_KEY = b"noisybench.segment"
 SUFFIX = ".parquet"
-_NAME_LENGTH = 64
+_NAMED = re.compile(r"[0-9a-f]{64}")
 _TEXT = ("id", "content")
 _FIXED = (*_TEXT, "record")
 """Fixed columns. Field columns are named by JSON lists, so names cannot clash."""
@@ -50,10 +50,8 @@ def encode(originals: Sequence[Original]) -> bytes:
     columns: dict[str, list[Any]] = {name: [] for name in _FIXED}
     with collector_paused():
         for position, (run_id, content) in enumerate(sorted(originals)):
-            record = orjson.loads(content)
-            if record["schema"] < SCHEMA:
-                # While the whole record is at hand: what a table reads then is as from the loose file.
-                record = migration.migrate(record)
+            # Migrated while the whole record is at hand: what a table reads then is as from the loose file.
+            record = record_file.decode(content, run_id)
             columns["id"].append(run_id)
             columns["content"].append(content_digest(record))
             columns["record"].append(content)
@@ -181,8 +179,9 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    # Segments of the first versions are not named by their digest.
-    if len(path.stem) == _NAME_LENGTH and current(path) != f"sha256:{path.stem}":
+    # Segments of the first versions are not named by their digest. A sync tool's copy is, with more behind it.
+    named = _NAMED.match(path.name)
+    if named and current(path) != f"sha256:{named[0]}":
         raise ValueError("its content does not have the digest that is its name")
     file = pq.ParquetFile(path, page_checksum_verification=True)
     file_format = (file.schema_arrow.metadata or {}).get(FORMAT_KEY)

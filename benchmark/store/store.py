@@ -19,14 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import orjson
+from typing import NamedTuple, TypeVar
 
 from benchmark.errors import UsageError
 from benchmark.store.atomic import StoreError, write_atomically, write_new
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.migration import current, earlier_fields
+from benchmark.store.record_file import decode, encode
 
 T = TypeVar("T")
 
@@ -100,7 +99,7 @@ class Store:
 
     def finished(self) -> set[str]:
         """Ids of the runs that need not run again, from file names and the segments' columns alone."""
-        loose = {path.stem for path in (self.folder / "runs").glob("*/[!.]*.json")}
+        loose = {run_id_of(path) for path in self.loose()}
         return loose.union(*(self._ids(segment) for segment in self.segments()))
 
     def has(self, run_id: str) -> bool:
@@ -109,16 +108,14 @@ class Store:
     def read(self, run_id: str) -> Record | None:
         """The whole record of a run, or None where there is none. Raises StoreError where it cannot be read."""
         content = self.read_bytes(run_id)
-        return None if content is None else current(orjson.loads(content), f"the record of {run_id}")
+        return None if content is None else decode(content, f"the record of {run_id}")
 
     def read_bytes(self, run_id: str) -> bytes | None:
         """The record file of a run as it was written, wherever it is now."""
         contents = Contents()
-        loose = self.read_loose(self.run_path(run_id), contents)
-        for path, reason in contents.broken:
-            raise self._broken(f"the record {path}", reason)
-        if loose is not None:
-            return loose[1]
+        for path in self.files_of(run_id):
+            if loose := self.read_loose(path, contents):
+                return loose[1]
         for path in self.segments():
             from benchmark.store import segments
 
@@ -128,7 +125,15 @@ class Store:
                 raise self._broken(f"the segment {path}", _reason(path, error)) from error
             if content is not None:
                 return content
+        for path, reason in contents.broken:
+            raise self._broken(f"the record {path}", reason)
         return None
+
+    def files_of(self, run_id: str) -> list[Path]:
+        """The loose record files of a run: its own first, then second copies of it."""
+        own = self.run_path(run_id)
+        files = {path for path in own.parent.glob(f"[!.]*{run_id[1:]}*.json") if run_id_of(path) == run_id}
+        return sorted(files, key=lambda path: (path != own, path))
 
     def records(self, fields: Sequence[str] | None = None) -> Contents:
         """All records that can be read, once each; the broken files are named, never counted, never moved.
@@ -144,7 +149,7 @@ class Store:
             if read is None:
                 continue
             record = without_bulk(read[0])
-            if path.stem != record["id"] or records.setdefault(path.stem, record) is not record:
+            if path != self.run_path(record["id"]) or records.setdefault(path.stem, record) is not record:
                 copies.append((path, record))
 
         def compacted(path: Path) -> list[Record]:
@@ -176,17 +181,17 @@ class Store:
 
     def loose(self) -> Iterator[Path]:
         """Record files that are not compacted yet."""
-        return self._files("runs")
+        return iter(self.files("runs/**/[!.]*.json"))
 
     def attempts(self) -> Iterator[Path]:
         """Files of failed attempts."""
-        return self._files("failures")
+        return iter(self.files("failures/**/[!.]*.json"))
 
     def segments(self) -> list[Path]:
-        return sorted((self.folder / "segments").glob("[!.]*.parquet"))
+        return self.files("segments/[!.]*.parquet")
 
-    def _files(self, part: str) -> Iterator[Path]:
-        return iter(sorted((self.folder / part).glob("**/[!.]*.json")))
+    def files(self, *patterns: str) -> list[Path]:
+        return sorted(path for pattern in patterns for path in self.folder.glob(pattern))
 
     def read_loose(self, path: Path, contents: Contents) -> tuple[Record, bytes] | None:
         """A record file's record and bytes; None if it is absent or broken. A broken file is added to `contents`."""
@@ -218,13 +223,6 @@ class Store:
             return segments.ids(segment)
         except segments.UNREADABLE as error:
             raise self._broken(f"the segment {segment}", _reason(segment, error)) from error
-
-    def broken(self) -> list[Broken]:
-        """Reads everything and returns the broken records, failures and segments. Raises as `records`."""
-        contents = self.records(())
-        for path in self.attempts():
-            self.read_loose(path, contents)
-        return contents.broken
 
     def quarantine(self, path: Path) -> Path | None:
         """Moves a broken file to the quarantine, under a name that is unused there, and returns its new path.
@@ -263,27 +261,29 @@ class Store:
 def parse(path: Path, content: bytes, contents: Contents) -> Record | None:
     """The record in the bytes of the file `path`; None if it is broken, which is added to `contents`."""
     try:
-        record = orjson.loads(content)
-        if not isinstance(record, dict) or not {"schema", "id", "spec", "state"} <= record.keys():
-            raise ValueError("it is not a run record")
-        if not _is_of(path, record["id"]):
+        record = decode(content, str(path))
+        if run_id_of(path) != record["id"]:
             raise ValueError(f"its id {record['id']} is not the file's name")
-        return current(record, str(path))
-    except ValueError as error:
+        if (path.parent.name == "failures") != (record["state"] == "failed"):
+            raise ValueError(f"a record of state {record['state']!r} does not belong into this folder")
+        return record
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # migration meets whatever is there
         contents.broken.append(Broken(path, str(error)))
         return None
 
 
-def _is_of(path: Path, run_id: Any) -> bool:
-    """Whether a file's name is `run_id`, perhaps with the number of an attempt or of a copy behind it."""
-    if not isinstance(run_id, str) or not run_id or not path.stem.startswith(run_id):
-        return False
-    return not path.stem[len(run_id) : len(run_id) + 1].isalnum()
+def run_id_of(path: Path) -> str:
+    """The run's id in the name of a record or failure: "3f2a" of 3f/3f2a.json, 3f/3f2a (1).json and 3f2a-001.json.
+
+    Sync tools add words before and behind it; the id is the one that its folder is named after, or looks like one.
+    """
+    words = re.findall(r"[0-9A-Za-z]+", path.stem) or [path.stem]
+    return max(words, key=lambda w: (w.startswith(path.parent.name), bool(re.fullmatch("[0-9a-f]{16}", w)), len(w)))
 
 
 def _attempt(path: Path) -> int:
     """The number in a failure's name: 12 of "3f2a-012.json", 0 where there is none."""
-    match = re.match(r"[^-]*-(\d+)", path.name)
+    match = re.search(rf"{run_id_of(path)}-(\d+)", path.name)
     return int(match[1]) if match else 0
 
 
@@ -299,8 +299,3 @@ def _reason(segment: Path, error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         raise cannot_read(segment, error) from error
     return str(error)
-
-
-def encode(record: Record) -> bytes:
-    """The bytes of a record file, not indented: indentation would be a twentieth of a published archive."""
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)

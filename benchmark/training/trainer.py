@@ -21,7 +21,7 @@ from benchmark.metrics import Outcome
 from benchmark.model_selection import Rule
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.store.atomic import write_atomically
-from benchmark.store.digests import seal, unseal
+from benchmark.store.digests import SLOT, check_seal, seal
 from benchmark.training.kit import EngineKit
 from benchmark.training.samples import Samples
 from benchmark.training.train_set import DeviceTrainSet, predict
@@ -66,7 +66,9 @@ class Progress:
     curve: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     test_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
-    """By rule: "val_noisy" (the best epoch so far) and "last"."""
+    """By rule: "val_noisy" (the best epoch so far) and "last"; [n, K] each. Empty unless they are to be kept."""
+    extra_probabilities: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    """The same by extra test set."""
     outcomes: dict[Rule, Outcome | None] = field(default_factory=dict)
     """On the test set, for each rule: of the epoch that it chooses so far; "last" only after the last epoch."""
     extra_outcomes: dict[str, dict[Rule, Outcome | None]] = field(default_factory=dict)
@@ -209,9 +211,10 @@ class Trainer:
                 extra_outcome = self._outcome(probabilities, sets.extra[name].clean)
                 self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, extra_outcome))
         if self.keep_predictions:
-            if "val_noisy" in new:
-                self.progress.test_probabilities["val_noisy"] = test
-            self.progress.test_probabilities["last"] = test
+            rules = ["last", *(rule for rule in new if rule == "val_noisy")]
+            self.progress.test_probabilities |= dict.fromkeys(rules, test)
+            for name, probabilities in extra.items():
+                self.progress.extra_probabilities.setdefault(name, {}).update(dict.fromkeys(rules, probabilities))
 
     def _outcome(self, probabilities: np.ndarray, labels: np.ndarray | None) -> Outcome | None:
         return None if labels is None else metrics.outcome(probabilities, labels, self.data.num_classes)
@@ -222,25 +225,28 @@ class Trainer:
             "kit": self.kit.state_dict(),
             "curve": self.progress.curve,
             "seconds": self.progress.seconds,
-            "test_probabilities": {k: torch.from_numpy(v) for k, v in self.progress.test_probabilities.items()},
+            "test_probabilities": _tensors(self.progress.test_probabilities),
+            "extra_probabilities": {n: _tensors(arrays) for n, arrays in self.progress.extra_probabilities.items()},
             "outcomes": self.progress.outcomes,
             "extra_outcomes": self.progress.extra_outcomes,
             "predictions": torch.from_numpy(self.progress.predictions),
         }
         content = io.BytesIO()
         torch.save(state, content)
-        write_atomically(self.checkpoint, seal(content.getvalue()))
+        write_atomically(self.checkpoint, seal(content.getvalue() + SLOT, self.checkpoint.parent.name))
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
         try:
-            content = io.BytesIO(unseal(self.checkpoint.read_bytes()))
-            state = torch.load(content, map_location=self.kit.device, weights_only=True)
+            content = self.checkpoint.read_bytes()
+            check_seal(content, self.checkpoint.parent.name)
+            state = torch.load(io.BytesIO(content[: -len(SLOT)]), map_location=self.kit.device, weights_only=True)
             progress = Progress(
                 state["curve"],
                 state["seconds"],
-                {name: tensor.cpu().numpy() for name, tensor in state["test_probabilities"].items()},
+                _arrays(state["test_probabilities"]),
+                {name: _arrays(tensors) for name, tensors in state["extra_probabilities"].items()},
                 state["outcomes"],
                 state["extra_outcomes"],
                 state["predictions"].cpu().numpy(),
@@ -253,3 +259,11 @@ class Trainer:
             return
         self.kit.load_state_dict(state["kit"])
         self.progress = progress
+
+
+def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

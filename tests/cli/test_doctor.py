@@ -16,12 +16,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmark.store import record_file
 from benchmark.store.compaction import compact
 from benchmark.store.store import Store
 from tests.conftest import ROOT
 from tests.store.test_store import DAMAGE, damaged, tree
 
 GRID = ("-d", "digits", "-m", "ce", "-n", "symmetric:0,0.4", "--seeds", "2", "--epochs", "1", "--subset", "100")
+SOUND = "sound: {} records, {} failures, {} segments\nsound: 0 kept files, 1 caches and checkpoints\n"
 READING = {
     "table": ("table",),
     "table of a grid": ("table", *GRID),
@@ -142,7 +144,7 @@ def test_a_broken_segment_is_moved_and_its_runs_run_again(results, here):
 
 def test_doctor_finds_nothing_in_a_sound_folder(results, here):
     before = tree(results.folder)
-    assert here("doctor").stdout == "sound: 4 records, 1 failures, 1 segments\n"
+    assert here("doctor").stdout == SOUND.format(4, 1, 1)
     assert tree(results.folder) == before
 
 
@@ -158,7 +160,7 @@ def test_doctor_moves_what_is_broken_and_says_so(results, here):
     for path in (record, segment, failure):
         assert f"moved to results/quarantine/{path.name}" in told
         assert not path.exists()
-    assert here("doctor").stdout == "sound: 1 records, 0 failures, 0 segments\n", "the second time it is sound"
+    assert here("doctor").stdout == SOUND.format(1, 0, 0), "the second time it is sound"
 
 
 @pytest.mark.parametrize(
@@ -167,9 +169,9 @@ def test_doctor_moves_what_is_broken_and_says_so(results, here):
 )
 def test_doctor_moves_a_record_that_is_not_as_the_definition_says(results, here, change, sentence):
     path = min(results.loose())
-    record = orjson.loads(path.read_bytes())
+    record = dict(record_file.stored(path.read_bytes()))
     change(record)
-    path.write_bytes(orjson.dumps(record))
+    path.write_bytes(record_file.encode(record))
     done = here("doctor", code=1)
     assert sentence in done.stdout + done.stderr
     assert not path.exists()

@@ -21,7 +21,7 @@ def records(folder):
     found = {}
     for path in folder.glob("runs/**/*.json"):
         record = json.loads(path.read_text())
-        found[record["id"]] = {k: v for k, v in record.items() if k not in ("timing", "provenance")}
+        found[record["id"]] = {k: v for k, v in record.items() if k not in ("timing", "provenance", "digest")}
     return found
 
 

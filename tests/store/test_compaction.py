@@ -10,11 +10,12 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmark.store import segments
+from benchmark.store import migration, segments
 from benchmark.store.atomic import StoreError, write_atomically
 from benchmark.store.compaction import compact
+from benchmark.store.record_file import encode
 from benchmark.store.schema import SCHEMA
-from benchmark.store.store import Store, encode
+from benchmark.store.store import Store
 from tests.conftest import ROOT
 
 
@@ -195,9 +196,11 @@ def test_a_damaged_segment_is_named_and_never_counted(store, damage):
     assert store.finished() == {"ba01"}, "its runs run again"
 
 
-def test_records_of_a_newer_schema_are_refused_in_segments_too(store):
+def test_records_of_a_newer_schema_are_refused_in_segments_too(store, monkeypatch):
     newer = [("ba01", encode(record("ba01") | {"schema": SCHEMA + 1}))]
-    encoded = segments.encode(newer)
+    with monkeypatch.context() as by_a_newer_version:
+        by_a_newer_version.setattr(migration, "SCHEMA", SCHEMA + 1)
+        encoded = segments.encode(newer)
     write_atomically(store.folder / "segments" / segments.name_of(encoded), encoded)
     with pytest.raises(StoreError, match="a newer version"):
         store.records()

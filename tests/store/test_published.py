@@ -10,7 +10,8 @@ from benchmark.errors import UsageError
 from benchmark.store import published
 from benchmark.store.atomic import StoreError
 from benchmark.store.compaction import compact
-from benchmark.store.store import Store, encode
+from benchmark.store.record_file import encode
+from benchmark.store.store import Store
 from tests.store.test_store import record
 
 

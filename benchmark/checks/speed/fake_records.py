@@ -14,8 +14,9 @@ from benchmark.store import schema, segments
 from benchmark.store.atomic import write_atomically
 from benchmark.store.compaction import SEGMENT_BYTES
 from benchmark.store.digests import canonical
+from benchmark.store.record_file import encode
 from benchmark.store.segments import Original
-from benchmark.store.store import Store, encode
+from benchmark.store.store import Store
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SEEDS = range(10)
