@@ -12,6 +12,10 @@ ANCHOR_SHARE = 0.25
 ANCHORS = 60
 """Least number of anchor points per class: a rate of .4 has a standard error of .06 then, .02 over ten classes."""
 
+LEAST_SKILL = 0.5
+"""Share of the agreement above chance that networks must reach for an estimate to be believed. Measured on blood
+cells (8 classes, 1,000 images, 12 epochs): .90 without noise, .78 at symmetric .4; 400 images, 2 epochs: .30-.36."""
+
 
 def noise_rate_of(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The share of wrong labels among `labels` [n], given `probabilities` [n, K] of networks that did not see them.
@@ -33,21 +37,25 @@ def noise_rate_of(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def doubt(labels: np.ndarray, probabilities: np.ndarray) -> str | None:
-    """Why an estimate from these out-of-fold predictions says little; None where nothing speaks against it.
+    """Why `noise_rate_of` says little of these out-of-fold predictions; None where nothing speaks against it.
 
-    `labels` [n], `probabilities` [n, K]. Predictions that agree with the labels no more often than by chance know
-    nothing of the classes, and the estimate is then about the networks, not about the labels. Chance is the
-    agreement of independent labels and predictions of the same class frequencies (as in Cohen's kappa), the error
-    that of two standard deviations of a share.
+    `labels` [n], `probabilities` [n, K]. A good network agrees with about 1 - rate of the labels. One that knows
+    little of the classes agrees with fewer, and the rate then counts its errors as noise. So the agreement must be
+    above chance by more than three standard errors, and by more than half of what a network that is right wherever
+    the label is would reach at that rate. Chance is the agreement of independent labels and predictions of the same
+    class frequencies (as in Cohen's kappa).
     """
     predicted, n, num_classes = probabilities.argmax(1), len(labels), probabilities.shape[1]
-    agreement = float(np.mean(predicted == labels))
+    agreement, rate = float(np.mean(predicted == labels)), noise_rate_of(labels, probabilities)
     shares = [np.bincount(classes, minlength=num_classes) / n for classes in (labels, predicted)]
     chance = float(shares[0] @ shares[1])
-    error = 2 * math.sqrt(max(chance * (1 - chance), agreement * (1 - agreement)) / n)
-    if agreement > chance + error:
+    error = 3 * math.sqrt(max(chance * (1 - chance), agreement * (1 - agreement)) / n)
+    if agreement > chance + max(error, LEAST_SKILL * (1 - rate - chance)):
         return None
-    return f"its networks agree with {agreement:.3f} of {n} held-out labels, by chance with {chance:.3f} ± {error:.3f}"
+    return (
+        f"its networks agree with {agreement:.3f} of {n} held-out labels, by chance with {chance:.3f}; "
+        f"at a rate of {rate:.3f} good ones would with {1 - rate:.3f}"
+    )
 
 
 def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.noise.rate_estimate import noise_rate_of
+from benchmark.noise.rate_estimate import doubt, noise_rate_of
 
 
 def predictions(rate, sharpness, samples=20_000, classes=5, seed=0):
@@ -46,6 +46,47 @@ def test_a_class_that_is_never_predicted_and_one_with_a_single_sample_do_no_harm
     assert noise_rate_of(np.array([2]), np.array([[0.0, 0.0, 1.0]])) == 0
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.4, 0.6])
+def test_an_estimate_of_a_good_network_is_not_doubted(rate):
+    assert doubt(*predictions(rate, 1.0)) is None
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("shares", [[0.2] * 5, [0.8, 0.05, 0.05, 0.05, 0.05]])
+def test_networks_that_know_nothing_are_told_whatever_the_class_frequencies(shares, constant):
+    rng = np.random.default_rng(0)
+    labels = rng.choice(5, 2000, p=shares)
+    probabilities = rng.dirichlet(np.ones(5), 2000)
+    if constant:
+        probabilities[:, 0] = 2  # always the largest class, which is often right
+    told = doubt(labels, probabilities)
+    assert told is not None
+    assert "by chance with" in told
+
+
+def test_a_weak_network_on_clean_labels_is_told_from_a_good_one_on_noisy_labels():
+    labels, probabilities = predictions(0.0, 1.0)
+    rng = np.random.default_rng(0)
+    weak = np.where(rng.random((len(labels), 1)) < 0.75, rng.dirichlet(np.ones(5), len(labels)), probabilities)
+    noisy = predictions(0.2, 1.0)
+    assert abs(noise_rate_of(labels, weak) - noise_rate_of(*noisy)) < 0.03, "the rates alone do not tell"
+    assert doubt(labels, weak) is not None
+    assert doubt(*noisy) is None
+
+
+def told_doubts(tmp_path):
+    records = [json.loads(path.read_bytes()) for path in tmp_path.glob("results/runs/**/*.json")]
+    return [record["noise"]["estimate_doubt"] for record in records]
+
+
+def test_a_network_of_two_epochs_on_400_images_says_that_it_cannot_tell(noisybench, tmp_path, real_data):
+    grid = ("-d", f"npz:{real_data / 'pbc_28.npz'}", "--subset", 400, "--seeds", 2, "--epochs", 2, "-n", "none")
+    table = noisybench("run", "-b", "cnn", "-m", "coteaching", *grid).stdout
+    assert len(told_doubts(tmp_path)) == 2
+    assert all(told_doubts(tmp_path))
+    assert "the estimated noise rate says little at none (2 runs)" in table
+
+
 def errors(noisybench, tmp_path, *grid):
     noisybench("run", "-b", "cnn", "-m", "coteaching", "--no-table", *grid, timeout=1200)
     records = [json.loads(path.read_bytes()) for path in tmp_path.glob("results/runs/**/*.json")]
@@ -63,6 +104,7 @@ def test_the_rate_of_digits_is_estimated_within_a_twentieth(noisybench, tmp_path
     found = errors(noisybench, tmp_path, *grid, "--recipe", "batch_size=64")
     assert len(found) == 9
     assert max(found.values()) <= 0.05, found
+    assert told_doubts(tmp_path) == [None] * 9
 
 
 @pytest.mark.slow
