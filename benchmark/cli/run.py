@@ -98,7 +98,10 @@ def _dry_run(todo: list[Job], store: Store, slots: int) -> None:
     from benchmark.runs.assemble import open_noise, source_of
     from benchmark.runs.clean_classifier import needed
     from benchmark.runs.cost import estimate_seconds
+    from benchmark.runs.preflight import data_notes
 
+    for note in data_notes(todo, store.cache("data")):
+        _say(note)
     seconds = estimate_seconds(todo, store)
     for job in todo:
         known = seconds[job.spec.id]

@@ -44,7 +44,7 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
     ours, theirs = data.images, other.images
     if theirs is not None and theirs["values"] is not None and (ours is None or ours["values"] != theirs["values"]):
         notes.append(
-            f"extra test set {name!r} has gray values of its own scale ({describe(theirs)}); "
+            f"extra test set {name!r} has gray values on a scale of its own ({describe(theirs)}); "
             f"{data.name} has {'8 bits' if ours is None or ours['values'] is None else describe(ours)}"
         )
     return Matched(replace(other.test, labels=labels), tuple(notes))
@@ -53,7 +53,8 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
 def _check_shape(data: Data, name: str, other: ExtraTest) -> None:
     ours, theirs = data.test.images.shape[1:], other.test.images.shape[1:]
     if ours != theirs:
-        hint = f"size={ours[0]}" if other.images is not None and ours[0] != theirs[0] else "resize or convert them"
+        by_option = other.images is not None and ours[0] != theirs[0]
+        hint = f"give it the option size={ours[0]}" if by_option else "resize or convert them"
         raise DataError(
             f"extra test set {name!r} has images of shape {theirs}, expected {ours} as in {data.name}: {hint}"
         )
@@ -103,7 +104,7 @@ def _by_number(data: Data, name: str, other: ExtraTest) -> tuple[np.ndarray, str
         names = data.classes if data.named else other.classes
         pairs = f" (0 is {printable(names[0])}, 1 is {printable(names[1])}, ...)" if len(names) > 1 else ""
     note = (
-        f"classes are matched by number, as {' and '.join(nameless)} has no class names{pairs}; "
+        f"classes are matched by number{pairs}, as no class names come with {' and '.join(nameless)}; "
         "an npz file may hold them as an array class_names"
     )
     return np.arange(len(other.classes), dtype=np.int64), note

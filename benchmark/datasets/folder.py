@@ -57,7 +57,7 @@ class Folder(Dataset):
         pixels: Pixels = "auto"
         """How gray values of more than 8 bits become 8, one rule for all images: `auto` uses the bits that occur
         (0 to 4095 for 12-bit data; for floats and negative values the range that occurs), `full` 0 to 65535,
-        `percentile` from the .5th to the 99.5th; or a range of your own, [0,4095]."""
+        `percentile` the 1st to the 99th percentile; or a range of your own, [0,4095]."""
         group_by: str | None = None
         """Regular expression searched in the path below the class folder; images with the same first group,
         such as one patient's, stay in one split."""

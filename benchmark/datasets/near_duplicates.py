@@ -40,7 +40,7 @@ def near_duplicates(part: Arrays, other: Arrays) -> list[Pair]:
     """
     ours, theirs = _thumbnails(part.images), _thumbnails(other.images)
     average = theirs.mean(axis=0)
-    ours, theirs = _normalized(ours - average), _normalized(theirs - average)
+    ours, theirs = _normalized(ours, average), _normalized(theirs, average)
     pairs = []
     for start in range(0, len(part), ROWS):
         rows = slice(start, start + ROWS)
@@ -63,9 +63,11 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     return thumbnails
 
 
-def _normalized(thumbnails: np.ndarray) -> np.ndarray:
-    """With mean 0 and length 1, so that products are correlations; 0 where there is too little to see."""
-    centered = thumbnails - thumbnails.mean(axis=1, keepdims=True)
+def _normalized(thumbnails: np.ndarray, average: np.ndarray) -> np.ndarray:
+    """Without `average`, and with mean 0 and length 1, so that products are correlations; 0 where there is too little
+    to see."""
+    own = thumbnails - average
+    centered = own - own.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centered, axis=1, keepdims=True)
-    clear = length > MIN_CONTRAST * np.sqrt(thumbnails.shape[1])
-    return np.where(clear, centered / np.maximum(length, 1e-6), 0)
+    contrast = np.minimum(thumbnails.std(axis=1, keepdims=True), length / np.sqrt(thumbnails.shape[1]))
+    return np.where(contrast > MIN_CONTRAST, centered / np.maximum(length, 1e-6), 0)

@@ -43,7 +43,8 @@ def build_backbones(jobs: Sequence[Job], cache: Path) -> None:
 def data_notes(jobs: Sequence[Job], cache: Path) -> Iterator[str]:
     """How data sets and extra test sets are read and matched; a sentence each.
 
-    Raises DataError where an extra test set does not fit. Unreadable data is not an error here either.
+    Raises DataError where an extra test set does not fit. Unreadable data is not an error here either, and nothing
+    is downloaded.
     """
     seen = set()
     for job in jobs:
@@ -51,9 +52,12 @@ def data_notes(jobs: Sequence[Job], cache: Path) -> Iterator[str]:
         if (key := part.model_dump_json()) in seen:
             continue
         seen.add(key)
+        main, extra = source_of(job), extra_tests_of(job)
+        if not all(source.dataset.available() for source in (main, *extra.values())):
+            continue
         try:
-            data = source_of(job).load(cache)
-            others = {name: source.like(data).load_extra_test(cache) for name, source in extra_tests_of(job).items()}
+            data = main.load(cache)
+            others = {name: source.like(data).load_extra_test(cache) for name, source in extra.items()}
         except NoisybenchError:
             continue
         if data.images is not None:

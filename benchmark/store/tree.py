@@ -56,7 +56,7 @@ def _walk(folder: Path, prefix: str, above: list[str], skip: Callable[[str], boo
                 "have no end: remove the link"
             )
     with readable():
-        for entry in os.scandir(folder):
+        for entry in list(os.scandir(folder)):
             name, path = prefix + entry.name, Path(entry.path)
             if skip(entry.name):
                 tree.skipped.append(name)
