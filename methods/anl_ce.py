@@ -12,9 +12,10 @@ class ANLCE(Method):
     """Loss: alpha NCE + beta NNCE + delta ||theta||_1, NNCE = 1 - (A + log p_y) / sum_k (A + log p_k).
 
     A = -log(min_prob), which floors p in NNCE. gamma > 0 takes focal terms (ANL-FL); `entropy` is the weight of
-    log K - H(mean p), which spreads predictions over the classes (ER).
+    log K - H(mean p), which spreads predictions over the classes (ER). The L1 term takes the place of weight decay.
     """
 
+    version = 2
     card = Card(
         title="Active Negative Loss Functions for Learning with Noisy Labels",
         authors="Xichen Ye, Xiaoqiang Li, Songmin Dai, Tong Liu, Yan Sun, Weiqin Tong",
@@ -33,7 +34,7 @@ class ANLCE(Method):
             "alpha, beta, delta = 5, 5, 5e-5 on CIFAR-10, 10, 1, 5e-7 on CIFAR-100; SGD 0.01, no weight decay, "
             "120 epochs, cosine, gradients clipped at 5; ANL-FL: gamma = 0.5; ER: entropy = 2"
         ),
-        deviations="none",
+        deviations="gradients are clipped where the suite does so",
         proof="golden",
     )
 
@@ -45,6 +46,11 @@ class ANLCE(Method):
         gamma: float = Field(0.0, ge=0)
         detach_factor: bool = False
         entropy: float = Field(0.0, ge=0)
+        weight_decay: float = Field(0.0, ge=0, le=1, description="of the optimizer, instead of the suite's")
+
+    def build(self) -> None:
+        self.net = self.kit.network("net")
+        self.optimizer = self.kit.optimizer("net", self.net.parameters(), weight_decay=self.cfg.weight_decay)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         cfg, log_p = self.cfg, logits.log_softmax(1)

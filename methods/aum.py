@@ -35,7 +35,10 @@ class AUM(Method):
             "0.1, weight decay 1e-4, 99th percentile"
         ),
         state="[N] kept and score, two scoring networks",
-        deviations="none",
+        deviations=(
+            "N / (K + 1) threshold samples, as in the paper (N / K in the code); all trainings have the suite's batch "
+            "size and optimizer (in the code batches of 64 for margins and 256 afterwards, Nesterov's momentum)"
+        ),
         proof="worked example",
     )
 

@@ -109,6 +109,11 @@ class Kit(Protocol):
         """Fresh state for the optimizer `name`; its schedule starts anew over the remaining epochs."""
         ...
 
+    def slow_down(self, name: str, weight: float) -> None:
+        """Divides the learning rate of the optimizer `name` by 1 + `weight` until the epoch ends: `weight` is that
+        of a term which is added to the loss."""
+        ...
+
     def update(self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None) -> None:
         """zero_grad, backward, `before_step` (edits of gradients), clip, step."""
         ...

@@ -39,7 +39,10 @@ class ConfidentLearning(Method):
         cost_note="k + 1 trainings of at most the full set",
         official="4 folds on CIFAR-10, 5 in cleanlab",
         state="[N] kept, [N] quality",
-        deviations="the kept samples are not reweighted by class",
+        deviations=(
+            "the kept samples are not reweighted by class; the networks of the folds stop where they agree best with "
+            "their held-out labels"
+        ),
         proof="golden",
     )
 

@@ -14,10 +14,12 @@ from methods._losses import stable_nll
 class CORES(Method):
     """Loss over kept samples: CE - b E_k[-log(p_k + eps)]; kept: CE <= mean_k[-log(p_k + eps)].
 
-    E_k weighs classes equally, or with the noisy label frequencies (`prior` = "noisy"); the sieve always weighs
-    them equally. eps bounds the loss, which has no lower bound for b > 1. Where nothing is kept the loss is 0.
+    E_k weighs classes by the frequency of their labels among the samples that the last epoch kept, or equally
+    (`prior` = "uniform"); the sieve always weighs them equally. eps bounds the loss, which has no lower bound for
+    b > 1. The learning rate is divided by 1 + b. Where nothing is kept the loss is 0.
     """
 
+    version = 2
     card = Card(
         title="Learning with Instance-Dependent Label Noise: A Sample Sieve Approach",
         authors="Hao Cheng, Zhaowei Zhu, Xingyu Li, Yifei Gong, Xing Sun, Yang Liu",
@@ -29,22 +31,24 @@ class CORES(Method):
         phases=(Phase("warmup", epochs=10, plain=True), Phase("regularize", epochs=21), Phase("sieve", epochs=69)),
         official=(
             "CIFAR-10: b = 0 for 10 of 100 epochs, rises linearly to 2 over the next 30; the sieve is closed "
-            "(all kept) through epoch 30; eps = 1e-8; SGD 0.1, weight decay 5e-4"
+            "(all kept) through epoch 30; eps = 1e-8; SGD 0.1, divided by 10 at 50 and by 1 + b, batch 64, in the "
+            "code without momentum and weight decay"
         ),
-        state="the label frequencies",
+        state="[K] counts of the labels that the current epoch leaves out",
         deviations=(
-            "none from the official code; the paper's second stage (consistency training on the samples left "
-            "out) is not part of it"
+            "the paper's second stage (consistency training on the samples left out) is not part of it; where nothing "
+            "is kept the loss is 0, in the code about 1e-8"
         ),
         fidelity="official form",
         proof="golden",
     )
 
     frequency: Tensor
+    left_out: Tensor
 
     class Config(Method.Config):
         beta: float = Field(2.0, ge=0, description="final b")
-        prior: Literal["uniform", "noisy"] = "uniform"
+        prior: Literal["noisy", "uniform"] = Field("noisy", description="weights of the classes in the regularizer")
         eps: float = Field(1e-8, gt=0, lt=1)
         warmup: float = Field(10 / 100, ge=0, le=1, description="b = 0, fraction of the epochs")
         ramp: float = Field(30 / 100, gt=0, le=1, description="length of the rise of b")
@@ -52,7 +56,9 @@ class CORES(Method):
 
     def build(self) -> None:
         super().build()
-        self.register_buffer("frequency", torch.full((self.kit.num_classes,), 1 / self.kit.num_classes))
+        k, device = self.kit.num_classes, self.kit.device
+        self.register_buffer("frequency", torch.full((k,), 1 / k, device=device))
+        self.register_buffer("left_out", torch.zeros(k, device=device))
 
     def weight(self, epoch: int) -> float:
         """b, the weight of the confidence regularizer."""
@@ -67,7 +73,10 @@ class CORES(Method):
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if self.cfg.prior == "noisy":
-            self.frequency.copy_(torch.bincount(data.y, minlength=self.kit.num_classes) / len(data))
+            kept = torch.bincount(data.y, minlength=self.kit.num_classes) - self.left_out
+            self.frequency.copy_(torch.where(kept.sum() > 0, kept / kept.sum().clamp(min=1), self.frequency))
+        self.left_out.zero_()
+        self.kit.slow_down("net", self.weight(epoch))
         return data.batches()
 
     def rows(self, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,5 +90,6 @@ class CORES(Method):
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         loss, metric, kept = self.rows(logits, batch.y)
+        self.left_out.index_add_(0, batch.y, (~kept).to(self.left_out.dtype))
         self.kit.report(batch.index, kept=kept, score=-metric)
         return torch.where(kept, loss, 0.0).sum() / kept.sum().clamp(min=1)

@@ -25,10 +25,15 @@ class Coteaching(PeerMethod):
         cost_note="two networks",
         needs=("noise_rate",),
         phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
-        official="MNIST, CIFAR-10, CIFAR-100: tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
+        official=(
+            "MNIST, CIFAR-10, CIFAR-100: tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3 (from epoch 80 with "
+            "beta_1 = 0.1 and a falling rate), batch 128"
+        ),
         deviations=(
-            "at least one sample is kept; the loss is the mean over the kept samples, while the published code "
-            "divides that mean by their number once more (a smaller step, which Adam hides): `divide_twice`"
+            "R starts at 0, while the code counts epochs from 1 and so starts at tau / (T_k - 1); a last, smaller "
+            "batch is trained on; at least one sample is kept; the loss is the mean over the kept samples, while the "
+            "published code divides that mean by their number once more (a smaller step, which Adam hides): "
+            "`divide_twice`"
         ),
         proof="golden",
     )

@@ -18,12 +18,13 @@ class DISC(Method):
     """Splits the samples by thresholds of their own: the moving average of their largest probability.
 
     Two views, p^1 and p^2 from the last epoch; view v accepts a label if p^v_y > t^v_i. Accepted by both:
-    clean; by one: hard; by none but with a largest mean probability above min(mean t_i + sigma, 0.9):
+    clean; by one: hard; by none but with a largest mean probability above min(mean t_i + sigma, 0.99):
     corrected to that class. Then t^v <- m t^v + (1 - m) max p^v. After a warm-up of cross entropy on both
     views, L = CE on clean + GCE (q = 0.7) on hard samples, both summed over views and divided by the batch
     size, + mixup of all three sets with their labels, in each view.
     """
 
+    version = 2
     card = Card(
         title="DISC: Learning from Noisy Labels via Dynamic Instance-Specific Selection and Correction",
         authors="Yifan Li, Hu Han, Shiguang Shan, Xilin Chen",
@@ -40,8 +41,8 @@ class DISC(Method):
         phases=(Phase("warm-up", epochs=20, plain=True), Phase("select", epochs=180)),
         official=(
             "CIFAR-10, CIFAR-100: 200 epochs, start 20 (15 with instance noise), m = 0.99 (0.95 asymmetric, or "
-            "at 60 % and more), sigma = 0.5, mixup alpha = 5, hard weight 1 (0.2 at 60 % and more); SGD 0.1, "
-            "weight decay 1e-3"
+            "at 60 % and more), sigma = 0.5, cap 0.99 (0.9 in the first version of the code), mixup alpha = "
+            "5, hard weight 1 (0.2 at 60 % and more); SGD 0.1, weight decay 1e-3"
         ),
         state="[2, N, K] predictions, [2, N] thresholds, [N] sets and labels",
         deviations=(
@@ -64,6 +65,7 @@ class DISC(Method):
         start: float = Field(20 / 200, gt=0, lt=1, description="end of the warm-up, as a fraction")
         momentum: float = Field(0.99, ge=0, lt=1, description="m over 200 epochs")
         sigma: float = Field(0.5, ge=0, le=1)
+        cap: float = Field(0.99, gt=0, le=1, description="largest bar of a correction")
         hard_weight: float = Field(1.0, ge=0)
         q: float = Field(0.7, gt=0, le=1)
         alpha: float = Field(5.0, gt=0)
@@ -94,7 +96,7 @@ class DISC(Method):
         self.clean.copy_(accepted.all(0))
         self.hard.copy_(accepted[0] ^ accepted[1])
         top, best = self.probabilities.mean(0).max(1)
-        bar = (self.threshold.mean(0) + self.cfg.sigma).clamp(max=0.9)
+        bar = (self.threshold.mean(0) + self.cfg.sigma).clamp(max=self.cfg.cap)
         self.corrected.copy_((top > bar) & ~accepted.any(0))
         self.label.copy_(torch.where(self.corrected, best, y))
         m = self.cfg.momentum ** max(1.0, OFFICIAL_EPOCHS / self.kit.epochs)

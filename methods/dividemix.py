@@ -63,7 +63,9 @@ class DivideMix(Method):
         ),
         state="[2, H, N] losses",
         deviations=(
-            "lambda_u is 25 throughout; both networks share one batch order in warm-up; the batch size is the suite's"
+            "lambda_u is 25 throughout; both networks share one batch order in warm-up, whose batches are of the "
+            "suite's size (twice the later ones in the code); the mixtures start from a fixed seed; where fewer than "
+            "two samples count as clean all are labelled; the penalty for uneven predictions is taken in log space"
         ),
         proof="golden",
     )

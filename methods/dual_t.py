@@ -28,14 +28,12 @@ class DualT(TransitionMethod):
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
         phases=(Phase("train", epochs=200),),
-        official=(
-            "MNIST, CIFAR-10, CIFAR-100: 97th percentile (none on CIFAR-100), first network at most 20 of 200 "
-            "epochs, SGD 0.01"
-        ),
+        official=("MNIST, CIFAR-10, CIFAR-100: 97th percentile, first network at most 20 of 200 epochs, SGD 0.01"),
         state="[K, K] T",
         deviations=(
             "the row of a class that is never predicted is that of the identity (0 in the published code); "
-            "outliers are passed over instead of zeroed in place, which `in_place_filter` restores"
+            "outliers are passed over instead of zeroed in place, which `in_place_filter` restores, and the rows of "
+            "T_club are normalized; log space instead of log(p + 1e-12)"
         ),
         proof="golden",
     )

@@ -24,9 +24,11 @@ class ELRPlus(Method):
     t_i <- beta t_i + (1 - beta) p_i, with p_i the prediction of the other network's average on the plain
     input. Loss on mixed inputs: CE(mixed labels) + r(t) * lambda * mean log(1 - <q_i, p_i>), where q_i mixes
     the targets as the inputs and r(t) = exp(-5 (1 - t)^2) ramps up. In every epoch the first network trains
-    on the whole set, then the second. Predicts with the mean logits of both networks.
+    on the whole set, then the second. Predicts with the mean logits of both networks. The decay of update n
+    (from 1) of an average is min(1 - 1 / (n + 1), `ema_decay`).
     """
 
+    version = 2
     card = Card(
         title="Early-Learning Regularization Prevents Memorization of Noisy Labels",
         authors="Sheng Liu, Jonathan Niles-Weed, Narges Razavian, Carlos Fernandez-Granda",
@@ -45,7 +47,10 @@ class ELRPlus(Method):
         ),
         state="[2, N, K] targets",
         deviations=(
-            "the ramp advances by the epoch; the published code's extra label reweighting for 100 classes is left out"
+            "the ramp advances by the epoch; the published code's extra label reweighting for 100 classes is left "
+            "out; the decay of the averages begins with 1/2, as in the code where `ema_update` is off (its CIFAR "
+            "settings let it rise as exp(-5 (1 - t)^2) over 40,000 steps); an average starts at the weights of its "
+            "network, and the buffers of batch normalization are averaged too"
         ),
         proof="golden",
     )
@@ -66,7 +71,7 @@ class ELRPlus(Method):
         super().build()
         self.net2 = self.kit.network("net2")
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
-        # A power of 1 makes the first average a plain mean: decay = 1 - 1 / (1 + step).
+        # A power of 1 makes an average a plain mean until the limit is reached: decay = 1 - 1 / step.
         settings = {"decay": self.cfg.ema_decay, "use_warmup": True, "warmup_power": 1.0}
 
         self.average, self.average2 = (ModelEmaV3(net, **settings) for net in (self.net, self.net2))
@@ -117,7 +122,7 @@ class ELRPlus(Method):
         self.kit.update(loss, optimizer)
         self.steps[turn] += 1
         self.count[turn] += 1
-        average.update(net, step=self.count[turn])
+        average.update(net, step=self.count[turn] + 1)
         return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
 
     def predict(self, x: Tensor) -> Tensor:

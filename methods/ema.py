@@ -24,7 +24,10 @@ class EMA(AveragedMethod):
         family="control",
         official="none for noisy labels; d = 0.999 is Mean Teacher's",
         state="a copy of the weights",
-        deviations="buffers of batch normalization are averaged too",
+        deviations=(
+            "buffers of batch normalization are averaged too; the decay warms up as 1 - (1 + n)^(-2/3), in Mean "
+            "Teacher's code as 1 - 1 / (1 + n)"
+        ),
         proof="worked example",
         equals_ce="the trained network is that of ce; its average, which predicts, is not",
     )

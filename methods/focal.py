@@ -26,7 +26,10 @@ class Focal(Method):
             "gamma = 0.5 in the noisy-label experiments of APL (Ma et al., ICML 2020), SGD 0.01, weight decay "
             "1e-4, 120 epochs on CIFAR-10"
         ),
-        deviations="none",
+        deviations=(
+            "of the softmax, as in APL, not of one sigmoid per class; the gradient goes through the factor "
+            "(1 - p_y)^gamma, as in the paper (APL's code detaches it: `detach_factor`)"
+        ),
         proof="golden",
     )
 

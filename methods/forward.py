@@ -27,12 +27,13 @@ class Forward(TransitionMethod):
         cost_note="the network that T is estimated with; 1x with the oracle's T",
         official=(
             "MNIST, CIFAR-10, CIFAR-100: the 97th percentile on CIFAR-10, the maximum on CIFAR-100; the "
-            "estimating network is trained in full"
+            "estimating network is trained in full, and so is the final one"
         ),
         state="[K, K] T",
         deviations=(
-            "log space instead of p clipped at 1e-7; the estimating network stops where it agrees best with a "
-            "held-out tenth of the noisy labels, as in T-Revision and Dual T: one that memorizes the labels "
+            "log space instead of p clipped at 1e-7; the estimating network is that of the epoch which agrees best "
+            "with a held-out tenth of the noisy labels, as in T-Revision and Dual T (in the code that of the smallest "
+            "loss on such a tenth), and it stops after two epochs without gain: one that memorizes the labels "
             "shows T as the identity, one that has hardly learned as the class frequencies"
         ),
         proof="golden",

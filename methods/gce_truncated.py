@@ -30,8 +30,9 @@ class GCETruncated(Method):
         ),
         state="one bool per sample",
         deviations=(
-            "prunes with the current weights, the official code with those of the best noisy validation; the "
-            "official value is lower by the constant L_q(k)"
+            "prunes with the current weights, the paper with those of the best noisy validation; the loss is higher "
+            "than the paper's by the constant L_q(k); the common PyTorch code (not the authors') prunes one epoch "
+            "earlier, on augmented images, with the weights of the best test accuracy"
         ),
         fidelity="documented deviation: prunes with the current weights",
         proof="golden",

@@ -29,7 +29,10 @@ class JoCoR(PeerMethod):
         needs=("noise_rate",),
         phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
         official="lambda = 0.9 on CIFAR-10 (0.85 on CIFAR-100), T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
-        deviations="at least one sample is kept",
+        deviations=(
+            "R starts at 0, while the code counts epochs from 1 and so starts at tau / (T_k - 1); a last, smaller "
+            "batch is trained on; at least one sample is kept"
+        ),
         proof="golden",
     )
 

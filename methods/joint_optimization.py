@@ -35,7 +35,8 @@ class JointOptimization(Method):
         ),
         state="[N, K] labels and [W, N, K] predictions",
         deviations=(
-            "both steps share the run's epochs, and the first follows the suite's schedule; the prior is the "
+            "both steps share the run's epochs; one alpha and beta for all noise, those of the paper's symmetric "
+            "noise (1.0 and 0.5 by default of the code); the first step follows the suite's schedule; the prior is the "
             "frequency of the noisy labels (uniform in the published code, as CIFAR-10 is)"
         ),
         proof="worked example",

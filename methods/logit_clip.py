@@ -26,7 +26,7 @@ class LogitClip(Method):
         family="robust loss",
         phases=(Phase("train", epochs=200),),
         official="`--temp 1.5`, L2 norm on CIFAR-10, SGD 0.1, weight decay 5e-4, 200 epochs",
-        deviations="none",
+        deviations='clips to norm tau, as the paper does (the code to 1 / tau: `rescale = "inverse"`)',
         proof="golden",
     )
 

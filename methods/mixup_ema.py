@@ -19,7 +19,7 @@ class MixupEMA(AveragedMethod, Mixup):
         phases=(Phase("train", epochs=200),),
         official="mixup alpha = 1 on CIFAR-10; decay 0.999 with warm-up, see `ema`",
         state="a copy of the weights",
-        deviations="the weights are averaged, as in `ema`",
+        deviations="the weights are averaged, as in `ema` and with its deviations",
         proof="worked example",
     )
 

@@ -26,7 +26,8 @@ class NLS(Method):
             "noise after training with cross entropy, at learning rate 1e-6"
         ),
         deviations=(
-            "one s for all rates, and the warm-up is the first half of the same run, with the suite's learning rate"
+            "one s for all rates; the warm-up is the first half of the same run, whose last epoch goes on (in the code "
+            "the best on test), with the suite's learning rate"
         ),
         fidelity="documented deviation: one smooth rate, warm-up within the run",
         proof="golden",

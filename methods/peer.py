@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet, accuracy
+from methods import Batch, Card, Field, Method, Phase, TrainSet
 from methods._losses import pick, stable_nll
 
 
@@ -14,9 +14,11 @@ class Peer(Method):
     """Loss: l(x_i, y_i) - a l(x_j, y_k) with random j and k, j != k, l = -log(p_y + eps).
 
     eps is what bounds the loss from below. `pairing` = "prior" takes the exact mean over y_k with the noisy
-    label frequencies and x_i for x_j (the form that CORES and CAL warm up with; there eps_base = 1e-8).
+    label frequencies and x_i for x_j (the form that CORES and CAL warm up with; there eps_base = 1e-8). The learning
+    rate is divided by 1 + a.
     """
 
+    version = 2
     card = Card(
         title="Peer Loss Functions: Learning from Noisy Labels without Knowing Noise Rates",
         authors="Yang Liu, Hongyi Guo",
@@ -35,7 +37,7 @@ class Peer(Method):
         deviations=(
             "a stays at 1, where the official code first lowers its learning rate (a = 5 failed to train in a "
             "12-epoch trial on digits at a constant rate, which is why); j and k come from the same batch (a "
-            "second one would double the cost); the step's loss, not the learning rate, is divided by 1 + a"
+            "second one would double the cost); the optimizer keeps its momentum, which the code clears every epoch"
         ),
         fidelity="documented deviation: pairs within the batch, constant weight",
         proof="golden",
@@ -49,7 +51,7 @@ class Peer(Method):
         eps_base: float = Field(1e-5, gt=0, lt=1, description="eps of the first term")
         pairing: Literal["random", "prior"] = "random"
         warmup: float = Field(20 / 300, ge=0, le=1, description="a = 0, fraction of the epochs")
-        ramp_end: float = Field(40 / 300, gt=0, le=1, description="a = alpha from here on")
+        ramp_end: float = Field(40 / 300, gt=0, le=1, description="end of the rise of a to alpha")
 
     def build(self) -> None:
         super().build()
@@ -63,11 +65,12 @@ class Peer(Method):
         start, end = self.kit.schedule(self.cfg.warmup), self.kit.schedule(self.cfg.ramp_end)
         if epoch >= end:
             return self.cfg.alpha
-        return self.cfg.alpha * max(0.0, (epoch - start) / (end - start)) if end > start else 0.0
+        return self.cfg.alpha * max(0.0, (epoch - start) / max(end - start - 1, 1))
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if self.cfg.pairing == "prior":
             self.prior.copy_(torch.bincount(data.y, minlength=self.kit.num_classes) / len(data))
+        self.kit.slow_down("net", self.weight(epoch))
         return data.batches()
 
     def difference(self, logits: Tensor, y: Tensor, peer_logits: Tensor, peer_y: Tensor) -> Tensor:
@@ -85,9 +88,3 @@ class Peer(Method):
             return base - self.weight(self.epoch) * self.expected_peer(logits)
         order = torch.randperm(len(logits), device=logits.device)
         return self.difference(logits, batch.y, logits[order], batch.y[order.roll(1)])
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.net(batch.x[0])
-        loss = self.loss(logits, batch)
-        self.kit.update(loss / (1 + self.weight(self.epoch)), self.optimizer)
-        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}

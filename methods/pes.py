@@ -45,7 +45,9 @@ class PES(Method):
         deviations=(
             "the late parts are trained within the run's epochs, the official code adds them; their learning "
             "rate is scaled by official / own epochs of the late stages, without which a short run leaves them "
-            "untrained; predictions are made without augmentation"
+            "untrained; afterwards the whole network is trained, while the code gives the renewed layers to no "
+            "optimizer any more; predictions are made without augmentation (the mean of two augmented views in the "
+            "code); a last, smaller batch is trained on"
         ),
         proof="golden",
     )

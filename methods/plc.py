@@ -13,12 +13,13 @@ from methods._selection import report_all
 
 
 class PLC(Method):
-    """In every epoch after a warm-up, a label y with p_y / max_k p_k < delta becomes the predicted class.
+    """After the warm-up, before every epoch, a label y with p_y / max_k p_k < delta becomes the predicted class.
 
-    p is the mean prediction of the last epochs. Where fewer than 0.1 % of the labels change, delta grows by
-    `increment`, up to 0.9.
+    The warm-up is one epoch longer than `warmup` says, as in the published code. p is the mean prediction of the
+    last epochs. Where fewer than 0.1 % of the labels change, delta grows by `increment`, up to 0.9.
     """
 
+    version = 2
     card = Card(
         title="Learning with Feature-Dependent Label Noise: A Progressive Approach",
         authors="Yikai Zhang, Songzhu Zheng, Pengxiang Wu, Mayank Goswami, Chao Chen",
@@ -27,13 +28,13 @@ class PLC(Method):
         arxiv="2103.07756",
         code="https://github.com/pxiangwu/PLC",
         family="label refurbishment",
-        phases=(Phase("warm-up", epochs=8, plain=True), Phase("correct", epochs=172)),
+        phases=(Phase("warm-up", epochs=9, plain=True), Phase("correct", epochs=171)),
         official=(
-            "CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs, mean over 5 epochs, SGD "
-            "0.01, weight decay 5e-4"
+            "CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs and the first correction "
+            "an epoch later, mean over 5 epochs, SGD 0.01 with Nesterov's momentum, weight decay 5e-4"
         ),
         state="[N] labels, [W, N, K] predictions, delta",
-        deviations="none",
+        deviations="Nesterov's momentum is not used",
         proof="golden",
     )
 
@@ -56,7 +57,7 @@ class PLC(Method):
         self.register_buffer("delta", delta)
 
     def phase(self, epoch: int) -> str:
-        return "warm-up" if epoch < self.kit.schedule(self.cfg.warmup) else "correct"
+        return "warm-up" if epoch <= self.kit.schedule(self.cfg.warmup) else "correct"
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if epoch == 0:

@@ -25,7 +25,8 @@ class SAM(Method):
         cost_note="a second gradient per step",
         official="rho = 0.05 on CIFAR-10, 0.1 on CIFAR-100 and with noisy labels 0.1 to 0.5 by rate",
         deviations=(
-            "the running statistics of batch normalization see the first pass only, as in the common PyTorch code"
+            "the running statistics of batch normalization see the first pass only, as in the common PyTorch code; "
+            "the gradient's norm is that of the whole batch (of each device's part in the official code)"
         ),
         proof="worked example",
     )

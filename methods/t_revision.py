@@ -39,12 +39,14 @@ class TRevision(TransitionMethod):
         phases=(Phase("reweight", epochs=200), Phase("revise", epochs=200)),
         official=(
             "CIFAR-10, CIFAR-100: at most 20 epochs for the estimate (the best on held-out noisy labels), 200 "
-            "with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4"
+            "with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4; no percentile on CIFAR-100"
         ),
         state="[K, K] T and dT",
         deviations=(
-            "the network keeps the suite's optimizer in the revision, and dT's rate is scaled by official / own "
-            "epochs of revision, so that a short run moves it as far"
+            "the network starts afresh, in the code from the best epoch of the estimating network, and the revision "
+            "goes on from the last epoch, in the code from the best on held-out noisy labels; the network keeps the "
+            "suite's optimizer in the revision, and dT's rate is scaled by official / own epochs of revision, so "
+            "that a short run moves it as far"
         ),
         proof="golden",
     )

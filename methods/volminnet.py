@@ -28,10 +28,10 @@ class VolMinNet(Method):
         phases=(Phase("train", epochs=80),),
         official=(
             "CIFAR-10: lambda = 1e-4, init = 2, SGD 0.01 with momentum 0.9 for network and T, 80 epochs divided "
-            "by 10 at 30 and 60, weight decay 1e-3; CIFAR-100: init = 4.5 and Adam for T"
+            "by 10 at 30 and 60, weight decay 1e-4 in the code; CIFAR-100: init = 4.5 and Adam for T"
         ),
         state="[K, K] trained",
-        deviations="log space",
+        deviations="log space; the suite's weight decay for the network",
         proof="golden",
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,6 +67,17 @@ class TinyNetwork(Network):
 
     def stages(self) -> list[nn.Module]:
         return [self.body, self.classifier]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes in one thread, as `noisybench run` does by default: with more, sums end in other bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass

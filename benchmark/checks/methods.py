@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.checks.lab import Lab, differing
+from benchmark.checks.lab import Lab, differing, one_thread
 from benchmark.checks.runner import CheckFailed
 from benchmark.registry import METHODS
 from methods.base import HINT_NAMES, MissingHint
@@ -215,6 +215,7 @@ CHECKS: dict[str, Callable[..., None]] = {
 }
 
 
+@one_thread()
 def loss_trace(method: str) -> list[float]:
     """The losses of the first three steps: they change when the method's numbers do."""
     lab = Lab(method, {}, epochs=4)

@@ -93,6 +93,11 @@ class EngineKit:
         slot.origin = self._epoch
         self._set_lr(slot)
 
+    def slow_down(self, name: str, weight: float) -> None:
+        slot = self._slots[name]
+        for group, base in zip(slot.optimizer.param_groups, slot.base_lrs, strict=True):
+            group["lr"] = base * self._lr_factor(slot) / (1 + weight)
+
     def update(self, loss: Tensor, *optimizers: Optimizer, before_step: Callable[[], None] | None = None) -> None:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
@@ -220,12 +225,13 @@ class EngineKit:
             slot.origin = state[name]["origin"]
 
     def _set_lr(self, slot: Slot) -> None:
-        if not slot.scheduled:
-            return
-        span = max(1, self.epochs - slot.origin)
-        factor = lr_factor(self._recipe, (self._epoch - slot.origin) / span)
         for group, base in zip(slot.optimizer.param_groups, slot.base_lrs, strict=True):
-            group["lr"] = base * factor
+            group["lr"] = base * self._lr_factor(slot)
+
+    def _lr_factor(self, slot: Slot) -> float:
+        if not slot.scheduled:
+            return 1.0
+        return lr_factor(self._recipe, (self._epoch - slot.origin) / max(1, self.epochs - slot.origin))
 
 
 def lr_factor(recipe: Recipe, progress: float) -> float:

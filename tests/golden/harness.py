@@ -102,6 +102,7 @@ class TinyKit:
     width: int = 5
     lr: float = 0.1
     momentum: float = 0.0
+    weight_decay: float = 0.0
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Networks to lend under these names, instead of a TinyNetwork."""
     probabilities: Tensor | None = None
@@ -122,16 +123,22 @@ class TinyKit:
         self, name: str, params: Iterable[Any], *, scheduled: bool = True, **overrides: Any
     ) -> torch.optim.Optimizer:
         kind = overrides.pop("optimizer", "sgd")
-        options = {"lr": self.lr, "momentum": self.momentum} | overrides
+        options = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay} | overrides
         if kind == "adam":
             del options["momentum"]
             self.optimizers[name] = torch.optim.Adam(params, **options)
         else:
             self.optimizers[name] = torch.optim.SGD(params, **options)
+        for group in self.optimizers[name].param_groups:
+            group["initial_lr"] = group["lr"]
         return self.optimizers[name]
 
     def reset(self, name: str) -> None:
         self.optimizers[name].state.clear()
+
+    def slow_down(self, name: str, weight: float) -> None:
+        for group in self.optimizers[name].param_groups:
+            group["lr"] = group["initial_lr"] / (1 + weight)
 
     def update(
         self, loss: Tensor, *optimizers: torch.optim.Optimizer, before_step: Callable[[], None] | None = None

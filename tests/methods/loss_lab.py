@@ -36,7 +36,7 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
     "nls": [{}, {"warmup": 0.0}],
     "bootstrap_soft": [{}],
     "bootstrap_hard": [{}],
-    "cores": [{}, {"prior": "noisy"}],
+    "cores": [{}, {"prior": "uniform"}],
 }
 FURTHER = ("gjs", "mixup", "ema", "mixup_ema", "sam")
 VARIANTS = [(name, config) for name, configs in LOSSES.items() for config in configs]

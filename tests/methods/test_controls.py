@@ -151,7 +151,43 @@ def test_cores_is_cross_entropy_during_its_warmup(logits: Tensor, y: Tensor) -> 
 
 def test_peer_weight_rises_from_zero_to_alpha() -> None:
     method = build("peer", epochs=300)
-    assert [method.weight(epoch) for epoch in (0, 20, 30, 40, 299)] == [0.0, 0.0, 0.5, 1.0, 1.0]
+    assert [method.weight(epoch) for epoch in (0, 20, 39, 40, 299)] == [0.0, 0.0, 1.0, 1.0, 1.0]
+    assert method.weight(30) == pytest.approx(10 / 19)
+    assert build("peer", epochs=8).weight(1) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "epoch", "weight"),
+    [
+        ("peer", 300, 29, 9 / 19),
+        ("peer", 300, 200, 1.0),
+        ("cores", 100, 25, 15 / 29 * 2),
+        ("cores", 100, 99, 2.0),
+        ("cal", 165, 164, 1.0),
+    ],
+)
+def test_the_weight_of_a_peer_term_slows_the_learning_rate_down(
+    name: str, epochs: int, epoch: int, weight: float
+) -> None:
+    method = build(name, K=3, N=24, epochs=epochs)
+    method.plan(epoch, TinyData(torch.zeros(24, 4, dtype=torch.float64), torch.arange(24) % 3, 3))
+    assert method.optimizer.param_groups[0]["lr"] == pytest.approx(method.kit.lr / (1 + weight))
+
+
+def test_cores_weighs_classes_by_the_labels_that_the_last_epoch_kept() -> None:
+    y = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2])
+    data = TinyData(torch.zeros(8, 4, dtype=torch.float64), y, 3)
+    method = build("cores", K=3, N=8, epochs=8, epoch=7)
+    method.plan(6, data)
+    assert method.frequency.tolist() == [4 / 8, 3 / 8, 1 / 8]
+    logits = torch.zeros(8, 3, dtype=torch.float64)
+    logits[torch.arange(8), y] = 5.0
+    logits[:3] = torch.tensor([-5.0, 5.0, 0.0])  # three labels of class 0 are contradicted
+    method.loss(logits, batch_of(y))
+    method.plan(7, data)
+    assert method.frequency.tolist() == [1 / 5, 3 / 5, 1 / 5]
+    method.plan(8, data)
+    assert method.frequency.tolist() == [4 / 8, 3 / 8, 1 / 8], "the count starts anew in every epoch"
 
 
 def test_random_peers_average_to_the_exact_peer_term(logits: Tensor) -> None:

@@ -146,4 +146,6 @@ def test_focal_with_gamma_0_is_cross_entropy(logits: Tensor, y: Tensor) -> None:
 
 
 def test_anl_trains_without_weight_decay() -> None:
-    assert build("anl_ce").optimizer.param_groups[0]["weight_decay"] == 0
+    method = build("anl_ce", weight_decay=0.1)
+    assert method.optimizer.param_groups[0]["weight_decay"] == 0
+    assert build("ce", weight_decay=0.1).optimizer.param_groups[0]["weight_decay"] == 0.1

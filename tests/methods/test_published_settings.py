@@ -29,7 +29,8 @@ PUBLISHED: dict[str, dict[str, float]] = {
     "t_revision": {"lr_correction": 5e-7, "percentile": 97},
     "volminnet": {"lam": 1e-4, "init": 2, "lr": 0.01},
     "sop": {"lr_u": 10, "lr_v": 10, "init_std": 1e-8},
-    "disc": {"momentum": 0.99, "sigma": 0.5},
+    "disc": {"momentum": 0.99, "sigma": 0.5, "cap": 0.99},
+    "anl_ce": {"alpha": 5, "beta": 5, "delta": 5e-5, "weight_decay": 0},
     "gce": {"q": 0.7},
     "sce": {"alpha": 0.1, "beta": 1},
 }
@@ -47,7 +48,7 @@ PHASES: dict[str, tuple[int, dict[int, str]]] = {
     "dividemix": (300, {9: "warm-up", 10: "divide"}),
     "coteaching": (200, {9: "ramp", 10: "select"}),
     "coteaching_plus": (200, {19: "initial", 20: "disagreement"}),
-    "plc": (180, {7: "warm-up", 8: "correct"}),
+    "plc": (180, {8: "warm-up", 9: "correct"}),
     "pes": (200, {24: "early", 25: "late stages", 31: "late stages", 32: "head", 36: "head", 37: "confident"}),
     "fine": (120, {39: "warm-up", 40: "select"}),
     "cores": (100, {9: "warmup", 10: "regularize", 30: "regularize", 31: "sieve"}),

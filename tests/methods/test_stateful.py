@@ -274,6 +274,26 @@ def test_fine_prefers_features_along_their_class_direction() -> None:
     assert (method.posteriors(score, y) > 0.5).tolist() == [False] * 4 + [True] * 36
 
 
+def test_fine_takes_the_directions_from_the_samples_that_the_last_selection_kept() -> None:
+    y = torch.zeros(3, dtype=torch.int64)
+    features = torch.tensor([[1.0, 0.0], [0.0, 3.0], [0.0, 3.0]], dtype=torch.float64)
+    method = make(FINE, K=2, N=3)
+    assert method.scores(features, y).tolist() == pytest.approx([0, 1, 1])
+    method.kept.copy_(torch.tensor([True, False, False]))
+    assert method.scores(features, y).tolist() == pytest.approx([1, 0, 0])
+
+
+def test_plc_corrects_first_when_one_epoch_more_than_the_warm_up_is_past() -> None:
+    data = TinyData(torch.zeros(2, 4, dtype=torch.float64), torch.tensor([0, 0]), 2)
+    method = make(PLC, {"warmup": 0.2, "window": 0.1}, K=2, N=2, epochs=10)
+    method.plan(0, data)
+    method.history.record(0, torch.arange(2), torch.tensor([[0.9, 0.1], [0.1, 0.9]]))
+    method.plan(2, data)
+    assert method.label.tolist() == [0, 0]
+    method.plan(3, data)
+    assert method.label.tolist() == [0, 1]
+
+
 # ---- nothing to select, extremes ---------------------------------------------------------------------------
 
 

@@ -320,9 +320,9 @@ def test_elr_plus_updates_one_network_and_its_own_average() -> None:
         after = weights(*parts(method))
         changed = [not torch.equal(*both) for both in zip(before, after, strict=True)]
         assert changed == ([True, False, True, False] if batch.turn == 0 else [False, True, False, True])
-        # The decay of update n is 1 - 1 / (1 + n), so that the average is the mean of what it saw.
+        # The decay of update n is 1 - 1 / (1 + n), so that the average is the mean of its start and what it saw.
         own, number = batch.turn, int(method.steps[batch.turn])
-        torch.testing.assert_close(after[2 + own], before[2 + own].lerp(after[own], 1 / number))
+        torch.testing.assert_close(after[2 + own], before[2 + own].lerp(after[own], 1 / (1 + number)))
 
 
 def test_elr_plus_trains_by_mixed_inputs_labels_and_targets_with_one_weight() -> None:

@@ -51,6 +51,19 @@ def test_an_unscheduled_optimizer_keeps_its_rate_and_an_override_is_the_base_of_
     assert rates(kit, own, range(8))[4] == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_a_slower_rate_lasts_until_the_epoch_ends(scheduled):
+    kit = session(lr=0.01, schedule="cosine").kit()
+    optimizer = kit.optimizer("net", kit.network("net").parameters(), scheduled=scheduled)
+    usual = rates(kit, optimizer, range(8))
+    kit.start_epoch(3)
+    for _ in range(2):
+        kit.slow_down("net", 3.0)
+        assert optimizer.param_groups[0]["lr"] == usual[3] / 4
+    kit.start_epoch(4)
+    assert optimizer.param_groups[0]["lr"] == usual[4]
+
+
 def test_a_reset_forgets_the_moments_and_starts_the_schedule_anew_over_the_remaining_epochs():
     kit = session(lr=0.01, schedule="cosine").kit()
     net = kit.network("net")
