@@ -13,6 +13,8 @@ COMMANDS = {
     "status": "benchmark.cli.status:status",
     "table": "benchmark.cli.results:table",
     "show": "benchmark.cli.show:show",
+    "runs": "benchmark.cli.runs:runs",
+    "rm": "benchmark.cli.rm:rm",
     "compact": "benchmark.cli.compact:compact",
     "doctor": "benchmark.cli.doctor:doctor",
     "list": "benchmark.cli.plugins:list_plugins",
