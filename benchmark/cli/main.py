@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 
 import click
 
@@ -13,6 +14,8 @@ COMMANDS = {
     "status": "benchmark.cli.status:status",
     "table": "benchmark.cli.results:table",
     "show": "benchmark.cli.show:show",
+    "runs": "benchmark.cli.runs:runs",
+    "rm": "benchmark.cli.rm:rm",
     "compact": "benchmark.cli.compact:compact",
     "doctor": "benchmark.cli.doctor:doctor",
     "list": "benchmark.cli.plugins:list_plugins",
@@ -51,6 +54,7 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Runs the CLI: one clear sentence on an error, exit code 2 for usage and 1 for a failure."""
     debug = "--debug" in sys.argv
+    warnings.formatwarning = lambda message, *place: f"warning: {message}\n"
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         sys.exit(cli.main(arguments, standalone_mode=False) or 0)

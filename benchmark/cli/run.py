@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +44,36 @@ def run(suite: str | None, **options: Any) -> int:
     noisybench run quick
     noisybench run -d npz:cells.npz -b cnn -m ce -m gce:q=0.5 -n symmetric:0,0.2,0.4 --seeds 3 --epochs 12
     """
+    grid = plan_grid(suite, options)
+    if options["dry_run"]:
+        _dry_run(grid)
+        return 0
+    states = carry_out(grid, options["timeout"])
+    if not options["no_table"]:
+        from benchmark.cli.results import print_table
+
+        print_table(grid.store, grid.jobs, suite=grid.name)
+    counts = Counter(states.values())
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
+    _say(f"{summary}; records in {grid.store.folder / 'runs'}")
+    if counts["failed"]:
+        _say(f"{counts['failed']} run(s) failed: `noisybench status --results {grid.store.folder}` says why")
+        return 1
+    return 0
+
+
+@dataclass(frozen=True)
+class PlannedGrid:
+    name: str
+    jobs: list[Job]
+    todo: list[Job]
+    """The jobs that are carried out."""
+    store: Store
+    slots: int
+
+
+def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
+    """Expands the grid, moves broken records away, and says how many runs there are to carry out."""
     from benchmark.runs.planning import plan
     from benchmark.store import provenance
     from benchmark.store.store import Store
@@ -61,61 +92,56 @@ def run(suite: str | None, **options: Any) -> int:
     if not options["dry_run"]:
         store.prepare()
     planned = plan(jobs, store, again=options["again"], move=not options["dry_run"])
-    todo = planned.todo
     for (path, reason), target in planned.broken:
         _say(f"broken: {path} ({reason})" + (f"; moved to {target}, its runs run again" if target else ""))
+    todo = len(planned.todo)
     lacking = f" ({planned.lacking} of them for the files to keep)" if planned.lacking else ""
-    _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - len(todo)} already done, {len(todo)} to run{lacking}")
-    if options["dry_run"]:
-        _dry_run(todo, store, slots)
-        return 0
-    states = _carry_out(todo, store, slots, options["timeout"]) if todo else {}
-    if not options["no_table"]:
-        from benchmark.cli.results import print_table
-
-        print_table(store, jobs, suite=grid.name)
-    counts = Counter(states.values())
-    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
-    _say(f"{summary}; records in {store.folder / 'runs'}")
-    if counts["failed"]:
-        _say(f"{counts['failed']} run(s) failed: `noisybench status --results {store.folder}` says why")
-        return 1
-    return 0
+    _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
+    return PlannedGrid(grid.name, jobs, planned.todo, store, slots)
 
 
-def _carry_out(todo: list[Job], store: Store, slots: int, timeout: float | None) -> dict[str, str]:
+def carry_out(grid: PlannedGrid, timeout: float | None) -> dict[str, str]:
+    """Carries out what is to be done, with progress on stderr; returns run id -> state."""
     from benchmark.cli.progress import GridProgress, fetch_progress
-    from benchmark.runs.driver import carry_out
+    from benchmark.runs import driver
 
-    with GridProgress(len(todo), slots) as progress:
-        return carry_out(
-            todo, store, slots=slots, timeout=timeout, on_event=progress, on_fetch=fetch_progress, say=progress.say
+    if not grid.todo:
+        return {}
+    with GridProgress(len(grid.todo), grid.slots) as progress:
+        return driver.carry_out(
+            grid.todo,
+            grid.store,
+            slots=grid.slots,
+            timeout=timeout,
+            on_event=progress,
+            on_fetch=fetch_progress,
+            say=progress.say,
         )
 
 
-def _dry_run(todo: list[Job], store: Store, slots: int) -> None:
+def _dry_run(grid: PlannedGrid) -> None:
     from benchmark.cli.progress import duration
     from benchmark.runs.assemble import open_noise, source_of
     from benchmark.runs.clean_classifier import needed
     from benchmark.runs.cost import estimate_seconds
     from benchmark.runs.preflight import data_notes
 
-    for note in data_notes(todo, store.cache("data")):
+    for note in data_notes(grid.todo, grid.store.cache("data")):
         _say(note)
-    seconds = estimate_seconds(todo, store)
-    for job in todo:
+    seconds = estimate_seconds(grid.todo, grid.store)
+    for job in grid.todo:
         known = seconds[job.spec.id]
         click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
-    total = sum(filter(None, seconds.values())) / slots
+    total = sum(filter(None, seconds.values())) / grid.slots
     unknown = sum(value is None for value in seconds.values())
     note = f"; {unknown} runs of unknown cost (their data is not here yet)" if unknown else ""
     waiting = sum(
         job.spec.noise.clean_classifier is None and needed(source_of(job), open_noise(job.spec.noise, job.files))
-        for job in todo
+        for job in grid.todo
     )
     if waiting:
         note += f"; {waiting} runs need a clean classifier that is not trained yet: id and cost may change"
-    _say(f"about {total / 60:.1f} minutes with {slots} slot(s){note}")
+    _say(f"about {total / 60:.1f} minutes with {grid.slots} slot(s){note}")
 
 
 def _device(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.options import add_plugins, results_option
+from benchmark.cli.selection import matching
 
 if TYPE_CHECKING:
     from benchmark.store.content import Record
@@ -45,20 +46,11 @@ def _show_run(beginning: str, results: Path) -> None:
 
     store = Store(results)
     failures = {failure["id"]: failure for failure in store.failures().records}
-    ids = {*store.finished(), *failures}
-    matching = sorted(run_id for run_id in ids if run_id.startswith(beginning))
-    if len(matching) != 1:
-        matches = "no run has" if not matching else f"{len(matching)} runs have"
-        some = ", ".join(matching[:3] or sorted(ids)[:3]) or "none"
-        raise UsageError(
-            f"{matches} an id that begins with {beginning!r} in {results}; "
-            f"expected one of {len(ids)} ids, such as {some}"
-        )
-    record = failures.get(matching[0]) or store.read(matching[0])
+    run_id = matching(beginning, {*store.finished(), *failures}, str(results))
+    record = failures.get(run_id) or store.read(run_id)
     if record is None:
         raise UsageError(
-            f"the record of {matching[0]} was moved by another process; `noisybench run` with the same suite "
-            "makes it again"
+            f"the record of {run_id} was moved by another process; `noisybench run` with the same suite makes it again"
         )
     _print_record(record)
 

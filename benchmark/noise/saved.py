@@ -14,9 +14,13 @@ import orjson
 
 from benchmark.noise.base import NoiseError
 from benchmark.noise.manifest import Manifest, labels_sha256
+from benchmark.store.arrays import seal_npz
 from benchmark.store.atomic import write_atomically
+from benchmark.store.digests import check_json, check_seal, seal_json
 
-SCHEMA = 1
+SCHEMA = 2
+FIRST_WITH_DIGEST = 2
+SCHEMAS = range(1, SCHEMA + 1)
 FIELDS = frozenset({"schema", "dataset", "noise", "seed", "identity", "labels", "splits"})
 HINT = "`noisybench noise make` writes one"
 
@@ -31,25 +35,31 @@ def write(
 
     `origin` holds the fields of FIELDS that say how to make the labels again.
     """
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **labels)
-    write_atomically(folder / f"{name}.npz", content.getvalue())
+    write_atomically(folder / f"{name}.npz", seal_npz(labels))
     splits = {split: asdict(manifest) for split, manifest in manifests.items()}
     document = {"schema": SCHEMA, **origin, "labels": f"{name}.npz", "splits": splits}
     path = folder / f"{name}.json"
-    write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    sealed = orjson.loads(seal_json(document))
+    write_atomically(path, orjson.dumps(sealed, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     return path
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The manifest at `path` (.json, or the .npz that lies beside it). Raises NoiseError where it is none."""
+    """The manifest at `path` (.json, or the .npz that lies beside it). Raises NoiseError where it is none, or was
+    changed."""
     path = path.with_suffix(".json")
     try:
-        manifest = orjson.loads(path.read_bytes())
+        content = path.read_bytes()
+        manifest = orjson.loads(content)
     except (OSError, ValueError) as error:
         raise NoiseError(f"cannot read the manifest {path} ({error}); {HINT}") from None
-    if not isinstance(manifest, dict) or not manifest.keys() >= FIELDS or manifest["schema"] != SCHEMA:
+    if not isinstance(manifest, dict) or not manifest.keys() >= FIELDS or manifest["schema"] not in SCHEMAS:
         raise NoiseError(f"{path} is no manifest of noisy labels of schema {SCHEMA}; {HINT}")
+    try:
+        if manifest["schema"] >= FIRST_WITH_DIGEST or "digest" in manifest:
+            check_json(manifest, content)
+    except ValueError as error:
+        raise NoiseError(f"the manifest {path} was changed: {error}; put a copy of it back, or: {HINT}") from None
     return manifest
 
 
@@ -57,12 +67,19 @@ def faults_of_labels(path: Path, told: Mapping[str, Any]) -> list[str]:
     """How the labels beside the manifest at `path` differ from it, a sentence each; empty where they match."""
     file = path.with_name(str(told["labels"]))
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        content = file.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             digests = {split: labels_sha256(arrays[f"{split}_noisy"]) for split in told["splits"]}
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
         return [f"{file} cannot be read ({error})"]
-    return [
+    faults = [
         f"{file}: {split} has SHA-256 {digests[split]}, the manifest says {facts['labels_sha256']}"
         for split, facts in told["splits"].items()
         if digests[split] != facts["labels_sha256"]
     ]
+    try:
+        if told["schema"] >= FIRST_WITH_DIGEST:
+            check_seal(content)
+    except ValueError as error:
+        faults.append(f"{file}: {error}")
+    return faults

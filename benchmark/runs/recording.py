@@ -108,11 +108,17 @@ def _predictions(run: Trained) -> dict[str, np.ndarray]:
     probabilities = {"test": progress.test_probabilities, **progress.extra_probabilities}
     arrays = {"splits": np.array(list(sets)), "classes": np.array(prepared.classes)}
     for name, part in sets.items():
-        arrays |= {f"{name}/{rule}": array for rule, array in probabilities[name].items()}
+        arrays |= {f"{name}/{rule}": _narrow(array) for rule, array in probabilities[name].items()}
         arrays |= {f"{name}/labels": part.noisy, f"{name}/index": np.arange(len(part.noisy))}
         if part.files is not None:
             arrays[f"{name}/files"] = np.array(part.files)
     return arrays
+
+
+def _narrow(probabilities: np.ndarray) -> np.ndarray:
+    """As float32 where that is exact: such rows sum to one as closely as scikit-learn expects of their type."""
+    narrow = probabilities.astype(np.float32)
+    return narrow if (narrow == probabilities).all() else probabilities
 
 
 def write_failure(job: Job, store: Store, kind: str, message: str, trace: str = "") -> None:

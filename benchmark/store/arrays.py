@@ -21,7 +21,7 @@ def save(path: Path, array: np.ndarray) -> None:
         file.write(content.data)
 
 
-def seal_npz(arrays: Mapping[str, np.ndarray], key: str) -> bytes:
+def seal_npz(arrays: Mapping[str, np.ndarray], key: str = "") -> bytes:
     """A .npz file that anyone can read, with its digest as the comment of the archive; `key` as in `seal`."""
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)

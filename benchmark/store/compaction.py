@@ -55,26 +55,30 @@ def compact(store: Store, on_progress: Callable[[int], None] = lambda compacted:
 
 
 def _compact(store: Store, batch: dict[str, tuple[Path, bytes]]) -> int:
-    originals = [(run_id, content) for run_id, (_, content) in sorted(batch.items())]
+    write_segment(store, [(run_id, content) for run_id, (_, content) in sorted(batch.items())])
+    return sum(_delete_if_equal(path, content) for path, content in batch.values())
+
+
+def write_segment(store: Store, originals: list[Original]) -> None:
+    """Writes a segment and reads it back. Raises StoreError where it does not hold `originals`, sorted by id."""
     encoded = segments.encode(originals)
     segment = store.folder / "segments" / segments.name_of(encoded)
     write_atomically(segment, encoded)
     sync(store.folder)  # the folder of segments may be new
-    if list(_read_back(segment)) != originals:
+    if list(read_back(segment)) != originals:
         raise StoreError(
-            f"the segment {segment} does not hold what was written to it; no record is lost, its loose files were "
-            "kept: check this disk, then delete the segment"
+            f"the segment {segment} does not hold what was written to it; no record is lost, the files that it was "
+            "made of were kept: check this disk, then delete the segment"
         )
-    return sum(_delete_if_equal(path, content) for path, content in batch.values())
 
 
 def _finish_interrupted(store: Store, done: Compaction) -> None:
     """Deletes the loose files that are in a segment already; notes those whose segment holds another record."""
     loose = {path.stem: path for path in store.loose()}
     for segment in store.segments() if loose else ():
-        if loose.keys().isdisjoint(_ids(segment)):
+        if loose.keys().isdisjoint(ids_of(segment)):
             continue
-        for run_id, content in _read_back(segment):
+        for run_id, content in read_back(segment):
             path = loose.get(run_id)
             if path is not None and _delete_if_equal(path, content):
                 done.compacted += 1
@@ -95,14 +99,16 @@ def _delete_if_equal(path: Path, content: bytes) -> bool:
     return True
 
 
-def _ids(segment: Path) -> list[str]:
+def ids_of(segment: Path) -> list[str]:
+    """The ids of a segment. Raises StoreError where it cannot be read."""
     try:
         return segments.ids(segment)
     except segments.UNREADABLE as error:
         raise _unreadable(segment, error) from error
 
 
-def _read_back(segment: Path) -> Iterator[Original]:
+def read_back(segment: Path) -> Iterator[Original]:
+    """The ids and record files of a segment. Raises StoreError where it cannot be read."""
     try:
         yield from segments.originals(segment)
     except segments.UNREADABLE as error:
@@ -111,6 +117,6 @@ def _read_back(segment: Path) -> Iterator[Original]:
 
 def _unreadable(segment: Path, error: Exception) -> StoreError:
     return StoreError(
-        f"the segment {segment} cannot be read back ({error}); its loose files were kept: check this "
+        f"the segment {segment} cannot be read back ({error}); nothing was removed: check this "
         f"disk, then type `noisybench doctor --results {segment.parent.parent}`"
     )

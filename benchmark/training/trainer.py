@@ -22,6 +22,7 @@ from benchmark.model_selection import Rule
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.store.atomic import write_atomically
 from benchmark.store.digests import SLOT, check_seal, seal
+from benchmark.store.once import CacheWarning
 from benchmark.training.kit import EngineKit
 from benchmark.training.samples import Samples
 from benchmark.training.train_set import DeviceTrainSet, predict
@@ -254,7 +255,7 @@ class Trainer:
             self.method.load_state_dict(state["method"])
         except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
             # Torn, damaged or foreign: the run starts over and ends in the same numbers.
-            warnings.warn(f"{self.checkpoint} is thrown away, the run starts over: {error}", stacklevel=2)
+            warnings.warn(f"{self.checkpoint} is thrown away, the run starts over: {error}", CacheWarning, stacklevel=2)
             self.checkpoint.unlink()
             return
         self.kit.load_state_dict(state["kit"])

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from benchmark.store.digests import seal_json
 from tests.cli.test_run import records
 
 
@@ -30,6 +31,10 @@ def test_verify_finds_a_manifest_whose_seed_was_changed(here, tmp_path):
     here("noise", "make", "-d", "digits", "-n", "pair:0.2", "--out", "made")
     (path,) = (tmp_path / "made").glob("*.json")
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    assert "was changed" in here("noise", "verify", path, code=1).stderr
+    document = json.loads(path.read_text())
+    del document["digest"]
+    path.write_bytes(seal_json(document))
     assert "made again" in here("noise", "verify", path, code=1).stdout
 
 

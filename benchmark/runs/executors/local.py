@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from typing import Any
 from benchmark.grid.job import Job
 from benchmark.runs.executors.base import Event
 from benchmark.store.atomic import StoreError
+from benchmark.store.once import CacheWarning
 from benchmark.store.store import Store
 
 PRELOAD = ["benchmark.runs.executors.preload"]
@@ -172,6 +174,12 @@ def _work(job_json: str, folder: str, pipe: Connection) -> None:
         except BrokenPipeError:
             os._exit(1)  # the driver is gone: the next one resumes from the checkpoint
 
+    def show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, CacheWarning):
+            tell("phase", str(message))
+        print(f"{category.__name__}: {message}", file=sys.stderr)  # noqa: T201 - the run's log
+
+    warnings.showwarning = show_warning  # type: ignore[assignment]
     try:
         outcome = run_one(job, store, partial(tell, "epoch"), partial(tell, "phase"))
         message = ("end", outcome.state, outcome.summary)

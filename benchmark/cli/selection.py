@@ -1,0 +1,158 @@
+"""Which runs of a results folder a command is about: those of a grid, of plugins, of states, or named by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.options import expand_grid, grid_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.grid.job import Job
+    from benchmark.store.content import Record
+    from benchmark.store.store import Store
+
+STATES = ("ok", "diverged", "skipped", "failed")
+_PARTS = {"datasets": "dataset", "backbones": "backbone", "methods": "method", "noise": "noise"}
+"""Option -> the part of a spec that it names."""
+_OF_A_GRID = ("noise_files", "seeds", "epochs", "recipe", "subset", "extra_tests", "group_by", "skip_corrupt")
+"""Options that describe a grid and select nothing without one."""
+
+
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """SUITE or ids, the options of a grid, and --state."""
+    state = click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="May be repeated.")
+    return grid_options(click.argument("ids", nargs=-1)(state(command)))
+
+
+@dataclass(frozen=True)
+class Selection:
+    known: list[Record]
+    """All runs of the folder, and the missing ones of the grid (these with id, spec and state alone): the names of
+    the chosen ones depend on what there is beside them."""
+    chosen: set[str]
+    """Ids."""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The chosen runs."""
+        from benchmark.tables.run_rows import run_rows
+
+        rows = run_rows(self.known)
+        return rows[rows["id"].isin(self.chosen)]
+
+
+def select(
+    store: Store,
+    suite: str | None,
+    ids: Sequence[str],
+    states: Sequence[str],
+    options: dict[str, Any],
+) -> Selection:
+    """The runs that agree with everything that was given. Raises UsageError where there are none."""
+    from benchmark.cli.doctor import tell_uncounted
+    from benchmark.errors import UsageError
+    from benchmark.tables.run_rows import FIELDS
+
+    if suite is not None and not _is_suite(suite):
+        ids = (suite, *ids)
+        suite = None
+    contents, failures = store.records(FIELDS), store.failures()
+    for read in (contents, failures):
+        tell_uncounted(store.folder, read)
+    records = {record["id"]: record for record in (*failures.records, *contents.records)}
+    if not records and suite is None:
+        raise UsageError(f"there are no runs in {store.folder}; `noisybench run SUITE` makes some (--results DIR)")
+    wanted = {matching(text, records, str(store.folder)) for text in ids}
+    jobs: list[Job] = []
+    if suite is not None or all(options[name] for name in ("datasets", "methods", "noise")):
+        _, jobs = expand_grid(suite, options)
+        grid = {job.spec.id for job in jobs}
+        chosen = [record for run_id, record in records.items() if run_id in grid]
+    else:
+        chosen = _filtered(list(records.values()), options)
+    selected = [
+        record
+        for record in chosen
+        if (not wanted or record["id"] in wanted) and (not states or record["state"] in states)
+    ]
+    missing = [] if wanted or states else [_missing(job) for job in jobs if job.spec.id not in records]
+    if not selected and not missing:
+        counts = {state: sum(record["state"] == state for record in chosen) for state in STATES}
+        there = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
+        raise UsageError(f"no run in {store.folder} is of these ids and states; those of the grid or plugins: {there}")
+    return Selection([*records.values(), *missing], {record["id"] for record in (*selected, *missing)})
+
+
+def _missing(job: Job) -> Record:
+    spec = job.spec.model_dump(mode="json")
+    return {"id": job.spec.id, "spec": spec, "state": "missing", "provenance": {"labels": job.labels}}
+
+
+def matching(beginning: str, ids: Iterable[str], where: str) -> str:
+    """The one of `ids` that begins with `beginning`. Raises UsageError where there is none, or several."""
+    from benchmark.errors import UsageError
+
+    known = sorted(ids)
+    found = [run_id for run_id in known if run_id.startswith(beginning.lower())]
+    if len(found) == 1:
+        return found[0]
+    matches = f"{len(found)} runs have" if found else "no run has"
+    some = ", ".join(found[:3] or known[:3]) or "none"
+    raise UsageError(
+        f"{matches} an id that begins with {beginning!r} in {where}; expected one of {len(known)} ids, such as {some} "
+        "(`noisybench runs` lists them)"
+    )
+
+
+def _is_suite(text: str) -> bool:
+    from benchmark.grid import suite as suites
+
+    return text in suites.names() or text.endswith(".toml") or "/" in text
+
+
+def _filtered(records: list[Record], options: dict[str, Any]) -> list[Record]:
+    """The records whose parts the options name, each part by one of its strings. Raises UsageError."""
+    from benchmark.errors import UsageError
+
+    for name in _OF_A_GRID:
+        if options.get(name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} describes a grid, and no grid was named; name a suite, or --dataset, "
+                "--method and --noise"
+            )
+    for option, part in _PARTS.items():
+        texts = options[option]
+        if not texts:
+            continue
+        names = sorted({record["spec"][part]["name"] for record in records})
+        records = [record for record in records if any(_is_named(record, part, text) for text in texts)]
+        if not records:
+            raise UsageError(f"no run has the {part} {' or '.join(texts)}; there are: {', '.join(names)}")
+    if options["tracks"]:
+        records = [record for record in records if record["spec"]["track"] in options["tracks"]]
+    return records
+
+
+def _is_named(record: Record, part: str, text: str) -> bool:
+    """Whether the plugin string `text` names this part of a run; options that it leaves out may have any value."""
+    from benchmark.grid.plugin_ref import parse_plugin_string
+    from benchmark.store import digests
+    from benchmark.tables.display_names import options as options_of
+
+    content: Mapping[str, Any] = record["spec"][part]
+    if part == "dataset" and text == ((record.get("provenance") or {}).get("labels") or {}).get("dataset"):
+        return True
+    named = parse_plugin_string(text)
+    given, config = named.pop("positional", []), options_of(content)
+    if named.pop("name") != content["name"]:
+        return False
+    values = [digests.digest(Path(v)) if isinstance(v, str) and Path(v).exists() else v for v in given]
+    first = config.get("rate", config.get("path", next(iter(config.values()), None)))
+    return (not values or first in values) and all(config.get(name) == value for name, value in named.items())
