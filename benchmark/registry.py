@@ -12,20 +12,17 @@ A class is a plugin if it derives from its kind's base, directly or through othe
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from benchmark import plugin_source
+from benchmark import plugin_files, plugin_source
 from benchmark.errors import UsageError
 from benchmark.plugin_source import ROOT as ROOT
 from benchmark.plugin_source import ClassSource, Source, SourceError
@@ -225,6 +222,18 @@ class Registry(Generic[T]):
             plugin.names = (entry.name,)
         return plugin
 
+    def sources(self, name: str) -> dict[str, str]:
+        """Path -> digest of the files that the plugin `name` consists of, its own first. Raises as `load`, OSError."""
+        entry, plugin = self.find(name), self.load(name)
+        if entry.package:
+            path = Path(inspect.getfile(plugin)).resolve()
+            return plugin_files.sources(path, plugin_files.extent_of_module(path, plugin.__module__, package=True))
+        assert entry.path is not None
+        if entry.external:
+            return plugin_files.sources(entry.path, plugin_files.extent_of_file(entry.path))
+        inside = plugin_files.extent_of_module(entry.path, entry.module, package=False)
+        return plugin_files.sources(entry.path, inside)
+
     @property
     def _base(self) -> Any:
         return getattr(importlib.import_module(self.base_module), self.base)
@@ -241,24 +250,8 @@ def snake_case(name: str) -> str:
 
 def _import(entry: Entry) -> Any:
     if entry.external and entry.path and not entry.package:
-        return _import_file(entry.module, entry.path)
+        return plugin_files.load(entry.path)
     return importlib.import_module(entry.module)
-
-
-def _import_file(name: str, path: Path) -> Any:
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 METHODS: Registry[Any] = Registry("method", "methods", "Method", "methods.base")
@@ -291,19 +284,18 @@ def add_plugin_file(plugin: Path) -> list[tuple[Registry[Any], Entry]]:
     builtin = [pair for pair in builtin if not pair[1].external and wanted in ("", pair[1].attribute)]
     if builtin:  # a file of the tree, which is registered
         return builtin
+    plugin_files.forget_changed(path)
     source = _read_file(path)
     if wanted and wanted not in source.classes:
         raise RegistryError(f"{path} defines no class {wanted!r}; it defines {', '.join(source.classes) or 'none'}")
     classes = [source.classes[wanted]] if wanted else source.public
-    digits = hashlib.sha256(bytes(path)).hexdigest()[:8]  # files of one name in two folders are two modules
-    module = re.sub(r"\W", "_", f"noisybench_plugin_{path.stem}_{digits}")
-    kinds, problem = _by_kind(classes, module)
+    kinds, problem = _by_kind(classes)
     if not kinds:
         raise RegistryError(f"plugin file {path} {problem}")
     entries = [
         (registry, entry)
         for registry, members in kinds
-        for entry in registry.describe(members, module, external=True, by_class=bool(wanted))
+        for entry in registry.describe(members, plugin_files.module_name(path), external=True, by_class=bool(wanted))
     ]
     for registry, entry in entries:
         if not re.fullmatch(r"[\w.-]+", entry.name):
@@ -332,7 +324,7 @@ def _read_file(path: Path) -> Source:
         ) from None
 
 
-def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Registry[Any], list[ClassSource]]], str]:
+def _by_kind(classes: Sequence[ClassSource]) -> tuple[list[tuple[Registry[Any], list[ClassSource]]], str]:
     """The plugin classes of a file by kind; also what is wrong, for the case that there is none."""
     problem = f"defines no public class; expected one that derives from {BASES}"
     if classes:
@@ -341,7 +333,7 @@ def _by_kind(classes: Sequence[ClassSource], module: str) -> tuple[list[tuple[Re
     loaded: Any = None
     if any(not cls.complete and not any(registry.holds(cls) for registry in ALL) for cls in classes):
         try:
-            loaded = _import_file(module, classes[0].source.path)
+            loaded = plugin_files.load(classes[0].source.path)
         except (Exception, SystemExit) as error:
             problem = f"cannot be imported: {type(error).__name__}: {error}; mend it"
     kinds = []

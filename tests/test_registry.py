@@ -37,7 +37,7 @@ def forbid_imports(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("a plugin file was imported")
 
-    monkeypatch.setattr(registry, "_import_file", refuse)
+    monkeypatch.setattr("benchmark.plugin_files.load", refuse)
 
 
 BY_READING = {
@@ -83,8 +83,9 @@ def test_a_class_may_derive_from(base, plugin, monkeypatch):
 
 
 def test_a_base_that_cannot_be_followed_by_reading_is_looked_up_in_the_imported_file(plugin, tmp_path, monkeypatch):
-    (tmp_path / "elsewhere_of_mine.py").write_text("from methods.gce import GCE\nclass Base(GCE): pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "elsewhere_of_mine.py").write_text("from methods.gce import GCE\nclass Base(GCE): pass\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib")
     code = "from elsewhere_of_mine import Base\nAlias = Base\nclass Mine(Alias): pass\nclass Note: pass\n"
     ((found, entry),) = add_plugin_file(plugin(code))
     assert (found, entry.name) == (METHODS, "mine")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import add_plugins, place_options, read_extra_tests, with_folder_options
+from benchmark.cli.options import UserPath, add_plugins, place_options, read_extra_tests, with_folder_options
 
 if TYPE_CHECKING:
     from benchmark.datasets.base import Arrays, Data, Dataset
+    from benchmark.grid.plugin_ref import PluginRef
 
 SHOWN_DUPLICATES = 10
 
@@ -112,7 +113,7 @@ def info(name: str, **options: Any) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
+@click.option("--out", type=UserPath(dir_okay=False), required=True, help="PNG file to write.")
 @click.option("--split", default="train", show_default=True, help="train, val or test.")
 @click.option("--per-class", type=click.IntRange(1, 100), default=12, show_default=True, help="Images in a row.")
 @place_options
@@ -137,19 +138,18 @@ def preview(name: str, out: Path, split: str, per_class: int, **options: Any) ->
 
 
 def _dataset(
-    name: str,
+    name: str | PluginRef,
     data_root: Path,
     group_by: str | None,
     skip_corrupt: bool,
     plugins: tuple[Path, ...],
     results: Path,
 ) -> Dataset:
-    from benchmark.grid.plugin_ref import read_plugin_ref
     from benchmark.grid.resolve import make_dataset
 
     add_plugins(plugins)
     (described,) = with_folder_options([name], group_by, skip_corrupt)
-    return make_dataset(read_plugin_ref(described), data_root.expanduser())
+    return make_dataset(described, data_root)[0]
 
 
 def _echo_images(loaded: Data) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.noisy_data import label_options, load, read_noisy_data
-from benchmark.cli.options import place_options
+from benchmark.cli.options import UserPath, place_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def noise() -> None:
 
 @noise.command()
 @label_options
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--out", type=UserPath(file_okay=False), required=True, help="Folder to write to.")
 def make(out: Path, **options: Any) -> None:
     """Write noisy labels (npz) and their manifest (JSON) into a folder."""
     from benchmark.noise import saved
@@ -54,7 +54,7 @@ def make(out: Path, **options: Any) -> None:
 
 @noise.command()
 @label_options
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures (PNG).")
+@click.option("--out", type=UserPath(file_okay=False), help="Folder for pictures (PNG).")
 def show(out: Path | None, **options: Any) -> None:
     """Print the realized T and rates; with --out draw them, and a sheet of flipped samples, as PNG."""
     noisy = read_noisy_data(**options)
@@ -69,7 +69,7 @@ def show(out: Path | None, **options: Any) -> None:
 
 
 @noise.command()
-@click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("manifest", type=UserPath(dir_okay=False))
 @click.option("--dataset", "-d", help="Where the data lies now, if it has moved: npz:FILE, folder:DIR, ...")
 @place_options
 def verify(manifest: Path, dataset: str | None, **options: Any) -> int:
@@ -107,7 +107,7 @@ def verify(manifest: Path, dataset: str | None, **options: Any) -> int:
 
 @noise.command()
 @label_options
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
+@click.option("--out", type=UserPath(dir_okay=False), required=True, help="CSV file to write.")
 @click.option(
     "--index",
     type=click.Choice(["split", "original"]),

@@ -42,16 +42,16 @@ def read_noisy_data(
     **settings: Any,
 ) -> NoisyData:
     """The data set and noise that these options describe."""
-    from benchmark.grid.plugin_ref import read_plugin_ref
+    from benchmark.grid.plugin_ref import PluginRef
     from benchmark.runs.noisy_data import make_noisy_data
 
     add_plugins(plugins)
     (described,) = with_folder_options([dataset], group_by, skip_corrupt)
     return make_noisy_data(
-        read_plugin_ref(described),
-        read_plugin_ref(noise),
+        described,
+        PluginRef.of(noise),
         seed,
-        data_root=data_root.expanduser().absolute(),
+        data_root=data_root.absolute(),
         results=results.absolute(),
         say=lambda text: click.echo(f"clean classifier: {text}", err=True),
         **settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +10,29 @@ import click
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
+    from benchmark.grid.plugin_ref import PluginRef
     from benchmark.grid.suite import Suite
 
 DATA_ROOT = Path.home() / ".medmnist"
+PLUGIN_OPTIONS = {"datasets": "--dataset", "backbones": "--backbone", "methods": "--method", "noise": "--noise"}
+
+
+class UserPath(click.Path):
+    """A path in which "~" is the home folder: a shell expands it at the start of a word, not in --results=~/x."""
+
+    def __init__(self, **checks: bool) -> None:
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from benchmark.option_text import expanded
+
+        return super().convert(expanded(value), param, ctx)
 
 
 def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--results",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=UserPath(file_okay=False),
         default=Path("results"),
         show_default=True,
         help="Results folder: records are RESULTS/runs/**/<id>.json.",
@@ -30,7 +44,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options: list[Callable[..., Any]] = [
         click.option(
             "--data-root",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=UserPath(file_okay=False),
             default=DATA_ROOT,
             help="Folder of downloaded data sets.  [default: ~/.medmnist]",
         ),
@@ -42,7 +56,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--plugin",
             "plugins",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=UserPath(),
             help="A file with a plugin of your own; may be repeated.",
         ),
         results_option,
@@ -64,7 +78,7 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--noise-file",
             "noise_files",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=UserPath(),
             help="Noisy labels as `noisybench noise export` writes them.",
         ),
         click.option("--seeds", type=int, help="Number of seeds."),
@@ -84,15 +98,16 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     """The Suite that the arguments of `grid_options` describe."""
     from benchmark.errors import UsageError
     from benchmark.grid import suite as suites
+    from benchmark.grid.plugin_ref import PluginRef
 
-    overrides: dict[str, Any] = {
-        key: list(axes[key]) for key in ("datasets", "backbones", "methods", "noise", "tracks") if axes[key]
-    }
+    overrides: dict[str, Any] = {key: _refs(axes[key], name) for key, name in PLUGIN_OPTIONS.items() if axes[key]}
+    if axes["tracks"]:
+        overrides["tracks"] = list(axes["tracks"])
     if axes["group_by"] is not None or axes["skip_corrupt"]:
         datasets = overrides.get("datasets", [])
         overrides["datasets"] = with_folder_options(datasets, axes["group_by"], axes["skip_corrupt"])
     if axes["noise_files"]:
-        file_noise = [{"name": "file", "csv": str(path)} for path in axes["noise_files"]]
+        file_noise = [PluginRef("file", {"csv": str(path)}) for path in axes["noise_files"]]
         overrides["noise"] = [*overrides.get("noise", []), *file_noise]
     overrides |= {key: axes[key] for key in ("seeds", "subset", "keep") if axes.get(key) is not None}
     if axes.get("allow_unidentifiable"):
@@ -119,23 +134,32 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     return suites.build(overrides)
 
 
-def with_folder_options(datasets: list[Any], group_by: str | None, skip_corrupt: bool) -> list[dict[str, Any]]:
-    """`datasets` (plugin strings or mappings) as mappings, with --group-by and --skip-corrupt added."""
+def _refs(items: Iterable[str], option: str) -> list[PluginRef]:
     from benchmark.errors import UsageError
-    from benchmark.grid.plugin_ref import parse_plugin_string
+    from benchmark.grid.plugin_ref import PluginRef
+
+    try:
+        return [PluginRef.of(item) for item in items]
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def with_folder_options(datasets: Sequence[Any], group_by: str | None, skip_corrupt: bool) -> list[PluginRef]:
+    """The data sets (plugin strings or mappings) with --group-by and --skip-corrupt added."""
+    from benchmark.errors import UsageError
 
     if not datasets:
         raise UsageError("--group-by and --skip-corrupt belong to --dataset folder:DIR, and no data set was given")
     options = {"group_by": group_by, "skip_corrupt": skip_corrupt or None}
     added = {key: value for key, value in options.items() if value is not None}
-    return [{**(parse_plugin_string(item) if isinstance(item, str) else item), **added} for item in datasets]
+    return [ref.having(**added) for ref in _refs(datasets, "--dataset")]
 
 
-def read_extra_tests(items: tuple[str, ...]) -> dict[str, str]:
-    """Name -> plugin string of every --extra-test. Raises UsageError."""
+def read_extra_tests(items: tuple[str, ...]) -> dict[str, PluginRef]:
+    """Name -> data set of every --extra-test. Raises UsageError."""
     from benchmark.errors import UsageError
 
-    tests: dict[str, str] = {}
+    tests: dict[str, PluginRef] = {}
     for item in items:
         name, equals, text = item.partition("=")
         if not equals or not name or not text:
@@ -144,24 +168,18 @@ def read_extra_tests(items: tuple[str, ...]) -> dict[str, str]:
             )
         if name in tests:
             raise UsageError(f"--extra-test {name!r} is given twice; expected a name of its own for each test set")
-        tests[name] = text
+        (tests[name],) = _refs([text], f"--extra-test {name}")
     return tests
 
 
 def _recipe(items: tuple[str, ...]) -> dict[str, Any]:
     from benchmark.errors import UsageError
-    from benchmark.grid.plugin_ref import parse_value
+    from benchmark.grid.spec import Recipe
+    from benchmark.option_text import read_items
 
-    recipe: dict[str, Any] = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise UsageError(f"--recipe {item!r}: expected KEY=VALUE, for example --recipe lr=1e-4")
-        target = recipe
-        *parents, last = key.split(".")
-        for parent in parents:
-            target = target.setdefault(parent, {})
-        target[last] = parse_value(value)
+    recipe, unnamed = read_items(items, Recipe.model_fields)
+    if unnamed:
+        raise UsageError(f"--recipe {unnamed[0]!r}: expected KEY=VALUE, for example --recipe lr=1e-4")
     return recipe
 
 
@@ -185,7 +203,7 @@ def expand_grid(
     grid = read_suite(suite, axes)
     options = Options(
         results=str(axes["results"].absolute()),
-        data_root=str(axes["data_root"].expanduser().absolute()),
+        data_root=str(axes["data_root"].absolute()),
         keep=grid.keep,
         allow_unidentifiable=grid.allow_unidentifiable,
         **settings,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmark.cli.options import add_plugins
+from benchmark.cli.options import UserPath, add_plugins
 
 KINDS = ("datasets", "noise", "methods", "backbones", "suites")
 COLUMNS = {"methods": ("family", "cost", "needs", "version", "proof", "fidelity", "reproduction")}
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.option("--plugin", "plugins", multiple=True, type=click.Path(path_type=Path))
+@click.option("--plugin", "plugins", multiple=True, type=UserPath())
 def list_plugins(kind: str, plugins: tuple[Path, ...]) -> None:
     """List what can be named on the command line and in suites. Nothing is imported."""
     if kind == "suites":
@@ -54,7 +54,7 @@ def _list_suites() -> None:
 
 @click.command()
 @click.argument("plugin", required=False)
-@click.option("--golden", type=click.Path(path_type=Path), help="Run the golden cases of a JSON file instead.")
+@click.option("--golden", type=UserPath(), help="Run the golden cases of a JSON file instead.")
 @click.option("--option", "-o", "options", multiple=True, metavar="KEY=VALUE", help="Options of the plugin.")
 def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> int:
     """Check that PLUGIN (a name, a file, or one class as FILE:CLASS) keeps the promises of its kind.
@@ -74,14 +74,16 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
 
 def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     from benchmark.checks.all import check_plugin
-    from benchmark.grid.plugin_ref import parse_plugin_string
+    from benchmark.errors import UsageError
+    from benchmark.option_text import read_items
     from benchmark.registry import named
 
     plugins = named(plugin)
-    settings = parse_plugin_string(f"x:{','.join(options)}")
-    del settings["name"]
     failed = 0
     for registry, name in plugins:
+        settings, unnamed = read_items(options, registry.load(name).Config.model_fields)
+        if unnamed:
+            raise UsageError(f"--option {unnamed[0]!r}: expected KEY=VALUE, for example --option q=0.5")
         for finding in check_plugin(registry, name, settings):
             failed += bool(finding.problem)
             click.echo(f"{'FAILED' if finding.problem else 'ok':6}  {name}  {finding.check}: {finding.promise}")
@@ -94,7 +96,7 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
 @click.command()
 @click.argument("kind", type=click.Choice(NEW))
 @click.argument("name")
-@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the new files.")
+@click.option("--to", "folder", type=UserPath(file_okay=False), help="Folder of the new files.")
 def new(kind: str, name: str, folder: Path | None) -> None:
     """Write a working skeleton of a plugin, and its test."""
     from benchmark.errors import UsageError

@@ -67,7 +67,7 @@ class GridProgress:
             self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
         task = self.tasks[event.slot]
         if event.kind == "start":
-            self.bars.reset(task, description=event.job.label, total=event.job.spec.recipe.epochs, note="")
+            self.bars.reset(task, description=event.job.label, total=event.job.spec.training.epochs, note="")
         elif event.kind == "phase":
             self.bars.update(task, note=event.summary)
         elif event.kind == "epoch":

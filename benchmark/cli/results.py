@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import expand_grid, grid_options
+from benchmark.cli.options import UserPath, expand_grid, grid_options
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
@@ -32,7 +32,7 @@ BASELINE = "ce"
     "--with",
     "others",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FOLDER",
     help="Join the records of another results folder, or of results/published/FOLDER.",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import add_plugins, results_option
+from benchmark.cli.options import UserPath, add_plugins, results_option
 from benchmark.cli.selection import matching
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ LONGEST_TEXT = 80
 @click.argument("what")
 @click.argument("name", required=False)
 @results_option
-@click.option("--plugin", "plugins", multiple=True, type=click.Path(path_type=Path))
+@click.option("--plugin", "plugins", multiple=True, type=UserPath())
 def show(what: str, name: str | None, results: Path, plugins: tuple[Path, ...]) -> None:
     """Show a run (RUN_ID, or its beginning), or a plugin and its options.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.noisy_data import load, read_noisy_data
-from benchmark.cli.options import place_options
+from benchmark.cli.options import UserPath, place_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ EPOCHS = 8
 @click.option("--dataset", "-d", required=True, help="folder:DIR, npz:FILE, pathmnist, ...")
 @click.option("--noise", "-n", help="Add noise, to see how well this works: symmetric:0.2, given:worse, ...")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of noise and networks.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--out", type=UserPath(file_okay=False), required=True, help="Folder to write to.")
 @click.option("--all-splits", is_flag=True, help="Examine validation and test labels too.")
 @click.option("--backbone", "-b", default="cnn", show_default=True, help="resnet18, timm/NAME, ...")
 @click.option("--epochs", type=click.IntRange(1, 1000), help="At most, per fold.  [default: 8, more on few images]")
@@ -61,7 +61,7 @@ def suspects(
     noisybench suspects -d bloodmnist --noise symmetric:0.2 --seed 1 --out trial
     """
     from benchmark.errors import UsageError
-    from benchmark.grid.plugin_ref import read_plugin_ref
+    from benchmark.grid.plugin_ref import PluginRef
     from benchmark.grid.resolve import resolve_backbone
     from benchmark.grid.spec import Augment, Recipe, Seeds
     from benchmark.labels import suspects as ranking
@@ -73,7 +73,7 @@ def suspects(
     if all_splits and noise is not None:
         raise UsageError("--all-splits examines labels as they are; noise is for training labels: leave out --noise")
     torch_device = pick_device(device)
-    resolved = resolve_backbone(read_plugin_ref(backbone))
+    resolved = resolve_backbone(PluginRef.of(backbone))
     network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
     noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **options)
     data = load(noisy, options["results"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.errors import UsageError
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job, Options
-from benchmark.grid.plugin_ref import PluginRef, read_plugin_ref
+from benchmark.grid.names import distinct
+from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import (
+    DataChoices,
     Resolved,
     ResolvedBackbone,
     ResolvedMethod,
@@ -22,7 +24,7 @@ from benchmark.grid.resolve import (
     resolve_method,
     resolve_noise,
 )
-from benchmark.grid.spec import Augment, ContentPart, DataPart, NoisePart, RunSpec, Seeds, Track
+from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, NoisePart, Recipe, RunSpec, Seeds, Track
 
 if TYPE_CHECKING:
     from benchmark.grid.suite import Suite
@@ -36,9 +38,20 @@ class _Data:
 
     part: DataPart
     files: dict[str, str]
+    sources: dict[str, str]
     augment: Augment
     """The data set's default."""
     label: str
+    path: Path | None
+    """Of a data set that is a file or folder of somebody's own."""
+    epochs: int | None
+    """Instead of the recipe's."""
+
+    def recipe(self, suite: Suite, network: ResolvedBackbone) -> Recipe:
+        """The recipe of a comparison on this data set."""
+        # The recipe says what is done: no augmentation for backbones that train on plain images.
+        augment = (suite.recipe.augment or self.augment) if network.augmented else Augment()
+        return suite.recipe.model_copy(update={"augment": augment, "epochs": self.epochs or suite.recipe.epochs})
 
 
 @dataclass(frozen=True)
@@ -67,16 +80,18 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
     Runs whose noise is made from a clean classifier get their final id from `runs.clean_classifier.attach`.
     """
     jobs: dict[str, Job] = {}
-    for data, network, noise, method, track, seeds in _resolved_axes(suite, Path(options.data_root)).cells():
-        # The recipe says what is done: no augmentation for backbones that train on plain images.
-        augment = (suite.recipe.augment or data.augment) if network.augmented else Augment()
+    axes = _resolved_axes(suite, Path(options.data_root))
+    names = _distinct_names(axes.data)
+    for data, network, noise, method, track, seeds in axes.cells():
+        recipe = data.recipe(suite, network)
+        changes = {key: value for key, value in method.changes.items() if network.augmented or key != "augment"}
         spec = RunSpec(
             track=track if method.hints else "blind",
             dataset=data.part,
             noise=NoisePart(**noise.part.model_dump()),
             backbone=network.part,
-            method=method.part,
-            recipe=suite.recipe.model_copy(update={"augment": augment}),
+            method=MethodPart(**method.part.model_dump(), recipe=_deviations(recipe, changes)),
+            recipe=recipe,
             seeds=seeds,
         )
         jobs.setdefault(
@@ -85,11 +100,31 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
                 spec=spec,
                 options=options,
                 files={**data.files, **network.files, **noise.files, **method.files},
+                sources={**data.sources, **network.sources, **noise.sources, **method.sources},
                 plugins=plugins,
-                labels={"dataset": data.label, "suite": suite.name},
+                labels={"dataset": names[data.part.model_dump_json()], "suite": suite.name},
             ),
         )
     return list(jobs.values())
+
+
+def _deviations(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `changes` that differ from the recipe: an equal value is no deviation."""
+    if not changes:
+        return {}
+    own, common = (dumped.model_dump(mode="json") for dumped in (recipe.changed(changes), recipe))
+    differing = {key: own[key] for key in changes if own[key] != common[key]}
+    if "augment" in differing:
+        inner = common["augment"] or {}
+        differing["augment"] = {key: value for key, value in own["augment"].items() if value != inner.get(key)}
+    return differing
+
+
+def _distinct_names(data: Sequence[_Data]) -> dict[str, str]:
+    """Part of the spec as JSON -> name: the label or, where two data sets share it, as much of the path as differs."""
+    parts = {one.part.model_dump_json(): one for one in data}
+    names = distinct([(one.label, one.path) for one in parts.values()])
+    return dict(zip(parts, names, strict=True))
 
 
 def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
@@ -119,21 +154,41 @@ def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
                 f"methods[{position}]: {method.part.name!r} needs {', '.join(sorted(missing))}, which the blind "
                 'track does not give; choose another configuration, or tracks = ["oracle"] (--track oracle)'
             )
+        if "augment" in method.changes and any(network.stored_views for network in axes.backbones):
+            faults.append(
+                f"methods[{position}]: {method.part.name!r} cannot have its own augmentation here: a frozen backbone "
+                "stores its views once, for all methods; set augment in the recipe of the suite, or views = 1"
+            )
     if faults:
         raise SuiteError(f"suite {suite.name!r}", faults)
     return axes
 
 
 def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
-    dataset = make_dataset(ref, data_root)
+    dataset, choices = make_dataset(ref, data_root)
     resolved = resolve_dataset(ref, dataset)
-    files = dict(resolved.files)
+    files, sources = dict(resolved.files), dict(resolved.sources)
     extra_tests = {}
-    for name, text in suite.extra_tests.items():
-        other_ref = read_plugin_ref(text)
-        other = make_dataset(other_ref, data_root)
+    for name, other_ref in suite.extra_tests.items():
+        other, unusable = make_dataset(other_ref, data_root)
+        if unusable != DataChoices():
+            raise UsageError(f"extra test set {name!r}: subset and epochs are of training; leave them out")
         other_resolved = resolve_dataset(other_ref, other)
         extra_tests[name] = ContentPart(**other_resolved.part.model_dump(), digest=other.digest())
         files |= other_resolved.files
-    part = DataPart(**resolved.part.model_dump(), digest=dataset.digest(), subset=suite.subset, extra_tests=extra_tests)
-    return _Data(part, files, Augment(**dataset.augment), dataset.label)
+        sources |= other_resolved.sources
+    part = DataPart(
+        **resolved.part.model_dump(),
+        digest=dataset.digest(),
+        subset=choices.subset or suite.subset,
+        extra_tests=extra_tests,
+    )
+    return _Data(
+        part,
+        files,
+        sources,
+        Augment(**dataset.augment),
+        dataset.label,
+        getattr(dataset.cfg, "path", None),
+        choices.epochs,
+    )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,19 +21,33 @@ class SuiteError(UsageError):
         super().__init__("\n  ".join([f"{origin}: {len(faults)} fault(s)", *faults]))
 
 
-def faults_of(error: ValidationError, known: Iterable[str] = ()) -> Iterator[str]:
-    """A message per fault; for an unknown key it suggests the nearest of the `known` ones."""
+def faults_of(error: ValidationError, known: Iterable[str] = (), places: Mapping[str, str] | None = None) -> list[str]:
+    """A message per fault. For an unknown key it says where the key belongs, or suggests the nearest one.
+
+    `known`: keys that may stand where the faults are. `places`: where the keys belong that may not, in words, with
+    "..." for the value.
+    """
+    elsewhere = {key: place for key, place in (places or {}).items() if key not in set(known)}
+    messages = []
     for fault in error.errors():
-        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"])
+        where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            what = f"unknown key{_nearest(str(fault['loc'][-1]), known)}"
+            what = f"unknown key{_remedy(str(fault['loc'][-1]), fault['input'], known, elsewhere)}"
         elif fault["type"] == "missing":
             what = fault["msg"]
         else:
-            what = f"{fault['msg'].removeprefix('Value error, ')} (given: {fault['input']!r})"
-        yield f"{place.lstrip('.')}: {what}"
+            given = str(fault["input"]) if isinstance(fault["input"], Path) else fault["input"]
+            what = f"{fault['msg'].removeprefix('Value error, ')} (given: {given!r})"
+        messages.append(f"{where.lstrip('.')}: {what}")
+    return messages
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, set(known) - {name}, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def _remedy(key: str, value: Any, known: Iterable[str], elsewhere: Mapping[str, str]) -> str:
+    if key in elsewhere:
+        typed = json.dumps(value) if isinstance(value, (str, bool, int, float)) else "..."
+        return f" here; it belongs {elsewhere[key].replace('...', typed)}"
+    near = difflib.get_close_matches(key, {*known, *elsewhere} - {key}, n=1)
+    if not near:
+        return ""
+    place = f", which belongs {elsewhere[near[0]]}" if near[0] in elsewhere else ""
+    return f"; did you mean {near[0]!r}{place}?"

@@ -31,6 +31,8 @@ class Job(Settings):
     options: Options
     files: dict[str, str] = {}
     """Content digest -> absolute path, for every digest in the spec that stands for a file or folder."""
+    sources: dict[str, str] = {}
+    """Absolute path -> content digest of the source files of its plugins, as they were when the grid was started."""
     plugins: tuple[str, ...] = ()
     """Plugin files, absolute."""
     labels: dict[str, str] = {}

@@ -1,57 +1,55 @@
-"""Plugin strings: how a command line or a suite names a plugin and its options."""
+"""How a command line or a suite names a plugin and its options."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from benchmark.option_text import Fields, located, read_text
 
 
-class PluginRef(BaseModel):
-    """A plugin and its options as typed: "gce:q=0.5", or {name = "gce", q = 0.5} in a suite."""
+@dataclass(frozen=True)
+class PluginRef:
+    """A plugin string, "gce:q=0.5", or a table, {name = "gce", q = 0.5}. Its text is read when its plugin is known."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
     name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    """What follows the colon of a plugin string."""
+    folder: Path = Path()
+    """Relative paths begin here: the folder of a suite file, or the working directory."""
 
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
+    @classmethod
+    def of(cls, item: Any, folder: Path = Path()) -> PluginRef:
+        """The plugin that `item`, a string or a mapping, names. Raises ValueError where it names none."""
+        if isinstance(item, PluginRef):
+            return item
+        if isinstance(item, str):
+            name, _, text = item.partition(":")
+            return cls(_checked(name), text=text, folder=folder)
+        if isinstance(item, Mapping) and isinstance(item.get("name"), str):
+            options = {key: value for key, value in item.items() if key != "name"}
+            return cls(_checked(item["name"]), options, folder=folder)
+        raise ValueError(
+            f'{item!r} names no plugin; expected a string such as "gce:q=0.5", or a table with a name such as '
+            '{name = "gce", q = 0.5}'
+        )
+
+    def having(self, **options: Any) -> PluginRef:
+        """The same plugin with further options."""
+        return replace(self, options={**self.options, **options})
+
+    def read(self, fields: Fields, positional: str = "") -> tuple[dict[str, Any], list[Any]]:
+        """Its options by the types of `fields`, and its values without a name, as those of the field `positional`."""
+        options, values = read_text(self.text, fields, positional, self.folder)
+        if values and positional:
+            values = located({positional: values}, fields, self.folder)[positional]
+        return located({**options, **self.options}, fields, self.folder), values
 
 
-def parse_plugin_string(text: str) -> dict[str, Any]:
-    """ "symmetric:0,0.2" -> {name, positional: [0, 0.2]}; "gce:q=0.5" -> {name, q: 0.5}."""
-    name, _, rest = text.partition(":")
-    parsed: dict[str, Any] = {"name": name}
-    for item in filter(None, _split_outside_brackets(rest)):
-        key, equals, value = item.partition("=")
-        if equals and key.isidentifier():
-            parsed[key] = parse_value(value)
-        else:
-            parsed.setdefault("positional", []).append(parse_value(item))
-    return parsed
-
-
-def read_plugin_ref(item: Any) -> PluginRef:
-    """A plugin string or a table of a suite. Raises pydantic's ValidationError."""
-    return PluginRef.model_validate(parse_plugin_string(item) if isinstance(item, str) else item)
-
-
-def parse_value(text: str) -> Any:
-    """`text` as a TOML value, or as a string if it is none."""
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _split_outside_brackets(text: str) -> Iterator[str]:
-    """Parts of "0.4,map=[[0,1],[1,0]]" between the commas that no square or curly bracket encloses."""
-    start = depth = 0
-    for position, letter in enumerate(text):
-        depth = max(0, depth + (letter in "[{") - (letter in "]}"))
-        if letter == "," and depth == 0:
-            yield text[start:position]
-            start = position + 1
-    yield text[start:]
+def _checked(name: str) -> str:
+    if not name.strip():
+        raise ValueError('the name of a plugin is missing; expected for example "gce:q=0.5"')
+    return name.strip()

@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from backbones.settings import Settings
+from benchmark import plugin_files
 from benchmark.errors import UsageError
 from benchmark.grid.faults import faults_of
 from benchmark.grid.plugin_ref import PluginRef
-from benchmark.grid.spec import Part
+from benchmark.grid.spec import Augment, Part, Recipe
+from benchmark.option_text import quote
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
 from benchmark.store import digests
+
+C = TypeVar("C", bound=Settings)
+
+
+class NoChoices(Settings):
+    """Nothing but the plugin's own options."""
+
+
+class DataChoices(Settings):
+    """What a suite may say of one of its data sets, beside the data set's own options."""
+
+    subset: int | None = Field(None, ge=2)
+    """As the suite's."""
+    epochs: int | None = Field(None, ge=1, le=10_000)
+    """Instead of the recipe's."""
+
+
+class MethodChoices(Settings):
+    """What a suite may say of one of its methods, beside the method's own options."""
+
+    recipe: Recipe = Recipe()
+    """Only the fields that are given count: they replace those of the suite's recipe for this method."""
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        return self.recipe.model_dump(mode="json", exclude_unset=True)
 
 
 @dataclass(frozen=True)
@@ -25,29 +53,40 @@ class Resolved:
     part: Part
     files: Mapping[str, str] = field(default_factory=dict)
     """Content digest -> absolute path."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Absolute path -> content digest of the plugin's source files."""
 
 
 @dataclass(frozen=True)
 class ResolvedBackbone(Resolved):
     augmented: bool = True
     """Whether training sees augmented images."""
+    stored_views: bool = False
+    """Whether these are made once, for all methods."""
 
 
 @dataclass(frozen=True)
 class ResolvedMethod(Resolved):
     hints: frozenset[str] = frozenset()
     """Privileged knowledge that this configuration consumes."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the recipe that are this method's own."""
 
 
-def make_dataset(ref: PluginRef, data_root: Path) -> Any:
-    """The `Dataset` that `ref` names; "npz:FILE" names its file."""
+def make_dataset(ref: PluginRef, data_root: Path) -> tuple[Any, DataChoices]:
+    """The `Dataset` that `ref` names ("npz:FILE" names its file), and what a suite says of it."""
     plugin = DATASETS.load(ref.name)
-    options = ref.options
-    if "positional" in options:
-        if "path" not in plugin.Config.model_fields or len(options["positional"]) != 1:
-            raise UsageError(f"data set {ref.name!r}: expected key=value options after the colon")
-        options["path"] = options.pop("positional")[0]
-    return plugin(ref.name, _validated(DATASETS, ref, options), data_root)
+    positional = "path" if "path" in plugin.Config.model_fields else ""
+    options, values, choices = _read(DATASETS, ref, DataChoices, positional)
+    if values and not positional:
+        raise UsageError(f"data set {ref.name!r}: expected key=value options after the colon")
+    if len(values) > 1:
+        raise UsageError(
+            f"data set {ref.name!r}: {ref.text!r} is no file or folder, and was read as {len(values)} names; expected "
+            f"one, in quotes where it holds a comma: {ref.name}:{quote(ref.text)}"
+        )
+    options |= dict.fromkeys([positional] if values else [], *values)
+    return plugin(ref.name, _validated(DATASETS, ref, options), data_root), choices
 
 
 def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:
@@ -56,30 +95,35 @@ def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:
 
 
 def resolve_method(ref: PluginRef) -> ResolvedMethod:
-    config = _validated(METHODS, ref, _named_options(METHODS, ref))
-    return ResolvedMethod(*_part(METHODS, ref, config), hints=METHODS.load(ref.name).requires(config))
+    options, choices = _named_options(METHODS, ref, MethodChoices)
+    config = _validated(METHODS, ref, options)
+    hints = METHODS.load(ref.name).requires(config)
+    return ResolvedMethod(*_part(METHODS, ref, config), hints=hints, changes=choices.changes)
 
 
 def resolve_backbone(ref: PluginRef) -> ResolvedBackbone:
-    config = _validated(BACKBONES, ref, _named_options(BACKBONES, ref))
+    config = _validated(BACKBONES, ref, _named_options(BACKBONES, ref, NoChoices)[0])
     settled = BACKBONES.load(ref.name).settled(config, ref.name.partition("/")[2])
-    return ResolvedBackbone(*_part(BACKBONES, ref, settled), augmented=getattr(settled, "augmented", True))
+    stored = getattr(settled, "frozen", False) and settled.augmented
+    return ResolvedBackbone(
+        *_part(BACKBONES, ref, settled), augmented=getattr(settled, "augmented", True), stored_views=stored
+    )
 
 
 def resolve_noise(ref: PluginRef) -> list[Resolved]:
     """One part per value of the swept field: "symmetric:0,0.2" and {name, rate = [0, 0.2]} are two each."""
-    options = ref.options
     swept = NOISE.load(ref.name).positional
-    if "positional" in options:
-        if not swept:
-            raise UsageError(f"noise {ref.name!r} takes no value after the colon")
-        options[swept] = options.pop("positional")
+    options, values, _ = _read(NOISE, ref, NoChoices, swept)
+    if values and not swept:
+        raise UsageError(f"noise {ref.name!r} takes no value after the colon")
+    if values:
+        options[swept] = values
     value = options.get(swept)
     resolved = []
     for item in value if isinstance(value, list) else [value]:
         item_options = {**options, swept: item} if swept in options else options
         config = _validated(NOISE, ref, item_options)
-        clean = PluginRef(name="none")
+        clean = PluginRef("none")
         if item_options.get("rate") == 0 and not hasattr(config, "rho"):
             # Every kind at rate 0 is the same clean run: one identity, trained once.
             resolved.append(Resolved(*_part(NOISE, clean, _validated(NOISE, clean, {}))))
@@ -88,38 +132,78 @@ def resolve_noise(ref: PluginRef) -> list[Resolved]:
     return resolved
 
 
+CHOICES: dict[str, type[Settings]] = {DATASETS.kind: DataChoices, METHODS.kind: MethodChoices}
+"""What may stand beside a plugin's own options, by kind."""
+
+
+def _read(
+    registry: Registry[Any], ref: PluginRef, choices: type[C], positional: str = ""
+) -> tuple[dict[str, Any], list[Any], C]:
+    """Options of the plugin, values without a name, and the suite's choices; a plugin's own option comes first."""
+    own = registry.load(ref.name).Config.model_fields
+    options, values = ref.read({**choices.model_fields, **own}, positional)
+    chosen = {name: options.pop(name) for name in choices.model_fields if name in options and name not in own}
+    try:
+        return options, values, choices.model_validate(chosen)
+    except ValidationError as error:
+        raise UsageError(f"{registry.kind} {ref.name!r}: {'; '.join(faults_of(error))}") from None
+
+
+def _named_options(registry: Registry[Any], ref: PluginRef, choices: type[C]) -> tuple[dict[str, Any], C]:
+    options, values, chosen = _read(registry, ref, choices)
+    if values:
+        raise UsageError(
+            f"{registry.kind} {ref.name!r}: option {values[0]!r} has no name; "
+            f"expected key=value, for example {ref.name}:key=value"
+        )
+    return options, chosen
+
+
 def _validated(registry: Registry[Any], ref: PluginRef, options: dict[str, Any]) -> Any:
     plugin = registry.load(ref.name)
     try:
-        return plugin.Config.model_validate(options)
+        return plugin.Config.model_validate(options, context={"folder": ref.folder})
     except ValidationError as error:
-        known = ", ".join(plugin.Config.model_fields) or "none"
-        faults = "; ".join(faults_of(error, plugin.Config.model_fields))
-        raise UsageError(f"{registry.kind} {ref.name!r}: {faults}; its options: {known}") from None
+        known = [*plugin.Config.model_fields, *CHOICES.get(registry.kind, NoChoices).model_fields]
+        faults = "; ".join(faults_of(error, known, _places(registry, ref.name)))
+        raise UsageError(f"{registry.kind} {ref.name!r}: {faults}; its options: {', '.join(known) or 'none'}") from None
 
 
 def _part(
     registry: Registry[Any], ref: PluginRef, config: Any, known: Mapping[Path, str] | None = None
-) -> tuple[Part, dict[str, str]]:
-    entry = registry.find(ref.name)
+) -> tuple[Part, dict[str, str], dict[str, str]]:
     files: dict[str, str] = {}
-    plugin = registry.load(ref.name)
-    # An installed package's version may stay while its code changes: the file itself counts.
-    path = entry.path or Path(inspect.getfile(plugin))
+    sources = registry.sources(ref.name)
     part = Part(
         name=ref.name,
-        version=plugin.version,
+        version=registry.load(ref.name).version,
         config=digests.to_digests(config.model_dump(), files, known),
-        source=digests.digest(path) if entry.external else None,
+        # An installed package's version may stay while its code changes: its files count.
+        source=plugin_files.digest(sources) if registry.find(ref.name).external else None,
     )
-    return part, files
+    return part, files, sources
 
 
-def _named_options(registry: Registry[Any], ref: PluginRef) -> dict[str, Any]:
-    options = ref.options
-    if "positional" in options:
-        raise UsageError(
-            f"{registry.kind} {ref.name!r}: option {options['positional'][0]!r} has no name; "
-            f"expected key=value, for example {ref.name}:key=value"
-        )
-    return options
+RECIPE_PLACES = {
+    **{key: f"to the recipe: [recipe] {key} = ... (--recipe {key}=...)" for key in Recipe.model_fields},
+    **{
+        key: f"to the recipe: [recipe] augment = {{{key} = ...}} (--recipe augment.{key}=...)"
+        for key in Augment.model_fields
+    },
+}
+"""Where the keys of the recipe belong, in words."""
+
+
+def _places(registry: Registry[Any], name: str) -> dict[str, str]:
+    """Where keys belong that are no options of the plugin `name`, in words."""
+    subset = {"subset": "to the suite or to a data set: subset = ... (--subset N, -d NAME:subset=N)"}
+    if registry is not METHODS:
+        return RECIPE_PLACES | subset
+    own = {
+        **{key: (f"{key} = ...", f"{key}=...") for key in Recipe.model_fields},
+        **{key: (f"augment = {{{key} = ...}}", f"augment.{key}=...") for key in Augment.model_fields},
+    }
+    return subset | {
+        key: f'to the recipe, of this method alone: {{name = "{name}", recipe = {{{toml}}}}} ({name}:recipe.{text})'
+        for key, (toml, text) in own.items()
+    }

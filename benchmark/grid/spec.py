@@ -7,6 +7,7 @@ changes every run id: a test lists the fields, so that none is added by accident
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -27,6 +28,15 @@ class Augment(Settings):
     """Mirror left-right with probability one half."""
     rotate: float = Field(0.0, ge=0, le=180)
     """Largest rotation in degrees, uniform in both directions."""
+    crop: bool = False
+    """Shift by up to an eighth of the side, 4 px of 32, and fill with black (He et al., CVPR 2016, on CIFAR)."""
+    strong: bool = False
+    """Two random operations on shape, brightness or color (RandAugment, Cubuk et al., NeurIPS 2020)."""
+
+    @property
+    def active(self) -> bool:
+        """Whether images change at all."""
+        return self.flip or self.rotate > 0 or self.crop or self.strong
 
 
 class Recipe(Settings):
@@ -50,6 +60,15 @@ class Recipe(Settings):
     precision: Literal["amp", "float32"] = "amp"
     """`amp`: bfloat16 autocast on CUDA, float32 on the CPU; losses are float32 in both."""
 
+    def changed(self, changes: Mapping[str, Any]) -> Recipe:
+        """This recipe with other values, those of `augment` one by one. Raises pydantic's ValidationError."""
+        return type(self).model_validate(_merged(self.model_dump(), changes))
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {key: _merged(values.get(key) or {}, value) for key, value in changes.items() if isinstance(value, Mapping)}
+    return {**values, **changes, **inner}
+
 
 class Seeds(Settings):
     """One seed per source of randomness, so that comparisons are paired."""
@@ -72,6 +91,11 @@ class Part(Settings):
     config: dict[str, Any] = {}
     source: str | None = None
     """Content digest of a plugin that comes from outside the tree."""
+
+
+class MethodPart(Part):
+    recipe: dict[str, Any] = {}
+    """Fields in which the method's recipe differs from that of the comparison, those of `augment` in a mapping."""
 
 
 class ContentPart(Part):
@@ -100,9 +124,15 @@ class RunSpec(Settings):
     dataset: DataPart
     noise: NoisePart
     backbone: Part
-    method: Part
+    method: MethodPart
     recipe: Recipe
+    """That of the comparison: see `training`."""
     seeds: Seeds
+
+    @property
+    def training(self) -> Recipe:
+        """The recipe that the run trains with."""
+        return self.recipe.changed(self.method.recipe) if self.method.recipe else self.recipe
 
     @property
     def id(self) -> str:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from backbones.settings import Settings
 from benchmark.errors import UsageError
 from benchmark.grid.faults import SuiteError, faults_of
-from benchmark.grid.plugin_ref import PluginRef, parse_plugin_string, read_plugin_ref
-from benchmark.grid.resolve import resolve_backbone, resolve_method, resolve_noise
-from benchmark.grid.spec import Augment, Recipe, Seeds, Track
+from benchmark.grid.plugin_ref import PluginRef
+from benchmark.grid.resolve import RECIPE_PLACES, resolve_backbone, resolve_method, resolve_noise
+from benchmark.grid.spec import Recipe, Seeds, Track
+from benchmark.option_text import expanded
 
 SUITES = Path(__file__).parent / "suites"
 RESERVED_TESTS = ("train", "val", "validation", "test")
 """Names of splits: an extra test set of this name would be taken for the split."""
 TEST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _ref(item: Any, info: ValidationInfo) -> PluginRef:
+    """As `PluginRef.of`; relative paths begin in the folder that the validation is given."""
+    return PluginRef.of(item, (info.context or {}).get("folder", Path()))
+
+
+Ref = Annotated[PluginRef, BeforeValidator(_ref)]
 
 
 class SeedAxes(Settings):
@@ -39,16 +48,16 @@ class Suite(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = "command line"
     title: str = ""
-    datasets: list[PluginRef] = Field(min_length=1)
-    backbones: list[PluginRef] = Field(default=[PluginRef(name="cnn")], min_length=1)
-    methods: list[PluginRef] = Field(min_length=1)
-    noise: list[PluginRef] = Field(min_length=1)
+    datasets: list[Ref] = Field(min_length=1)
+    backbones: list[Ref] = Field(default=[PluginRef("cnn")], min_length=1)
+    methods: list[Ref] = Field(min_length=1)
+    noise: list[Ref] = Field(min_length=1)
     seeds: int | list[int] | SeedAxes = 5
     tracks: list[Track] = Field(default=["blind"], min_length=1)
     recipe: Recipe = Recipe()
     subset: int | None = Field(None, ge=2)
-    extra_tests: dict[str, str] = {}
-    """Name -> plugin string of a data set whose test images are scored beside the test set."""
+    extra_tests: dict[str, Ref] = {}
+    """Name -> a data set whose test images are scored beside the test set."""
     keep: Literal["none", "predictions", "model"] = "none"
     allow_unidentifiable: bool = False
     assumptions: dict[str, str] = {}
@@ -56,9 +65,8 @@ class Suite(BaseModel):
 
     @field_validator("datasets", "backbones", "methods", "noise", mode="before")
     @classmethod
-    def _read_plugin_refs(cls, value: Any) -> Any:
-        items = value if isinstance(value, list) else [value]
-        return [parse_plugin_string(item) if isinstance(item, str) else item for item in items]
+    def _as_list(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
 
     @field_validator("seeds")
     @classmethod
@@ -71,16 +79,14 @@ class Suite(BaseModel):
 
     @field_validator("extra_tests")
     @classmethod
-    def _check_extra_tests(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
+    def _check_extra_tests(cls, value: dict[str, PluginRef]) -> dict[str, PluginRef]:
+        for name in value:
             if name.lower() in RESERVED_TESTS or not TEST_NAME.fullmatch(name):
                 raise ValueError(
                     f"{name!r} cannot name an extra test set; expected letters, digits, '_', '-' or '.' that begin "
                     f"with a letter or digit, and none of {', '.join(RESERVED_TESTS)}, for example "
                     'other_hospital = "npz:FILE" (--extra-test other_hospital=npz:FILE)'
                 )
-            if not text:
-                raise ValueError(f"extra test set {name!r} names no data set; expected for example npz:FILE")
         return value
 
     def all_seeds(self) -> list[Seeds]:
@@ -94,36 +100,48 @@ def names() -> list[str]:
     return sorted(path.stem for path in SUITES.glob("*.toml"))
 
 
-def load(name: str, overrides: dict[str, Any] | None = None) -> Suite:
-    """The suite of that name or file, its keys replaced by `overrides` where given."""
-    path = Path(name) if name.endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
+def load(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+    """The suite of that name or file, its keys replaced by `overrides` where given.
+
+    Relative paths in the file begin in its folder, those in `overrides` in the working directory.
+    """
+    path = expanded(name) if name.lower().endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
     if not path.is_file():
         raise UsageError(f"unknown suite {name!r}; expected one of {', '.join(names())}, or the path of a .toml file")
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SuiteError(str(path), [f"not valid TOML: {error}"]) from None
     for key, value in (overrides or {}).items():
-        raw[key] = {**raw.get(key, {}), **value} if isinstance(value, dict) else value
-    return build({"name": path.stem, **raw}, origin=str(path))
+        known = raw.get(key)
+        raw[key] = {**known, **value} if isinstance(value, dict) and isinstance(known, dict) else value
+    return build({"name": path.stem, **raw}, str(path), path.parent)
 
 
-def build(raw: dict[str, Any], origin: str = "command line") -> Suite:
+def build(raw: dict[str, Any], origin: str = "command line", folder: Path = Path()) -> Suite:
+    """The suite that `raw` describes; relative paths begin in `folder`. Raises SuiteError with every fault."""
     try:
-        return Suite.model_validate(raw)
+        return Suite.model_validate(raw, context={"folder": folder})
     except ValidationError as error:
-        known = {key for model in (Suite, Recipe, Augment, SeedAxes) for key in model.model_fields}
-        raise SuiteError(origin, [*faults_of(error, known), *_plugin_faults(raw)]) from None
+        raise SuiteError(origin, [*faults_of(error, (), PLACES), *_plugin_faults(raw, folder)]) from None
 
 
-def _plugin_faults(raw: dict[str, Any]) -> Iterator[str]:
+PLACES = {
+    **{key: f"to the seeds: [seeds] {key} = [0, 1]" for key in SeedAxes.model_fields},
+    **RECIPE_PLACES,
+    **{key: f"to the top of the suite: {key} = ..., above all [sections]" for key in Suite.model_fields},
+}
+"""Where the keys of a suite belong, in words."""
+
+
+def _plugin_faults(raw: dict[str, Any], folder: Path) -> Iterator[str]:
     """Faults of the plugins in a suite that has other faults too, so that all are reported together."""
     for key, resolve in (("methods", resolve_method), ("noise", resolve_noise), ("backbones", resolve_backbone)):
         value = raw.get(key, [])
         for position, item in enumerate(value if isinstance(value, list) else [value]):
             try:
-                resolve(read_plugin_ref(item))
-            except ValidationError:
-                continue
+                resolve(PluginRef.of(item, folder))
             except UsageError as error:
                 yield f"{key}[{position}]: {error}"
+            except ValueError:
+                continue  # names no plugin, which the suite's own check reports

@@ -183,12 +183,14 @@ def _stored_maps() -> dict[str, dict[str, Any]]:
 def read_transition(path: Path) -> np.ndarray:
     """[K, K] float64 T of a file, its rows scaled to sum to exactly 1. Raises NoiseError where it is no valid T."""
     try:
-        if path.suffix == ".npy":
+        suffix = path.suffix.lower()
+        if suffix == ".npy":
             values = np.load(path, allow_pickle=False)
-        elif path.suffix == ".csv":
-            values = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
-        elif path.suffix == ".json":
-            values = json.loads(path.read_text(encoding="utf-8"))
+        elif suffix == ".csv":
+            # Excel writes a byte order mark.
+            values = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64, encoding="utf-8-sig")
+        elif suffix == ".json":
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
         else:
             raise NoiseError(f"{path} ends in {path.suffix!r}; expected a T as .npy, .csv or .json")
         transition = np.array(values, dtype=np.float64)

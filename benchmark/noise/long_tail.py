@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from benchmark.noise._draws import generator
 from benchmark.noise.base import Corruption, NoiseKind, Settings, Split
+from benchmark.option_text import located, read_text
 from benchmark.registry import NOISE
 
 
@@ -21,10 +23,13 @@ class Inner(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve(cls, value: Any) -> Any:
+    def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
+        folder = (info.context or {}).get("folder", Path())
         if isinstance(value, str):
-            name, _, positional = value.partition(":")
-            value = {"name": name, **({NOISE.load(name).positional: positional} if positional else {})}
+            name, _, text = value.partition(":")
+            positional = NOISE.load(name).positional
+            options, values = read_text(text, NOISE.load(name).Config.model_fields, positional, folder)
+            value = {"name": name, **options, **dict(zip([positional], values, strict=False))}
         if not isinstance(value, dict) or not isinstance(value.get("name"), str):
             raise ValueError('expected a kind of noise such as "pair:0.3" or {name = "pair", rate = 0.3}')
         plugin = NOISE.load(value["name"])
@@ -32,6 +37,7 @@ class Inner(Settings):
             raise ValueError("expected another kind than long_tail itself")
         resolved = set(value) == {"name", "version", "config"}
         options = value["config"] if resolved else {key: item for key, item in value.items() if key != "name"}
+        options = located(options, plugin.Config.model_fields, folder)
         config = plugin.Config.model_validate(options).model_dump()
         version = value["version"] if resolved else plugin.version
         return {"name": value["name"], "version": version, "config": config}

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from backbones.base import Backbone
+from benchmark import plugin_files
 from benchmark.datasets.base import Dataset
 from benchmark.errors import UsageError
 from benchmark.grid.job import Job
@@ -66,11 +67,15 @@ class Plugins:
 
 
 def assemble(job: Job) -> Plugins:
-    """Loads and configures every plugin of `job`. Raises RegistryError and what a constructor raises."""
+    """Loads and configures every plugin of `job`. Raises RegistryError and what a constructor raises.
+
+    Raises SourceChangedError where the source of a plugin is not what it was when the grid was started.
+    """
+    plugin_files.check(job.sources)
     for plugin in job.plugins:
         add_plugin_file(Path(plugin))
     method, method_config = configured(METHODS, job.spec.method, job.files)
-    return Plugins(
+    plugins = Plugins(
         source=source_of(job),
         noise=noise_of(job),
         network=network_of(job),
@@ -78,6 +83,8 @@ def assemble(job: Job) -> Plugins:
         method_config=method_config,
         extra_tests=extra_tests_of(job),
     )
+    plugin_files.check(job.sources)  # again: a file may have changed while it was being read
+    return plugins
 
 
 def source_of(job: Job) -> DataSource:

@@ -120,7 +120,7 @@ class CleanClassifier:
 
         data = self.source.load(Store(self.results).cache("data"))
         recipe = sized(self.recipe, len(data.train))
-        resolved = resolve_backbone(PluginRef(name=SETTINGS.backbone))
+        resolved = resolve_backbone(PluginRef(SETTINGS.backbone))
         network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
         labels = data.train.labels
         folds = max(2, min(SETTINGS.folds, int(np.bincount(labels).max())))

@@ -18,6 +18,8 @@ from benchmark.store.store import Store
 from benchmark.training.samples import Images
 
 TIMED_STEPS = 3
+CHEAPEST = ("dataset", "backbone", "recipe")
+"""Parts of a spec that decide how long a training with cross entropy takes."""
 EVALUATION_SHARE = 0.35
 """Cost of an evaluated image relative to a trained one: one forward pass of three."""
 
@@ -32,7 +34,7 @@ def estimate_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | Non
         if recorded is not None:
             result[job.spec.id] = recorded
             continue
-        key = kind(job.spec.model_dump(mode="json"), ("dataset", "backbone", "recipe"))
+        key = kind({**job.spec.model_dump(mode="json"), "recipe": job.spec.training.model_dump(mode="json")}, CHEAPEST)
         if key not in timed:
             timed[key] = _seconds_of_cross_entropy(job, store)
         cross_entropy = timed[key]
@@ -49,7 +51,7 @@ def _seconds_of_cross_entropy(job: Job, store: Store) -> float | None:
     except Skipped:
         return 0.0
     torch.set_num_threads(job.options.threads)
-    recipe, device = job.spec.recipe, pick_device(job.options.device)
+    recipe, device = job.spec.training, pick_device(job.options.device)
     per_image = _seconds_per_image(network_of(job), prepared, recipe, job.spec.seeds, device)
     return per_image * recipe.epochs * (len(prepared.train.noisy) + EVALUATION_SHARE * _evaluated(prepared))
 

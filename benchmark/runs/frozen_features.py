@@ -101,10 +101,10 @@ class FeatureSource:
         count = self.backbone.cfg.views
         if count == 1:
             return None
-        if not (self.policy.flip or self.policy.rotate):
+        if not self.policy.active:
             raise FeatureError(
                 f"views = {count} stores augmented copies, but the recipe augments nothing, so all would be equal; "
-                "set augment.flip or augment.rotate in the recipe, or views = 1"
+                "set augment.flip, rotate, crop or strong in the recipe, or views = 1"
             )
         return torch.stack([self._ready(self._rows(train, self._array(train, f"view{view}"))) for view in range(count)])
 

@@ -72,7 +72,7 @@ def make_noisy_data(
         raise UsageError(
             f"noise {noise.name!r}: {len(noise_parts)} kinds of noise; expected one, such as symmetric:0.2"
         )
-    opened: Dataset = make_dataset(dataset, data_root)
+    opened: Dataset = make_dataset(dataset, data_root)[0]
     resolved = resolve_dataset(dataset, opened)
     source = DataSource(opened, opened.digest())
     data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)

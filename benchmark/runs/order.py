@@ -54,4 +54,4 @@ def declared_cost(method: str) -> float:
 
 def _passes(spec: RunSpec) -> float:
     """Expected cost in passes over the training set: declared cost times epochs."""
-    return declared_cost(spec.method.name) * spec.recipe.epochs
+    return declared_cost(spec.method.name) * spec.training.epochs

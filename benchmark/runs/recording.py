@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from backbones.base import paths_on
 from benchmark import model_selection
 from benchmark.grid.job import Job
+from benchmark.grid.spec import Part
 from benchmark.model_selection import Rule
 from benchmark.registry import BACKBONES, METHODS, Registry, RegistryError
 from benchmark.runs.hints import Given
@@ -34,8 +33,8 @@ def header(job: Job) -> dict[str, Any]:
         "spec": job.spec.model_dump(mode="json"),
         "provenance": {
             **job.provenance,
-            "method_digest": _source_digest(METHODS, job.spec.method.name),
-            "backbone_digest": _source_digest(BACKBONES, job.spec.backbone.name),
+            "method_digest": _source_digest(METHODS, job.spec.method, job.sources),
+            "backbone_digest": _source_digest(BACKBONES, job.spec.backbone, job.sources),
             "labels": job.labels,
             "device": job.options.device,
             "threads": job.options.threads,
@@ -44,11 +43,11 @@ def header(job: Job) -> dict[str, Any]:
     }
 
 
-def _source_digest(registry: Registry[Any], name: str) -> str | None:
-    """SHA-256 of a plugin's source file; None where there is none to be found, as for the failure to find it."""
+def _source_digest(registry: Registry[Any], part: Part, sources: Mapping[str, str]) -> str | None:
+    """SHA-256 of a plugin's source as the grid was started with it; None where the plugin cannot be found."""
     try:
-        return digests.digest(registry.find(name).path or Path(inspect.getfile(registry.load(name))))
-    except (RegistryError, OSError, TypeError):
+        return part.source or sources.get(str(registry.find(part.name).path))
+    except RegistryError:
         return None
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmark.grid.job import Options
-from benchmark.grid.spec import RunSpec
+from benchmark.grid.spec import Recipe, RunSpec
 from benchmark.noise.rate_estimate import FOLDS
 from benchmark.runs.assemble import Plugins, pick_device
 from benchmark.runs.executors.base import OnEpoch, OnPhase
@@ -38,7 +39,7 @@ class Trained:
     required: frozenset[str]
     """Their names."""
     deviations: Deviations
-    """Settings of its optimizers that are not the recipe's."""
+    """Its own recipe, as "training", and settings of its optimizers that are not that recipe's."""
     features: dict[str, str] | None
     """Of a frozen backbone: digests of its weights and of every array of features."""
     prepare_seconds: float
@@ -60,11 +61,18 @@ def train(
         inputs.evaluation(prepared.test),
         {name: inputs.evaluation(part) for name, part in prepared.extra_tests.items()},
     )
-    session = plugins.network.session(inputs.train, prepared.train.noisy, prepared.num_classes, spec.recipe, spec.seeds)
+
+    def session_of(recipe: Recipe) -> Session:
+        labels, classes = prepared.train.noisy, prepared.num_classes
+        return plugins.network.session(inputs.train, labels, classes, recipe, spec.seeds)
+
+    session = session_of(spec.training)
     prepare_seconds = time.perf_counter() - started
 
     def estimate() -> Estimate:
-        return cached_estimate(spec, store.cache("estimates"), lambda: _out_of_fold(session, spec, on_phase))
+        # With the recipe of the comparison: methods of their own recipe get the same estimate as the others.
+        common = session_of(spec.recipe)
+        return cached_estimate(spec, store.cache("estimates"), lambda: _out_of_fold(common, spec, on_phase))
 
     required = plugins.method.requires(plugins.method_config)
     given = find_hints(required, spec.track, prepared, estimate, device)
@@ -89,7 +97,9 @@ def train(
     )
     progress = trainer.run()
     features = inputs.features.notes if inputs.features else None
-    return Trained(method, progress, prepared, given, required, kit.deviations, features, prepare_seconds)
+    return Trained(
+        method, progress, prepared, given, required, _own_recipe(spec) | kit.deviations, features, prepare_seconds
+    )
 
 
 def _refuse(method: type[Method], name: str, num_classes: int) -> None:
@@ -98,6 +108,18 @@ def _refuse(method: type[Method], name: str, num_classes: int) -> None:
         raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
     if "multiclass" not in method.card.tasks:
         raise Skipped(f"{name} is for {', '.join(method.card.tasks)} tasks; the data is multiclass")
+
+
+def _own_recipe(spec: RunSpec) -> Deviations:
+    """Where the run's recipe differs from that of the comparison."""
+    common = spec.recipe.model_dump(mode="json")
+    fields: dict[str, list[Any]] = {}
+    for name, value in spec.method.recipe.items():
+        if isinstance(value, dict):
+            fields |= {f"{name}.{key}": [own, (common[name] or {}).get(key)] for key, own in value.items()}
+        else:
+            fields[name] = [value, common[name]]
+    return {"training": fields} if fields else {}
 
 
 class Inputs:
@@ -111,7 +133,7 @@ class Inputs:
         self.features: FeatureSource | None = None
         self.train: Samples
         if backbone.frozen:
-            self.features = FeatureSource(backbone, spec.backbone, spec.recipe, train, cache, device, on_phase)
+            self.features = FeatureSource(backbone, spec.backbone, spec.training, train, cache, device, on_phase)
             self.train = self.features.train
         else:
             self.train = Images(train.images, device)

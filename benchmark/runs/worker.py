@@ -8,6 +8,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark import plugin_files
 from benchmark.grid.job import Job
 from benchmark.runs.assemble import assemble
 from benchmark.runs.executors.base import OnEpoch, OnPhase
@@ -57,6 +58,7 @@ def _record(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dic
     try:
         plugins = assemble(job)
         run = train(plugins, job.spec, job.options, store, on_epoch, on_phase)
+        plugin_files.check_imported(job.sources)
     except Skipped as reason:
         return header(job) | {"state": "skipped", "reason": str(reason), "timing": {}}
     if job.options.keep != "none" and not run.progress.diverged:

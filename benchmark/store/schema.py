@@ -92,7 +92,8 @@ class Figures(TypedDict, total=False):
 
 
 Deviations: TypeAlias = dict[str, dict[str, list[Any]]]
-"""Optimizer -> field of the recipe -> [the optimizer's own value, the recipe's], where these differ."""
+"""Optimizer -> field of the recipe -> [the optimizer's own value, the recipe's], where these differ; "training" ->
+the same of a method that has a recipe of its own."""
 
 ByRule: TypeAlias = dict[Rule, Figures | None]
 """Figures by reporting rule; None where a rule is undefined."""

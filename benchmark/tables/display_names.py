@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -93,9 +93,18 @@ _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
 
 
 def options(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a part of a spec; for a data set, its subset too."""
+    """The configuration of a part of a spec; for a data set its subset too, for a method its own recipe."""
     subset = {} if part.get("subset") is None else {"subset": part["subset"]}
-    return {**(part.get("config") or {}), **subset}
+    return {**(part.get("config") or {}), **subset, **dict(_flat("recipe", part.get("recipe") or {}))}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values in nested mappings, named by their paths: "recipe.augment.flip"."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    else:
+        yield name, value
 
 
 def _plugin_string(name: str, visible: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from benchmark.grid.spec import Augment
 from benchmark.seeds import seed_for
+from benchmark.training.strong import DRAWS, strong
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64, the increment of SplitMix64
 _MIX1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
@@ -39,10 +40,33 @@ def uniforms(index: Tensor, key: int, draws: int) -> Tensor:
 
 
 def augment(x: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
-    """Flipped and rotated copies of `x` [B, C, H, W] in [0, 1]; corners that turn in are black.
+    """Copies of `x` [B, C, H, W] in [0, 1], in that range: shifted, then flipped and rotated, then strongly changed.
 
-    A positive angle turns counter-clockwise, bilinear, about the center; each sample has its own draw.
+    What comes in from outside is black. Each sample has its own draws.
     """
+    if policy.crop:
+        x = _shifted(x, *uniforms(index, seed_for("augment-crop", seed, epoch, view), 2))
+    x = _turned(x, index, policy, seed, epoch, view)
+    if policy.strong:
+        x = strong(x, uniforms(index, seed_for("augment-strong", seed, epoch, view), DRAWS))
+    return x
+
+
+def _shifted(x: Tensor, down_draw: Tensor, right_draw: Tensor) -> Tensor:
+    """`x` moved by whole pixels, by up to an eighth of its sides, at least one."""
+    batch, channels, height, width = x.shape
+    reach_y, reach_x = max(1, round(height / 8)), max(1, round(width / 8))
+    down, right = (down_draw * (2 * reach_y + 1)).long(), (right_draw * (2 * reach_x + 1)).long()
+    rows = torch.arange(height, device=x.device) + down[:, None]
+    columns = torch.arange(width, device=x.device) + right[:, None]
+    padded = F.pad(x, (reach_x, reach_x, reach_y, reach_y))
+    first = torch.arange(batch, device=x.device)[:, None, None, None]
+    second = torch.arange(channels, device=x.device)[None, :, None, None]
+    return padded[first, second, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _turned(x: Tensor, index: Tensor, policy: Augment, seed: int, epoch: int, view: int) -> Tensor:
+    """Flipped and rotated; a positive angle turns counter-clockwise, bilinear, about the center."""
     if not policy.flip and not policy.rotate:
         return x
     flip_draw, angle_draw = uniforms(index, seed_for("augment", seed, epoch, view), 2)

@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.grid.job import Job, Options
-from benchmark.grid.spec import Augment, DataPart, NoisePart, Part, Recipe, RunSpec, Seeds
+from benchmark.grid.spec import Augment, DataPart, MethodPart, NoisePart, Part, Recipe, RunSpec, Seeds
 
-GOLDEN_ID = "d2dd6bc3b6bc4c6e"
+GOLDEN_ID = "1eb3d148461a4160"
 
 
 def spec(**changes) -> RunSpec:
@@ -14,7 +14,7 @@ def spec(**changes) -> RunSpec:
         "dataset": DataPart(name="digits", version=1, digest="sha256:ab"),
         "noise": NoisePart(name="symmetric", version=1, config={"rate": 0.4, "inclusive": False}),
         "backbone": Part(name="cnn", version=1),
-        "method": Part(name="gce", version=1, config={"q": 0.7}),
+        "method": MethodPart(name="gce", version=1, config={"q": 0.7}),
         "recipe": Recipe(epochs=3, augment=Augment()),
         "seeds": Seeds.equal(1),
     }
@@ -31,6 +31,7 @@ def test_a_new_field_is_a_decision():
         "protocol", "track", "dataset", "noise", "backbone", "method", "recipe", "seeds",
     }  # fmt: skip
     assert set(Part.model_fields) == {"name", "version", "config", "source"}
+    assert set(MethodPart.model_fields) - set(Part.model_fields) == {"recipe"}
     assert set(DataPart.model_fields) - set(Part.model_fields) == {"digest", "subset", "extra_tests"}
     assert set(NoisePart.model_fields) - set(Part.model_fields) == {"clean_classifier"}
     assert set(Recipe.model_fields) == {
@@ -43,8 +44,8 @@ def test_a_new_field_is_a_decision():
 
 
 def test_the_order_of_keys_does_not_matter():
-    one = spec(method=Part(name="m", version=1, config={"a": 1, "b": 2}))
-    other = spec(method=Part(name="m", version=1, config={"b": 2, "a": 1}))
+    one = spec(method=MethodPart(name="m", version=1, config={"a": 1, "b": 2}))
+    other = spec(method=MethodPart(name="m", version=1, config={"b": 2, "a": 1}))
     assert one.id == other.id
 
 
@@ -56,7 +57,7 @@ def test_the_order_of_keys_does_not_matter():
         {"dataset": DataPart(name="digits", version=1, digest="sha256:cd")},
         {"dataset": DataPart(name="digits", version=1, digest="sha256:ab", subset=100)},
         {"noise": NoisePart(name="symmetric", version=2, config={"rate": 0.4, "inclusive": False})},
-        {"method": Part(name="gce", version=1, config={"q": 0.8})},
+        {"method": MethodPart(name="gce", version=1, config={"q": 0.8})},
         {"recipe": Recipe(epochs=3, augment=Augment(flip=True))},
         {"seeds": Seeds(noise=1, init=1, order=1, method=2)},
     ],

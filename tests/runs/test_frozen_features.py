@@ -17,7 +17,7 @@ import torch
 from benchmark.grid import suite
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Job, Options
-from benchmark.grid.plugin_ref import read_plugin_ref
+from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
 from benchmark.grid.spec import Augment
 from benchmark.registry import METHODS
@@ -65,7 +65,7 @@ def make_job(cells: Path, tmp_path: Path):
             "methods": [method],
             "noise": ["symmetric:0.3"],
             "seeds": 1,
-            "tracks": ["oracle"] if METHODS.load(read_plugin_ref(method).name).card.needs else ["blind"],
+            "tracks": ["oracle"] if METHODS.load(PluginRef.of(method).name).card.needs else ["blind"],
             "recipe": recipe,
             **changes,
         })  # fmt: skip
@@ -362,7 +362,7 @@ def test_the_recipe_of_a_run_on_plain_features_says_that_nothing_is_augmented(ma
 
 def test_options_read_the_same_from_the_command_line_and_from_a_suite(make_job):
     typed = resolve_backbone(
-        read_plugin_ref("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
+        PluginRef.of("timm/test_resnet:frozen=true,input_size=32,weights=imagenet,head=mlp,views=2")
     )
     written = {"frozen": True, "input_size": 32, "weights": "imagenet", "head": "mlp", "views": 2}
     assert typed.part.config == written
