@@ -142,17 +142,24 @@ def _filtered(records: list[Record], options: dict[str, Any]) -> list[Record]:
 
 def _is_named(record: Record, part: str, text: str) -> bool:
     """Whether the plugin string `text` names this part of a run; options that it leaves out may have any value."""
-    from benchmark.grid.plugin_ref import parse_plugin_string
+    from benchmark.grid.plugin_ref import PluginRef
+    from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE
     from benchmark.store import digests
     from benchmark.tables.display_names import options as options_of
 
     content: Mapping[str, Any] = record["spec"][part]
     if part == "dataset" and text == ((record.get("provenance") or {}).get("labels") or {}).get("dataset"):
         return True
-    named = parse_plugin_string(text)
-    given, config = named.pop("positional", []), options_of(content)
-    if named.pop("name") != content["name"]:
+    ref = PluginRef.of(text)
+    if ref.name != content["name"]:
         return False
+    if not ref.text:
+        return True  # of a plugin that is not here any more, too
+    registries = {"dataset": DATASETS, "backbone": BACKBONES, "method": METHODS, "noise": NOISE}
+    plugin = registries[part].load(ref.name)
+    fields = plugin.Config.model_fields
+    named, given = ref.read(fields, getattr(plugin, "positional", "path" if "path" in fields else ""))
+    config = options_of(content)
     values = [digests.digest(Path(v)) if isinstance(v, str) and Path(v).exists() else v for v in given]
     first = config.get("rate", config.get("path", next(iter(config.values()), None)))
     return (not values or first in values) and all(config.get(name) == value for name, value in named.items())

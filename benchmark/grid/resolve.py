@@ -162,7 +162,7 @@ def _named_options(registry: Registry[Any], ref: PluginRef, choices: type[C]) ->
 def _validated(registry: Registry[Any], ref: PluginRef, options: dict[str, Any]) -> Any:
     plugin = registry.load(ref.name)
     try:
-        return plugin.Config.model_validate(options, context={"folder": ref.folder})
+        return plugin.Config.model_validate(options, context={"relative_to": ref.folder})
     except ValidationError as error:
         known = [*plugin.Config.model_fields, *CHOICES.get(registry.kind, NoChoices).model_fields]
         faults = "; ".join(faults_of(error, known, _places(registry, ref.name)))

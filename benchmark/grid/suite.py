@@ -27,7 +27,7 @@ TEST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 def _ref(item: Any, info: ValidationInfo) -> PluginRef:
     """As `PluginRef.of`; relative paths begin in the folder that the validation is given."""
-    return PluginRef.of(item, (info.context or {}).get("folder", Path()))
+    return PluginRef.of(item, (info.context or {}).get("relative_to", Path()))
 
 
 Ref = Annotated[PluginRef, BeforeValidator(_ref)]
@@ -121,7 +121,7 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
 def build(raw: dict[str, Any], origin: str = "command line", folder: Path = Path()) -> Suite:
     """The suite that `raw` describes; relative paths begin in `folder`. Raises SuiteError with every fault."""
     try:
-        return Suite.model_validate(raw, context={"folder": folder})
+        return Suite.model_validate(raw, context={"relative_to": folder})
     except ValidationError as error:
         raise SuiteError(origin, [*faults_of(error, (), PLACES), *_plugin_faults(raw, folder)]) from None
 

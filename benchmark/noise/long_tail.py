@@ -24,7 +24,7 @@ class Inner(Settings):
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
-        folder = (info.context or {}).get("folder", Path())
+        folder = (info.context or {}).get("relative_to", Path())
         if isinstance(value, str):
             name, _, text = value.partition(":")
             positional = NOISE.load(name).positional

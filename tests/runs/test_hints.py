@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.grid.plugin_ref import read_plugin_ref
+from benchmark.grid.plugin_ref import PluginRef
 from benchmark.runs.hints import Estimate, find_hints
 from benchmark.runs.noisy_data import make_noisy_data
 from benchmark.runs.prepare import DataSource, Prepared, Skipped, prepare
@@ -19,7 +19,7 @@ BOTH = frozenset({"noise_rate", "transition"})
 
 
 def prepared(folder: Path, noise: str, subset: int | None, seed: int = 0) -> Prepared:
-    made = make_noisy_data(read_plugin_ref("digits"), read_plugin_ref(noise), seed, data_root=folder, results=folder)
+    made = make_noisy_data(PluginRef.of("digits"), PluginRef.of(noise), seed, data_root=folder, results=folder)
     source = DataSource(made.source.dataset, made.source.digest, subset)
     return prepare(source, made.noise, folder / "cache")
 
