@@ -19,6 +19,10 @@ SCALARS = (
 """Metrics with one value per run; `precision` and `recall` are lists per class."""
 LOWER_IS_BETTER = frozenset({"ece", "nll", "brier", "mae"})
 ECE_BINS = 15
+IMBALANCE = 2.0
+"""Balanced accuracy is the main metric of data whose largest class has more than this many times the images of the
+smallest. Beyond it, guessing the larger of two classes is right for over two thirds of the images, and a method that
+gives up the small classes gains in accuracy."""
 
 
 class Calibration(TypedDict):
@@ -41,6 +45,11 @@ class Outcome(TypedDict):
     right: str
     """One bit per sample in the order of the set, 1 where the prediction is the label: packed, highest bit
     first, in base64."""
+
+
+def main_metric(counts: Ints) -> str:
+    """The metric that chooses epochs and is reported first, by the numbers of training images per class, [K]."""
+    return "balanced_accuracy" if counts.max() > IMBALANCE * max(1, counts.min()) else "accuracy"
 
 
 def score(probabilities: Floats, labels: Ints, num_classes: int) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
                 ),
             ]
         },
+        {"Tables": "tables.md"},
         {"Records": "records.md"},
         {"Contributing": "contributing.md"},
         {"Changes": "changelog.md"},

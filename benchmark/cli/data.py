@@ -81,6 +81,7 @@ def verify(name: str, extra_tests: tuple[str, ...], **options: Any) -> int:
 def info(name: str, **options: Any) -> None:
     """Print counts per class and split, pixel statistics, duplicates and further label arrays of NAME."""
     from benchmark.datasets import statistics
+    from benchmark.metrics import main_metric
     from benchmark.store.tree import printable
 
     dataset = _dataset(name, **options)
@@ -93,7 +94,7 @@ def info(name: str, **options: Any) -> None:
     click.echo("")
     counts = statistics.class_counts(loaded)
     click.echo(counts.assign(all=counts.sum(axis=1)).to_string())
-    click.echo("")
+    click.echo(f"main metric: {main_metric(counts.loc['train'].to_numpy())}\n")
     for split, part in parts.items():
         mean, sd = statistics.channel_stats(part)
         click.echo(f"{split}: {len(part)} images, mean {_figures(mean)}, sd {_figures(sd)} of [0, 1]")

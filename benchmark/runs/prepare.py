@@ -13,6 +13,7 @@ from benchmark.datasets.base import Arrays, Data, Dataset, ExtraTest, Fingerprin
 from benchmark.datasets.cache import cached, cached_extra_test, identity
 from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.errors import NoisybenchError
+from benchmark.metrics import main_metric
 from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.manifest import Manifest, make_manifest
 from benchmark.runs.clean_probabilities import StoredProbabilities
@@ -20,9 +21,6 @@ from benchmark.seeds import seed_for
 from benchmark.store.schema import Images
 
 VALIDATION_SHARE = 0.1
-IMBALANCE = 2.0
-"""Balanced accuracy is the main metric where the largest class has more than this many times the smallest one's
-images: beyond it, always guessing the largest of two classes is right for over two thirds of the images."""
 
 
 class Skipped(NoisybenchError):
@@ -65,7 +63,7 @@ class Prepared:
     manifest: Manifest
     transition: np.ndarray | None
     main_metric: str
-    """ "balanced_accuracy" where the classes differ by more than `IMBALANCE`, otherwise "accuracy"."""
+    """See `metrics.main_metric`."""
     skipped_files: int
     """Files that could not be decoded and were left out on request."""
     images: Images | None
@@ -246,7 +244,7 @@ def prepare(
         },
         manifest=manifest,
         transition=None if manifest.transition is None else np.array(manifest.transition),
-        main_metric="balanced_accuracy" if counts.max() > IMBALANCE * max(1, counts.min()) else "accuracy",
+        main_metric=main_metric(counts),
         skipped_files=len(data.skipped),
         images=data.images,
     )
