@@ -131,7 +131,8 @@ def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
         same = [name for name in roles if roles[name] == split]
         if len(same) > 1:
             raise DataError(f"{root}: {_list(same)} may each be the {split} split, expected one: merge or rename them")
-    found = {split: name for name, split in roles.items()}
+    names = {split: name for name, split in roles.items()}
+    found = {split: names[split] for split in SPLIT_NAMES if split in names}
     needed = ("test",) if test_only else ("train", "test")
     missing = [split for split in needed if split not in found]
     if missing:
