@@ -85,6 +85,7 @@ def arrange(root: Path, tree: Tree, *, test_only: bool = False) -> Listing:
     if len(classes) < (1 if test_only else 2):
         listed = ", ".join(map(printable, classes)) or "none"
         hint = f"; perhaps folder:{printable(root / classes[0])} is meant" if len(classes) == 1 else ""
+        hint += f"; links that lead nowhere: {_list(tree.broken)}" if tree.broken else ""
         raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class{hint}")
     splits = () if "" in places else tuple(split for split in SPLIT_NAMES if split in places)
     notes = tuple(_notes(tree.skipped, classes, places))
