@@ -85,6 +85,7 @@ def arrange(root: Path, tree: Tree, *, test_only: bool = False) -> Listing:
     if len(classes) < (1 if test_only else 2):
         listed = ", ".join(map(printable, classes)) or "none"
         hint = f"; perhaps folder:{printable(root / classes[0])} is meant" if len(classes) == 1 else ""
+        hint += f"; links that lead nowhere: {_list(tree.broken)}" if tree.broken else ""
         raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class{hint}")
     splits = () if "" in places else tuple(split for split in SPLIT_NAMES if split in places)
     notes = tuple(_notes(tree.skipped, classes, places))
@@ -131,7 +132,8 @@ def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
         same = [name for name in roles if roles[name] == split]
         if len(same) > 1:
             raise DataError(f"{root}: {_list(same)} may each be the {split} split, expected one: merge or rename them")
-    found = {split: name for name, split in roles.items()}
+    names = {split: name for name, split in roles.items()}
+    found = {split: names[split] for split in SPLIT_NAMES if split in names}
     needed = ("test",) if test_only else ("train", "test")
     missing = [split for split in needed if split not in found]
     if missing:

@@ -30,9 +30,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def look_at_all(paths: Sequence[Path], sample: int) -> list[Look | str]:
+def look_at_all(paths: Sequence[Path], sample: int, progress: Progress | None = None) -> list[Look | str]:
     """Per path what its image is like, or why it cannot be decoded; `sample`: of deep images, values to take each."""
-    return list(_in_parallel(lambda path: _guarded(path, lambda image: _look(image, sample)), paths))
+    looks = []
+    for look in _in_parallel(lambda path: _guarded(path, lambda image: _look(image, sample)), paths):
+        looks.append(look)
+        if progress:
+            progress("look at images", len(looks), len(paths))
+    return looks
 
 
 def decode_all(
@@ -122,7 +127,7 @@ def _look(image: Image.Image, sample: int) -> Look:
     if deep:
         return look.with_values(np.asarray(image), sample)
     # Pillow keeps the upper 8 bits of colors and of gray with transparency.
-    return look.with_upper_bits(np.asarray(image)) if bits > 8 else look
+    return look.with_upper_bits(np.asarray(image)) if bits > 8 and len(image.getbands()) > 1 else look
 
 
 def _bits(image: Image.Image) -> int:

@@ -53,8 +53,8 @@ class Look:
         return replace(self, sample=sample, lowest=float(values.min()), highest=float(values.max()))
 
     def with_upper_bits(self, values: np.ndarray) -> Look:
-        """With the largest of `values` [H, W, C], alpha left out."""
-        colors = values[..., : 3 if values.shape[-1] > 2 else 1]
+        """With the largest of `values` [H, W, C] (colors, or gray and alpha), alpha left out."""
+        colors = values[..., : 3 if values.shape[2] > 2 else 1]
         return replace(self, upper=int(colors.max()))
 
     @property

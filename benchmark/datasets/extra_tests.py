@@ -34,9 +34,14 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
     Raises DataError for a class that `data` does not have, and for images of another shape.
     """
     _check_shape(data, name, other)
-    place, note = _by_name(data, name, other) if data.named and other.named else _by_number(data, name, other)
+    # Folders are named 0, 1, 10, 2, ...: such names are the numbers of a source that knows numbers only.
+    numbered = all(name.isdecimal() for name in (*data.classes, *other.classes))
+    by_name = numbered or (data.named and other.named)
+    place, note = _by_name(data, name, other) if by_name else _by_number(data, name, other)
     labels = place[other.test.labels]
     notes = [f"extra test set {name!r}: {note}", *(f"extra test set {name!r}: {text}" for text in other.notes)]
+    if other.skipped:
+        notes.append(f"extra test set {name!r}: {len(other.skipped)} file(s) could not be decoded and were left out")
     absent = np.setdiff1d(np.arange(data.num_classes), labels)
     if len(absent):
         listed = ", ".join(printable(data.classes[k]) for k in absent)

@@ -36,6 +36,8 @@ from benchmark.store import digests
 from benchmark.store.schema import Images
 from benchmark.store.tree import printable, readable
 
+LISTED = 50
+"""Unusable files that a message lists."""
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
@@ -153,7 +155,7 @@ class Folder(Dataset):
         """Decodes `files`. Raises DataError with all that cannot be used, unless those are to be left out."""
         root: Path = self.cfg.path
         paths = [root / file.name for file in files]
-        looks = look_at_all(paths, max(64, conversion.SAMPLE // max(1, len(paths))))
+        looks = look_at_all(paths, max(64, conversion.SAMPLE // max(1, len(paths))), progress)
         reasons = {i: look for i, look in enumerate(looks) if isinstance(look, str)}
         seen = [i for i, look in enumerate(looks) if isinstance(look, Look)]
         usable_looks = [look for look in looks if isinstance(look, Look)]
@@ -166,7 +168,8 @@ class Folder(Dataset):
         problems += [(name, "not in a class folder") for name in listing.stray]
         problems += [(name, "a link to nothing, or no file") for name in listing.broken]
         if problems and not self.cfg.skip_corrupt:
-            lines = "".join(f"\n  {printable(name)}: {why}" for name, why in problems)
+            lines = "".join(f"\n  {printable(name)}: {why}" for name, why in problems[:LISTED])
+            lines += f"\n  and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
             raise DataError(
                 f"{len(problems)} of {len(files) + len(listing.stray) + len(listing.broken)} files in {root} cannot "
                 f"be used: mend or remove them, or set skip_corrupt=true{lines}"
@@ -281,7 +284,9 @@ def _split(root: Path, labels: Labels, groups: Sequence[str] | None, seed: int) 
         rest, test = stratified_split(labels, SHARES["test"], seed)
         train, val = stratified_split(labels[rest], SHARES["val"] / (1 - SHARES["test"]), seed)
     except DataError:
-        raise DataError(f"{root}: {len(labels)} images are too few for a 70/10/20 split: add some") from None
+        raise DataError(
+            f"{root}: {len(labels)} images are too few for a 70/10/20 split: add some, or use them as an extra test set"
+        ) from None
     return {"train": rest[train], "val": rest[val], "test": test}
 
 

@@ -1,6 +1,7 @@
 """`noisybench data` and folders of images, from the disk to the record."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -81,3 +82,78 @@ def test_the_main_metric_follows_the_classes_that_are_left(here, tmp_path, rho, 
     here("run", "-d", "digits", "-m", "ce", "-n", f"long_tail:{rho}", "--seeds", "1", "--epochs", "1")
     (record,) = records(tmp_path / "results").values()
     assert record["main_metric"] == metric
+
+
+def picture(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.linspace(0, value, 400).reshape(20, 20).astype(np.uint16)).save(path)
+
+
+@pytest.fixture
+def radiographs(tmp_path):
+    """radiographs/{Training,Testing}/{ill,well}: 12-bit values in 16-bit files of 20x20 px, and what systems leave."""
+    root = tmp_path / "radiographs"
+    for split, n in (("Training", 8), ("Testing", 3)):
+        for k, name in enumerate(("ill", "well")):
+            for i in range(n):
+                picture(root / split / name / f"{i}.png", 4095 - 300 * k - 7 * i - n)
+    (root / "Training" / "ill" / "Thumbs.db").write_bytes(b"x")
+    (root / "__MACOSX").mkdir()
+    return root
+
+
+def test_info_says_in_one_line_what_was_done_to_image_files(here, radiographs):
+    told = here("data", "info", f"folder:{radiographs}").stdout
+    assert "images: 20x20 px, 16 bits per channel; square already; gray values 0 to 4095 became 0 to 255" in told
+    assert "'Training/ill/Thumbs.db'" in told
+    assert "'__MACOSX'" in told
+    assert "Training as train, Testing as test" in told
+
+
+def test_a_run_tells_and_records_what_was_done_to_image_files(here, tmp_path, radiographs):
+    done = here(*RUN, "-d", f"folder:{radiographs}", "--recipe", "batch_size=4")
+    assert "data set radiographs: 20x20 px, 16 bits per channel" in done.stderr
+    (record,) = records(tmp_path / "results").values()
+    assert record["images"] == {
+        "pixels": "auto",
+        "values": [0, 4095],
+        "fit": "crop",
+        "bit_depths": [16],
+        "smallest": [20, 20],
+        "largest": [20, 20],
+        "share_cropped": 0,
+    }
+
+
+def test_another_way_of_reading_is_another_run(here, tmp_path, radiographs):
+    for options in ("", ",pixels=full", ",pixels=[0,2047]", ",fit=pad"):
+        here(*RUN, "-d", f"folder:{radiographs}{options}", "--recipe", "batch_size=4")
+    assert len(records(tmp_path / "results")) == 4
+
+
+def test_linked_folders_are_runs_of_their_own(here, tmp_path, image_folder):
+    (image_folder / "red" / "patient99_0.png").unlink()
+    other = tmp_path / "other"
+    for name, source in (("red", "red"), ("blue", "blue")):
+        (tmp_path / "linked" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "linked" / name).symlink_to(image_folder / source)
+    other.mkdir()
+    for name, source in (("red", "blue"), ("blue", "red")):
+        (other / name).symlink_to(image_folder / source)
+    for folder, ran in ((image_folder, 1), ("linked", 1), ("other", 2)):
+        here(*RUN, "-d", f"folder:{folder},size=8")
+        assert len(records(tmp_path / "results")) == ran
+
+
+def test_verify_finds_near_duplicates_and_compares_with_an_extra_test_set(here, tmp_path, image_folder):
+    (image_folder / "red" / "patient99_0.png").unlink()
+    theirs = tmp_path / "theirs"
+    (theirs / "Red").mkdir(parents=True)
+    for source in (image_folder / "red").iterdir():
+        with Image.open(source) as image:
+            image.point(lambda value: value + 2).save(theirs / "Red" / source.name)
+    told = here("data", "verify", f"folder:{image_folder}", "--extra-test", f"other=folder:{theirs}").stdout
+    assert "'Red' as 'red' (other case or white space)" in told
+    assert "other 40;" in told
+    (looks_alike,) = re.findall(r"(\d+) image\(s\) of other look like images of train", told)
+    assert int(looks_alike) == 28, "all red images of the training split"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.suite import RESERVED_TESTS, build
@@ -73,3 +74,79 @@ def test_a_name_is_either_plain_or_refused_with_a_sentence(name):
     else:
         with pytest.raises(SuiteError, match="extra test set"):
             build(grid)
+
+
+def hospital(root, names, n, seed):
+    """A folder of n images of each class; `names` in the order of the classes' looks."""
+    rng = np.random.default_rng(seed)
+    for k, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for i in range(n):
+            pixels = rng.integers(0, 80, (10, 10)).astype(np.uint8)
+            pixels[3 * k : 3 * k + 3] += 150
+            Image.fromarray(pixels).save(root / name / f"{seed}_{i}.png")
+    return root
+
+
+@pytest.fixture
+def ours(tmp_path):
+    return hospital(tmp_path / "ours", ("benign", "malignant", "normal"), 30, 0)
+
+
+def test_classes_of_another_hospital_count_by_name_and_all_its_images_do(here, ours, tmp_path):
+    hospital(tmp_path / "subset", ("benign", "malignant"), 7, 1)
+    # In the order of their names these are other numbers.
+    renamed = hospital(tmp_path / "theirs", ("benign", "Malignant", "A Normal"), 7, 1)
+    (renamed / "A Normal").rename(renamed / " normal")
+    extra = [part for name in ("subset", "theirs") for part in ("--extra-test", f"{name}=folder:{name},size=10")]
+    done = here("run", "-d", f"folder:{ours},size=10", *GRID, *extra)
+    (record,) = records(tmp_path / "results").values()
+    for name, n in (("subset", 14), ("theirs", 21)):
+        assert record["extra_metrics"][name]["last"]["accuracy"] > 0.95
+        assert record["extra_metrics"][name]["last"]["auroc"] > 0.95
+        assert record["tests"]["extra"][name]["size"] == n
+    assert "'subset' has no image of class normal" in done.stderr
+    assert "'Malignant' as 'malignant'" in done.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("--dry-run",)])
+def test_an_unknown_class_is_refused_before_the_first_run(here, ours, tmp_path, command):
+    theirs = hospital(tmp_path / "theirs", ("benign", "cancer"), 4, 1)
+    told = here(
+        "run", "-d", f"folder:{ours},size=10", *GRID, "--extra-test", f"o=folder:{theirs},size=10", *command, code=1
+    ).stderr
+    for name in ("benign", "malignant", "normal", "cancer"):
+        assert repr(name) in told
+    assert not list(tmp_path.glob("results/runs/**/*.json"))
+
+
+def test_a_file_of_test_images_alone_is_scored_by_number_and_this_is_told(here, cells, tmp_path):
+    with np.load(cells) as file:
+        np.savez(tmp_path / "c.npz", test_images=file["test_images"], test_labels=file["test_labels"])
+    done = here("run", "-d", f"npz:{cells}", *GRID, "--extra-test", "c=npz:c.npz")
+    assert "matched by number" in done.stderr
+    (record,) = records(tmp_path / "results").values()
+    assert record["extra_metrics"]["c"] == record["metrics"]
+
+
+def test_images_shared_with_training_are_counted_in_the_record(here, cells, tmp_path):
+    with np.load(cells) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["test_images"][:5] = arrays["train_images"][10:15]
+    np.savez(cells, **arrays)
+    np.savez(tmp_path / "seen.npz", test_images=arrays["train_images"], test_labels=arrays["train_labels"])
+    here("run", "-d", f"npz:{cells}", *GRID, "--extra-test", "seen=npz:seen.npz")
+    here("run", "-d", f"npz:{cells}", *GRID, "--subset", "60", "--results", "few", "--extra-test", "seen=npz:seen.npz")
+    (record,) = records(tmp_path / "results").values()
+    assert record["tests"]["test"]["shared_images"] == 5
+    assert record["tests"]["extra"]["seen"]["shared_images"] == 240
+    (few,) = records(tmp_path / "few").values()
+    assert few["tests"]["extra"]["seen"]["shared_images"] == 60, "images that are not trained on do not count"
+
+
+def test_options_of_an_extra_test_set_are_part_of_the_run(here, ours, tmp_path):
+    theirs = hospital(tmp_path / "theirs", ("benign", "malignant"), 4, 1)
+    for fit in ("crop", "stretch"):
+        extra = ("--extra-test", f"o=folder:{theirs},size=10,fit={fit}")
+        here("run", "-d", f"folder:{ours},size=10", *GRID, *extra)
+    assert len(records(tmp_path / "results")) == 2

@@ -228,7 +228,7 @@ def test_progress_counts_every_file(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Folder("folder", Folder.Config(path=folder, size=8)).load(lambda *event: seen.append(event))
-    assert seen == [("decode images", i + 1, 60) for i in range(60)]
+    assert seen == [(what, i + 1, 60) for what in ("look at images", "decode images") for i in range(60)]
 
 
 def test_digest_covers_names_and_contents(folder):
@@ -241,3 +241,11 @@ def test_digest_covers_names_and_contents(folder):
     renamed = digest()
     save(folder / "red" / "p77_0.png", (250, 0, 0))
     assert len({first, renamed, digest()}) == 3
+
+
+def test_a_long_list_of_unusable_files_is_cut(folder):
+    for i in range(70):
+        (folder / "red" / f"{i}.bmp").touch()
+    with pytest.raises(DataError, match="70 of 130 files") as caught:
+        load(folder)
+    assert str(caught.value).splitlines()[-1] == "  and 20 more"

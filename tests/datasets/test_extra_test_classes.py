@@ -177,3 +177,27 @@ def test_what_is_scored_is_cached_apart_from_the_data_set(tmp_path):
         again.images,
         again.notes,
     )
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_folders_named_by_numbers_are_the_numbers_of_a_source_without_names(ours):
+    numbers = tuple(map(str, range(12)))
+    named = tuple(sorted(numbers))  # 0, 1, 10, 11, 2, ...: the order of folders
+    main, other = (named, numbers) if ours else (numbers, named)
+    matched = match(data(main, named=ours), "other", theirs(other, named=not ours))
+    assert [main[k] for k in matched.test.labels] == list(other)
+
+
+def test_folders_numbered_from_one_are_not_taken_for_numbers_from_zero():
+    with pytest.raises(DataError, match="'0', which ours does not have"):
+        match(data(("1", "2", "3")), "other", theirs(("0", "1", "2"), named=False))
+
+
+def test_files_of_an_extra_test_set_that_are_left_out_are_told(tmp_path):
+    for name in ("a", "b"):
+        for i in range(10):
+            paint(tmp_path / name / f"{i}.png", 9 * i)
+    main = folder(tmp_path).load()
+    (tmp_path / "a" / "0.png").write_bytes(b"no image")
+    notes = match(main, "other", folder(tmp_path, skip_corrupt=True).load_extra_test()).notes
+    assert any("1 file(s) could not be decoded" in note for note in notes)
