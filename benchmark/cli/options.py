@@ -191,10 +191,8 @@ def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in plugins)
 
 
-def expand_grid(
-    suite: str | None, axes: dict[str, Any], *, train_classifiers: bool = False, **settings: Any
-) -> tuple[Suite, list[Job]]:
-    """The suite and its jobs. `train_classifiers`: train the clean classifiers that they need."""
+def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tuple[Suite, list[Job]]:
+    """The suite and its jobs, with the clean classifiers that are stored already."""
     from benchmark.grid.expand import expand
     from benchmark.grid.job import Options
     from benchmark.runs.clean_classifier import attach
@@ -208,8 +206,4 @@ def expand_grid(
         allow_unidentifiable=grid.allow_unidentifiable,
         **settings,
     )
-
-    def say(text: str) -> None:
-        click.echo(f"clean classifier: {text}", err=True)
-
-    return grid, [attach(job, train=train_classifiers, say=say) for job in expand(grid, options, plugins)]
+    return grid, [attach(job, train=False) for job in expand(grid, options, plugins)]

@@ -73,8 +73,16 @@ class PlannedGrid:
 
 
 def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
-    """Expands the grid, moves broken records away, and says how many runs there are to carry out."""
+    """Expands the grid, moves broken records away, says how many runs there are to carry out, and checks them.
+
+    Trains the clean classifiers that noise is made from, unless it is a dry run. Raises SuiteError where runs cannot
+    be carried out.
+    """
+    from benchmark.cli.progress import fetch_progress
+    from benchmark.runs.clean_classifier import attach
+    from benchmark.runs.driver import check
     from benchmark.runs.planning import plan
+    from benchmark.runs.preflight import waits
     from benchmark.store import provenance
     from benchmark.store.store import Store
 
@@ -82,7 +90,6 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     grid, jobs = expand_grid(
         suite,
         options,
-        train_classifiers=not options["dry_run"],
         device=device,
         threads=options["threads"],
         checkpoint_seconds=options["checkpoint_seconds"],
@@ -97,48 +104,40 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     todo = len(planned.todo)
     lacking = f" ({planned.lacking} of them for the files to keep)" if planned.lacking else ""
     _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
+    on_fetch = None if options["dry_run"] else fetch_progress
+    check(planned.todo, store, on_fetch=on_fetch, say=_say)
+    if not options["dry_run"] and any(map(waits, planned.todo)):
+        jobs = [attach(job, say=lambda text: _say(f"clean classifier: {text}")) for job in jobs]
+        known = {job.spec.id for job in planned.todo}
+        planned = plan(jobs, store, again=options["again"])
+        check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)
     return PlannedGrid(grid.name, jobs, planned.todo, store, slots)
 
 
 def carry_out(grid: PlannedGrid, timeout: float | None) -> dict[str, str]:
     """Carries out what is to be done, with progress on stderr; returns run id -> state."""
-    from benchmark.cli.progress import GridProgress, fetch_progress
+    from benchmark.cli.progress import GridProgress
     from benchmark.runs import driver
 
     if not grid.todo:
         return {}
     with GridProgress(len(grid.todo), grid.slots) as progress:
-        return driver.carry_out(
-            grid.todo,
-            grid.store,
-            slots=grid.slots,
-            timeout=timeout,
-            on_event=progress,
-            on_fetch=fetch_progress,
-            say=progress.say,
-        )
+        return driver.carry_out(grid.todo, grid.store, slots=grid.slots, timeout=timeout, on_event=progress)
 
 
 def _dry_run(grid: PlannedGrid) -> None:
     from benchmark.cli.progress import duration
-    from benchmark.runs.assemble import open_noise, source_of
-    from benchmark.runs.clean_classifier import needed
     from benchmark.runs.cost import estimate_seconds
-    from benchmark.runs.preflight import data_notes
+    from benchmark.runs.preflight import waits
 
-    for note in data_notes(grid.todo, grid.store.cache("data")):
-        _say(note)
     seconds = estimate_seconds(grid.todo, grid.store)
     for job in grid.todo:
         known = seconds[job.spec.id]
         click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
     total = sum(filter(None, seconds.values())) / grid.slots
     unknown = sum(value is None for value in seconds.values())
-    note = f"; {unknown} runs of unknown cost (their data is not here yet)" if unknown else ""
-    waiting = sum(
-        job.spec.noise.clean_classifier is None and needed(source_of(job), open_noise(job.spec.noise, job.files))
-        for job in grid.todo
-    )
+    note = f"; {unknown} runs of unknown cost (their data is not here yet, or cannot be read)" if unknown else ""
+    waiting = sum(map(waits, grid.todo))
     if waiting:
         note += f"; {waiting} runs need a clean classifier that is not trained yet: id and cost may change"
     _say(f"about {total / 60:.1f} minutes with {grid.slots} slot(s){note}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,24 +142,42 @@ def _filtered(records: list[Record], options: dict[str, Any]) -> list[Record]:
 
 def _is_named(record: Record, part: str, text: str) -> bool:
     """Whether the plugin string `text` names this part of a run; options that it leaves out may have any value."""
-    from benchmark.grid.plugin_ref import PluginRef
-    from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE
-    from benchmark.store import digests
     from benchmark.tables.display_names import options as options_of
 
     content: Mapping[str, Any] = record["spec"][part]
-    if part == "dataset" and text == ((record.get("provenance") or {}).get("labels") or {}).get("dataset"):
+    names = (record.get("provenance") or {}).get("labels") or {}
+    if text == content["name"] or (part == "dataset" and text == names.get("dataset")):
         return True
-    ref = PluginRef.of(text)
-    if ref.name != content["name"]:
-        return False
-    if not ref.text:
-        return True  # of a plugin that is not here any more, too
-    registries = {"dataset": DATASETS, "backbone": BACKBONES, "method": METHODS, "noise": NOISE}
-    plugin = registries[part].load(ref.name)
-    fields = plugin.Config.model_fields
-    named, given = ref.read(fields, getattr(plugin, "positional", "path" if "path" in fields else ""))
     config = options_of(content)
-    values = [digests.digest(Path(v)) if isinstance(v, str) and Path(v).exists() else v for v in given]
-    first = config.get("rate", config.get("path", next(iter(config.values()), None)))
-    return (not values or first in values) and all(config.get(name) == value for name, value in named.items())
+    return any(
+        named["name"] == content["name"] and options_of(named).items() <= config.items()
+        for named in _named_parts(part, text)
+    )
+
+
+def _named_parts(part: str, text: str) -> Iterator[dict[str, Any]]:
+    """The parts of a spec that a plugin string names, with the options that it gives and no others."""
+    from benchmark.grid import resolve
+    from benchmark.grid.plugin_ref import PluginRef
+    from benchmark.registry import ALL
+
+    ref = PluginRef.of(text)
+    registry = next(registry for registry in ALL if registry.word == part)
+    if registry.get(ref.name) is None:  # a plugin that is not here any more is known by its name alone
+        return
+    chosen: dict[str, Any] = {}
+    resolved: Sequence[resolve.Resolved]
+    if part == "dataset":
+        dataset, choices = resolve.make_dataset(ref, Path())
+        resolved, chosen = [resolve.resolve_dataset(ref, dataset)], {"subset": choices.subset}
+    elif part == "method":
+        method = resolve.resolve_method(ref)
+        resolved, chosen = [method], {"recipe": method.changes}
+    else:
+        resolved = resolve.resolve_noise(ref) if part == "noise" else [resolve.resolve_backbone(ref)]
+    fields = registry.load(ref.name).Config.model_fields
+    positional = getattr(registry.load(ref.name), "positional", "path" if "path" in fields else "")
+    options, values = ref.read(fields, positional)
+    given = {*options, *([positional] if values else [])}
+    for one in resolved:
+        yield {"name": one.part.name, "config": {k: v for k, v in one.part.config.items() if k in given}, **chosen}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
+from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.grid.spec import Recipe, Seeds
 from benchmark.runs.assemble import Network, network_of, noise_of, pick_device, source_of
@@ -25,7 +26,7 @@ EVALUATION_SHARE = 0.35
 
 
 def estimate_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | None]:
-    """Run id -> seconds in one slot; None where the data would have to be downloaded first."""
+    """Run id -> seconds in one slot; None where the data would have to be downloaded first, or cannot be read."""
     measured = measured_seconds(store)
     timed: dict[bytes, float | None] = {}
     result: dict[str, float | None] = {}
@@ -50,6 +51,8 @@ def _seconds_of_cross_entropy(job: Job, store: Store) -> float | None:
         prepared = prepare(source, noise_of(job), store.cache("data"))
     except Skipped:
         return 0.0
+    except NoisybenchError:
+        return None
     torch.set_num_threads(job.options.threads)
     recipe, device = job.spec.training, pick_device(job.options.device)
     per_image = _seconds_per_image(network_of(job), prepared, recipe, job.spec.seeds, device)

@@ -101,11 +101,7 @@ class FeatureSource:
         count = self.backbone.cfg.views
         if count == 1:
             return None
-        if not self.policy.active:
-            raise FeatureError(
-                f"views = {count} stores augmented copies, but the recipe augments nothing, so all would be equal; "
-                "set augment.flip, rotate, crop or strong in the recipe, or views = 1"
-            )
+        check_views(self.backbone, self.recipe)
         return torch.stack([self._ready(self._rows(train, self._array(train, f"view{view}"))) for view in range(count)])
 
     def _ready(self, features: Tensor) -> Tensor:
@@ -181,6 +177,16 @@ class FeatureSource:
                 "do not fit this input size"
             )
         return features
+
+
+def check_views(backbone: Backbone, recipe: Recipe) -> None:
+    """Raises FeatureError where a frozen `backbone` stores augmented copies and `recipe` augments nothing."""
+    count = backbone.cfg.views if backbone.frozen else 1
+    if count > 1 and not (recipe.augment or Augment()).active:
+        raise FeatureError(
+            f"views = {count} stores augmented copies, but the recipe augments nothing, so all would be equal; "
+            "set augment.flip, rotate, crop or strong in the recipe, or views = 1"
+        )
 
 
 def digest_of(network: Network) -> str:

@@ -1,18 +1,34 @@
-"""Checks that run once, before any worker starts."""
+"""Checks that run once, before any worker starts: what would stop runs is found before the first one trains."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
-from benchmark.datasets.base import Progress
+import numpy as np
+import torch
+
+from backbones.base import BackboneError
+from benchmark.datasets.base import Data, ExtraTest, Progress
 from benchmark.datasets.conversion import describe
 from benchmark.datasets.extra_tests import match
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
-from benchmark.runs.assemble import extra_tests_of, network_of, source_of
-from benchmark.runs.prepare import DataSource
+from benchmark.noise.base import NoiseError
+from benchmark.registry import METHODS
+from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of
+from benchmark.runs.clean_classifier import needed
+from benchmark.runs.frozen_features import check_views
+from benchmark.runs.hints import Estimate, find_hints
+from benchmark.runs.prepare import DataSource, Drawn, Prepared, Skipped, prepare
+from benchmark.runs.train import refuse
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def fetch(sources: Iterable[DataSource], progress: Callable[[], AbstractContextManager[Progress]]) -> None:
@@ -22,55 +38,155 @@ def fetch(sources: Iterable[DataSource], progress: Callable[[], AbstractContextM
             source.dataset.fetch(report)
 
 
-def build_backbones(jobs: Sequence[Job], cache: Path) -> None:
-    """Builds every backbone once, for every shape of images that it gets. Raises BackboneError.
+@dataclass
+class Findings:
+    """What is known of the runs of a grid before the first one."""
 
-    Unreadable data is not an error here: the affected runs fail individually. `cache` holds decoded data.
+    refusals: Counter[str] = field(default_factory=Counter)
+    """Why runs cannot be carried out, with their numbers."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Why runs do not apply; the grid goes on without them."""
+    failing: Counter[str] = field(default_factory=Counter)
+    """Why runs will fail while the others go on: data that cannot be read, a plugin that raises an error."""
+    notes: list[str] = field(default_factory=list)
+    """How data sets and extra test sets are read and matched; a sentence each."""
+    unchecked: int = 0
+    """Runs on data that is not here yet."""
+
+
+def waits(job: Job) -> bool:
+    """Whether the noise of `job` is made from a clean classifier that it does not have yet."""
+    return job.spec.noise.clean_classifier is None and needed(source_of(job), noise_of(job).kind)
+
+
+def examine(jobs: Sequence[Job], cache: Path) -> Findings:
+    """Loads the data of `jobs`, draws every noise once, with the seed of its first run, and builds every network.
+
+    `cache` holds decoded data. The noise of jobs that wait for a clean classifier is tried with guesses.
     """
-    shapes: dict[str, tuple[int, int] | None] = {}
-    built = set()
+    examination = _Examination(cache)
     for job in jobs:
-        dataset, part = job.spec.dataset.digest, job.spec.backbone
-        if dataset not in shapes:
-            shapes[dataset] = _shape(source_of(job), cache)
-        shape, key = shapes[dataset], part.model_dump_json()
-        if shape is not None and (key, shape) not in built:
-            built.add((key, shape))
-            channels, side = shape
-            network_of(job).backbone.build(channels, 2, side, amp=False)
+        examination.add(job)
+    return examination.findings
 
 
-def data_notes(jobs: Sequence[Job], cache: Path) -> Iterator[str]:
-    """How data sets and extra test sets are read and matched; a sentence each.
+class _NotHere(NoisybenchError):
+    """Data that has to be downloaded first."""
 
-    Raises DataError where an extra test set does not fit. Unreadable data is not an error here either, and nothing
-    is downloaded.
-    """
-    seen = set()
-    for job in jobs:
-        part = job.spec.dataset.model_copy(update={"subset": None})
-        if (key := part.model_dump_json()) in seen:
-            continue
-        seen.add(key)
-        main, extra = source_of(job), extra_tests_of(job)
-        if not all(source.dataset.available() for source in (main, *extra.values())):
-            continue
+
+class _Fails(NoisybenchError):
+    """What makes the runs that it concerns fail, and no others."""
+
+
+class _Examination:
+    """Each data set, each noise on it and each network on its images is tried once."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.findings = Findings()
+        self._data: dict[str, Data | NoisybenchError] = {}
+        self._waiting: dict[tuple[str, str], NoisybenchError | None] = {}
+        self._prepared: dict[tuple[str, str], Prepared | NoisybenchError] = {}
+        self._networks: dict[tuple[str, str, int, int], NoisybenchError | None] = {}
+
+    def add(self, job: Job) -> None:
         try:
-            data = main.load(cache)
-            others = {name: source.like(data).load_extra_test(cache) for name, source in extra.items()}
-        except NoisybenchError:
-            continue
+            data = self._once(self._data, job.spec.dataset.model_dump_json(), lambda: self._load(job))
+            self._once(self._networks, self._network_key(job, data), lambda: self._build(job, data))
+            method, config = configured(METHODS, job.spec.method, job.files)
+            refuse(method, job.spec.method.name, data.num_classes)
+            key = (job.spec.dataset.model_dump_json(), job.spec.noise.model_dump_json())
+            if waits(job):
+                self._once(self._waiting, key, lambda: self._draw_without_classifier(job, data))
+            else:
+                prepared = self._once(self._prepared, key, lambda: self._prepare(job))
+                required = method.requires(config)
+                find_hints(required, job.spec.track, prepared, lambda: Estimate(0.0, 0.0), torch.device("cpu"))
+        except Skipped as reason:
+            self.findings.skipped[str(reason)] += 1
+        except _NotHere:
+            self.findings.unchecked += 1
+        except _Fails as reason:
+            self.findings.failing[str(reason)] += 1
+        except NoisybenchError as reason:
+            self.findings.refusals[str(reason)] += 1
+
+    @staticmethod
+    def _once(known: dict[K, V | NoisybenchError], key: K, make: Callable[[], V]) -> V:
+        if key not in known:
+            try:
+                known[key] = make()
+            except NoisybenchError as error:
+                known[key] = error
+            except Exception as error:
+                known[key] = _Fails(f"{type(error).__name__}: {error}")
+        result = known[key]
+        if isinstance(result, NoisybenchError):
+            raise result
+        return result
+
+    def _load(self, job: Job) -> Data:
+        """The data set of `job`, with the test sets that are scored beside its own."""
+        source, extra = source_of(job), extra_tests_of(job)
+        if not all(one.dataset.available() for one in (source, *extra.values())):
+            raise _NotHere
+        try:
+            data = source.load(self.cache)
+            others = {name: other.like(data).load_extra_test(self.cache) for name, other in extra.items()}
+        except Skipped:
+            raise
+        except NoisybenchError as error:
+            raise _Fails(str(error)) from error
+        self._note(data, others)
+        return data
+
+    def _note(self, data: Data, others: dict[str, ExtraTest]) -> None:
+        notes = [f"data set {data.name}: {note}" for note in data.notes]
         if data.images is not None:
-            yield f"data set {data.name}: {describe(data.images)}"
-        yield from (f"data set {data.name}: {note}" for note in data.notes)
+            notes.insert(0, f"data set {data.name}: {describe(data.images)}")
         for name, other in others.items():
-            yield from match(data, name, other).notes
+            notes += match(data, name, other).notes
+        self.findings.notes += [note for note in notes if note not in self.findings.notes]
 
+    def _prepare(self, job: Job) -> Prepared:
+        return self._named(job, lambda: prepare(source_of(job), noise_of(job), self.cache, extra_tests_of(job)))
 
-def _shape(source: DataSource, cache: Path) -> tuple[int, int] | None:
-    """Channels and side of the images."""
-    try:
-        _, side, _, channels = source.load(cache).train.images.shape
-    except NoisybenchError:
-        return None
-    return channels, side
+    @staticmethod
+    def _named(job: Job, make: Callable[[], V]) -> V:
+        """What `make` returns; its error names the noise and the data set."""
+        try:
+            return make()
+        except Skipped:
+            raise
+        except NoisybenchError as error:
+            label = job.labels.get("dataset", job.spec.dataset.name)
+            raise NoisybenchError(f"noise {job.spec.noise.name} on {label}: {error}") from error
+
+    def _draw_without_classifier(self, job: Job, data: Data) -> None:
+        """Raises Skipped, or NoisybenchError where the noise cannot be identified whatever the classifier says."""
+        noise, plain = noise_of(job), source_of(job).split("train", data.train, data.num_classes, None)
+        guesses = np.random.default_rng(0).random((len(plain.labels), plain.num_classes))
+        split = replace(plain, probabilities=guesses / guesses.sum(1, keepdims=True))
+        if reason := noise.kind.skip(split):
+            raise Skipped(reason)
+        kind = noise.kind.resolve(split)
+        try:
+            corruption = kind.corrupt(split, noise.seed)
+        except NoiseError:
+            return  # the probabilities of the classifier may give the rate that these do not
+        self._named(job, lambda: noise.manifest(kind, Drawn(split, corruption)))
+
+    @staticmethod
+    def _network_key(job: Job, data: Data) -> tuple[str, str, int, int]:
+        _, side, _, channels = data.train.images.shape
+        return job.spec.backbone.model_dump_json(), job.spec.training.model_dump_json(), channels, side
+
+    def _build(self, job: Job, data: Data) -> None:
+        """Raises NoisybenchError where the network of `job` cannot be built for the images of `data`."""
+        _, side, _, channels = data.train.images.shape
+        backbone = network_of(job).backbone
+        try:
+            backbone.build(channels, 2, side, amp=False)
+        except BackboneError as error:
+            raise NoisybenchError(f"backbone {job.spec.backbone.name}: {error}") from error
+        check_views(backbone, job.spec.training)

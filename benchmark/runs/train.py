@@ -54,7 +54,7 @@ def train(
     device = pick_device(options.device)
     started = time.perf_counter()
     prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests)
-    _refuse(plugins.method, spec.method.name, prepared.num_classes)
+    refuse(plugins.method, spec.method.name, prepared.num_classes)
     inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
     evaluations = Evaluations(
         inputs.evaluation(prepared.val),
@@ -102,7 +102,7 @@ def train(
     )
 
 
-def _refuse(method: type[Method], name: str, num_classes: int) -> None:
+def refuse(method: type[Method], name: str, num_classes: int) -> None:
     """Raises Skipped where the method is not for this data."""
     if num_classes < method.card.min_classes:
         raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
