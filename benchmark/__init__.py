@@ -6,6 +6,10 @@ from benchmark import load_results, run_suite
 import importlib
 from typing import Any
 
+from noisybench import check_packages
+
+check_packages()
+
 __all__ = ["load_results", "run_suite"]
 
 

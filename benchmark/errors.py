@@ -13,3 +13,17 @@ class UsageError(NoisybenchError):
     """The request is invalid; nothing has been run."""
 
     exit_code = 2
+
+
+def fault_of_the_system(error: Exception) -> str | None:
+    """A sentence for an error of the machine or of the installation; None for any other error."""
+    if isinstance(error, OSError):
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        where = f"{' -> '.join(names)}: " if names else ""
+        remedy = "mend its permissions, its disk or the path" if names else "mend that"
+        return f"{where}{error.strerror or error}; {remedy}, then repeat the command"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; free some, or use fewer images, then repeat the command"
+    if isinstance(error, ImportError):
+        return f"a package cannot be imported ({error}); install noisybench again, or free memory if that is short"
+    return None

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from benchmark.checks.runner import CheckFailed
-from benchmark.datasets.base import DEFAULT_ROOT, Data, Dataset
+from benchmark.datasets.base import Data, Dataset
 from benchmark.registry import DATASETS
+from benchmark.store.places import data_root
 
 
 def make(name: str, options: dict[str, Any]) -> Dataset:
     plugin = DATASETS.load(name)
     options = dict(options)
-    root = Path(options.pop("root", DEFAULT_ROOT))
+    root = Path(options.pop("root", data_root()))
     return plugin(name, plugin.Config.model_validate(options), root)
 
 

@@ -1,10 +1,17 @@
-"""The command line: which commands there are, and how errors reach the user. Imports no torch."""
+"""The command line: which commands there are, and how errors and warnings reach the user. Imports no torch."""
 
 from __future__ import annotations
 
 import importlib
+import io
+import os
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
@@ -26,6 +33,11 @@ COMMANDS = {
     "bench": "benchmark.cli.bench:bench",
     "suspects": "benchmark.cli.suspects:suspects",
 }
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+
+
+class Stopped(BaseException):
+    """A signal asks this process to end."""
 
 
 class LazyGroup(click.Group):
@@ -52,30 +64,128 @@ def cli(debug: bool) -> None:
 
 
 def main() -> None:
-    """Runs the CLI: one clear sentence on an error, exit code 2 for usage and 1 for a failure."""
+    """Runs the CLI: one clear sentence on an error, exit code 2 for usage and 1 for a failure.
+
+    An interrupted command ends with 128 plus the number of the signal: 130 after Ctrl-C, 143 after SIGTERM.
+    """
     debug = "--debug" in sys.argv
-    warnings.formatwarning = lambda message, *place: f"warning: {message}\n"
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _open_streams()
+    with _ending_on_signals(), _short_warnings():
+        try:
+            code = _run(arguments, debug)
+        except click.ClickException as error:
+            with suppress(OSError):
+                error.show()
+            code = error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            code = _interrupted(signal.SIGINT, arguments)
+        except Stopped as stopped:
+            code = _interrupted(stopped.args[0], arguments)
+    _exit(code)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
-        sys.exit(cli.main(arguments, standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        if debug:
-            raise
-        click.echo("interrupted: finished runs are kept, the same command goes on from there", err=True)
-        sys.exit(130)
+        _check_text(arguments)
+        code = cli.main(arguments, standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of stdout has gone, as in `noisybench table | head`
-        sys.exit(1)
+        return 1  # the reader of stdout has gone, as in `noisybench table | head`
+    except (click.ClickException, click.Abort):
+        raise
     except Exception as error:
         if debug:
             raise
+        from benchmark.errors import fault_of_the_system
+
         # Errors that a user can mend say their exit code; those of backbones/ know nothing of this package.
         code = getattr(error, "exit_code", None)
-        click.echo(f"error: {error}" if code else f"error: {type(error).__name__}: {error}\n{OWN_FAULT}", err=True)
-        sys.exit(code or 1)
+        sentence = str(error) if code else fault_of_the_system(error)
+        _say(f"error: {sentence}" if sentence else f"error: {type(error).__name__}: {error}\n{OWN_FAULT}")
+        return code or 1
+    return int(code)
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Raises UsageError where a name is not UTF-8: records, which are JSON, cannot hold it."""
+    from benchmark.errors import UsageError
+
+    with suppress(OSError):  # a current folder that was removed
+        arguments = [*arguments, str(os.getcwd())]  # noqa: PTH109 - no pathlib at start-up
+    for text in arguments:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(text).decode("utf-8", "backslashreplace")
+            raise UsageError(f"{shown!r} is not UTF-8, which records cannot hold; rename the file or folder") from None
+
+
+def _interrupted(number: int, arguments: list[str]) -> int:
+    kept = ": finished runs are kept, the same command goes on from there" if arguments[:1] == ["run"] else ""
+    _say(f"interrupted{kept}")
+    return 128 + number
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # nobody reads stderr any more
+        click.echo(text, err=True)
+
+
+def _open_streams() -> None:
+    """Makes printing possible: characters that the terminal lacks are escaped, closed streams lead nowhere."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # This takes the lowest free number, else the next file that is opened would become stdout.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends the process. What a stream could not write is not tried again, which would print a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP unless `nohup` ignores it, end the command as Ctrl-C does."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    former: dict[int, Any] = {}
+    for name in ENDING_SIGNALS:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            former[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """A warning is one line: "warning: ..."."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        _say(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.store.places import data_root
+
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.grid.suite import Suite
 
-DATA_ROOT = Path.home() / ".medmnist"
 PLUGIN_OPTIONS = {"datasets": "--dataset", "backbones": "--backbone", "methods": "--method", "noise": "--noise"}
 
 
@@ -45,7 +46,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--data-root",
             type=UserPath(file_okay=False),
-            default=DATA_ROOT,
+            default=data_root,
             help="Folder of downloaded data sets.  [default: ~/.medmnist]",
         ),
         click.option(

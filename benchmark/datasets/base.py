@@ -16,11 +16,10 @@ from pydantic import BeforeValidator, DirectoryPath, FilePath
 
 from backbones.settings import Settings as Settings
 from benchmark.errors import NoisybenchError
+from benchmark.option_text import expanded
 from benchmark.seeds import seed_for
+from benchmark.store.places import data_root
 from benchmark.store.schema import Images
-
-DEFAULT_ROOT = Path.home() / ".medmnist"
-"""Default folder of downloaded data sets, the one that the `medmnist` package uses."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total); the total is 0 where it is not known."""
@@ -31,7 +30,7 @@ Fingerprints = NDArray[np.uint64]
 
 def _expand_home(value: Any) -> Any:
     # The shell does not expand the "~" in "npz:~/cells.npz".
-    return str(Path(value).expanduser()) if isinstance(value, str) else value
+    return str(expanded(value)) if isinstance(value, str) else value
 
 
 InputFile = Annotated[FilePath, BeforeValidator(_expand_home)]
@@ -144,10 +143,10 @@ class Dataset(ABC):
     class Config(Settings):
         """No options."""
 
-    def __init__(self, name: str, cfg: Any, root: Path = DEFAULT_ROOT) -> None:
+    def __init__(self, name: str, cfg: Any, root: Path | None = None) -> None:
         self.name = name
         self.cfg = cfg
-        self.root = Path(root).expanduser()
+        self.root = data_root() if root is None else expanded(root)
 
     @property
     def label(self) -> str:

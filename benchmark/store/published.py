@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.errors import UsageError
+from benchmark.option_text import expanded
 from benchmark.plugin_source import ROOT
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record, without_bulk
@@ -34,7 +35,7 @@ def read(place: Path, fields: Sequence[str] | None = None) -> Contents:
     One record per run, and the last failure of every run that has no record. `fields` as for `Store.records`. Raises
     UsageError where there is nothing to read, StoreError where it cannot be read.
     """
-    path = place.expanduser()
+    path = expanded(place)
     contents = _read(path, fields)
     if contents is None and place.name == str(place) and place.name in names():
         contents = _read(PUBLISHED / place, fields)

@@ -140,7 +140,7 @@ def writing(real: Record, folder: Path) -> Result:
 
 
 def command(*arguments: str) -> None:
-    python("-m", "benchmark.cli.main", *arguments)
+    python("-m", "noisybench", *arguments)
 
 
 def python(*arguments: str) -> None:

@@ -26,7 +26,7 @@ from benchmark.store.atomic import StoreError
 from benchmark.store.once import CacheWarning
 from benchmark.store.store import Store
 
-PRELOAD = ["benchmark.runs.executors.preload"]
+PRELOAD = ["noisybench", "benchmark.runs.executors.preload"]
 
 
 @dataclass

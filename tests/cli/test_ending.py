@@ -1,0 +1,173 @@
+"""How a command ends: signals, closed and full streams, warnings, and errors that are nobody's fault."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import click
+import pytest
+
+from benchmark.cli import main
+from benchmark.errors import NoisybenchError, fault_of_the_system
+from tests.conftest import ROOT
+
+COMMAND = [sys.executable, "-m", "noisybench"]
+GRID = ("-d", "digits", "-b", "cnn", "-n", "symmetric:0.2", "--no-table", "--slots", "2")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts the command line in a process of its own, in `tmp_path`."""
+
+    def popen(*arguments, **options):
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    return popen
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start, tmp_path, noisybench):
+    number = getattr(signal, name)
+    # One short run, and one that would take an hour.
+    grid = [*GRID, "-m", "ce", "--seeds", "1"]
+    noisybench("run", *grid, "--epochs", "1")
+    (before,) = (tmp_path / "results").glob("runs/*/*.json")
+    content = before.read_bytes()
+    process = start("run", *grid, "--epochs", "10000", "--checkpoint-seconds", "0")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "results").glob("work/runs/*/checkpoint.pt")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "interrupted: finished runs are kept, the same command goes on from there" in err
+    assert "Traceback" not in err
+    assert not out
+    assert not list((tmp_path / "results").glob("failures/*"))
+    assert before.read_bytes() == content
+    assert "1 already done" in noisybench("run", *grid, "--epochs", "1").stderr
+
+
+def test_a_command_with_nothing_to_go_on_with_promises_nothing(here, monkeypatch):
+    def interrupt(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        raise AssertionError("the signal was not seen")
+
+    monkeypatch.setattr(main.cli, "main", interrupt)
+    former = signal.getsignal(signal.SIGTERM)
+    assert here("status", code=143).stderr == "interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is former
+
+
+def test_a_signal_that_is_ignored_stays_ignored(here, monkeypatch):
+    """`nohup noisybench run` goes on when the terminal is closed."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(main.cli, "main", lambda *_, **__: os.kill(os.getpid(), signal.SIGHUP))
+        here("status")
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize("arguments", [("list", "methods"), ("nonsense",)], ids=" ".join)
+@pytest.mark.parametrize("shell", ["| true", ">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full", "2>/dev/full"])
+def test_streams_that_take_nothing_end_in_no_traceback(arguments, shell, tmp_path):
+    if "/dev/full" in shell and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    code = tmp_path / "code"
+    line = f'cd "{tmp_path}"; {{ "$@"; echo $? > "{code}"; }} {shell}'
+    done = subprocess.run(
+        ["bash", "-c", line, "_", *COMMAND, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = done.stdout + done.stderr
+    assert "Traceback" not in told
+    assert "Exception ignored" not in told
+    assert main.OWN_FAULT not in told
+    assert int(code.read_text()) in (0, 1, 2)
+    if shell == ">/dev/full" and arguments != ("nonsense",):
+        assert "No space left on device" in done.stderr
+        assert int(code.read_text()) == 1
+
+
+def test_a_grid_runs_without_any_standard_stream(tmp_path):
+    line = f'cd "{tmp_path}"; "$@" >&- 2>&- <&-'
+    grid = ["run", *GRID, "-m", "ce", "--seeds", "1", "--epochs", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(["bash", "-c", line, "_", *COMMAND, *grid], env=environment, check=False).returncode == 0
+    assert len(list((tmp_path / "results").glob("runs/*/*.json"))) == 1
+
+
+def test_warnings_are_one_line_without_file_and_line(here, monkeypatch):
+    @click.command()
+    def warns():
+        warnings.warn("something\n  needs care", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(main.cli, "get_command", lambda ctx, name: warns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        shown = warnings.showwarning
+        assert here("status").stderr == "warning: something needs care\n"
+        assert warnings.showwarning is shown
+
+
+@pytest.mark.parametrize(
+    ("error", "parts"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b"), ["/a/b: Permission denied", "permissions"]),
+        (OSError(28, "No space left on device"), ["No space left on device"]),
+        (OSError("disk on fire"), ["disk on fire"]),
+        (IsADirectoryError(21, "Is a directory", "/a"), ["/a: Is a directory"]),
+        (FileNotFoundError(2, "No such file or directory", "/a", None, "/b"), ["/a -> /b: No such file"]),
+        (MemoryError(), ["not enough memory"]),
+        (ModuleNotFoundError("No module named 'yaml'"), ["No module named 'yaml'", "install noisybench again"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_of_the_machine_are_no_fault_of_noisybench(error, parts, here, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(main.cli, "main", fail)
+    told = here("status", code=1).stderr
+    assert main.OWN_FAULT not in told
+    for part in parts:
+        assert part in told
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), AssertionError(), ZeroDivisionError("x")], ids=repr)
+def test_other_errors_are_faults_of_noisybench_and_say_where_to_look(error, here, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(main.cli, "main", fail)
+    assert fault_of_the_system(error) is None
+    assert main.OWN_FAULT in here("status", code=1).stderr
+    with pytest.raises(type(error)):
+        here("status", "--debug")
+
+
+def test_errors_that_a_user_can_mend_are_told_as_they_are(here, monkeypatch):
+    def fail(*_, **__):
+        raise NoisybenchError("this was wrong; do that")
+
+    monkeypatch.setattr(main.cli, "main", fail)
+    assert here("status", code=1).stderr == "error: this was wrong; do that\n"
