@@ -49,7 +49,7 @@ class Findings:
     failing: Counter[str] = field(default_factory=Counter)
     """Why runs will fail while the others go on: data that cannot be read, a plugin that raises an error."""
     notes: list[str] = field(default_factory=list)
-    """How data sets and extra test sets are read and matched; a sentence each."""
+    """How data sets and extra test sets are read and matched, and what their noise leaves to be desired."""
     unchecked: int = 0
     """Runs on data that is not here yet."""
 
@@ -146,10 +146,21 @@ class _Examination:
             notes.insert(0, f"data set {data.name}: {describe(data.images)}")
         for name, other in others.items():
             notes += match(data, name, other).notes
+        self._say(notes)
+
+    def _say(self, notes: Iterable[str]) -> None:
         self.findings.notes += [note for note in notes if note not in self.findings.notes]
 
     def _prepare(self, job: Job) -> Prepared:
-        return self._named(job, lambda: prepare(source_of(job), noise_of(job), self.cache, extra_tests_of(job)))
+        prepared = self._named(job, lambda: prepare(source_of(job), noise_of(job), self.cache, extra_tests_of(job)))
+        label = job.labels.get("dataset", job.spec.dataset.name)
+        self._say(f"noise {job.spec.noise.name} on {label}: {warning}" for warning in prepared.manifest.warnings)
+        self._say(
+            f"data set {label}: {part.shared_images} of the {len(part.noisy)} images of {name} are training images too"
+            for name, part in {"test": prepared.test, **prepared.extra_tests}.items()
+            if part.shared_images
+        )
+        return prepared
 
     @staticmethod
     def _named(job: Job, make: Callable[[], V]) -> V:

@@ -86,7 +86,8 @@ def test_labels_without_validation_labels_hold_training_images_out_and_say_so(he
     here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--seed", "3", "--out", "n.csv")
     table = pd.read_csv(tmp_path / "n.csv")
     table[table["split"] == "train"].drop(columns="split").to_csv(tmp_path / "n.csv", index=False)
-    here("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "n.csv")
+    done = here("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "n.csv")
+    assert "10% of the training images are held out for validation instead" in done.stderr
     (record,) = records(tmp_path / "results").values()
     assert (record["sizes"]["train"], record["sizes"]["val"]) == (970, 108)
     assert "no noisy labels of the 360 validation images" in " ".join(record["noise"]["warnings"])
@@ -115,12 +116,11 @@ def test_a_noise_file_counts_by_its_content(here, tmp_path):
 def test_a_noise_file_of_another_data_set_is_a_clear_failure(here, tmp_path, cells):
     here("noise", "export", "-d", "digits", "-n", "pair:0.3", "--out", "n.csv")
     grid = ("run", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "n.csv")
-    here(*grid, "-d", f"npz:{cells}", code=1)
-    assert "was it made for another data set" in here("status", code=1).stdout
+    assert "was it made for another data set" in here(*grid, "-d", f"npz:{cells}", code=2).stderr
     lines = (tmp_path / "n.csv").read_text().splitlines()
     (tmp_path / "n.csv").write_text("\n".join([lines[0], "train,0,7,7", *lines[2:]]))
-    here(*grid, "-d", "digits", code=1)
-    assert "gives sample 0 of train the clean label 7" in here("status", code=1).stdout
+    assert "gives sample 0 of train the clean label 7" in here(*grid, "-d", "digits", code=2).stderr
+    assert not list((tmp_path / "results").glob("failures/*")), "found before the first run"
 
 
 def test_a_long_tail_is_exported_with_the_samples_that_are_left_out(here, tmp_path):
