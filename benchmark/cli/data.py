@@ -82,7 +82,6 @@ def info(name: str, **options: Any) -> None:
     """Print counts per class and split, pixel statistics, duplicates and further label arrays of NAME."""
     from benchmark.datasets import statistics
     from benchmark.metrics import main_metric
-    from benchmark.store.tree import printable
 
     dataset = _dataset(name, **options)
     loaded = _load(dataset, options["results"])
@@ -109,7 +108,7 @@ def info(name: str, **options: Any) -> None:
     for sentence in [*loaded.notes, *statistics.findings(loaded)]:
         click.echo(f"note: {sentence}")
     for file in loaded.skipped:
-        click.echo(f"left out: {printable(file)}")
+        click.echo(f"left out: {file}")
 
 
 @data.command()

@@ -14,7 +14,6 @@ from PIL.PngImagePlugin import PngImageFile
 
 from benchmark.datasets.base import DataError, Progress
 from benchmark.datasets.conversion import Conversion, Look
-from benchmark.store.tree import printable
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 FORMATS = ("PNG", "JPEG", "TIFF")
@@ -89,7 +88,7 @@ def _guarded(path: Path, use: Callable[[Image.Image], T]) -> T | str:
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         if isinstance(error, OSError) and error.errno is not None:
             # Not damage: the file may be readable tomorrow, or for somebody else.
-            raise DataError(f"cannot read {printable(path)} ({error.strerror}): make it readable") from error
+            raise DataError(f"cannot read {path} ({error.strerror}): make it readable") from error
         return f"damaged: {(str(error).splitlines() or [type(error).__name__])[0]}"
 
 

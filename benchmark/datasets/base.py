@@ -20,6 +20,7 @@ from benchmark.option_text import expanded
 from benchmark.seeds import seed_for
 from benchmark.store.places import data_root
 from benchmark.store.schema import Images
+from benchmark.store.tree import printable
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total); the total is 0 where it is not known."""
@@ -39,6 +40,9 @@ InputFolder = Annotated[DirectoryPath, BeforeValidator(_expand_home)]
 
 class DataError(NoisybenchError, ValueError):
     """Data cannot be used; the message says why, and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))  # it may name files whose names are no UTF-8
 
 
 class DataWarning(UserWarning):

@@ -10,7 +10,6 @@ import numpy as np
 from benchmark.datasets._class_folders import plain
 from benchmark.datasets.base import Arrays, Data, DataError, ExtraTest
 from benchmark.datasets.conversion import describe
-from benchmark.store.tree import printable
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
     """
     _check_shape(data, name, other)
     # Folders are named 0, 1, 10, 2, ...: such names are the numbers of a source that knows numbers only.
-    numbered = all(name.isdecimal() for name in (*data.classes, *other.classes))
-    by_name = numbered or (data.named and other.named)
+    numbers = all(label.isdecimal() for label in (*data.classes, *other.classes))
+    by_name = (data.named and other.named) or (numbers and (data.named or other.named))
     place, note = _by_name(data, name, other) if by_name else _by_number(data, name, other)
     labels = place[other.test.labels]
     notes = [f"extra test set {name!r}: {note}", *(f"extra test set {name!r}: {text}" for text in other.notes)]
@@ -44,7 +43,7 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
         notes.append(f"extra test set {name!r}: {len(other.skipped)} file(s) could not be decoded and were left out")
     absent = np.setdiff1d(np.arange(data.num_classes), labels)
     if len(absent):
-        listed = ", ".join(printable(data.classes[k]) for k in absent)
+        listed = ", ".join(data.classes[k] for k in absent)
         notes.append(f"extra test set {name!r} has no image of class {listed}: means over classes leave it out")
     ours, theirs = data.images, other.images
     if theirs is not None and theirs["values"] is not None and (ours is None or ours["values"] != theirs["values"]):
@@ -77,7 +76,7 @@ def _by_name(data: Data, name: str, other: ExtraTest) -> tuple[np.ndarray, str]:
         if len(candidates) == 1:
             same.append(candidates[0])
             if candidates[0] != theirs:
-                respelled.append(f"{printable(theirs)!r} as {printable(candidates[0])!r}")
+                respelled.append(f"{theirs!r} as {candidates[0]!r}")
         else:
             unknown.append(theirs)
     if unknown:
@@ -107,7 +106,7 @@ def _by_number(data: Data, name: str, other: ExtraTest) -> tuple[np.ndarray, str
     pairs = ""
     if data.named or other.named:
         names = data.classes if data.named else other.classes
-        pairs = f" (0 is {printable(names[0])}, 1 is {printable(names[1])}, ...)" if len(names) > 1 else ""
+        pairs = f" (0 is {names[0]}, 1 is {names[1]}, ...)" if len(names) > 1 else ""
     note = (
         f"classes are matched by number{pairs}, as no class names come with {' and '.join(nameless)}; "
         "an npz file may hold them as an array class_names"
@@ -116,4 +115,4 @@ def _by_number(data: Data, name: str, other: ExtraTest) -> tuple[np.ndarray, str
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(repr(printable(name)) for name in names)
+    return ", ".join(repr(name) for name in names)

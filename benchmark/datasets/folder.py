@@ -133,7 +133,7 @@ class Folder(Dataset):
         return Data(
             name=self.label,
             num_classes=len(listing.classes),
-            classes=tuple(listing.classes),
+            classes=read.classes,
             train=parts["train"],
             val=parts.get("val"),
             test=parts["test"],
@@ -149,7 +149,7 @@ class Folder(Dataset):
         if not read.files:
             raise DataError(f"{self.cfg.path}: no usable test image; add some to its class folders")
         test = read.parts({"test": np.arange(len(read.files))})["test"]
-        return ExtraTest(tuple(listing.classes), True, test, read.skipped, read.facts, read.notes)
+        return ExtraTest(read.classes, True, test, read.skipped, read.facts, read.notes)
 
     def _read(self, listing: Listing, files: Sequence[ImageFile], progress: Progress | None) -> _Read:
         """Decodes `files`. Raises DataError with all that cannot be used, unless those are to be left out."""
@@ -168,7 +168,7 @@ class Folder(Dataset):
         problems += [(name, "not in a class folder") for name in listing.stray]
         problems += [(name, "a link to nothing, or no file") for name in listing.broken]
         if problems and not self.cfg.skip_corrupt:
-            lines = "".join(f"\n  {printable(name)}: {why}" for name, why in problems[:LISTED])
+            lines = "".join(f"\n  {name}: {why}" for name, why in problems[:LISTED])
             lines += f"\n  and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
             raise DataError(
                 f"{len(problems)} of {len(files) + len(listing.stray) + len(listing.broken)} files in {root} cannot "
@@ -179,11 +179,12 @@ class Folder(Dataset):
         classes = {name: k for k, name in enumerate(listing.classes)}
         return _Read(
             files=kept,
+            classes=tuple(map(printable, listing.classes)),
             labels=np.array([classes[file.class_name] for file in kept], dtype=np.int64),
             pixels=pixels,
             rows=good,
             facts=conversion.facts(usable_looks, how, self.cfg.pixels) if usable_looks else None,
-            skipped=tuple(name for name, _ in problems),
+            skipped=tuple(printable(name) for name, _ in problems),
             notes=(*listing.notes, *conversion.doubts(usable_looks, how)),
         )
 
@@ -193,6 +194,8 @@ class _Read:
     """The usable images of a folder, decoded."""
 
     files: list[ImageFile]
+    classes: tuple[str, ...]
+    """[K] as they can be written anywhere, and so are all names that leave this module."""
     labels: Labels
     pixels: np.ndarray
     """[m, size, size, C] uint8, the usable images among them."""
@@ -213,7 +216,7 @@ class _Read:
         parts, start = {}, 0
         for split, chosen in index.items():
             if len(chosen):
-                names = tuple(self.files[i].name for i in chosen)
+                names = tuple(printable(self.files[i].name) for i in chosen)
                 parts[split] = Arrays(self.pixels[start : start + len(chosen)], self.labels[chosen], files=names)
             start += len(chosen)
         return parts

@@ -9,7 +9,6 @@ import pandas as pd
 
 from benchmark.datasets.base import Arrays, Data
 from benchmark.datasets.near_duplicates import near_duplicates
-from benchmark.store.tree import printable
 
 CHUNK_BYTES = 1 << 22
 """Pixels looked at together; sums need eight times as much."""
@@ -27,7 +26,7 @@ def class_counts(data: Data) -> pd.DataFrame:
         name: part.labels.sum(0) if part.labels.ndim == 2 else np.bincount(part.labels, minlength=data.num_classes)
         for name, part in splits(data).items()
     }
-    return pd.DataFrame(counts, index=pd.Index(list(map(printable, data.classes)), name="class"))
+    return pd.DataFrame(counts, index=pd.Index(data.classes, name="class"))
 
 
 def channel_stats(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +122,7 @@ def near_findings(data: Data) -> list[str]:
 
 
 def _named(part: Arrays, index: int) -> str:
-    return f"number {index}" if part.files is None else printable(part.files[index])
+    return f"number {index}" if part.files is None else part.files[index]
 
 
 def _chunks(images: np.ndarray) -> Iterator[np.ndarray]:

@@ -14,6 +14,9 @@ from benchmark.errors import NoisybenchError
 class ReadError(NoisybenchError, OSError):
     """A file or folder cannot be read now, or a folder's links lead back into themselves."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
 
 @dataclass
 class Tree:
@@ -52,8 +55,7 @@ def _walk(folder: Path, prefix: str, above: list[str], skip: Callable[[str], boo
         # Not only equal folders: a link to /data inside /data/cells would list all of /data first.
         if outer == real or outer.startswith(real.rstrip("/") + "/"):
             raise ReadError(
-                f"{printable(folder)} is a link to {printable(real)}, which contains it, so that its files would "
-                "have no end: remove the link"
+                f"{folder} is a link to {real}, which contains it, so that its files would have no end: remove the link"
             )
     with readable():
         for entry in list(os.scandir(folder)):
@@ -78,8 +80,7 @@ def readable() -> Iterator[None]:
         raise
     except OSError as error:
         raise ReadError(
-            f"cannot read {printable(error.filename or 'a file')} ({error.strerror or error}): make it readable, or "
-            "remove it"
+            f"cannot read {error.filename or 'a file'} ({error.strerror or error}): make it readable, or remove it"
         ) from error
 
 
