@@ -93,7 +93,7 @@ def info(name: str, **options: Any) -> None:
     click.echo("")
     counts = statistics.class_counts(loaded)
     click.echo(counts.assign(all=counts.sum(axis=1)).to_string())
-    click.echo(f"main metric: {main_metric(counts.loc['train'].to_numpy())}\n")
+    click.echo(f"main metric: {main_metric(counts['train'].to_numpy())}\n")
     for split, part in parts.items():
         mean, sd = statistics.channel_stats(part)
         click.echo(f"{split}: {len(part)} images, mean {_figures(mean)}, sd {_figures(sd)} of [0, 1]")

@@ -20,8 +20,8 @@ FORMATS = ("PNG", "JPEG", "TIFF")
 GRAY = frozenset({"1", "L", "LA", "La", "I", "F"})
 TRANSPARENT = (255, 255, 255, 255)
 """Color behind transparent parts: white, as viewers and documents show it."""
-MIN_IS_WHITE, REDUCED = 0, 1
-SUBFILE, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 254, 258, 262, 274
+MIN_IS_WHITE, REDUCED, UNSIGNED = 0, 1, 1
+SUBFILE, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLE_FORMAT = 254, 258, 262, 274, 339
 """Tags of TIFF and EXIF."""
 BATCH = 256
 
@@ -82,6 +82,8 @@ def _guarded(path: Path, use: Callable[[Image.Image], T]) -> T | str:
             reason = _choose_page(image)
             return reason or use(image)
     except UnidentifiedImageError:
+        if path.suffix.lower() in (".tif", ".tiff") and path.read_bytes()[:2] in (b"II", b"MM"):
+            return "a TIFF of a kind that is not read: save gray values as integers or 32-bit floats, colors as 8 bits"
         return "not a PNG, JPEG or TIFF image"
     except DataError:
         raise
@@ -120,13 +122,26 @@ def _look(image: Image.Image, sample: int) -> Look:
     # Pillow decodes a whole PNG to look for an orientation, which hardly any has.
     if image.format != "PNG" and image.getexif().get(ORIENTATION, 1) >= 5:  # lies on its side
         width, height = height, width
-    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    deep = _is_deep(image)
     bits = _bits(image)
     look = Look(width, height, bits, not deep and image.mode not in GRAY, image.has_transparency_data)
     if deep:
-        return look.with_values(np.asarray(image), sample)
+        return look.with_values(_gray_values(image, image), sample)
     # Pillow keeps the upper 8 bits of colors and of gray with transparency.
     return look.with_upper_bits(np.asarray(image)) if bits > 8 and len(image.getbands()) > 1 else look
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether it holds gray values of more than 8 bits, or floats."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _gray_values(upright: Image.Image, image: Image.Image) -> np.ndarray:
+    """[H, W] the values of the deep image `upright`; `image`: as it was opened, with its tags."""
+    values = np.asarray(upright)
+    # Pillow takes all integers of 32 bits for signed ones.
+    unsigned = image.mode == "I" and _bits(image) == 32 and _tag(image, SAMPLE_FORMAT, UNSIGNED) == UNSIGNED
+    return values.view(np.uint32) if unsigned else values
 
 
 def _bits(image: Image.Image) -> int:
@@ -146,12 +161,11 @@ def _bits(image: Image.Image) -> int:
 
 def _to_uint8(image: Image.Image, how: Conversion) -> Image.Image:
     """The upright image in mode L or RGB."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    upright = ImageOps.exif_transpose(image)
+    if _is_deep(image):
         # Pillow inverts 8 bits only.
         inverted = _tag(image, PHOTOMETRIC, 1) == MIN_IS_WHITE
-        upright = ImageOps.exif_transpose(image)
-        return Image.fromarray(how.to_uint8(np.asarray(upright), inverted=inverted))
-    upright = ImageOps.exif_transpose(image)
+        return Image.fromarray(how.to_uint8(_gray_values(upright, image), inverted=inverted))
     gray = upright.mode in GRAY
     if upright.has_transparency_data:
         visible = upright.convert("RGBA")

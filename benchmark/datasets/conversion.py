@@ -140,7 +140,7 @@ def describe(images: Images) -> str:
     }[images["fit"]]
     if images["fit"] == "crop" and not images["share_cropped"]:
         done = "square already"
-    line = f"{sizes} px, {depths} bits per channel; {done}"
+    line = f"{sizes} px, {depths} bit(s) per channel; {done}"
     if images["values"] is not None:
         low, high = images["values"]
         line += f"; gray values {low:g} to {high:g} became 0 to 255 in all images (pixels={images['pixels']})"

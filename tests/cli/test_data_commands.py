@@ -104,7 +104,7 @@ def radiographs(tmp_path):
 
 def test_info_says_in_one_line_what_was_done_to_image_files(here, radiographs):
     told = here("data", "info", f"folder:{radiographs}").stdout
-    assert "images: 20x20 px, 16 bits per channel; square already; gray values 0 to 4095 became 0 to 255" in told
+    assert "images: 20x20 px, 16 bit(s) per channel; square already; gray values 0 to 4095 became 0 to 255" in told
     assert "'Training/ill/Thumbs.db'" in told
     assert "'__MACOSX'" in told
     assert "Training as train, Testing as test" in told
@@ -112,7 +112,7 @@ def test_info_says_in_one_line_what_was_done_to_image_files(here, radiographs):
 
 def test_a_run_tells_and_records_what_was_done_to_image_files(here, tmp_path, radiographs):
     done = here(*RUN, "-d", f"folder:{radiographs}", "--recipe", "batch_size=4")
-    assert "data set radiographs: 20x20 px, 16 bits per channel" in done.stderr
+    assert "data set radiographs: 20x20 px, 16 bit(s) per channel" in done.stderr
     (record,) = records(tmp_path / "results").values()
     assert record["images"] == {
         "pixels": "auto",

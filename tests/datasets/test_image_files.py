@@ -142,6 +142,7 @@ def test_min_is_white_is_shown_with_its_smallest_value_white(tmp_path, image):
     [
         (np.linspace(-1024, 3071, SIDE * SIDE).astype(np.int32), [-1024, 3071]),
         (np.linspace(0, 1, SIDE * SIDE).astype(np.float32), [0, 1]),
+        (np.linspace(0, 100_000, SIDE * SIDE).astype(np.int32), [0, 100_000]),
         (np.linspace(-3.5, 200, SIDE * SIDE).astype(np.float32), [-3.5, 200]),
     ],
 )
@@ -153,6 +154,34 @@ def test_signed_values_and_floats_are_scaled_by_what_occurs(tmp_path, values, ex
     assert len(np.unique(first(root))) > 200
     with pytest.raises(DataError, match="no full range"):
         read(root, pixels="full")
+
+
+def test_unsigned_32_bit_values_do_not_turn_negative(tmp_path):
+    root = write(
+        tmp_path,
+        Image.fromarray(np.linspace(0, 2**31 - 1, SIDE**2).astype(np.int32).reshape(SIDE, SIDE)),
+        suffix=".tif",
+    )
+    for path in root.rglob("*.tif"):
+        content = path.read_bytes()
+        signed, unsigned = (struct.pack("<HHIH", 339, 3, 1, value) for value in (2, 1))
+        assert content.count(signed) == 1
+        values = np.linspace(0, 2**32 - 1, SIDE**2).astype("<u4").tobytes()
+        start = content.index(np.linspace(0, 2**31 - 1, SIDE**2).astype("<i4").tobytes())
+        content = content[:start] + values + content[start + len(values) :]
+        path.write_bytes(content.replace(signed, unsigned))
+    pixels = first(root).ravel().astype(int)
+    assert (np.diff(pixels) >= 0).all()
+    assert (pixels[0], pixels[-1]) == (0, 255)
+
+
+def test_a_tiff_of_another_kind_is_called_so(tmp_path):
+    root = write(tmp_path, Image.fromarray(ramp(4095, np.float32)), suffix=".tif")
+    for path in root.rglob("*.tif"):
+        before, after = (struct.pack("<HHIH", 258, 3, 1, value) for value in (32, 16))
+        path.write_bytes(path.read_bytes().replace(before, after))
+    with pytest.raises(DataError, match="a TIFF of a kind that is not read: save gray values"):
+        read(root)
 
 
 def test_transparent_parts_are_white_and_not_what_they_hide(tmp_path):
