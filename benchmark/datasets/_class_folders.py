@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ SPLIT_NAMES = {
     "val": re.compile(r"(val|valid|validation|validate|dev)([ _-]?(set|data|images|split))?", re.IGNORECASE),
     "test": re.compile(r"(test|testing|tst)([ _-]?(set|data|images|split))?", re.IGNORECASE),
 }
+SPLIT_WORDS = {
+    "train": re.compile(r"(?<![^\W_])(train|training)(?![^\W\d_])", re.IGNORECASE),
+    "test": re.compile(r"(?<![^\W_])(test|testing|val|valid|validation)(?![^\W\d_])", re.IGNORECASE),
+}
+"""Words in the names of folders that may be splits: "seg_train", "test1"."""
 EXPECTED = "expected train/CLASS/..., test/CLASS/... and perhaps val/CLASS/..., or CLASS/... without splits"
 
 
@@ -102,14 +108,15 @@ def look_alikes(names: Iterable[str]) -> list[list[str]]:
 
 
 def plain(name: str) -> str:
-    """`name` in lower case and without white space."""
-    return "".join(name.split()).casefold()
+    """`name` in lower case, without white space, and with one spelling of accents."""
+    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
     """Split -> its top folder; empty where the top folders are classes. Raises DataError for what may be both."""
     tops = [name for name in tree.folders if "/" not in name]
     files = Counter(PurePosixPath(name).parts[0] for name in tree.files)
+    images = Counter(name.partition("/")[0] for name in tree.files if PurePosixPath(name).suffix.lower() in SUFFIXES)
     folders = Counter(PurePosixPath(name).parts[0] for name in tree.folders if "/" in name)
     roles = {name: split for name in tops for split, names in SPLIT_NAMES.items() if names.fullmatch(name)}
     # An empty folder is none: people leave them behind.
@@ -117,13 +124,17 @@ def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
     with_classes = [name for name in roles if folders[name]]
     flat = [name for name in roles if not folders[name]]
     if not with_classes and len(roles) < 2:
+        worded = {split: [name for name in tops if word.search(name)] for split, word in SPLIT_WORDS.items()}
+        if all(worded.values()):
+            listed = _list({*worded["train"], *worded["test"]})
+            raise DataError(f"{root}: {listed} may be splits or classes; {EXPECTED}: rename them")
         # Without class folders in it, a single folder of such a name is a class, such as "test" beside "control".
         return {}
     if flat:
         raise DataError(
             f"{root}: {_list(flat)} hold(s) images without class folders, so that their classes are unknown; {EXPECTED}"
         )
-    others = [name for name in tops if name not in roles and (files[name] or folders[name])]
+    others = [name for name in tops if name not in roles and images[name]]
     if others:
         raise DataError(
             f"{root}: {_list(roles)} look(s) like splits and {_list(others)} like classes; {EXPECTED}: "
@@ -159,4 +170,4 @@ def _notes(skipped: Sequence[str], classes: Sequence[str], places: dict[str, str
 
 
 def _list(names: Iterable[str]) -> str:
-    return ", ".join(repr(printable(name)) for name in names)
+    return ", ".join(sorted(repr(printable(name)) for name in names))

@@ -63,6 +63,11 @@ def test_other_case_and_white_space_are_matched_and_told(name, spelled):
     assert ("other case or white space" in matched.notes[0]) == (spelled(name) != name)
 
 
+def test_an_accent_that_is_spelled_in_two_ways_is_one_class():
+    composed, decomposed = "m\u00e9lanome", "me\u0301lanome"
+    assert match(data((composed, "x")), "other", theirs((decomposed,))).test.labels.tolist() == [0]
+
+
 def test_two_classes_that_could_be_one_are_refused():
     with pytest.raises(DataError, match="several classes that could be 'benign'"):
         match(data(), "other", theirs(("Benign", "benign")))

@@ -54,6 +54,9 @@ def test_usual_names_of_splits_are_recognized_in_any_case(train, val, test):
         (["Train/1.png", "Test/2.png"], ["without class folders"]),
         (["train/1.png", "val/2.png", "test/3.png"], ["without class folders"]),
         (["control/p1/1.png", "test/p2/1.png"], ["look(s) like splits"]),
+        (below("seg_train", "seg_test", "seg_pred"), ["'seg_test', 'seg_train'", "may be splits or classes"]),
+        (["train/1.png", "test1/2.png"], ["'test1', 'train'", "may be splits or classes"]),
+        (["Kidney Train/1.png", "Kidney-Validation2/1.png"], ["may be splits or classes"]),
     ],
 )
 def test_what_may_be_a_split_or_a_class_is_refused_with_the_names(files, words):
@@ -69,6 +72,10 @@ def test_one_folder_of_such_a_name_among_flat_ones_is_a_class(name):
     listing = arranged("control/1.png", f"{name}/2.png")
     assert listing.classes == sorted(("control", name))
     assert listing.splits == ()
+
+
+def test_folders_without_images_beside_splits_do_not_matter():
+    assert arranged(*below("train", "test"), "annotations/boxes.json").classes == list(CLASSES)
 
 
 @pytest.mark.parametrize("name", ["intestine", "trainee", "latest", "devil", "value", "contest"])
