@@ -37,7 +37,7 @@ def test_the_wheel_holds_packages_suites_maps_and_templates(wheel):
 
 
 def test_the_readmes_plugin_keeps_every_promise_and_runs(noisybench, tmp_path):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
+    code = re.search(r'```python\n(""".*?)```', (ROOT / "README.md").read_text(), re.DOTALL).group(1)
     (tmp_path / "mine.py").write_text(code)
     assert "all promises kept" in noisybench("check", "./mine.py").stdout
     done = noisybench(

@@ -53,3 +53,12 @@ def test_a_flipped_bit_starts_the_run_over_and_changes_no_number(checkpoint, who
         curve = Lab("elr", {}, epochs=4).trainer(checkpoint).run().curve
     assert figures(curve) == whole
     assert not checkpoint.exists()
+
+
+def test_the_checkpoint_of_another_run_is_not_resumed(checkpoint, whole):
+    elsewhere = checkpoint.parent / "another" / "checkpoint.pt"
+    elsewhere.parent.mkdir()
+    checkpoint.rename(elsewhere)
+    with pytest.warns(UserWarning, match="content of another"):
+        curve = Lab("elr", {}, epochs=4).trainer(elsewhere).run().curve
+    assert figures(curve) == whole
