@@ -14,8 +14,8 @@ from backbones.base import BackboneError
 
 
 def _known(value: Any) -> Any:
-    if isinstance(value, str) and value != "imagenet" and not Path(value).is_file():
-        raise ValueError(f'there is no file {value!r}; expected a weights file, or "imagenet"')
+    if isinstance(value, (str, Path)) and value != "imagenet" and not Path(value).is_file():
+        raise ValueError(f'there is no file {str(value)!r}; expected a weights file, or "imagenet"')
     return value
 
 

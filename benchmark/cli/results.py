@@ -13,7 +13,7 @@ from benchmark.cli.options import UserPath, expand_grid, grid_options
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
     from benchmark.store.store import Store
-    from benchmark.tables.comparison import Marks
+    from benchmark.tables.comparison import Marks, Table
 
 BASELINE = "ce"
 
@@ -73,49 +73,86 @@ def table(
         )
 
 
-def print_table(
+def print_table(store: Store, jobs: list[Job] | None, *, form: str = "md", **choices: Any) -> None:
+    """Prints the table of `jobs` (None: of all records) to stdout; `choices` as of `build_table`."""
+    from benchmark.report import csv, markdown
+
+    render = csv.render_csv if form == "csv" else markdown.render_markdown
+    click.echo(render(build_table(store, jobs, **choices)), nl=False)
+
+
+def build_table(
     store: Store,
     jobs: list[Job] | None,
     *,
     suite: str | None = None,
-    form: str = "md",
     others: tuple[Path, ...] = (),
     rule: str = "val_noisy",
     metric: str = "main",
     **choices: Any,
-) -> None:
-    """Prints the table of `jobs` (None: of all records) to stdout."""
+) -> Table:
+    """The table of `jobs` (None: of all records). Raises TableError where it would mislead."""
     from benchmark.cli.doctor import tell_uncounted
-    from benchmark.report import csv, markdown
     from benchmark.store import published
     from benchmark.tables import comparison, frame
 
-    wanted = None if jobs is None else {job.spec.id for job in jobs}
+    names = None if jobs is None else {job.spec.id: job.labels["dataset"] for job in jobs}
     contents, failures = store.records(frame.fields(rule)), store.failures()
     tell_uncounted(store.folder, contents)
     tell_uncounted(store.folder, failures)
     records = [*contents.records, *failures.records]
-    if wanted is not None:
-        records = [record for record in records if record["id"] in wanted]
+    if names is not None:
+        # The names of this grid: those of an earlier one may not tell its data sets apart.
+        records = [_named(record, names[record["id"]]) for record in records if record["id"] in names]
     for other in others:
         joined = published.read(other, frame.fields(rule))
         tell_uncounted(other, joined)
         records += joined.records
-    specs = [job.spec.model_dump(mode="json") for job in jobs or ()]
-    marks, defaults = _declared([record["spec"] for record in records] + specs)
-    built = comparison.build(
+    expected = list(map(_missing, jobs or ()))
+    marks, defaults = _declared([record["spec"] for record in [*records, *expected]])
+    return comparison.build(
         records,
         rule=rule,
         metric=metric,
         baseline=BASELINE,
-        expected=specs,
+        expected=expected,
         suite=suite,
         marks=marks,
         defaults=defaults,
         **choices,
     )
-    render = csv.render_csv if form == "csv" else markdown.render_markdown
-    click.echo(render(built), nl=False)
+
+
+def check_table(jobs: list[Job]) -> None:
+    """Raises TableError where the records of `jobs` could not stand in one table; says what it will lack."""
+    from benchmark.tables import comparison
+
+    expected = list(map(_missing, jobs))
+    marks, defaults = _declared([run["spec"] for run in expected])
+    comparison.build(
+        [],
+        rule="val_noisy",
+        metric="main",
+        baseline=BASELINE,
+        expected=expected,
+        suite=None,
+        marks=marks,
+        defaults=defaults,
+    )
+    if all(job.spec.method.name != BASELINE for job in jobs):
+        click.echo(f"the grid has no runs of {BASELINE}: its table will show no differences from it", err=True)
+
+
+def _missing(job: Job) -> dict[str, Any]:
+    """What a table knows of a run without a record."""
+    return _named({"spec": job.spec.model_dump(mode="json")}, job.labels["dataset"])
+
+
+def _named(record: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """`record` with this name for its data set."""
+    provenance = record.get("provenance") or {}
+    labels = {**(provenance.get("labels") or {}), "dataset": dataset}
+    return {**record, "provenance": {**provenance, "labels": labels}}
 
 
 def _declared(specs: list[Mapping[str, Any]]) -> tuple[dict[bytes, Marks], dict[str, Any]]:

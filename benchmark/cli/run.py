@@ -79,6 +79,7 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     be carried out.
     """
     from benchmark.cli.progress import fetch_progress
+    from benchmark.cli.results import check_table
     from benchmark.runs.clean_classifier import attach
     from benchmark.runs.driver import check
     from benchmark.runs.planning import plan
@@ -104,6 +105,8 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     todo = len(planned.todo)
     lacking = f" ({planned.lacking} of them for the files to keep)" if planned.lacking else ""
     _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
+    if planned.todo and not options["no_table"]:
+        check_table(jobs)
     on_fetch = None if options["dry_run"] else fetch_progress
     check(planned.todo, store, on_fetch=on_fetch, say=_say)
     if not options["dry_run"] and any(map(waits, planned.todo)):

@@ -146,7 +146,8 @@ def _read(
     try:
         return options, values, choices.model_validate(chosen)
     except ValidationError as error:
-        raise UsageError(f"{registry.kind} {ref.name!r}: {'; '.join(faults_of(error))}") from None
+        faults = "; ".join(faults_of(error, (), _places(registry, ref.name)))
+        raise UsageError(f"{registry.kind} {ref.name!r}: {faults}") from None
 
 
 def _named_options(registry: Registry[Any], ref: PluginRef, choices: type[C]) -> tuple[dict[str, Any], C]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +100,7 @@ def build(
     rule: str,
     metric: str,
     baseline: str,
-    expected: Sequence[Mapping[str, Any]] | None = None,
+    expected: Sequence[Record] | None = None,
     suite: str | None = None,
     marks: Mapping[bytes, Marks] | None = None,
     defaults: Defaults | None = None,
@@ -112,10 +111,10 @@ def build(
     """The table of `records` (ended runs and failures, in any order), by one reporting rule and metric.
 
     `metric`: "main" stands for each data set's own main metric. `baseline`: row name of the method that
-    differences are taken from. `expected`: the specs of the grid; those without a record are missing. `marks`: by
-    `frame.part_key` of the method. `defaults`: default configurations, so that row names show only the options
-    that differ from them. `extra_test`: score on that test set instead.
-    `timing`: measured cost too, which differs between equal runs. `diagnostics`: what methods report of themselves.
+    differences are taken from. `expected`: the runs of the grid, each with its spec; those without a record are
+    missing. `marks`: by `frame.part_key` of the method. `defaults`: default configurations, so that row names show
+    only the options that differ from them. `extra_test`: score on that test set instead. `timing`: measured cost
+    too, which differs between equal runs. `diagnostics`: what methods report of themselves.
     Raises TableError where the runs are not comparable.
     """
     runs = frames.unique(records)

@@ -111,10 +111,10 @@ def flatten(
     rule: str,
     metric: str,
     extra_test: str | None = None,
-    expected: Sequence[Mapping[str, Any]] = (),
+    expected: Sequence[Record] = (),
     defaults: Defaults | None = None,
 ) -> pd.DataFrame:
-    """One row per record, and one of state "missing" per `expected` spec that no record holds.
+    """One row per record, and one of state "missing" per `expected` run (its spec and names) that has none.
 
     Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN where
     undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol, the names
@@ -126,7 +126,7 @@ def flatten(
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
-    missing = [{"spec": spec, "state": "missing"} for spec in expected if canonical(spec) not in have]
+    missing = [{**run, "state": "missing"} for run in expected if canonical(run["spec"]) not in have]
     dumped, metrics = _Dumped(), _Metrics(records, metric)
     rows = [_run(record, rule, metrics(record), extra_test, dumped) for record in [*records, *missing]]
     if not rows:

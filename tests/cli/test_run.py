@@ -128,7 +128,7 @@ BAD = {
     "epochs out of range": (("--epochs", "0"), "greater than or equal to 1"),
     "no cuda": (("--device", "cuda"), "no CUDA device"),
     "missing file": (("-d", "npz:nowhere.npz"), "nowhere.npz"),
-    "missing weights": (("-b", "resnet18:weights=no.pth"), "weights: there is no file 'no.pth'; expected a weights"),
+    "missing weights": (("-b", "resnet18:weights=no.pth"), "no.pth'; expected a weights file, or"),
     "plugin that is not there": (("--plugin", "mine.py"), "mine.py does not exist"),
     "subset out of range": (("--subset", "1"), "greater than or equal to 2"),
 }

@@ -3,13 +3,20 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from benchmark.grid import suite as suites
 from benchmark.grid.expand import expand
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Options
-from benchmark.grid.suite import build
+from benchmark.grid.plugin_ref import PluginRef
+from benchmark.grid.spec import Augment, Recipe
+from benchmark.grid.suite import Suite, build
+from benchmark.option_text import quote
 from benchmark.registry import METHODS, add_plugin_file
 
 HERE = Options(results="results", data_root="nowhere")
@@ -109,3 +116,127 @@ def test_the_seed_report_names_every_assumption():
     assert grid.backbones[0].options["weights"] == "imagenet"
     assert grid.recipe.epochs == 5
     assert grid.recipe.optimizer == "adam"
+
+
+def test_paths_in_a_suite_begin_in_its_folder_and_those_of_overrides_where_one_is(tmp_path, monkeypatch):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for folder, value in ((tmp_path, 1), (inner, 2)):
+        labels = np.arange(40) % 2
+        images = np.full((40, 8, 8), value, dtype=np.uint8)
+        np.savez(folder / "c.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    np.savetxt(inner / "T.csv", [[0.9, 0.1], [0.2, 0.8]], delimiter=",")
+    (inner / "s.toml").write_text(
+        'datasets = ["npz:c.npz", {name = "npz", path = "c.npz"}]\nmethods = "ce"\n'
+        'noise = ["transition:T.csv", {name = "long_tail", rho = 2, noise = "transition:T.csv"}]\n'
+        'seeds = 1\n[extra_tests]\nother = "npz:c.npz"\n',
+        encoding="utf-8-sig",  # as editors on Windows write it
+    )
+    monkeypatch.chdir(tmp_path)
+    jobs = expand(suites.load("inner/s.toml"), HERE)
+    assert len(jobs) == 2
+    assert {Path(file).parent for job in jobs for file in job.files.values()} == {inner}
+    over = expand(suites.load("inner/s.toml", {"datasets": [PluginRef.of("npz:c.npz")], "extra_tests": {}}), HERE)
+    assert str(tmp_path / "c.npz") in over[0].files.values()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand(suites.load("~/inner/s.toml"), HERE)
+
+
+NAMES_THAT_LOOK_LIKE_VALUES = [
+    "2024-01-01",
+    "123",
+    "true",
+    "[x]",
+    "a,b",
+    "a=b",
+    "size=32",
+    "1e3",
+    "x 'y",
+    '"q"',
+    "é",
+    "-",
+]
+
+
+@pytest.mark.parametrize("name", NAMES_THAT_LOOK_LIKE_VALUES)
+def test_a_file_or_folder_may_have_any_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        (tmp_path / name / f"class{number}").mkdir(parents=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name / f"class{number}" / "i.png")
+    np.savetxt(tmp_path / f"{name}.CSV", [[0.9, 0.1], [0.2, 0.8]], delimiter=",", encoding="utf-8")
+    plain = runs(datasets=[f"folder:{name}"], noise=[f"transition:{name}.CSV"])
+    quoted = runs(datasets=[f"folder:{quote(name)},size=64"], noise=[f"transition:file={quote(name + '.CSV')}"])
+    table = runs(datasets=[{"name": "folder", "path": name}], noise=[{"name": "transition", "file": f"{name}.CSV"}])
+    assert [job.spec.id for job in plain] == [job.spec.id for job in quoted] == [job.spec.id for job in table]
+    assert set(plain[0].files.values()) == {str(tmp_path / name), str(tmp_path / f"{name}.CSV")}
+    (job,) = runs(noise=[f"given:{quote(name)}"])
+    assert job.spec.noise.config["labels"] == name
+
+
+def test_a_method_may_have_a_recipe_of_its_own(tmp_path):
+    plain, own = runs(methods=["gce", {"name": "gce", "recipe": {"lr": 0.01, "augment": {"crop": True}}}])
+    (typed,) = runs(methods=["gce:recipe.lr=0.01,recipe.augment.crop=true"])
+    assert own.spec.id == typed.spec.id != plain.spec.id
+    assert own.spec.recipe == plain.spec.recipe, "both stand in one block"
+    assert own.spec.method.recipe == {"lr": 0.01, "augment": {"crop": True}}
+    assert own.spec.training.lr == 0.01
+    assert own.spec.training.augment == Augment(crop=True)
+    (equal,) = runs(methods=["gce:recipe.lr=0.001,recipe.epochs=10"])
+    assert equal.spec.id == plain.spec.id, "a value that equals the recipe's is no deviation"
+    (shared,) = runs(methods=["gce:recipe.lr=0.5"], recipe={"lr": 0.5})
+    assert shared.spec.method.recipe == {}
+
+
+def test_a_data_set_may_have_epochs_and_a_subset_of_its_own():
+    jobs = runs(datasets=["digits", {"name": "digits", "subset": 200, "epochs": 3}], subset=300)
+    assert [(job.spec.dataset.subset, job.spec.recipe.epochs) for job in jobs] == [(300, 10), (200, 3)]
+    (typed,) = runs(datasets=["digits:subset=200,epochs=3"])
+    assert typed.spec.id == jobs[1].spec.id
+
+
+@pytest.mark.parametrize(
+    ("axes", "told"),
+    [
+        ({"methods": [{"name": "gce", "lr": 0.01}]}, 'name = "gce", recipe = {lr = 0.01}} (gce:recipe.lr=0.01)'),
+        ({"methods": ["gce:flip=true"]}, "(gce:recipe.augment.flip=true)"),
+        ({"methods": ["gce:subset=3"]}, "-d NAME:subset=N"),
+        ({"methods": ["gce:recipe.lr=-1"]}, "recipe.lr: Input should be greater than 0"),
+        ({"methods": ["gce:recipe.lrr=1"]}, "did you mean 'lr'"),
+        ({"datasets": ["digits:lr=0.1"]}, "it belongs to the recipe: [recipe] lr = 0.1 (--recipe lr=0.1)"),
+        ({"datasets": ["digits:subsets=3"]}, "did you mean 'subset'?"),
+        ({"datasets": ["digits:subset=1"]}, "subset: Input should be greater than or equal to 2"),
+        ({"noise": ["pair:0.2,epochs=3"]}, "it belongs to the recipe"),
+        ({"backbones": ["cnn:lr=3"]}, "it belongs to the recipe"),
+        ({"lr": 0.1}, "it belongs to the recipe: [recipe] lr = 0.1"),
+        ({"recipe": {"subset": 3}}, "it belongs to the top of the suite: subset = 3"),
+        ({"recipe": {"flip": True}}, "augment = {flip = true}"),
+        ({"init": [0]}, "it belongs to the seeds"),
+        ({"extra_tests": {"other": "digits:subset=3"}}, "subset and epochs are of training; leave them out"),
+        ({"methods": [{"q": 0.5}]}, "names no plugin; expected a string such as"),
+        ({"methods": [""]}, "the name of a plugin is missing"),
+        ({"backbones": ["resnet18:frozen=true,views=2"], "methods": ["ce:recipe.augment.crop=true"]}, "views = 1"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_answered_with_what_to_type(axes, told):
+    with pytest.raises(SuiteError) as refused:
+        runs(**axes)
+    assert told in str(refused.value)
+
+
+KEYS = sorted({*Suite.model_fields, *Recipe.model_fields, *Augment.model_fields, "q", "lrr", "epoch", "sub"})
+
+
+@given(st.sampled_from(KEYS), st.sampled_from(["suite", "recipe", "augment", "methods", "datasets", "noise"]))
+def test_no_message_suggests_the_key_that_was_given(key, where):
+    axes = {
+        "suite": {key: object()},
+        "recipe": {"recipe": {key: object()}},
+        "augment": {"recipe": {"augment": {key: object()}}},
+    }.get(
+        where, {where: [{"name": {"methods": "gce", "datasets": "digits", "noise": "none"}.get(where), key: object()}]}
+    )
+    with pytest.raises(SuiteError) as refused:
+        runs(**axes)
+    assert f"mean {key!r}" not in str(refused.value)

@@ -104,7 +104,7 @@ def grid() -> list[Record]:
 
 
 def build(records: list[Record], **choices: Any) -> comparison.Table:
-    parts = [record["spec"]["method"] for record in [*records, *({"spec": s} for s in choices.get("expected") or ())]]
+    parts = [record["spec"]["method"] for record in [*records, *(choices.get("expected") or ())]]
     by_name = choices.pop("by_name", MARKS)
     marks = {part_key(part): by_name[part["name"]] for part in parts if part["name"] in by_name}
     usual = {"rule": "val_noisy", "metric": "accuracy", "baseline": "ce", "marks": marks}
@@ -319,7 +319,7 @@ def test_a_hole_is_shown_and_never_averaged_over(state: str) -> None:
     records = [r for r in grid() if r["spec"] != spec("gce", 0.4, 1)]
     expected = None
     if state == "missing":
-        expected = [r["spec"] for r in grid()]
+        expected = [{"spec": r["spec"]} for r in grid()]
     else:
         records.append(ended(state, "gce", 0.4, 1, "OutOfMemory"))
     table = build(records, expected=expected)
@@ -341,7 +341,7 @@ def test_nothing_is_compared_with_a_baseline_that_has_a_hole() -> None:
 
 
 def test_a_method_that_never_ran_is_shown_as_a_hole() -> None:
-    table = build(grid(), expected=[spec("forward", 0.4, seed) for seed in range(3)])
+    table = build(grid(), expected=[{"spec": spec("forward", 0.4, seed)} for seed in range(3)])
     assert "| 0/3" in render_markdown(table)
     assert cell(table, "forward", "none")["state"] == "absent"
 
