@@ -24,6 +24,7 @@ from benchmark.grid.resolve import (
     resolve_method,
     resolve_noise,
 )
+from benchmark.grid.run_labels import label_runs
 from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, NoisePart, Recipe, RunSpec, Seeds, Track
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
                 labels={"dataset": names[data.part.model_dump_json()], "suite": suite.name},
             ),
         )
-    return list(jobs.values())
+    return label_runs(list(jobs.values()))
 
 
 def _deviations(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:

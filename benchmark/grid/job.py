@@ -35,15 +35,8 @@ class Job(Settings):
     """Absolute path -> content digest of the source files of its plugins, as they were when the grid was started."""
     plugins: tuple[str, ...] = ()
     """Plugin files, absolute."""
+    label: str = ""
+    """Short name for people, once in its grid: see `run_labels`."""
     labels: dict[str, str] = {}
     """Names for people: data set, suite."""
     provenance: dict[str, Any] = {}
-
-    @property
-    def label(self) -> str:
-        """Short name for people, such as `pbc/gce/symmetric0.4/s3`; contains only the first option of the noise."""
-        spec = self.spec
-        value = next(iter(spec.noise.config.values()), "")
-        noise = spec.noise.name + (f"{value:g}" if isinstance(value, float) else str(value)[:12])
-        method = spec.method.name + ("" if spec.track == "blind" else f"[{spec.track}]")
-        return f"{self.labels.get('dataset', spec.dataset.name)}/{method}/{noise}/s{spec.seeds.noise}"
