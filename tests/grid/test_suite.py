@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,13 +231,13 @@ KEYS = sorted({*Suite.model_fields, *Recipe.model_fields, *Augment.model_fields,
 
 @given(st.sampled_from(KEYS), st.sampled_from(["suite", "recipe", "augment", "methods", "datasets", "noise"]))
 def test_no_message_suggests_the_key_that_was_given(key, where):
-    axes = {
+    at: dict[str, dict[str, Any]] = {
         "suite": {key: object()},
         "recipe": {"recipe": {key: object()}},
         "augment": {"recipe": {"augment": {key: object()}}},
-    }.get(
-        where, {where: [{"name": {"methods": "gce", "datasets": "digits", "noise": "none"}.get(where), key: object()}]}
-    )
+    }
+    names = {"methods": "gce", "datasets": "digits", "noise": "none"}
+    axes = at.get(where) or {where: [{"name": names[where], key: object()}]}
     with pytest.raises(SuiteError) as refused:
         runs(**axes)
     assert f"mean {key!r}" not in str(refused.value)
