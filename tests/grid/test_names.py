@@ -63,7 +63,7 @@ def test_data_sets_of_one_stem_are_two_blocks_of_the_table(noisybench, tmp_path)
         save(tmp_path / folder / "cells.npz", seed)
     grid = ["run", "-d", "npz:a/cells.npz", "-d", "npz:b/cells.npz", "-m", "ce", "-n", "none", "--seeds", "1"]
     told = noisybench(*grid, "--epochs", "1", "--dry-run").stdout
-    assert "a/cells/ce" in told and "b/cells/ce" in told  # noqa: PT018
+    assert "a/cells/cnn/ce" in told and "b/cells/cnn/ce" in told  # noqa: PT018
     table = noisybench(*grid, "--epochs", "1").stdout
     assert "## a/cells, " in table
     assert "## b/cells, " in table
