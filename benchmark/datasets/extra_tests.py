@@ -45,12 +45,11 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
     if len(absent):
         listed = ", ".join(data.classes[k] for k in absent)
         notes.append(f"extra test set {name!r} has no image of class {listed}: means over classes leave it out")
-    ours, theirs = data.images, other.images
-    if theirs is not None and theirs["values"] is not None and (ours is None or ours["values"] != theirs["values"]):
-        notes.append(
-            f"extra test set {name!r} has gray values on a scale of its own ({describe(theirs)}); "
-            f"{data.name} has {'8 bits' if ours is None or ours['values'] is None else describe(ours)}"
-        )
+    if other.images is not None:
+        notes.append(f"extra test set {name!r}: {describe(other.images)}")
+        values = None if data.images is None else data.images["values"]
+        if other.images["values"] not in (None, values):
+            notes.append(f"extra test set {name!r} has gray values on a scale of its own, not that of {data.name}")
     return Matched(replace(other.test, labels=labels), tuple(notes))
 
 
@@ -58,7 +57,8 @@ def _check_shape(data: Data, name: str, other: ExtraTest) -> None:
     ours, theirs = data.test.images.shape[1:], other.test.images.shape[1:]
     if ours != theirs:
         by_option = other.images is not None and ours[0] != theirs[0]
-        hint = f"give it the option size={ours[0]}" if by_option else "resize or convert them"
+        otherwise = f"resize or convert them, or read {data.name} at their size"
+        hint = f"give it the option size={ours[0]}" if by_option else otherwise
         raise DataError(
             f"extra test set {name!r} has images of shape {theirs}, expected {ours} as in {data.name}: {hint}"
         )

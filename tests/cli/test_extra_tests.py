@@ -113,7 +113,7 @@ def test_classes_of_another_hospital_count_by_name_and_all_its_images_do(here, o
 def test_an_unknown_class_is_refused_before_the_first_run(here, ours, tmp_path, command):
     theirs = hospital(tmp_path / "theirs", ("benign", "cancer"), 4, 1)
     told = here(
-        "run", "-d", f"folder:{ours},size=10", *GRID, "--extra-test", f"o=folder:{theirs},size=10", *command, code=1
+        "run", "-d", f"folder:{ours},size=10", *GRID, "--extra-test", f"o=folder:{theirs},size=10", *command, code=2
     ).stderr
     for name in ("benign", "malignant", "normal", "cancer"):
         assert repr(name) in told
