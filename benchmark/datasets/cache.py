@@ -12,10 +12,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from benchmark import plugin_files
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, ExtraTest, Progress
 from benchmark.store.arrays import save
 from benchmark.store.atomic import write_folder
-from benchmark.store.digests import current, intact
+from benchmark.store.digests import intact
 from benchmark.store.once import once
 
 FORMAT = 3
@@ -49,11 +50,20 @@ def identity(dataset: Dataset, digest: str) -> str:
     """Folder name from everything that determines the arrays: the source's content counts, its path does not."""
     config = {name: value for name, value in dict(dataset.cfg).items() if not isinstance(value, Path)}
     kind = type(dataset)
-    # The version of a plugin from outside may stay while its code changes.
-    code = Path(inspect.getfile(kind))
-    source = None if code.is_relative_to(PACKAGE) else current(code)
-    parts = [FORMAT, kind.__qualname__, dataset.name, dataset.version, source, config, digest]
+    parts = [FORMAT, kind.__qualname__, dataset.name, dataset.version, _code(kind), config, digest]
     return f"{dataset.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _code(kind: type[Dataset]) -> str | None:
+    """Digest of the files of a plugin from outside, whose version may stay while its code changes; None of the tree's,
+    and where there is no file."""
+    try:
+        path = Path(inspect.getfile(kind))
+    except (OSError, TypeError):
+        return None
+    if path.is_relative_to(PACKAGE):
+        return None
+    return plugin_files.digest(plugin_files.sources(path, plugin_files.extent_of_file(path)))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from benchmark import plugin_files
 from benchmark.datasets.base import DataError
 from benchmark.datasets.cache import cached
+from benchmark.datasets.folder import Folder
 from benchmark.datasets.npz import Npz
 from benchmark.store import digests
 from benchmark.store.once import CacheWarning
@@ -186,3 +189,45 @@ def test_real_blood_cells_load_from_the_cache_in_a_fraction_of_the_time(real, tm
     data = cached(Npz("npz", Npz.Config(path=path)), tmp_path, source.digest())
     assert time.perf_counter() - start < 0.2
     assert np.array_equal(data.test.images, direct.test.images)
+
+
+PLUGIN = """
+import numpy as np
+from benchmark.datasets.base import Arrays, Data, Dataset
+from helper import VALUE
+
+class Flat(Dataset):
+    def digest(self):
+        return "sha256:0"
+
+    def load(self, progress=None):
+        part = Arrays(np.full((4, 8, 8, 1), VALUE, np.uint8), np.arange(4) % 2)
+        return Data("flat", 2, ("a", "b"), part, part)
+"""
+
+
+def test_a_data_set_from_outside_is_decoded_again_when_its_code_changes(tmp_path):
+    path = tmp_path / "flat.py"
+    for value in (7, 123):
+        path.write_text(PLUGIN)
+        path.with_name("helper.py").write_text(f"VALUE = {value}")
+        plugin_files.forget_changed(path)
+        module = plugin_files.load(path)
+        plugin = module.Flat("flat", module.Flat.Config())
+        for _ in range(2):
+            assert cached(plugin, tmp_path / "cache").train.images.max() == value
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_what_is_told_of_a_data_set_is_kept_with_its_arrays(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(np.full((8, 8), 400 * i, np.uint16)).save(tmp_path / "images" / name / f"{i}.png")
+    (tmp_path / "images" / "unlabeled").mkdir()
+    source = Folder("folder", Folder.Config(path=tmp_path / "images"))
+    direct, stored = source.load(), [cached(source, tmp_path / "cache") for _ in range(2)][1]
+    for name in ("classes", "named", "skipped", "images", "notes"):
+        assert getattr(direct, name) == getattr(stored, name)
+    assert np.array_equal(direct.train.fingerprints, stored.train.fingerprints)
+    assert stored.notes

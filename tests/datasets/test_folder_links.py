@@ -82,7 +82,7 @@ CLASSES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(CLASSES, st.lists(st.booleans(), min_size=1, max_size=9))
 def test_any_layout_of_links_has_the_digest_and_the_images_of_its_copy(classes, links):
     with built(classes, [*links, False]) as (root, copy):
@@ -93,7 +93,7 @@ def test_any_layout_of_links_has_the_digest_and_the_images_of_its_copy(classes, 
         assert walk(root) == walk(copy)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(CLASSES, st.lists(st.booleans(), min_size=1, max_size=9), st.data())
 def test_the_digest_changes_with_every_image_that_is_read(classes, links, data):
     with built(classes, [*links, False]) as (root, _):
