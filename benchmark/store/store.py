@@ -12,7 +12,9 @@ cannot be read now (permissions, a disk's error) may be whole: reading it raises
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -132,8 +134,8 @@ class Store:
     def files_of(self, run_id: str) -> list[Path]:
         """The loose record files of a run: its own first, then second copies of it."""
         own = self.run_path(run_id)
-        files = {path for path in own.parent.glob(f"[!.]*{run_id[1:]}*.json") if run_id_of(path) == run_id}
-        return sorted(files, key=lambda path: (path != own, path))
+        copies = self.files(f"runs/{run_id[:2]}/[!.]*{run_id[1:]}*.json")
+        return sorted((path for path in copies if run_id_of(path) == run_id), key=lambda path: (path != own, path))
 
     def records(self, fields: Sequence[str] | None = None) -> Contents:
         """All records that can be read, once each; the broken files are named, never counted, never moved.
@@ -191,7 +193,9 @@ class Store:
         return self.files("segments/[!.]*.parquet")
 
     def files(self, *patterns: str) -> list[Path]:
-        return sorted(path for pattern in patterns for path in self.folder.glob(pattern))
+        """What matches one of `patterns`, sorted, outside of hidden folders. Raises CannotRead where a folder cannot
+        be listed."""
+        return sorted(path for pattern in patterns for path in _matching(self.folder, pattern.split("/")))
 
     def read_loose(self, path: Path, contents: Contents) -> tuple[Record, bytes] | None:
         """A record file's record and bytes; None if it is absent or broken. A broken file is added to `contents`."""
@@ -256,6 +260,28 @@ class Store:
             f"{what} is broken ({reason}); put a copy of it back, or type "
             f"`noisybench doctor --results {self.folder}`, which moves it aside so that `run` makes it again"
         )
+
+
+def _matching(folder: Path, pattern: list[str]) -> Iterator[Path]:
+    """As `Path.glob`, which skips folders that cannot be listed: their records would count as absent."""
+    name, *rest = pattern
+    if name == "**":
+        yield from _matching(folder, rest)
+    try:
+        with os.scandir(folder) as listed:
+            entries = list(listed)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise cannot_read(folder, error) from error
+    for entry in entries:
+        if name == "**" and entry.is_dir() and not entry.name.startswith("."):
+            yield from _matching(folder / entry.name, pattern)
+        elif name != "**" and fnmatch.fnmatchcase(entry.name, name):
+            if rest:
+                yield from _matching(folder / entry.name, rest)
+            else:
+                yield folder / entry.name
 
 
 def parse(path: Path, content: bytes, contents: Contents) -> Record | None:

@@ -218,6 +218,33 @@ def test_a_segment_that_cannot_be_read_now_is_not_broken(store, monkeypatch, err
     assert store.segments() == [segment]
 
 
+@pytest.mark.parametrize("hidden", ["runs", "runs/ab", "failures", "segments"])
+def test_a_folder_that_cannot_be_listed_now_is_not_empty(store, monkeypatch, hidden):
+    store.write(record("cd34"))
+    compact(store)
+    store.write(record())
+    store.write_failure(failure("no") | {"id": "ef56"})
+    listing = os.scandir
+
+    def scandir(folder):
+        if str(folder) == str(store.folder / hidden):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    read = store.failures if hidden == "failures" else store.records
+    with pytest.raises(StoreError, match=f"{hidden} cannot be read now"):
+        read()
+
+
+def test_old_versions_that_a_sync_tool_keeps_are_no_records(store):
+    store.write(record())
+    former = store.folder / "runs" / ".stversions" / "cd" / "cd34~20240101-101010.json"
+    former.parent.mkdir(parents=True)
+    former.write_bytes(encode(record("cd34")))
+    assert store.finished() == {"ab12"}
+
+
 def refuse(monkeypatch, path, error):
     """Makes every opening of `path` fail: tests may run as root, for whom permissions mean nothing."""
     opening = io.open
