@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from benchmark import plugin_files, plugin_source
+from benchmark.distinct_names import distinct
 from benchmark.errors import UsageError
 from benchmark.plugin_source import ROOT as ROOT
 from benchmark.plugin_source import ClassSource, Source, SourceError
@@ -164,11 +165,20 @@ class Registry(Generic[T]):
         return sorted([*self._builtin.values(), *self._added.values()], key=lambda entry: entry.name)
 
     def add(self, entry: Entry) -> None:
-        """Registers the plugin of a file; adding it again changes nothing."""
-        known = self._added.get(entry.name)
-        if known is None or (known.path, known.attribute) != (entry.path, entry.attribute):
-            self._insert({**self._builtin, **self._added}, entry)
-            self._added[entry.name] = entry
+        """Registers the plugin of a file, in place of what was registered of that file before.
+
+        Plugins of one name in several folders are named with the folders that tell them apart: "a/mine", "b/mine".
+        """
+        self._insert(dict(self._builtin), entry)
+        others = [one for one in self._added.values() if one.name == entry.name and one.path != entry.path]
+        for one in self._added.values():
+            if (one.name, one.path) == (entry.name, entry.path) and one.attribute != entry.attribute:
+                self._insert({one.name: one}, entry)
+        group = [*others, entry]
+        paths = [(one.name, one.path.with_name(one.name) if one.path else None) for one in group]
+        kept = {key: one for key, one in self._added.items() if one.name != entry.name}
+        self._added.clear()
+        self._added.update(kept | dict(zip(distinct(paths), group, strict=True)))
 
     def _insert(self, entries: dict[str, Entry], entry: Entry) -> None:
         if entry.name in entries:
@@ -178,9 +188,17 @@ class Registry(Generic[T]):
             )
         entries[entry.name] = entry
 
-    def find(self, name: str) -> Entry:
-        """The entry of `name`; "timm/resnet18" is the entry "timm" with an argument."""
+    def find(self, name: str, source: str | None = None) -> Entry:
+        """The entry of `name`; "timm/resnet18" is the entry "timm" with an argument.
+
+        Of several plugins of one name, that with the digest `source`.
+        """
         entry = self.get(name)
+        same = {key: one for key, one in self._added.items() if one.name == name}
+        if entry is None and same:
+            entry = next((one for one in same.values() if one.path and _digest(one.path) == source), None)
+            if entry is None:
+                raise RegistryError(f"there are {len(same)} {self.kind}s {name!r}; expected one of {', '.join(same)}")
         if entry is None:
             plain = name.partition("/")[0]
             if any(path.stem == plain for path in self._files()):
@@ -199,9 +217,13 @@ class Registry(Generic[T]):
         known = {**self._builtin, **self._added}
         return known.get(name) or (known.get(plain) if slash else None)
 
-    def load(self, name: str) -> type[T]:
-        """The plugin class of `name`, imported now. Raises RegistryError where the import fails."""
-        entry = self.find(name)
+    def plain_name(self, name: str) -> str:
+        """The name without the folders that tell plugin files apart; "timm/resnet18" stays."""
+        return self._added[name].name if name in self._added else name
+
+    def load(self, name: str, source: str | None = None) -> type[T]:
+        """The plugin class of `name`, imported now; `source` as of `find`. Raises RegistryError where that fails."""
+        entry = self.find(name, source)
         if entry.broken:
             raise RegistryError(f"{self.kind} {entry.name!r} ({entry.origin}) cannot be used: {entry.broken}")
         try:
@@ -246,6 +268,11 @@ class Registry(Generic[T]):
 def snake_case(name: str) -> str:
     """ "FastGCE" -> "fast_gce"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _digest(path: Path) -> str:
+    """Of a plugin file outside the tree."""
+    return plugin_files.digest(plugin_files.sources(path, plugin_files.extent_of_file(path)))
 
 
 def _import(entry: Entry) -> Any:

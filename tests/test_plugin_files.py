@@ -145,6 +145,23 @@ def test_a_changed_file_is_refused_and_one_that_was_imported_before_its_change_i
         plugin_files.check(sources)
 
 
+def test_two_plugin_files_of_one_name_are_two_methods_of_one_grid(tmp_path, noisybench):
+    """Their rows are told apart, and a run of either is the run that it is in a grid of its own."""
+    for value, folder in ((1, "a"), (2, "b")):
+        code = f"import helpers\nfrom methods.gce import GCE\nclass Mine(GCE):\n    x = {value}\n"
+        write(tmp_path / folder, mine=code, helpers="")
+    grid = ["run", "-d", "digits", "-n", "none", "--seeds", "1", "--epochs", "1", "-m", "ce"]
+    both = ["--plugin", "a/mine.py", "--plugin", "b/mine.py"]
+    refused = noisybench(*grid, "-m", "mine", *both, "--dry-run", code=2).stderr
+    assert "there are 2 methods 'mine'; expected one of a/mine, b/mine" in refused
+    done = noisybench(*grid, "-m", "a/mine", "-m", "b/mine", *both)
+    assert done.stdout.count("| mine@") >= 2
+    alone = noisybench(*grid, "-m", "mine", "--plugin", "b/mine.py")
+    assert "2 runs, 2 already done" in alone.stderr
+    sources = {record["spec"]["method"]["source"] for record in recorded(tmp_path)}
+    assert len(sources) == 3, "of ce, which has none, and of both files"
+
+
 SLOW = """
 import pathlib, time
 from helpers import SIGN

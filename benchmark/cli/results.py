@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,11 +161,15 @@ def _declared(specs: list[Mapping[str, Any]]) -> tuple[dict[bytes, Marks], dict[
     from benchmark.tables.frame import part_key
 
     configured = {part_key(spec["method"]): spec["method"] for spec in specs}
-    methods = _loaded(METHODS, {part["name"] for part in configured.values()})
-    marks = {key: _marks(methods[part["name"]], part) for key, part in configured.items() if part["name"] in methods}
-    noise = _loaded(NOISE, {spec["noise"]["name"] for spec in specs})
+    methods = _loaded(METHODS, configured.values())
+    marks = {
+        key: _marks(methods[identity], part)
+        for key, part in configured.items()
+        if (identity := (part["name"], part.get("source"))) in methods
+    }
+    noise = _loaded(NOISE, [spec["noise"] for spec in specs])
     defaults = {
-        part: {name: _defaults(plugin) for name, plugin in plugins.items()}
+        part: {name: _defaults(plugin) for (name, _), plugin in plugins.items()}
         for part, plugins in (("method", methods), ("noise", noise))
     }
     return marks, defaults
@@ -184,14 +188,14 @@ def _marks(plugin: Any, part: Mapping[str, Any]) -> Marks:
     return Marks(frozenset(needs), f"{card.cost:g}x", card.networks_at_test, card.plain_phases)
 
 
-def _loaded(registry: Any, names: set[str]) -> dict[str, Any]:
-    """Plugins by name. Those that are not installed are left out: their rows get no marks."""
+def _loaded(registry: Any, parts: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], Any]:
+    """Plugins by name and source. Those that are not installed are left out: their rows get no marks."""
     from benchmark.errors import UsageError
 
     plugins = {}
-    for name in sorted(names):
+    for name, source in sorted({(part["name"], part.get("source")) for part in parts}, key=str):
         try:
-            plugins[name] = registry.load(name)
+            plugins[name, source] = registry.load(name, source)
         except UsageError:
             continue
     return plugins

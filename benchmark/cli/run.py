@@ -40,6 +40,10 @@ def run(suite: str | None, **options: Any) -> int:
 
     Runs that have a record already are not run again, failed ones are; see --again. Ends with the table on stdout.
 
+    Options of a plugin follow its name: gce:q=0.5,recipe.lr=0.01 (a method's own recipe), digits:subset=200,epochs=5,
+    symmetric:0.2,0.4. A value that holds a comma, a bracket or a quote stands in quotes: npz:"a,b.npz",
+    within '...' for the shell. Paths in a suite file begin in its folder.
+
     \b
     noisybench run quick
     noisybench run -d npz:cells.npz -b cnn -m ce -m gce:q=0.5 -n symmetric:0,0.2,0.4 --seeds 3 --epochs 12

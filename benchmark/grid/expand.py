@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from benchmark.distinct_names import distinct
 from benchmark.errors import UsageError
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job, Options
-from benchmark.grid.names import distinct
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import (
     DataChoices,

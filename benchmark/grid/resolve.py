@@ -86,7 +86,7 @@ def make_dataset(ref: PluginRef, data_root: Path) -> tuple[Any, DataChoices]:
             f"one, in quotes where it holds a comma: {ref.name}:{quote(ref.text)}"
         )
     options |= dict.fromkeys([positional] if values else [], *values)
-    return plugin(ref.name, _validated(DATASETS, ref, options), data_root), choices
+    return plugin(DATASETS.plain_name(ref.name), _validated(DATASETS, ref, options), data_root), choices
 
 
 def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:
@@ -103,7 +103,7 @@ def resolve_method(ref: PluginRef) -> ResolvedMethod:
 
 def resolve_backbone(ref: PluginRef) -> ResolvedBackbone:
     config = _validated(BACKBONES, ref, _named_options(BACKBONES, ref, NoChoices)[0])
-    settled = BACKBONES.load(ref.name).settled(config, ref.name.partition("/")[2])
+    settled = BACKBONES.load(ref.name).settled(config, BACKBONES.plain_name(ref.name).partition("/")[2])
     stored = getattr(settled, "frozen", False) and settled.augmented
     return ResolvedBackbone(
         *_part(BACKBONES, ref, settled), augmented=getattr(settled, "augmented", True), stored_views=stored
@@ -176,7 +176,7 @@ def _part(
     files: dict[str, str] = {}
     sources = registry.sources(ref.name)
     part = Part(
-        name=ref.name,
+        name=registry.plain_name(ref.name),
         version=registry.load(ref.name).version,
         config=digests.to_digests(config.model_dump(), files, known),
         # An installed package's version may stay while its code changes: its files count.

@@ -133,7 +133,7 @@ def open_backbone(part: Part, files: Mapping[str, str]) -> Backbone:
 
 def configured(registry: Registry[Any], part: Part, files: Mapping[str, str]) -> tuple[type[Any], Any]:
     """The class of `part` and its configuration, digests replaced by the paths of `files`."""
-    plugin = registry.load(part.name)
+    plugin = registry.load(part.name, part.source)
     return plugin, plugin.Config.model_validate(digests.to_paths(part.config, files))
 
 

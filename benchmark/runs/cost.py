@@ -39,7 +39,7 @@ def estimate_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | Non
         if key not in timed:
             timed[key] = _seconds_of_cross_entropy(job, store)
         cross_entropy = timed[key]
-        result[job.spec.id] = None if cross_entropy is None else cross_entropy * declared_cost(job.spec.method.name)
+        result[job.spec.id] = None if cross_entropy is None else cross_entropy * declared_cost(job.spec.method)
     return result
 
 

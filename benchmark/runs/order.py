@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.grid.job import Job
-from benchmark.grid.spec import RunSpec
+from benchmark.grid.spec import Part, RunSpec
 from benchmark.registry import METHODS
 from benchmark.store.digests import canonical
 from benchmark.store.store import Store
@@ -47,11 +47,11 @@ def measured_seconds(store: Store) -> dict[bytes, float]:
     return {key: statistics.median(values) for key, values in seconds.items()}
 
 
-def declared_cost(method: str) -> float:
+def declared_cost(method: Part) -> float:
     """Cost on the method's card, as a multiple of a training with cross entropy."""
-    return METHODS.load(method).card.cost
+    return METHODS.load(method.name, method.source).card.cost
 
 
 def _passes(spec: RunSpec) -> float:
     """Expected cost in passes over the training set: declared cost times epochs."""
-    return declared_cost(spec.method.name) * spec.training.epochs
+    return declared_cost(spec.method) * spec.training.epochs

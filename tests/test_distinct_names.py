@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.distinct_names import distinct
 from benchmark.grid import suite
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
-from benchmark.grid.names import distinct
 
 PARTS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=0, max_size=3)
 PATHS = st.builds(
