@@ -121,14 +121,16 @@ class Kit(Protocol):
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
         """[N, K] probabilities of every training sample from networks that were fitted without it.
 
-        Each of the `folds` networks stops early, where it agrees best with its held-out noisy labels.
+        Each of the `folds` networks stops early, where it agrees best with its held-out noisy labels. The folds are
+        stratified by class, or drawn at random where no class has a sample for each.
         """
         ...
 
     def posterior(self, held_share: float) -> Tensor:
         """[N, K] noisy posteriors of every training sample from one network, fitted with cross entropy.
 
-        It does not see the share `held_share`, and stops where it agrees best with the noisy labels of that.
+        It does not see the share `held_share`, and stops where it agrees best with the noisy labels of that. The
+        share is stratified by class, or drawn at random where not every class can have a sample in both parts.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Confident learning (Northcutt et al., JAIR 2021), by the library cleanlab."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,10 +13,15 @@ from methods._selection import keep_or_all, report_all
 
 
 def label_issues(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Boolean [N]: labels that `prune_by_noise_rate` flags, by out-of-sample probabilities [N, K]."""
+    """Boolean [N]: labels that `prune_by_noise_rate` flags, by out-of-sample probabilities [N, K].
+
+    None is flagged where a class has but one label.
+    """
     from cleanlab.filter import find_label_issues
 
-    return find_label_issues(labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "May not flag all label issues in class")
+        return find_label_issues(labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1)
 
 
 class ConfidentLearning(Method):

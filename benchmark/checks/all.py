@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
+from backbones.settings import Settings
 from benchmark.checks import backbones, datasets, methods, noise
-from benchmark.checks.runner import CheckFailed, Finding, run_checks
-from benchmark.registry import Registry
+from benchmark.checks.lab import one_thread
+from benchmark.checks.runner import CheckFailed, Finding, Runner
+from benchmark.errors import UsageError
+from benchmark.grid.faults import faults_of
+from benchmark.registry import Registry, RegistryError
 
 BY_KIND: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "method": methods.CHECKS,
@@ -21,10 +28,57 @@ DECLARATIONS = {"card", "version", "names", "_abc_impl"}
 
 
 def check_plugin(registry: Registry[Any], name: str, options: dict[str, Any]) -> Iterator[Finding]:
-    """Runs every check of the plugin's kind. Raises RegistryError where it cannot be loaded."""
-    registry.load(name)
-    yield from run_checks({"overrides_something": overrides_something}, registry, name)
-    yield from run_checks(BY_KIND[registry.kind], name, options)
+    """Runs every check of the plugin's kind, in order; ends where one fails that the others build on.
+
+    The others build on `has_a_config` and on the first check of a kind. Raises RegistryError where the plugin cannot
+    be loaded, and UsageError for options that it does not have.
+    """
+    loaded(registry, name)
+    runner = Runner(registry.find(name).path)
+    with one_thread():
+        for finding in runner.run({"has_a_config": has_a_config}, registry, name):
+            yield finding
+            if finding.problem:
+                return
+        check_options(registry, name, options)
+        yield from runner.run({"overrides_something": overrides_something}, registry, name)
+        for finding in runner.run(BY_KIND[registry.kind], name, options):
+            yield finding
+            if finding.problem and finding.check == next(iter(BY_KIND[registry.kind])):
+                return
+
+
+def loaded(registry: Registry[Any], name: str) -> Any:
+    """The plugin class. Raises RegistryError, with the line of the plugin's own files that stopped its import."""
+    try:
+        return registry.load(name)
+    except RegistryError as error:
+        place = Runner(registry.find(name).path).place(error.__cause__) if error.__cause__ else ""
+        raise (RegistryError(f"{place}: {error}") if place else error) from error
+
+
+def has_a_config(registry: Registry[Any], name: str) -> None:
+    """Its Config derives from that of its base class."""
+    config, base = registry.load(name).Config, getattr(importlib.import_module(registry.base_module), registry.base)
+    required = base.Config if base.Config.model_fields else Settings
+    if not (isinstance(config, type) and issubclass(config, required)):
+        raise CheckFailed(
+            f"its Config is no {registry.base}.Config, so that options would be neither checked nor part of a run's "
+            f"identity; write `class Config({registry.base}.Config):`"
+        )
+
+
+def check_options(registry: Registry[Any], name: str, options: dict[str, Any]) -> None:
+    """Raises UsageError with every fault of `options`; options that are absent but required are no fault here."""
+    config = registry.load(name).Config
+    try:
+        config.model_validate(options)
+    except ValidationError as error:
+        faults = [
+            fault for fault in faults_of(error, config.model_fields) if fault.split(":")[0].split(".")[0] in options
+        ]
+        if faults:
+            raise UsageError(f"{registry.kind} {name!r}: {'; '.join(faults)}") from None
 
 
 def overrides_something(registry: Registry[Any], name: str) -> None:

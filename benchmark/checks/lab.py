@@ -24,7 +24,6 @@ from benchmark.training.trainer import Evaluation, Evaluations, Progress, Traine
 from methods.base import Hints
 
 CPU = torch.device("cpu")
-NUM_SAMPLES = 90
 NUM_CLASSES = 3
 NOISE_RATE = 0.2
 
@@ -92,9 +91,10 @@ class Lab:
     seed: int = 0
     lr: float = 3e-3
     batch_size: int = 16
+    num_samples: int = 90
 
     def __post_init__(self) -> None:
-        pixels, self.clean = images(NUM_SAMPLES, self.num_classes, 1)
+        pixels, self.clean = images(self.num_samples, self.num_classes, 1)
         self.noisy = flipped(self.clean, self.num_classes, self.noise_rate)
         recipe = Recipe(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augment=Augment())
         session = Session(

@@ -2,25 +2,80 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmark.checks.lab import Lab, differing, one_thread
 from benchmark.checks.runner import CheckFailed
 from benchmark.registry import METHODS
-from methods.base import HINT_NAMES, MissingHint
+from methods.base import HINT_NAMES, Batch, Method, MissingHint
 
 SHORT = 3
 """Epochs of checks that need no full training."""
 SURE = 60.0
 """At logits of +-60 probabilities are exactly 0 and 1 in float32, as exp(-120) is 0."""
+
+
+def takes_a_step(method: str, options: dict[str, Any]) -> None:
+    """`plan` gives batches, `loss` a scalar, and `step` detached scalars, the loss among them."""
+    lab = Lab(method, options, epochs=SHORT)
+    if not lab.kit.state_dict():
+        raise CheckFailed(
+            'build made no optimizer; write `self.optimizer = self.kit.optimizer("net", self.net.parameters())`, so '
+            "that it follows the suite's recipe and is kept in checkpoints",
+            at=lab.instance.build,
+        )
+    lab.start(0)
+    plan = lab.instance.plan(0, lab.data)
+    if not isinstance(plan, Iterable):
+        raise CheckFailed(
+            f"it returned {_described(plan)}; expected batches, as in `return data.batches()`", at=lab.instance.plan
+        )
+    batch = next(iter(plan), None)
+    if not isinstance(batch, Batch):
+        raise CheckFailed(
+            f"its first batch is {_described(batch)}; expected those of `data.batches()`", at=lab.instance.plan
+        )
+    given_loss = lab.instance.loss
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        value = given_loss(logits, batch)
+        if not (isinstance(value, Tensor) and value.dim() == 0):
+            message = f"loss returned {_described(value)}; expected a scalar tensor: take the mean, `.mean()`"
+            raise CheckFailed(message, at=given_loss)
+        return value
+
+    lab.instance.loss = loss  # type: ignore[method-assign]
+    values = lab.instance.step(batch)
+    if not isinstance(values, dict) or "loss" not in values:
+        message = f'step returned {_described(values)}; expected a dict, {{"loss": loss.detach()}} at least'
+        raise CheckFailed(message, at=lab.instance.step)
+    for name, value in values.items():
+        if not (isinstance(value, Tensor) and value.dim() == 0) or value.requires_grad:
+            raise CheckFailed(
+                f"step returned {_described(value)} as {name!r}; expected a detached scalar tensor: `.mean().detach()`",
+                at=lab.instance.step,
+            )
+
+
+def _described(value: object) -> str:
+    """Such as "a tensor of shape [16]" or "None"."""
+    if isinstance(value, Tensor):
+        shape = f"a tensor of shape {list(value.shape)}" if value.dim() else "a scalar tensor"
+        return f"{shape} with its graph" if value.requires_grad else shape
+    if isinstance(value, dict):
+        return f"a dict with {', '.join(map(repr, value)) or 'nothing'}"
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def trains(method: str, options: dict[str, Any]) -> None:
@@ -29,7 +84,7 @@ def trains(method: str, options: dict[str, Any]) -> None:
     before = lab.state()
     progress = lab.train()
     if progress.diverged:
-        raise CheckFailed(progress.diverged)
+        raise CheckFailed(progress.diverged, at=lab.instance.loss)
     for entry in progress.curve:
         bad = [name for name, value in entry["train"].items() if not math.isfinite(value)]
         if bad:
@@ -40,19 +95,38 @@ def trains(method: str, options: dict[str, Any]) -> None:
         raise CheckFailed("no parameter has moved: does step() call kit.update(loss, optimizer)?")
 
 
+def predicts_logits(method: str, options: dict[str, Any]) -> None:
+    """`predict` gives float logits [B, K]."""
+    lab = Lab(method, options, epochs=SHORT)
+    lab.instance.eval()
+    with torch.no_grad():
+        logits = lab.instance.predict(lab.data.images.slice(0, 7))
+    if not isinstance(logits, Tensor) or logits.shape != (7, lab.num_classes) or not logits.is_floating_point():
+        kind = f" of {logits.dtype}" if isinstance(logits, Tensor) else ""
+        raise CheckFailed(
+            f"predict returned {_described(logits)}{kind}; expected logits [B, K], here floats [7, {lab.num_classes}]",
+            at=lab.instance.predict,
+        )
+    if (logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones(7, dtype=logits.dtype), atol=1e-4):
+        message = "predict returned probabilities, rows that sum to 1; return the logits before the softmax"
+        raise CheckFailed(message, at=lab.instance.predict)
+
+
 def predict_is_pure(method: str, options: dict[str, Any]) -> None:
-    """`predict` gives [B, K] logits and changes nothing."""
+    """`predict` changes nothing, and gives the same twice."""
     lab = Lab(method, options, epochs=SHORT)
     lab.train()
     lab.instance.eval()
     x = lab.data.images.slice(0, 7)
-    before = lab.state()
+    before, shown = lab.state(), x.clone()
     with torch.no_grad():
-        first, second = lab.instance.predict(x), lab.instance.predict(x)
-    if first.shape != (7, lab.num_classes):
-        raise CheckFailed(f"predict gave shape {tuple(first.shape)}; expected {(7, lab.num_classes)}")
+        first = lab.instance.predict(shown)
+        if not torch.equal(shown, x):
+            message = "predict changed the images that it was given, in place; work on a copy, `x.clone()`"
+            raise CheckFailed(message, at=lab.instance.predict)
+        second = lab.instance.predict(shown)
     if not torch.equal(first, second):
-        raise CheckFailed("two predictions of the same images differ")
+        raise CheckFailed("two predictions of the same images differ: draw nothing at random in predict")
     changed = differing(before, lab.state())
     if changed:
         raise CheckFailed(f"predict changed {', '.join(changed)}")
@@ -69,13 +143,19 @@ def same_seed_same_bits(method: str, options: dict[str, Any]) -> None:
     second.train()
     changed = differing(first.state(), second.state())
     if changed:
-        raise CheckFailed(f"differs between two equal runs: {', '.join(changed)}; draw from torch's generator")
+        raise CheckFailed(
+            f"differs between two equal runs: {', '.join(changed)}; draw from torch's generator, and from no unseeded "
+            "one (`np.random.default_rng()`), no clock and no order of a set"
+        )
 
 
 def resumes_bit_identically(method: str, options: dict[str, Any]) -> None:
     """A run that is stopped at an epoch's end and resumed ends in the same bits."""
     whole = Lab(method, options)
+    before = _attributes(whole.instance)
     curve = whole.train().curve
+    after = _attributes(whole.instance)
+    moved = [f"self.{name}" for name, value in after.items() if before.get(name) != value]
     for stop in (2, 5):
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Path(folder) / "checkpoint.pt"
@@ -92,10 +172,21 @@ def resumes_bit_identically(method: str, options: dict[str, Any]) -> None:
             raise CheckFailed(
                 f"after a stop at epoch {stop}, {', '.join(changed[:4])} differ: state must live in parameters "
                 "and buffers that build() registers at their final shape"
+                + (f", which {', '.join(moved)} are not" if moved else "")
             )
         for one, other in zip(curve, again, strict=True):
             if one["train"] != other["train"] or one["diagnostics"] != other["diagnostics"]:
                 raise CheckFailed(f"after a stop at epoch {stop}, the curve of epoch {one['epoch']} differs")
+
+
+def _attributes(instance: Method) -> dict[str, str]:
+    """The plain attributes of a method that may hold state, as text."""
+    kinds = (int, float, Tensor, np.ndarray, list, dict, set)
+    return {
+        name: str(value.tolist() if isinstance(value, (Tensor, np.ndarray)) else value)
+        for name, value in vars(instance).items()
+        if not name.startswith("_") and name not in ("epoch", "training") and isinstance(value, kinds)
+    }
 
 
 class _StopRun(Exception):
@@ -127,6 +218,30 @@ def state_is_indexed(method: str, options: dict[str, Any]) -> None:
                         raise CheckFailed(f"{name} changed outside batch.index in epoch {epoch + 1}")
 
 
+def changes_nothing_of_others(method: str, options: dict[str, Any]) -> None:
+    """Leaves labels and hints as they are, and prints nothing."""
+    lab = Lab(method, options)
+    hint = lab.kit.hints.given_transition
+    labels, transition = lab.data.y.clone(), None if hint is None else hint.clone()
+    with redirect_stdout(io.StringIO()) as printed:
+        for epoch in range(lab.epochs):
+            lab.start(epoch)
+            for batch in lab.instance.plan(epoch, lab.data):
+                lab.instance.step(batch)
+                if not torch.equal(lab.data.y, labels):
+                    raise CheckFailed(
+                        f"data.y was changed in place in epoch {epoch + 1}, so that all that follows learns from other "
+                        "labels; work on a copy, `data.y.clone()`"
+                    )
+            if hint is not None and transition is not None and not torch.equal(hint, transition):
+                raise CheckFailed("the given transition was changed in place; work on a copy, `.clone()`")
+    if text := printed.getvalue().strip():
+        first = text.split("\n")[0][:80]
+        raise CheckFailed(
+            f"it prints ({first!r}), once per step or epoch of every run; return figures from step, or drop the print"
+        )
+
+
 def asks_only_for_declared_hints(method: str, options: dict[str, Any]) -> None:
     """Uses no hint that `requires` does not name, and says so clearly where a needed one is absent."""
     plugin = METHODS.load(method)
@@ -150,7 +265,15 @@ def enters_every_phase(method: str, options: dict[str, Any]) -> None:
     """In 8 epochs every declared phase is entered, and the weights differ from those of cross entropy."""
     lab = Lab(method, options)
     curve = lab.train().curve
-    missing = set(lab.instance.card.phase_names) - {entry["phase"] for entry in curve}
+    declared, entered = set(lab.instance.card.phase_names), {entry["phase"] for entry in curve}
+    if unknown := entered - declared:
+        names = ", ".join(f'Phase("{name}")' for name in sorted(map(str, unknown)))
+        raise CheckFailed(
+            f"phase returned what the card does not name: write `card = Card(phases=({names}, ...))`; it names "
+            f"{', '.join(sorted(declared))}",
+            at=lab.instance.phase,
+        )
+    missing = declared - entered
     if missing:
         raise CheckFailed(f"phases never entered in 8 epochs: {', '.join(sorted(missing))}; use kit.schedule")
     if lab.instance.card.equals_ce:
@@ -201,11 +324,14 @@ def trains_on_odd_batches(method: str, options: dict[str, Any]) -> None:
 CHECKS: dict[str, Callable[..., None]] = {
     check.__name__: check
     for check in (
+        takes_a_step,
+        predicts_logits,
         trains,
         predict_is_pure,
         same_seed_same_bits,
         resumes_bit_identically,
         state_is_indexed,
+        changes_nothing_of_others,
         asks_only_for_declared_hints,
         enters_every_phase,
         learns_clean_data,

@@ -73,7 +73,7 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
 
 
 def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
-    from benchmark.checks.all import check_plugin
+    from benchmark.checks.all import BY_KIND, check_plugin, loaded
     from benchmark.errors import UsageError
     from benchmark.option_text import read_items
     from benchmark.registry import named
@@ -81,14 +81,24 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
     plugins = named(plugin)
     failed = 0
     for registry, name in plugins:
-        settings, unnamed = read_items(options, registry.load(name).Config.model_fields)
+        # A Config of another kind has no fields to read; the check says so.
+        settings, unnamed = read_items(options, getattr(loaded(registry, name).Config, "model_fields", {}))
         if unnamed:
             raise UsageError(f"--option {unnamed[0]!r}: expected KEY=VALUE, for example --option q=0.5")
+        tried, repeated = set(), []
         for finding in check_plugin(registry, name, settings):
+            tried.add(finding.check)
             failed += bool(finding.problem)
+            if finding.same_as:
+                repeated.append(finding.check)
+                continue
             click.echo(f"{'FAILED' if finding.problem else 'ok':6}  {name}  {finding.check}: {finding.promise}")
             if finding.problem:
                 click.echo(f"        {finding.problem}")
+        if repeated:
+            click.echo(f"FAILED  {name}  for the same reasons as above: {', '.join(repeated)}")
+        if untried := [check for check in BY_KIND[registry.kind] if check not in tried]:
+            click.echo(f"        not tried before that is mended: {', '.join(untried)}")
     click.echo(f"{failed} promise(s) broken" if failed else "all promises kept")
     return 1 if failed else 0
 

@@ -116,11 +116,9 @@ class EngineKit:
         network.eval()
 
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
-        from sklearn.model_selection import StratifiedKFold
-
         labels = self._data.y.cpu().numpy()
         seed = seed_for("folds", self._data.order_seed) % 2**32
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        splitter = _splitter(labels, folds, seed)
         probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
         with warnings.catch_warnings():
             # A class with fewer labels than folds is held out in some folds only, which is all that can be done.
@@ -139,8 +137,7 @@ class EngineKit:
 
         labels = self._data.y.cpu().numpy()
         seed = seed_for("posterior", self._data.order_seed) % 2**32
-        # A class with a single label cannot be stratified.
-        strata = labels if np.bincount(labels)[np.unique(labels)].min() > 1 else None
+        strata = labels if _can_stratify(labels, held_share) else None
         train, held = train_test_split(np.arange(len(labels)), test_size=held_share, stratify=strata, random_state=seed)
         network = self.network("posterior")
         fitted, index = (torch.from_numpy(part).to(self.device) for part in (train, held))
@@ -232,6 +229,33 @@ class EngineKit:
         if not slot.scheduled:
             return 1.0
         return lr_factor(self._recipe, (self._epoch - slot.origin) / max(1, self.epochs - slot.origin))
+
+
+def _splitter(labels: np.ndarray, folds: int, seed: int) -> Any:
+    """Divides `labels` [n] into folds with equal shares of the classes; at random where no class has one for each."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if np.bincount(labels).max() >= folds:
+        return StratifiedKFold(folds, shuffle=True, random_state=seed)
+    warnings.warn(
+        f"no class has {folds} of the {len(labels)} labels, so the folds are drawn at random instead of by class",
+        stacklevel=3,
+    )
+    return KFold(min(folds, len(labels)), shuffle=True, random_state=seed)
+
+
+def _can_stratify(labels: np.ndarray, held_share: float) -> bool:
+    """Whether every class of `labels` [n] can have a sample in both parts when `held_share` of them is held out."""
+    _, counts = np.unique(labels, return_counts=True)
+    held = math.ceil(held_share * len(labels))
+    if counts.min() > 1 and min(held, len(labels) - held) >= len(counts):
+        return True
+    warnings.warn(
+        f"{held} of {len(labels)} labels cannot hold one of each of the {len(counts)} classes (the smallest has "
+        f"{counts.min()}), so they are drawn at random instead of by class",
+        stacklevel=3,
+    )
+    return False
 
 
 def lr_factor(recipe: Recipe, progress: float) -> float:

@@ -1,14 +1,47 @@
 """Every check of methods finds the fault that it is there for."""
 
 import random
+import re
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmark.checks.all import BY_KIND, check_plugin
 from benchmark.checks.methods import CHECKS
 from benchmark.registry import METHODS
 from methods.base import Card, Method, Phase, accuracy
+
+
+class LosesTheMean(Method):
+    def loss(self, logits, batch):
+        return F.cross_entropy(logits, batch.y, reduction="none")
+
+
+class ReturnsNumbers(Method):
+    def step(self, batch):
+        return {"loss": super().step(batch)["loss"].item()}
+
+
+class ReturnsTheGraph(Method):
+    def step(self, batch):
+        return {"loss": self.loss(self.net(batch.x[0]), batch)}
+
+
+class ReturnsNothing(Method):
+    def step(self, batch):
+        super().step(batch)
+
+
+class PlansNothing(Method):
+    def plan(self, epoch, data):
+        data.batches()
+
+
+class BringsItsOwnOptimizer(Method):
+    def build(self):
+        self.net = self.kit.network("net")
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1)
 
 
 class NeverSteps(Method):
@@ -31,6 +64,21 @@ class CountsItsPredictions(Method):
     def predict(self, x):
         self.seen += len(x)
         return self.net(x)
+
+
+class PredictsProbabilities(Method):
+    def predict(self, x):
+        return self.net(x).softmax(1)
+
+
+class PredictsClasses(Method):
+    def predict(self, x):
+        return self.net(x).argmax(1)
+
+
+class PredictsInPlace(Method):
+    def predict(self, x):
+        return self.net(x.mul_(0.5))
 
 
 class DrawsFromElsewhere(Method):
@@ -60,6 +108,35 @@ class RemembersByPosition(Method):
         return each.mean()
 
 
+class CountsInAnAttribute(Method):
+    def build(self):
+        super().build()
+        self.seen = 0
+
+    def loss(self, logits, batch):
+        self.seen += 1
+        return F.cross_entropy(logits, batch.y) * (1 + 1 / self.seen)
+
+
+class ChangesTheLabels(Method):
+    def plan(self, epoch, data):
+        data.y[:5] = 0
+        return data.batches()
+
+
+class ChangesTheHint(Method):
+    card = Card(needs=("transition",))
+
+    def loss(self, logits, batch):
+        return F.cross_entropy(logits @ self.kit.hints.transition.mul_(0.9), batch.y)
+
+
+class Prints(Method):
+    def step(self, batch):
+        print("step", self.epoch)
+        return super().step(batch)
+
+
 class AsksUndeclared(Method):
     def loss(self, logits, batch):
         return F.cross_entropy(logits, batch.y) * (1 - self.kit.hints.noise_rate)
@@ -74,6 +151,11 @@ class WarmsUpForever(Method):
 
     def phase(self, epoch):
         return "warmup" if epoch < 100 else "correct"
+
+
+class EntersWhatItDoesNotDeclare(Method):
+    def phase(self, epoch):
+        return "early" if epoch < 3 else "late"
 
 
 class LearnsTheWrongClass(Method):
@@ -98,15 +180,33 @@ class NeedsThreeClasses(Method):
 @pytest.mark.parametrize(
     ("check", "method", "told"),
     [
+        ("takes_a_step", LosesTheMean, r"loss returned a tensor of shape \[16\] .* take the mean"),
+        ("takes_a_step", ReturnsNumbers, "step returned a float as 'loss'; expected a detached scalar tensor"),
+        ("takes_a_step", ReturnsTheGraph, "step returned a scalar tensor with its graph as 'loss'"),
+        ("takes_a_step", ReturnsNothing, "step returned None; expected a dict"),
+        ("takes_a_step", PlansNothing, "it returned None; expected batches"),
+        ("takes_a_step", BringsItsOwnOptimizer, "build made no optimizer; write `self.optimizer = self.kit.optimizer"),
         ("trains", NeverSteps, "no parameter has moved"),
         ("trains", Diverges, "the training loss became nan"),
         ("predict_is_pure", CountsItsPredictions, "predict changed seen"),
+        ("predicts_logits", PredictsProbabilities, "predict returned probabilities"),
+        (
+            "predicts_logits",
+            PredictsClasses,
+            r"predict returned a tensor of shape \[7\] of torch.int64; expected logits",
+        ),
+        ("predict_is_pure", PredictsInPlace, "predict changed the images that it was given"),
         ("same_seed_same_bits", DrawsFromElsewhere, "differs between two equal runs"),
         ("resumes_bit_identically", RemembersInAnAttribute, "after a stop at epoch 2"),
+        ("resumes_bit_identically", CountsInAnAttribute, "which self.seen are not"),
+        ("changes_nothing_of_others", ChangesTheLabels, "data.y was changed in place in epoch 1"),
+        ("changes_nothing_of_others", ChangesTheHint, "the given transition was changed in place"),
+        ("changes_nothing_of_others", Prints, r"it prints \('step 0'\)"),
         ("state_is_indexed", RemembersByPosition, "memory changed outside batch.index"),
         ("asks_only_for_declared_hints", AsksUndeclared, "noise_rate was not given: declare it"),
         ("asks_only_for_declared_hints", DeclaresInVain, "but trains without"),
         ("enters_every_phase", WarmsUpForever, "phases never entered in 8 epochs: correct"),
+        ("enters_every_phase", EntersWhatItDoesNotDeclare, r'Phase\("early"\), Phase\("late"\), .* it names train'),
         ("enters_every_phase", Method, "its predictions are those of ce"),
         ("learns_clean_data", LearnsTheWrongClass, "on clean separable images"),
         ("stays_finite_when_sure", TakesLogarithmsOfProbabilities, "loss.* became infinite or NaN in epoch 1"),
@@ -118,6 +218,85 @@ def test_a_fault_is_found_and_named(check, method, told, monkeypatch):
     monkeypatch.setattr(METHODS, "load", lambda name: method if name == "faulty" else load(name))
     with pytest.raises(Exception, match=told):
         CHECKS[check]("faulty", {})
+
+
+FILES = {
+    "typo": (
+        "import torch\nfrom methods import Method\n\n\nclass Typo(Method):\n    def build(self):\n"
+        "        super().build()\n        self.memory = torch.zeros(self.kit.num_sample)\n",
+        "typo.py:8, in build: AttributeError: 'EngineKit' object has no attribute 'num_sample'",
+    ),
+    "vector": (
+        "from methods import Method\n\n\nclass Vector(Method):\n    def loss(self, logits, batch):\n"
+        "        return logits.logsumexp(1)\n",
+        "vector.py:5, in loss: loss returned a tensor of shape [16] with its graph; expected a scalar tensor",
+    ),
+    "device": (
+        "from methods import Method\n\n\nclass Device(Method):\n    def loss(self, logits, batch):\n"
+        "        return super().loss(logits.to('xpu:7'), batch)\n",
+        "device.py:6, in loss: ",
+    ),
+    "frozen": (
+        "from methods import Method\n\n\nclass Frozen(Method):\n    def build(self):\n        super().build()\n"
+        "        self.kit.hints.given_noise_rate = 0.1\n",
+        "frozen.py:7, in build: FrozenInstanceError: cannot assign to field 'given_noise_rate'",
+    ),
+    "config": (
+        "from methods import Method\n\n\nclass Mine(Method):\n    class Config:\n        q: float = 0.7\n",
+        "its Config is no Method.Config, .* write `class Config\\(Method.Config\\):`",
+    ),
+}
+"""A plugin file, and the one sentence that names its first fault."""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_first_cause_is_told_once_with_file_and_line(name, tmp_path, noisybench):
+    source, told = FILES[name]
+    (tmp_path / f"{name}.py").write_text(source)
+    text = noisybench("check", tmp_path / f"{name}.py", code=1).stdout
+    assert len(re.findall(told if name == "config" else re.escape(told), text)) == 1, text
+    assert text.count("FAILED") == 1
+    assert "1 promise(s) broken" in text
+    assert "not tried before that is mended" in text
+
+
+def test_one_exception_in_many_checks_is_told_once(tmp_path, noisybench):
+    source = (
+        "from methods import Method\n\n\nclass Late(Method):\n    def loss(self, logits, batch):\n"
+        "        if self.epoch == 1:\n            raise RuntimeError('late')\n"
+        "        return super().loss(logits, batch)\n"
+    )
+    (tmp_path / "late.py").write_text(source)
+    text = noisybench("check", tmp_path / "late.py", code=1).stdout
+    assert text.count("late.py:7, in loss: RuntimeError: late") == 1
+    assert "for the same reasons as above: predict_is_pure, " in text
+
+
+def test_an_import_that_fails_names_the_line(tmp_path, noisybench):
+    (tmp_path / "needy.py").write_text(
+        "from methods import Method\nimport not_there\n\n\nclass Needy(Method):\n    pass\n"
+    )
+    told = noisybench("check", tmp_path / "needy.py", code=2).stderr
+    assert "needy.py:2, in <module>: " in told
+    assert "No module named 'not_there'" in told
+
+
+def test_options_that_a_plugin_lacks_are_told_at_once(noisybench):
+    told = noisybench("check", "gce", "-o", "q=7", "-o", "qq=1", code=2).stderr
+    assert "q: " in told
+    assert "did you mean 'q'?" in told
+
+
+def test_checks_compute_in_one_thread_as_run_does(monkeypatch):
+    threads = []
+    monkeypatch.setitem(BY_KIND["method"], "takes_a_step", lambda *_: threads.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        next(finding for finding in check_plugin(METHODS, "ce", {}) if finding.check == "takes_a_step")
+        assert threads == [1]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_every_check_is_tried():

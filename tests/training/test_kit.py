@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.checks.lab import CPU, TinyNetwork, flipped, images
+from benchmark.checks.lab import CPU, Lab, TinyNetwork, flipped, images
 from benchmark.grid.spec import Augment, Recipe
 from benchmark.training.kit import PATIENCE, EngineKit, lr_factor
 from benchmark.training.samples import Images
@@ -154,3 +154,13 @@ def test_out_of_fold_networks_never_saw_the_sample(monkeypatch):
     kit.out_of_fold(3)
     assert set.union(*seen) == set(range(90))
     assert not set.intersection(*seen)
+
+
+@pytest.mark.parametrize(("classes", "samples"), [(100, 900), (10, 12), (3, 4)])
+def test_a_share_that_cannot_hold_every_class_is_drawn_at_random_and_said(classes, samples):
+    lab = Lab("ce", {}, epochs=1, num_classes=classes, num_samples=samples)
+    with pytest.warns(UserWarning, match=rf"of {samples} labels cannot hold one of each of the \d+ classes"):
+        assert lab.kit.posterior(0.1).shape == (samples, classes)
+    with pytest.warns(UserWarning, match="the folds are drawn at random instead of by class"):
+        probabilities = lab.kit.out_of_fold(int(np.bincount(lab.noisy).max()) + 1)
+    assert torch.allclose(probabilities.sum(1), torch.ones(samples))
