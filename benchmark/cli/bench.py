@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmark.cli.options import say_what_takes_time
+
 if TYPE_CHECKING:
     from benchmark.checks.speed.machine import Division
 
@@ -29,6 +31,7 @@ def bench(ctx: click.Context, records: int, methods: tuple[str, ...]) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
+    say_what_takes_time("timing the suite")
     from benchmark.checks.speed import ratios
     from benchmark.errors import UsageError
     from benchmark.registry import METHODS
@@ -54,6 +57,7 @@ def machine(seconds: float) -> None:
 
     Trains ResNet-18 on 28x28 images (7x7 stem, batch 128, flip and rotation) with the suite's own engine.
     """
+    say_what_takes_time("timing the machine")
     import torch
 
     from benchmark.checks.speed import machine as machines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import add_plugins, place_options, with_folder_options
+from benchmark.cli.options import add_plugins, place_options, say_what_takes_time, with_folder_options
 
 if TYPE_CHECKING:
     from benchmark.datasets.base import Data
@@ -42,6 +42,7 @@ def read_noisy_data(
     **settings: Any,
 ) -> NoisyData:
     """The data set and noise that these options describe."""
+    say_what_takes_time("reading the data set and the noise")
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.runs.noisy_data import make_noisy_data
 

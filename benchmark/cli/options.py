@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,8 +193,15 @@ def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in plugins)
 
 
+def say_what_takes_time(what: str) -> None:
+    """Says what is being done, before PyTorch is loaded: on a busy machine that takes half a minute."""
+    if "torch" not in sys.modules:
+        click.echo(f"{what}: loading PyTorch ...", err=True)
+
+
 def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tuple[Suite, list[Job]]:
     """The suite and its jobs, with the clean classifiers that are stored already."""
+    say_what_takes_time("reading the grid")
     from benchmark.grid.expand import expand
     from benchmark.grid.job import Options
     from benchmark.runs.clean_classifier import attach

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmark.cli.options import UserPath, add_plugins
+from benchmark.cli.options import UserPath, add_plugins, say_what_takes_time
 
 KINDS = ("datasets", "noise", "methods", "backbones", "suites")
 COLUMNS = {"methods": ("family", "cost", "needs", "version", "proof", "fidelity", "reproduction")}
@@ -63,6 +63,7 @@ def check(plugin: str | None, golden: Path | None, options: tuple[str, ...]) -> 
     """
     from benchmark.errors import UsageError
 
+    say_what_takes_time("checking")
     if golden is not None:
         from benchmark.checks.golden import check_file
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -32,14 +32,14 @@ class GridProgress:
         self.ended = 0
         self.started = time.monotonic()
         self.console = Console(stderr=True)
-        self.live = self.console.is_terminal
+        self.live = self.console.is_terminal and not self.console.is_dumb_terminal
         self.tasks: dict[int, Any] = {}
         self.bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
         )
 
@@ -61,7 +61,7 @@ class GridProgress:
             self._print(event)
         if not self.live:
             if event.kind == "phase":
-                print(f"{event.job.label} {event.summary}", file=sys.stderr, flush=True)  # noqa: T201
+                self.say(f"{event.job.label} {event.summary}")
             return
         if event.slot not in self.tasks:
             self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
@@ -79,11 +79,11 @@ class GridProgress:
         elapsed = time.monotonic() - self.started
         return duration(elapsed / max(1, self.ended) * (self.total - self.ended))
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str | None = None) -> None:
         if self.live:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            click.echo(text, err=True)
 
     def _print(self, event: Event) -> None:
         width = len(str(self.total))
@@ -91,19 +91,20 @@ class GridProgress:
             f"[{self.ended:>{width}}/{self.total}] {event.state} {event.job.label} {event.summary} "
             f"{event.seconds:.1f}s eta {self._eta()}"
         )
-        if not self.live:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - plain lines for logs
-        elif event.state != "ok":
-            self.console.print(line, style="yellow" if event.state == "skipped" else "red", markup=False)
+        self.say(line, None if event.state == "ok" else "yellow" if event.state == "skipped" else "red")
 
 
 @contextmanager
 def fetch_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar per download or decoding, added at its first report."""
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    """A bar per download or decoding, added at its first report; a line where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def report(what: str, done: int, total: int) -> None:
+            if what not in tasks and not console.is_terminal:
+                click.echo(what, err=True)
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total or None)
             bars.update(tasks[what], completed=done)

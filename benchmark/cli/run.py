@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import expand_grid, grid_options
+from benchmark.cli.options import expand_grid, grid_options, say_what_takes_time
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
@@ -82,6 +82,7 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     Trains the clean classifiers that noise is made from, unless it is a dry run. Raises SuiteError where runs cannot
     be carried out.
     """
+    say_what_takes_time("reading the grid")
     from benchmark.cli.progress import fetch_progress
     from benchmark.cli.results import check_table
     from benchmark.runs.clean_classifier import attach
@@ -141,13 +142,15 @@ def _dry_run(grid: PlannedGrid) -> None:
     for job in grid.todo:
         known = seconds[job.spec.id]
         click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
-    total = sum(filter(None, seconds.values())) / grid.slots
-    unknown = sum(value is None for value in seconds.values())
-    note = f"; {unknown} runs of unknown cost (their data is not here yet, or cannot be read)" if unknown else ""
+    known_seconds = [value for value in seconds.values() if value is not None]
+    total = duration(max(1.0, sum(known_seconds) / grid.slots))
+    notes = [f"about {total} for {len(known_seconds)} runs with {grid.slots} slot(s)"] if known_seconds else []
+    if unknown := len(seconds) - len(known_seconds):
+        notes.append(f"{unknown} runs of unknown cost (their data is not here yet, or cannot be read)")
     waiting = sum(map(waits, grid.todo))
     if waiting:
-        note += f"; {waiting} runs need a clean classifier that is not trained yet: id and cost may change"
-    _say(f"about {total / 60:.1f} minutes with {grid.slots} slot(s){note}")
+        notes.append(f"{waiting} runs need a clean classifier that is not trained yet: id and cost may change")
+    _say("; ".join(notes) or "nothing to run")
 
 
 def _device(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.noisy_data import load, read_noisy_data
-from benchmark.cli.options import UserPath, place_options
+from benchmark.cli.options import UserPath, place_options, say_what_takes_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +60,7 @@ def suspects(
     noisybench suspects -d folder:images --all-splits --out suspects
     noisybench suspects -d bloodmnist --noise symmetric:0.2 --seed 1 --out trial
     """
+    say_what_takes_time(f"examining {options['dataset']}")
     from benchmark.errors import UsageError
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.grid.resolve import resolve_backbone

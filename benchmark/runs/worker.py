@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 import traceback
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from benchmark.runs.train import train
 from benchmark.store import schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.curve import rounded
+from benchmark.store.provenance import peak_memory_mib
 from benchmark.store.store import Store
 
 
@@ -40,7 +40,7 @@ def run_one(
     try:
         record = _record(job, store, on_epoch, on_phase)
         record["timing"]["total_seconds"] = time.perf_counter() - started
-        record["timing"]["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        record["timing"]["peak_memory_mib"] = peak_memory_mib()
         record["timing"] = {name: rounded(value, 4) for name, value in record["timing"].items()}
         if fault := schema.fault(record):
             raise AssertionError(f"the engine made a record that {fault}")

@@ -23,6 +23,9 @@ ABANDONED_SECONDS = 86_400.0
 """Age at which a temporary file counts as abandoned: no single file takes a day to write."""
 
 
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
+
+
 class StoreError(NoisybenchError):
     """A file of a results folder or cache cannot be written or read."""
 
@@ -109,10 +112,22 @@ def write_folder(place: Path, write: Callable[[Path], None]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Calls fsync, so that a file's content, or the names in a folder, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
+    """Calls fsync, so that a file's content, or the names in a folder, survive a power cut.
+
+    Does nothing where that cannot be done: Windows opens no folder and syncs no file opened for reading, and some
+    network disks sync no folder.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        if path.is_dir():
+            return
+        raise
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
     finally:
         os.close(handle)
 

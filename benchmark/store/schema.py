@@ -245,7 +245,8 @@ class Timing(TypedDict):
     estimate_seconds: float | None
     """For the noise rate, when it was estimated (by this run or, before it, another)."""
     total_seconds: float
-    peak_memory_mib: float
+    peak_memory_mib: float | None
+    """None where the system does not tell it, as Windows."""
 
 
 @_STRICT
@@ -253,7 +254,7 @@ class ShortTiming(TypedDict):
     """Of a run that was not trained."""
 
     total_seconds: float
-    peak_memory_mib: float
+    peak_memory_mib: float | None
 
 
 Fault = TypedDict("Fault", {"class": str, "message": str, "traceback": str, "log": str})

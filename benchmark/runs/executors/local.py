@@ -148,7 +148,7 @@ def _record_death(running: Running, store: Store, timeout: float | None) -> tupl
     if timeout is not None and running.seconds > timeout:
         kind, message = "Timeout", f"took longer than {timeout:g} s; raise --timeout"
     elif code is not None and code < 0:
-        name = signal.Signals(-code).name
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         hint = "; the kernel does this when memory runs out: try fewer --slots" if name == "SIGKILL" else ""
         kind, message = "Killed", f"the worker was killed by {name}{hint}"
     else:

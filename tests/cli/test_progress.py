@@ -1,0 +1,119 @@
+"""What a grid says while it runs, in a terminal and in a log."""
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmark.cli.progress import GridProgress, fetch_progress
+from benchmark.grid import suite as suites
+from benchmark.grid.expand import expand
+from benchmark.grid.job import Options
+from benchmark.runs.executors.base import Event
+from tests.conftest import ROOT
+
+GRID = ("-d", "digits", "-b", "cnn", "-m", "ce", "-m", "gce", "-n", "symmetric:0.2", "--seeds", "2", "--epochs", "1")
+
+
+def in_a_terminal(folder, *arguments, **environment):
+    """What the command line writes to a terminal of 100 columns, and its exit code."""
+    pty = pytest.importorskip("pty")
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "noisybench", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm-256color", **environment},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    parts = []
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        if select.select([reader], [], [], 1)[0]:
+            try:
+                part = os.read(reader, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            parts.append(part)
+    os.close(reader)
+    return b"".join(parts).decode(errors="replace"), process.wait(30)
+
+
+@pytest.mark.parametrize("environment", [{}, {"TERM": "dumb"}, {"COLUMNS": "1"}, {"NO_COLOR": "1"}], ids=str)
+def test_finished_runs_with_their_accuracies_appear_in_a_terminal(environment, tmp_path):
+    told, code = in_a_terminal(tmp_path, "run", *GRID, "--no-table", **environment)
+    assert code == 0, told
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told)
+    ended = re.findall(r"\[\d/4\] ok digits/cnn/(\w+)/symmetric:0\.2/(s\d) acc=\.\d{3}", plain)
+    assert sorted(ended) == [("ce", "s0"), ("ce", "s1"), ("gce", "s0"), ("gce", "s1")]
+
+
+def test_a_log_has_a_line_per_run_and_no_line_twice(noisybench):
+    lines = noisybench("run", *GRID, "--no-table").stderr.splitlines()
+    assert lines[0] == "reading the grid: loading PyTorch ..."
+    ended = [line for line in lines if " ok digits/" in line]
+    assert len(ended) == len({line.split()[2] for line in ended}) == 4
+    assert "" not in lines
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_brackets_in_names_are_no_markup(capfd):
+    (job,) = expand(
+        suites.build({"datasets": ["digits"], "methods": ["ce"], "noise": ["none"], "seeds": 1}),
+        Options(results="results", data_root="data"),
+    )
+    job = job.model_copy(update={"label": "a[/red]b"})
+    progress = GridProgress(1, 1)
+    progress.live = True
+    with progress:
+        for event in (
+            Event("start", 0, job),
+            Event("phase", 0, job, summary="reads x[/y].npz"),
+            Event("end", 0, job, state="failed", summary="no [/bold] file"),
+        ):
+            progress(event)
+    assert "a[/red]b no [/bold] file" in capfd.readouterr().err
+
+
+def test_a_download_is_one_line_in_a_log(capfd):
+    with fetch_progress() as report:
+        for done in range(5):
+            report("cells[/x].npz", done, 5)
+    assert capfd.readouterr().err == "cells[/x].npz\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", *GRID, "--dry-run"), ("check", "gce"), ("noise", "show", "-d", "digits", "-n", "symmetric:0.2")],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_says_what_it_does_before_it_loads_torch(arguments, tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was loaded')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "noisybench", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.match(r"[a-z ]+: loading PyTorch \.\.\.\n.*torch was loaded", done.stderr, re.DOTALL), done.stderr
+
+
+def test_a_dry_run_gives_no_time_for_runs_of_unknown_cost(here, tmp_path):
+    grid = ("-d", "pathmnist", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.2", "--seeds", 3)
+    told = here("run", *grid, "--data-root", tmp_path / "nothing", "--dry-run").stderr
+    assert "3 runs of unknown cost" in told
+    assert "about" not in told
+
+
+def test_a_dry_run_rounds_no_work_to_nothing(here):
+    assert re.search(r"about [1-9]\w* for 4 runs with 2 slot", here("run", *GRID, "--slots", 2, "--dry-run").stderr)
