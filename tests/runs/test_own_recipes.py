@@ -1,5 +1,7 @@
 """A method with a recipe of its own trains with it, says so, and is compared under the recipe of the others."""
 
+from typing import Any
+
 import pytest
 
 from benchmark.grid import suite
@@ -23,7 +25,7 @@ def records(folder, methods, recipe, **axes):
     return [found[job.spec.id] for job in jobs]
 
 
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "lr": {"lr": 0.01},
     "optimizer": {"optimizer": "sgd", "lr": 0.05, "weight_decay": 0.01},
     "epochs": {"epochs": 3},
@@ -35,7 +37,7 @@ RECIPES = {
 @pytest.mark.parametrize("kind", RECIPES)
 def test_an_own_recipe_gives_the_numbers_of_a_comparison_under_it(kind, tmp_path):
     own = RECIPES[kind]
-    common = {"epochs": 2, "augment": {"rotate": 10.0}}
+    common: dict[str, Any] = {"epochs": 2, "augment": {"rotate": 10.0}}
     wanted = {**common, **own, "augment": {**common["augment"], **own.get("augment", {})}}
     (deviating,) = records(tmp_path / "own", [{"name": "gce", "recipe": own}], common)
     (usual,) = records(tmp_path / "usual", ["gce"], wanted)
