@@ -38,11 +38,14 @@ class Split:
     """[n] int64 clean labels (the doubtful ones where the truth is unknown)."""
     num_classes: int
     dataset: str
-    """Name of the data set: class maps are looked up by it."""
+    """Name of the data set, for messages."""
     key: str
     """Digest of the data, equal for all splits. Draws depend on it, the kind, the split and the seed."""
     images: np.ndarray | None = None
     """[n, H, W, C] uint8, or None."""
+    registered: str = ""
+    """Name under which the data set is registered, such as "cifar10": class maps are looked up by it. Unlike the
+    name of somebody's file, it is part of a run's identity."""
     original: np.ndarray | None = None
     """[n] the samples' places in the source's own order: positions, or names of files; None: it has none."""
     given: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -67,7 +67,7 @@ class Asymmetric(NoiseKind):
             return value
 
     def requires_clean_classifier(self, split: Split) -> bool:
-        return self.cfg.map is None and split.dataset not in _stored_maps()
+        return self.cfg.map is None and split.registered not in _stored_maps()
 
     def skip(self, split: Split) -> str | None:
         if self.requires_clean_classifier(split) and split.probabilities is None:
@@ -96,10 +96,10 @@ class Asymmetric(NoiseKind):
                     "call resolve() with the training split first, or give the pairs as `map`"
                 )
             return confusion_map(split)
-        classes, pairs = stored_map(self.cfg.map or split.dataset)
+        classes, pairs = stored_map(self.cfg.map or split.registered)
         if classes != split.num_classes:
             raise NoiseError(
-                f"class map {self.cfg.map or split.dataset!r} is for {classes} classes, "
+                f"class map {self.cfg.map or split.registered!r} is for {classes} classes, "
                 f"{split.dataset!r} has {split.num_classes}; choose another map, or give the pairs as `map`"
             )
         return pairs

@@ -159,7 +159,7 @@ class CleanClassifier:
 
 def needed(source: DataSource, kind: NoiseKind) -> bool:
     """Whether `kind` needs a clean classifier on this data set; decided by the data set's name, without loading it."""
-    named = Split("train", np.arange(2), 2, source.dataset.label, source.digest)
+    named = Split("train", np.arange(2), 2, source.dataset.label, source.digest, registered=source.dataset.name)
     return source.dataset.task == "multiclass" and kind.requires_clean_classifier(named)
 
 

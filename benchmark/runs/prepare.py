@@ -137,6 +137,7 @@ class DataSource:
             labels=np.asarray(arrays.labels),
             num_classes=num_classes,
             dataset=self.dataset.label,
+            registered=self.dataset.name,
             key=self.digest,
             images=arrays.images,
             original=self.dataset.original_order(name, len(arrays)) if arrays.files is None else np.array(arrays.files),

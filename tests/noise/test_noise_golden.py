@@ -81,7 +81,7 @@ def frozen_labels(seed: int, folder: Path) -> dict[str, str]:
     """SHA-256 by case, of the kinds that use no floating-point model."""
     file = folder / "t.json"
     file.write_text(json.dumps([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.1, 0.6]]))
-    ten = Split("train", spread_labels(5000, 10), 10, "digits", "frozen")
+    ten = Split("train", spread_labels(5000, 10), 10, "digits", "frozen", registered="digits")
     three = Split("val", spread_labels(5000, 3), 3, "made", "frozen")
     wanted: dict[str, tuple[Split, str, dict[str, Any]]] = {
         "none": (ten, "none", {}),

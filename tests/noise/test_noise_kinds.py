@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def digits_split() -> Split:
     data = load_digits()
     images = (data.images * 15.9375).astype(np.uint8)[..., None]
-    return Split("train", data.target.astype(np.int64), 10, "digits", "digits", images)
+    return Split("train", data.target.astype(np.int64), 10, "digits", "digits", images, registered="digits")
 
 
 def pbc_split() -> Split:
@@ -77,15 +77,25 @@ def test_the_cifar100_map_stays_within_superclasses() -> None:
     assert sorted(targets) == sorted(targets.values()) == list(range(100))
 
 
+def test_the_name_of_a_file_chooses_no_class_map() -> None:
+    """It is not part of a run's identity: the numbers of a run must not depend on it."""
+    kind = make("asymmetric", rate=0.4)
+    named_like_one = make_split(num_classes=10, dataset="digits")
+    assert kind.requires_clean_classifier(named_like_one)
+    assert not kind.requires_clean_classifier(make_split(num_classes=10, dataset="mine", registered="digits"))
+    other = make_split(num_classes=10, dataset="mine")
+    np.testing.assert_array_equal(kind.corrupt(named_like_one, 0).labels, kind.corrupt(other, 0).labels)
+
+
 def test_asymmetric_noise_uses_the_data_sets_own_map() -> None:
-    split = make_split(num_classes=10, dataset="digits")
+    split = make_split(num_classes=10, registered="digits")
     joint = count(split.labels, make("asymmetric", rate=0.4).corrupt(split, 0).labels, 10)
     np.fill_diagonal(joint, 0)
     assert set(zip(*map(list, joint.nonzero()), strict=True)) == set(stored_map("digits")[1])
 
 
 def test_a_map_by_name_or_pairs_replaces_the_data_sets_own() -> None:
-    split = make_split(num_classes=10, dataset="digits")
+    split = make_split(num_classes=10, registered="digits")
     by_name = make("asymmetric", rate=0.4, map="cifar10").corrupt(split, 0)
     by_pairs = make("asymmetric", rate=0.4, map=[list(p) for p in stored_map("cifar10")[1]]).corrupt(split, 0)
     np.testing.assert_array_equal(by_name.labels, by_pairs.labels)
