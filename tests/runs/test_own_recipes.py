@@ -42,7 +42,7 @@ def test_an_own_recipe_gives_the_numbers_of_a_comparison_under_it(kind, tmp_path
     (deviating,) = records(tmp_path / "own", [{"name": "gce", "recipe": own}], common)
     (usual,) = records(tmp_path / "usual", ["gce"], wanted)
     assert deviating["metrics"] == usual["metrics"]
-    assert len(deviating["curve"]["lr"]) == wanted["epochs"]
+    assert deviating["metrics"]["last"]["epoch"] == wanted["epochs"]
     assert usual["deviations"] == {}
     named = {f"augment.{key}" for key in own.get("augment", {})} | own.keys() - {"augment"}
     assert deviating["deviations"].keys() == {"training"}
