@@ -108,7 +108,9 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     for (path, reason), target in planned.broken:
         _say(f"broken: {path} ({reason})" + (f"; moved to {target}, its runs run again" if target else ""))
     todo = len(planned.todo)
-    lacking = f" ({planned.lacking} of them for the files to keep)" if planned.lacking else ""
+    for path in (path for paths in planned.lacking.values() for path in paths if path.exists()):
+        _say(f"broken: {path} is damaged, or of an earlier version; its run runs again")
+    lacking = f" ({len(planned.lacking)} of them for the files to keep)" if planned.lacking else ""
     _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
     if planned.todo and not options["no_table"]:
         check_table(jobs)

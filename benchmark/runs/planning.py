@@ -19,8 +19,8 @@ class Plan:
     todo: list[Job]
     broken: list[tuple[Broken, Path | None]]
     """Broken files of the results folder, and where each was moved."""
-    lacking: int
-    """Number of finished runs that run again because the files to be kept are absent or damaged."""
+    lacking: dict[str, list[Path]]
+    """Id -> files to be kept that are absent, damaged or of an earlier version, of finished runs that run again."""
 
 
 def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move: bool = True) -> Plan:
@@ -37,9 +37,9 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
     settled = {None: {"ok", "diverged", "skipped"}, "failed": {"ok"}, "all": set[str]()}[again]
     finished = [job for job in jobs if states.get(job.spec.id) in settled]
     lacking = {
-        job.spec.id
+        job.spec.id: paths
         for job in finished
-        if states[job.spec.id] == "ok" and kept.lacking(store, job.spec.id, job.options.keep)
+        if states[job.spec.id] == "ok" and (paths := kept.lacking(store, job.spec.id, job.options.keep))
     }
-    done = {job.spec.id for job in finished} - lacking
-    return Plan([job for job in jobs if job.spec.id not in done], broken, len(lacking))
+    done = {job.spec.id for job in finished} - lacking.keys()
+    return Plan([job for job in jobs if job.spec.id not in done], broken, lacking)

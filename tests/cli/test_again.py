@@ -88,6 +88,7 @@ def test_a_finished_run_that_lacks_what_is_to_be_kept_runs_again(results, here):
     assert "3 already done, 1 to run (1 of them for the files to keep)" in told
     told = here("run", *KEPT, "--no-table").stderr
     assert "2 already done, 2 to run (2 of them for the files to keep)" in told
+    assert f"{second}.predictions.npz is damaged, or of an earlier version" in told
     assert "4 already done, 0 to run" in here("run", *KEPT, "--no-table").stderr
     assert kept.read_predictions(results, second)["classes"].tolist() == [str(k) for k in range(10)]
 
