@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -70,7 +71,7 @@ def faults_of_labels(path: Path, told: Mapping[str, Any]) -> list[str]:
         content = file.read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             digests = {split: labels_sha256(arrays[f"{split}_noisy"]) for split in told["splits"]}
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
         return [f"{file} cannot be read ({error})"]
     faults = [
         f"{file}: {split} has SHA-256 {digests[split]}, the manifest says {facts['labels_sha256']}"
