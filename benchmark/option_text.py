@@ -47,7 +47,9 @@ def read_items(items: Iterable[str], fields: Fields, positional: Any = Any) -> t
             for name in path[:-1]:
                 target = target.setdefault(name, {})
                 if not isinstance(target, dict):
-                    raise UsageError(f"{item!r}: {name} has been given a value already; expected one way of giving it")
+                    raise UsageError(f"{item!r}: {name} has been given a value already; expected one")
+            if path[-1] in target:
+                raise UsageError(f"{item!r}: {'.'.join(path)} has been given a value already; expected one")
             target[path[-1]] = read_value(value, _annotation(path, fields))
         else:
             values.append(read_value(item, positional))

@@ -98,6 +98,8 @@ def test_a_date_or_a_time_is_left_to_the_fields_own_message():
 def test_an_option_that_is_given_whole_and_in_parts_is_refused():
     with pytest.raises(UsageError, match=r"inner has been given a value already"):
         read_items(["inner=1", "inner.lr=2"], FIELDS)
+    with pytest.raises(UsageError, match=r"'rate=2': rate has been given a value already"):
+        read_items(["rate=1", "rate=2"], FIELDS)
 
 
 def test_paths_begin_in_the_folder_of_who_wrote_them(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import UsageError
 from benchmark.option_text import Fields, located, read_text
 
 
@@ -44,6 +45,10 @@ class PluginRef:
     def read(self, fields: Fields, positional: str = "") -> tuple[dict[str, Any], list[Any]]:
         """Its options by the types of `fields`, and its values without a name, as those of the field `positional`."""
         options, values = read_text(self.text, fields, positional, self.folder)
+        if values and positional in {*options, *self.options}:
+            raise UsageError(
+                f"{self.name}:{self.text}: {positional} is given twice, as {values[0]!r} too; expected one"
+            )
         if values and positional:
             values = located({positional: values}, fields, self.folder)[positional]
         return located({**options, **self.options}, fields, self.folder), values

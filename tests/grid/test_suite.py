@@ -216,6 +216,8 @@ def test_a_data_set_may_have_epochs_and_a_subset_of_its_own():
         ({"init": [0]}, "it belongs to the seeds"),
         ({"extra_tests": {"other": "digits:subset=3"}}, "subset and epochs are of training; leave them out"),
         ({"methods": [{"q": 0.5}]}, "names no plugin; expected a string such as"),
+        ({"noise": ["pair:0.2,rate=0.3"]}, "rate is given twice, as 0.2 too"),
+        ({"methods": ["gce:q=0.2,q=0.3"]}, "q has been given a value already"),
         ({"methods": [""]}, "the name of a plugin is missing"),
         ({"backbones": ["resnet18:frozen=true,views=2"], "methods": ["ce:recipe.augment.crop=true"]}, "views = 1"),
     ],
