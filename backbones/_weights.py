@@ -23,26 +23,34 @@ Weights = Annotated[Literal["imagenet"] | FilePath | None, BeforeValidator(_know
 """Where a network starts: its published pretrained weights, a file, or a random initialization."""
 
 SHOWN = 5
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
+"""All but the first are read by torch.load, tensors only (`weights_only`)."""
+NESTED = ("state_dict", "model", "model_state_dict", "network", "net")
+"""Keys of training checkpoints."""
+WRAPPERS = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before the names."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict in a .safetensors, .pt or .pth file, on the CPU.
 
-    A training checkpoint that keeps it under "state_dict" or "model" is read too. Raises BackboneError.
+    A training checkpoint that keeps it under one of `NESTED` is read too, and names that all begin with one of
+    `WRAPPERS` lose it. Raises BackboneError.
     """
-    if path.suffix not in {".safetensors", ".pt", ".pth"}:
-        raise BackboneError(f"weights file {path} ends in {path.suffix!r}; expected .safetensors, .pt or .pth")
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise BackboneError(f"weights file {path} ends in {path.suffix!r}; expected {', '.join(SUFFIXES)}")
     try:
-        if path.suffix == ".safetensors":
+        if kind == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen types for a damaged file
-        reason = str(error).split("\n")[0][:200]
+        reason = ": ".join(filter(None, [type(error).__name__, str(error).split("\n")[0][:200]]))
         raise BackboneError(
-            f"weights file {path} cannot be read ({type(error).__name__}: {reason}); expected tensors by name, "
+            f"weights file {path} cannot be read ({reason}); expected tensors by name, "
             "as torch.save(network.state_dict(), FILE) or safetensors write them"
         ) from error
-    for key in ("state_dict", "model"):
+    for key in NESTED:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
@@ -50,6 +58,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"weights file {path} holds no state dict; expected tensors by name, "
             "as torch.save(network.state_dict(), FILE) writes them"
         )
+    while prefix := next((wrapper for wrapper in WRAPPERS if all(name.startswith(wrapper) for name in state)), ""):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
 
 

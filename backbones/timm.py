@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import math
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from pydantic import Field
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from backbones._packages import Scaling, installed, offered, packaged, renamed
@@ -63,7 +66,8 @@ class Timm(Backbone):
         """ "imagenet" (an installed package with weights for the name, else what timm publishes under it), a
         file of timm's layout, or null."""
         input_size: int | None = Field(default=None, ge=8, le=1024)
-        """Images are resized to this side inside the network (bilinear, antialiased); null: as they are."""
+        """Images are resized to this side inside the network (bilinear, antialiased); null: as they are. A network of
+        one size only, such as a ViT, is built for this side, and its pretrained position embeddings are resampled."""
 
     @classmethod
     def settled(cls, cfg: Any, argument: str) -> Any:
@@ -78,7 +82,7 @@ class Timm(Backbone):
         published = timm.get_pretrained_cfg(name)
         stem = published.first_conv if published is not None else None
         inputs = input_channels(weights, state, stem if isinstance(stem, str) else "", channels)
-        net = self._create(inputs, num_classes, weights)
+        net = self._sized(inputs, num_classes, weights)
         if not isinstance(net.get_classifier(), nn.Linear):
             raise BackboneError(
                 f"timm/{name} does not end in one linear layer ({type(net.get_classifier()).__name__}), "
@@ -91,16 +95,32 @@ class Timm(Backbone):
             state, scaling = renamed(state, net.state_dict()), package.scaling
         if state is not None:
             head = next(key for key, module in net.named_modules() if module is net.get_classifier())
-            load_weights(net, state, head, f"the weights {weights}")
+            load_weights(net, _resampled(state, net), head, f"the weights {weights}")
         network = _TimmNetwork(net, inputs, amp, scaling, self.cfg.input_size)
         self._try(network, channels, image_size)
         return network
 
-    def _create(self, inputs: int, num_classes: int, weights: Weights) -> Any:
+    def _sized(self, inputs: int, num_classes: int, weights: Weights) -> Any:
+        """timm's network, built for `input_size` where it takes no other size than that which it was made for."""
+        side, generator = self.cfg.input_size, torch.get_rng_state()
+        net = self._create(inputs, num_classes, weights)
+        if side is None or not _is_built_for_a_size(net) or _refusal(net, inputs, side) is None:
+            return net
+        patch = net.patch_embed.patch_size[0] if hasattr(net, "patch_embed") else 1
+        if side % patch:
+            below = side // patch * patch
+            raise BackboneError(
+                f"input_size = {side} is no multiple of the patches of timm/{self.argument}, {patch} pixels a side, so "
+                f"that a margin of the images would be lost; set input_size = {below or patch} or {below + patch}"
+            )
+        torch.set_rng_state(generator)  # the weights of a network that is built once
+        return self._create(inputs, num_classes, weights, img_size=side)
+
+    def _create(self, inputs: int, num_classes: int, weights: Weights, **size: Any) -> Any:
         if weights != "imagenet":
-            return timm.create_model(self.argument, in_chans=inputs, num_classes=num_classes)
+            return timm.create_model(self.argument, in_chans=inputs, num_classes=num_classes, **size)
         try:
-            return timm.create_model(self.argument, pretrained=True, in_chans=inputs, num_classes=num_classes)
+            return timm.create_model(self.argument, pretrained=True, in_chans=inputs, num_classes=num_classes, **size)
         except Exception as error:  # no network, a proxy's page, a full disk, no published weights
             published = timm.get_pretrained_cfg(self.argument)
             source = published.url if published is not None else ""
@@ -117,19 +137,45 @@ class Timm(Backbone):
             ) from error
 
     def _try(self, network: _TimmNetwork, channels: int, image_size: int) -> None:
-        """One image in eval mode: some networks take one size of image only, and say so with an assertion."""
-        network.eval()
-        try:
-            with torch.no_grad():
-                network(torch.zeros(1, channels, image_size, image_size))
-        except Exception as error:
+        """Raises BackboneError where the network does not take the images."""
+        error = _refusal(network, channels, image_size)
+        if error is not None:
             size = network.net.pretrained_cfg["input_size"][-1]
+            other = ", or a smaller multiple of its patches" if _is_built_for_a_size(network.net) else ""
             reason = str(error).split("\n")[0][:200]
             raise BackboneError(
                 f"timm/{self.argument} does not take images of {self.cfg.input_size or image_size} pixels "
-                f"({reason}); it was made for {size}: set input_size = {size}"
+                f"({reason}); it was made for {size}: set input_size = {size}{other}"
             ) from error
+
+
+def _refusal(network: nn.Module, channels: int, side: int) -> Exception | None:
+    """What the network raises at one image of `side` pixels in eval mode: some take one size only, by assertion."""
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, channels, side, side))
+    except Exception as error:
+        return error
+    finally:
         network.train()
+    return None
+
+
+def _is_built_for_a_size(net: nn.Module) -> bool:
+    return "img_size" in inspect.signature(type(net)).parameters
+
+
+def _resampled(state: dict[str, Tensor], net: Any) -> dict[str, Tensor]:
+    """`state` with position embeddings [1, prefix + h * w, C] of a square grid resampled to the grid of `net`."""
+    given, own = state.get("pos_embed"), getattr(net, "pos_embed", None)
+    if given is None or own is None or given.shape == own.shape or given.dim() != 3 or not hasattr(net, "patch_embed"):
+        return state
+    prefix = 0 if getattr(net, "no_embed_class", False) else getattr(net, "num_prefix_tokens", 0)
+    if math.isqrt(given.shape[1] - prefix) ** 2 != given.shape[1] - prefix:
+        return state  # loading then refuses it by name
+    grid = list(net.patch_embed.grid_size)
+    return state | {"pos_embed": resample_abs_pos_embed(given, grid, num_prefix_tokens=prefix)}
 
 
 def _check_name(name: str) -> None:

@@ -76,7 +76,11 @@ class TransitionMethod(Method):
         )
         in_place_filter: bool = Field(False, description="filter outliers as the published codes do")
         held_share: float = Field(
-            0.1, gt=0, le=0.5, description="held-out noisy labels on which the estimating network stops early"
+            0.1,
+            gt=0,
+            le=0.5,
+            description="held-out noisy labels on which the estimating network stops early: a share of every class, or "
+            "of all samples at random where a class is too small for that",
         )
 
     @classmethod

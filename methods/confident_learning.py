@@ -56,7 +56,7 @@ class ConfidentLearning(Method):
     quality: Tensor
 
     class Config(Method.Config):
-        folds: int = Field(5, ge=2, le=20)
+        folds: int = Field(5, ge=2, le=20, description="by class; at random where no class has a sample for each")
 
     def build(self) -> None:
         super().build()

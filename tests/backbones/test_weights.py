@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from backbones import Backbone, BackboneError, Network
+from backbones._weights import read_weights
 from backbones.resnet import IMAGENET_MEAN, IMAGENET_STD, ResNet18
 from backbones.timm import Timm
 
@@ -148,13 +149,13 @@ def test_a_file_without_tensors_or_of_another_kind_is_refused(tmp_path: Path) ->
     torch.save({"epoch": 3}, tmp_path / "weights.pt")
     with pytest.raises(BackboneError, match="holds no state dict"):
         build("resnet18", tmp_path / "weights.pt")
-    (tmp_path / "weights.bin").write_bytes(b"")
-    with pytest.raises(BackboneError, match=r"expected \.safetensors, \.pt or \.pth"):
-        build("resnet18", tmp_path / "weights.bin")
+    (tmp_path / "weights.h5").write_bytes(b"")
+    with pytest.raises(BackboneError, match=r"expected \.safetensors, \.pt, \.pth, \.bin, \.ckpt, \.tar"):
+        build("resnet18", tmp_path / "weights.h5")
 
 
 def test_an_absent_weights_file_is_refused_by_the_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="does not point to a file"):
+    with pytest.raises(ValidationError, match="there is no file"):
         ResNet18.Config(weights=tmp_path / "absent.pt")
 
 
@@ -175,3 +176,37 @@ def test_imagenet_weights_without_the_internet_say_which_file_to_put_where(
 def test_imagenet_weights_of_timm_without_the_internet_name_the_file() -> None:
     with pytest.raises(BackboneError, match=r"download https://huggingface\.co/timm/\S+ and pass weights = FILE"):
         Timm(Timm.Config(weights="imagenet"), "resnet18").build(3, 2, 64, amp=False)
+
+
+@pytest.mark.parametrize("key", ["", "state_dict", "model", "model_state_dict", "net"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_checkpoints_and_wrapped_networks_are_read_as_plain_state_dicts(key: str, prefix: str, tmp_path: Path) -> None:
+    state = {"conv.weight": torch.ones(2, 3), "module_scale": torch.zeros(1)}
+    stored: Any = {f"{prefix}{name}": value for name, value in state.items()}
+    torch.save({key: stored, "epoch": 3} if key else stored, tmp_path / "weights.PTH")
+    loaded = read_weights(tmp_path / "weights.PTH")
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (lambda path: path.write_bytes(b"no weights"), "cannot be read"),
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+        (lambda path: torch.save([torch.ones(2)], path), "holds no state dict"),
+        (lambda path: torch.save({}, path), "holds no state dict"),
+        (lambda path: torch.save({"epoch": 3, "lr": 0.1}, path), "holds no state dict"),
+        (lambda path: torch.save(torch.nn.Linear(2, 2), path), "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar"])
+def test_a_file_without_weights_is_refused_in_one_sentence(
+    content: Any, told: str, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    content(path)
+    with pytest.raises(BackboneError, match=told) as refused:
+        read_weights(path)
+    assert "\n" not in str(refused.value)
+    assert "expected tensors by name" in str(refused.value)
