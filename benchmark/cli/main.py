@@ -71,6 +71,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     _open_streams()
+    if sys.flags.optimize > 1 and ({"-h", "--help"} & {*arguments} or arguments[:1] in (["show"], ["check"])):
+        _say("note: Python was told to drop docstrings (-OO, PYTHONOPTIMIZE=2), so descriptions are missing")
     with _ending_on_signals(), _short_warnings():
         try:
             code = _run(arguments, debug)
@@ -119,7 +121,8 @@ def _check_text(arguments: list[str]) -> None:
             text.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(text).decode("utf-8", "backslashreplace")
-            raise UsageError(f"{shown!r} is not UTF-8, which records cannot hold; rename the file or folder") from None
+            remedy = "rename the file or folder" if "\\" in shown else "set PYTHONUTF8=1, as the locale is not UTF-8"
+            raise UsageError(f"{shown} cannot be read as UTF-8, in which records are written; {remedy}") from None
 
 
 def _interrupted(number: int, arguments: list[str]) -> int:

@@ -49,7 +49,7 @@ def _list_suites() -> None:
     from benchmark.grid.suite import SUITES
 
     for path in sorted(SUITES.glob("*.toml")):
-        click.echo(f"{path.stem:14} {tomllib.loads(path.read_text()).get('title', '')}")
+        click.echo(f"{path.stem:14} {tomllib.loads(path.read_text(encoding='utf-8')).get('title', '')}")
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """Folders outside the results folder, also where there is no home."""
 
+import os
 import pwd
 from pathlib import Path
 
@@ -47,3 +48,8 @@ def test_a_grid_runs_without_a_home(dataset, cells, here, homeless):
 def test_a_path_in_an_unknown_home_is_a_usage_error_that_shows_it(path, here, homeless):
     told = here("run", "-d", f"npz:{path}", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.2", code=2).stderr
     assert path in told
+
+
+def test_a_home_whose_name_is_not_utf_8_is_none(monkeypatch):
+    monkeypatch.setenv("HOME", os.fsdecode(b"/home/caf\xe9"))
+    assert data_root() == Path(".medmnist")
