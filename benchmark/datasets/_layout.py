@@ -126,7 +126,7 @@ def _read_arrays(path: Path, splits: Sequence[str], also: Sequence[str] = ()) ->
         raise
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         size = path.stat().st_size if path.is_file() else 0
         why = "it is empty" if size == 0 else f"it is corrupt, cut off, or no npz file: {_first_line(error)}"
         raise DataError(f"cannot read {path}: {why}; copy it again") from error

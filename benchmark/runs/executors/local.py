@@ -194,7 +194,7 @@ def _work(job_json: str, folder: str, pipe: Connection) -> None:
 def _log_to(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError:
         return  # goes on without a log: writing the record will report the disk's error
     sys.stdout.flush()
