@@ -132,8 +132,8 @@ def plain_rate(stem: str, seconds: float, setting: PlainSetting = PLAIN) -> floa
     return machine.rate(plain_stream(stem, setting), setting.device, seconds)
 
 
-def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, float]:
-    """Seconds and last test accuracy: Adam, batch 128, train, val and test scored after every epoch."""
+def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> float:
+    """Seconds: Adam, batch 128, train, val and test scored after every epoch."""
     torch.set_num_threads(DEFAULT_THREADS)
     torch.manual_seed(seed)
     started = time.perf_counter()
@@ -143,29 +143,27 @@ def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> tuple[float, 
     net = plain_network(stem, 1 if images.ndim == 3 else 3, int(labels.max()) + 1)
     optimizer = torch.optim.Adam(net.parameters(), LR)
     loaders = {name: DataLoader(PlainImages(*split, train=False), BATCH) for name, split in splits.items()}
-    accuracy = 0.0
     for _ in range(epochs):
         net.train()
         for x, y in DataLoader(PlainImages(images, labels, train=True), BATCH, shuffle=True):
             plain_step(net, optimizer, x, y)
         net.eval()
-        for name, loader in loaders.items():
+        for loader in loaders.values():
             with torch.no_grad():
-                right = sum(int((net(x).argmax(1) == y).sum()) for x, y in loader)
-            accuracy = right / len(splits[name][1])  # test comes last
-    return time.perf_counter() - started, accuracy
+                sum(int((net(x).argmax(1) == y).sum()) for x, y in loader)
+    return time.perf_counter() - started
 
 
 # The same with noisybench
 
 
-def our_recipe(file: Path, stem: str, epochs: int, runs: int) -> tuple[float, list[float]]:
-    """Seconds of the whole command for `runs` seeds, a run per core at a time, and their last test accuracies."""
+def our_recipe(file: Path, stem: str, epochs: int, runs: int) -> float:
+    """Seconds of the whole command for `runs` seeds, a run per core at a time."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
             "-m",
-            "benchmark.cli.main",
+            "noisybench",
             "run",
             "-d",
             f"npz:{file}",
@@ -178,9 +176,7 @@ def our_recipe(file: Path, stem: str, epochs: int, runs: int) -> tuple[float, li
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         started = time.perf_counter()
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
-        seconds = time.perf_counter() - started
-        records = [json.loads(path.read_bytes()) for path in sorted(Path(folder).glob("runs/*/*.json"))]
-    return seconds, [record["metrics"]["last"]["accuracy"] for record in records]
+        return time.perf_counter() - started
 
 
 # The page
@@ -231,14 +227,14 @@ class EndToEnd:
     stem: str
     images: int
     epochs: int
+    runs: int
+    """Of either side."""
     plain_seconds: float
     """Of all plain runs."""
-    plain_accuracies: list[float]
     seconds: float
-    accuracies: list[float]
 
     def row(self) -> str:
-        runs = len(self.accuracies)
+        runs = self.runs
         trained = self.images * self.epochs * runs
         return cells(
             STEMS[self.stem],
@@ -247,14 +243,7 @@ class EndToEnd:
             f"{self.plain_seconds / self.seconds:.2f}x",
             f"{trained / self.plain_seconds:.0f}",
             f"{trained / self.seconds:.0f}",
-            _spread(self.plain_accuracies),
-            _spread(self.accuracies),
         )
-
-
-def _spread(accuracies: list[float]) -> str:
-    listed = ", ".join(f"{value:.3f}" for value in accuracies)
-    return f"{np.mean(accuracies):.3f} ({listed})"
 
 
 def throughput(stem: str, seconds: float) -> Throughput:
@@ -282,11 +271,8 @@ def all_throughputs(seconds: float) -> list[Throughput]:
 def end_to_end(file: Path, stem: str, epochs: int, runs: int) -> EndToEnd:
     with np.load(file) as arrays:
         images = len(arrays["train_labels"])
-    plain = [plain_recipe(file, stem, epochs, seed) for seed in range(runs)]
-    plain_seconds = sum(seconds for seconds, _ in plain)
-    return EndToEnd(
-        stem, images, epochs, plain_seconds, [found for _, found in plain], *our_recipe(file, stem, epochs, runs)
-    )
+    plain_seconds = sum(plain_recipe(file, stem, epochs, seed) for seed in range(runs))
+    return EndToEnd(stem, images, epochs, runs, plain_seconds, our_recipe(file, stem, epochs, runs))
 
 
 def cells(*values: str) -> str:
@@ -335,8 +321,8 @@ def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> st
             f"## PneumoniaMNIST, {ends[0].epochs} epochs, end to end",
             "",
             "After every epoch train, val and test are scored. noisybench's seconds are those of its command from "
-            "start to end; the plain ones leave out the start of Python and the import of torch. Accuracy: test, "
-            f"last epoch, mean of {len(ends[0].accuracies)} seeds and each of them.",
+            "start to end; the plain ones leave out the start of Python and the import of torch. "
+            f"{ends[0].runs} runs of either side.",
             "",
             cells(
                 "network",
@@ -345,10 +331,8 @@ def page(rates: list[Throughput], ends: list[EndToEnd], harness: Overhead) -> st
                 "ratio",
                 "plain, images/s",
                 "noisybench, images/s",
-                "plain accuracy",
-                "noisybench accuracy",
             ),
-            cells(*["---"] * 8),
+            cells(*["---"] * 6),
             *[end.row() for end in ends],
             "",
         ]

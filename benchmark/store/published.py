@@ -76,7 +76,8 @@ def _read_archive(archive: Path) -> Contents:
                 if record is not None:
                     records[record["id"]] = without_bulk(record)
     except _DAMAGED as error:
-        raise _damaged(archive, str(error)) from error
+        reason = str(error).partition("\n")[0].rstrip(":") or "it ends too early"  # tarfile lists what it tried
+        raise _damaged(archive, reason) from error
     except OSError as error:
         raise cannot_read(archive, error) from error
     if contents.broken or not records:

@@ -138,6 +138,11 @@ def test_warnings_are_one_line_without_file_and_line(here, monkeypatch):
         (IsADirectoryError(21, "Is a directory", "/a"), ["/a: Is a directory"]),
         (FileNotFoundError(2, "No such file or directory", "/a", None, "/b"), ["/a -> /b: No such file"]),
         (MemoryError(), ["not enough memory"]),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
+            ["not enough memory"],
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."), ["not enough memory"]),
         (ModuleNotFoundError("No module named 'yaml'"), ["No module named 'yaml'", "install noisybench again"]),
     ],
     ids=lambda value: type(value).__name__,
