@@ -25,6 +25,7 @@ def test_the_wheel_holds_packages_suites_maps_and_templates(wheel):
         "benchmark/grid/suites/quick.toml",
         "benchmark/noise/maps.json",
         "benchmark/cli/templates/method.py.txt",
+        "noisybench.py",
         "methods/ce.py",
         "backbones/cnn.py",
         *(f"{package}/py.typed" for package in ("benchmark", "methods", "backbones")),
