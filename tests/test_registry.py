@@ -273,22 +273,25 @@ def test_a_file_of_the_tree_with_no_plugin_or_two_says_so(tmp_path, monkeypatch)
         tree.load("broken")
 
 
+def overriding(kind, name):
+    """The finding of the check that a plugin overrides something, which is one of the first."""
+    return next(finding for finding in check_plugin(kind, name, {}) if finding.check == "overrides_something")
+
+
 @pytest.mark.parametrize(
     ("base", "parent"),
     [("methods.ce import CE", "CE"), ("methods.gce import GCE", "GCE")],
 )
 def test_a_class_that_overrides_nothing_is_told_that_it_equals_its_parent(base, parent, plugin):
     add_plugin_file(plugin(f"from {base} as B\nclass Mine(B):\n    '''Mine.'''\n    version = 2\n"))
-    finding = next(check_plugin(METHODS, "mine", {}))
-    assert finding.check == "overrides_something"
+    finding = overriding(METHODS, "mine")
     assert f"Mine overrides nothing of {parent} (" in finding.problem
 
 
 def test_every_built_in_plugin_differs_from_what_it_derives_from():
     for one in ALL:
         for entry in one.entries():
-            finding = next(check_plugin(one, entry.name, {}))
-            assert not finding.problem, entry.origin
+            assert not overriding(one, entry.name).problem, entry.origin
 
 
 def test_names_are_found_whatever_their_kind():

@@ -12,6 +12,7 @@ from benchmark.cli.options import UserPath, expand_grid, grid_options
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
+    from benchmark.store.content import Record
     from benchmark.store.store import Store
     from benchmark.tables.comparison import Marks, Table
 
@@ -143,16 +144,17 @@ def check_table(jobs: list[Job]) -> None:
         click.echo(f"the grid has no runs of {BASELINE}: its table will show no differences from it", err=True)
 
 
-def _missing(job: Job) -> dict[str, Any]:
+def _missing(job: Job) -> Record:
     """What a table knows of a run without a record."""
     return _named({"spec": job.spec.model_dump(mode="json")}, job.labels["dataset"])
 
 
-def _named(record: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+def _named(record: Record, dataset: str) -> Record:
     """`record` with this name for its data set."""
-    provenance = record.get("provenance") or {}
-    labels = {**(provenance.get("labels") or {}), "dataset": dataset}
-    return {**record, "provenance": {**provenance, "labels": labels}}
+    from benchmark.store.content import with_provenance
+
+    labels = (record.get("provenance") or {}).get("labels") or {}
+    return with_provenance(record, labels={**labels, "dataset": dataset})
 
 
 def _declared(specs: list[Mapping[str, Any]]) -> tuple[dict[bytes, Marks], dict[str, Any]]:

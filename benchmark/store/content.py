@@ -31,10 +31,19 @@ class DigestedRecord(dict[str, Any]):
 
 def without_bulk(record: Record) -> Record:
     """`record` without the fields of `BULK`."""
-    kept = {name: value for name, value in record.items() if name not in BULK}
+    return _like(record, {name: value for name, value in record.items() if name not in BULK})
+
+
+def with_provenance(record: Record, **changes: Any) -> Record:
+    """`record` with other fields of its provenance, which are no content."""
+    return _like(record, {**record, "provenance": {**(record.get("provenance") or {}), **changes}})
+
+
+def _like(record: Record, fields: dict[str, Any]) -> Record:
+    """A record of `fields` that keeps the content digest of `record`, if that was computed earlier."""
     if not isinstance(record, DigestedRecord):
-        return kept
-    digested = DigestedRecord(kept)
+        return fields
+    digested = DigestedRecord(fields)
     digested.content = record.content
     return digested
 

@@ -77,9 +77,10 @@ def test_the_skeletons_are_formatted_and_clean(skeletons):
 def test_without_a_folder_the_files_go_to_the_rooms_of_their_kind(tmp_path):
     for house in ("benchmark", "methods", "backbones"):
         shutil.copytree(ROOT / house, tmp_path / house, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "noisybench.py", tmp_path)
 
     def run(*arguments):
-        command = [sys.executable, "-m", "benchmark.cli.main", *arguments]
+        command = [sys.executable, "-m", "noisybench", *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
