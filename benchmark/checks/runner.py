@@ -46,7 +46,7 @@ class Runner:
                 check(*subject)
             except CheckFailed as failure:
                 yield self._finding(name, promise, self._placed(failure))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 yield self._finding(name, promise, self.cause(error), traceback.format_exc())
             else:
                 yield Finding(name, promise)

@@ -18,10 +18,17 @@ def compact(results: Path) -> int:
     interrupted is continued by the next one.
     """
     from benchmark.store.compaction import compact as carry_out
-    from benchmark.store.store import Store
+    from benchmark.store.removal import take_out
+    from benchmark.store.store import Store, run_id_of
 
     store = Store(results)
     outcome = carry_out(store, lambda count: click.echo(f"{count} records compacted", err=True))
+    if outcome.differing:
+        taken = take_out(store, {run_id_of(path) for path in outcome.differing})
+        click.echo(f"{taken.compacted} earlier records of runs that ran again: moved to {taken.folder}", err=True)
+        further = carry_out(store)
+        outcome.compacted += further.compacted
+        outcome.differing = further.differing
     for path in outcome.differing:
         click.echo(f"stays: {path}, as a segment holds another record of its run", err=True)
     for path, reason in outcome.broken:

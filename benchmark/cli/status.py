@@ -31,6 +31,8 @@ def status(suite: str | None, **options: Any) -> int:
     else:
         counts = Counter(record["state"] for record in contents.records)
         counts["failed"] += len(failures)
+    if not counts.total():
+        click.echo(f"there are no runs in {store.folder}; `noisybench run SUITE` makes some (--results DIR)", err=True)
     for state, count in sorted(counts.items()):
         if count:
             click.echo(f"{state:10} {count}")

@@ -67,6 +67,7 @@ def suspects(
     from benchmark.grid.spec import Augment, Recipe, Seeds
     from benchmark.labels import suspects as ranking
     from benchmark.labels.out_of_fold import out_of_fold
+    from benchmark.noise import rate_estimate
     from benchmark.runs.assemble import Network, open_backbone, pick_device
     from benchmark.runs.clean_classifier import sized
     from benchmark.store.store import Store
@@ -106,7 +107,8 @@ def suspects(
         verdict = ranking.judge(wrong, table["score"].to_numpy(), budgets or ranking.BUDGETS)
         table["clean_label"] = part.clean[by_rank]
     estimate = float(table["estimated_noise_rate"].mean())
-    _print(len(table), estimate, verdict)
+    doubt = rate_estimate.doubt(part.noisy, probabilities)
+    _print(len(table), estimate, doubt, verdict)
     summary = {
         "dataset": noisy.data_part.model_dump(mode="json"),
         "noise": noisy.noise_part.model_dump(mode="json"),
@@ -116,6 +118,7 @@ def suspects(
         "folds": folds,
         "labels": len(table),
         "estimated_noise_rate": estimate,
+        "estimate_doubt": doubt,
         "found": verdict,
         "seconds": time.perf_counter() - started,
     }
@@ -184,8 +187,10 @@ def _write(
     write_atomically(out / "suspects.csv", table.to_csv(index=False, float_format="%.6g").encode())
 
 
-def _print(n: int, estimate: float, verdict: dict[str, Any] | None) -> None:
+def _print(n: int, estimate: float, doubt: str | None, verdict: dict[str, Any] | None) -> None:
     click.echo(f"estimated noise rate {estimate:.3f}: about {round(estimate * n)} of {n} labels")
+    if doubt:
+        click.echo(f"this estimate and the ranking say little: {doubt}")
     if verdict is None:
         click.echo("look at the first rows of the ranking, as many as your time allows")
         return

@@ -110,7 +110,7 @@ class Data:
     """A decoded data set."""
 
     name: str
-    """Shown in tables, and looked up in the stored class maps: "cifar10", or the stem of the file."""
+    """Shown in tables: "cifar10", or the stem of the file."""
     num_classes: int
     classes: tuple[str, ...]
     """[K] names in the order of the labels."""
@@ -120,6 +120,8 @@ class Data:
     """None: the engine splits validation images off the training set."""
     extra_tests: Mapping[str, Arrays] = field(default_factory=dict)
     """Further test sets by name, with the labels of this data set; see `extra_tests.match`."""
+    extra_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """How their classes were matched, and what may make them hard to compare: sentences, by name."""
     skipped: tuple[str, ...] = ()
     """Files that could not be decoded and were left out on request."""
     named: bool = True

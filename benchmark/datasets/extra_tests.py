@@ -23,7 +23,12 @@ class Matched:
 
 def with_extra_tests(data: Data, sources: Mapping[str, ExtraTest]) -> Data:
     """A copy of `data` with the test images of `sources` too. Raises DataError where one does not fit."""
-    return replace(data, extra_tests={name: match(data, name, other).test for name, other in sources.items()})
+    matched = {name: match(data, name, other) for name, other in sources.items()}
+    return replace(
+        data,
+        extra_tests={name: found.test for name, found in matched.items()},
+        extra_notes={name: found.notes for name, found in matched.items()},
+    )
 
 
 def match(data: Data, name: str, other: ExtraTest) -> Matched:

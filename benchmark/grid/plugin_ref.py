@@ -11,7 +11,7 @@ from benchmark.errors import UsageError
 from benchmark.option_text import Fields, located, read_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PluginRef:
     """A plugin string, "gce:q=0.5", or a table, {name = "gce", q = 0.5}. Its text is read when its plugin is known."""
 
@@ -37,6 +37,12 @@ class PluginRef:
             f'{item!r} names no plugin; expected a string such as "gce:q=0.5", or a table with a name such as '
             '{name = "gce", q = 0.5}'
         )
+
+    def __repr__(self) -> str:
+        """As somebody would type it: error messages show it."""
+        named = ",".join(f"{key}={value}" for key, value in self.options.items())
+        text = ",".join(filter(None, [self.text, named]))
+        return repr(f"{self.name}:{text}" if text else self.name)
 
     def having(self, **options: Any) -> PluginRef:
         """The same plugin with further options."""

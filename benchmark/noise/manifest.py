@@ -70,11 +70,7 @@ def make_manifest(
         else:
             transition, source = empirical_transition(joint), "empirical"
             warnings += check_identifiable(transition, allow_unidentifiable=True)
-        warnings += [
-            f"class {k} has {c} correctly labeled samples of {n} in {split.name}, fewer than {FEW}"
-            for k, (c, n) in enumerate(zip(correct, counts, strict=True))
-            if c < FEW
-        ]
+        warnings += _few(split.name, correct, counts)
     return Manifest(
         kind=kind.name,
         version=kind.version,
@@ -88,6 +84,17 @@ def make_manifest(
         labels_sha256=labels_sha256(noisy),
         warnings=warnings,
     )
+
+
+def _few(split: str, correct: np.ndarray, counts: np.ndarray) -> list[str]:
+    """One sentence on the classes with few correctly labeled samples, if there are any."""
+    few = np.flatnonzero(correct < FEW)
+    if not len(few):
+        return []
+    least = int(few[correct[few].argmin()])
+    told = f"class {least} has {correct[least]} correctly labeled samples of {counts[least]} in {split}"
+    others = f" ({len(few)} classes have so few)" if len(few) > 1 else ""
+    return [f"{told}, fewer than {FEW}{others}"]
 
 
 def labels_sha256(labels: np.ndarray) -> str:

@@ -41,6 +41,8 @@ class LabelledSet:
     """Identifies the content of `whole`, whatever the machine; empty if unknown."""
     shared_images: int | None = None
     """Of a test set: number of its images that are trained on too, equal in every pixel."""
+    notes: tuple[str, ...] = ()
+    """Of an extra test set: how its classes were matched, and what may make it hard to compare."""
     files: tuple[str, ...] | None = None
     """[m] names of the images of `whole`, where each is a file."""
 
@@ -240,7 +242,10 @@ def prepare(
         val=val,
         test=_clean_set(data.test, f"{source.key}/test", data.train.fingerprints[selected]),
         extra_tests={
-            name: _clean_set(part, f"{extra[name].key}/extra", data.train.fingerprints[selected])
+            name: replace(
+                _clean_set(part, f"{extra[name].key}/extra", data.train.fingerprints[selected]),
+                notes=data.extra_notes[name],
+            )
             for name, part in data.extra_tests.items()
         },
         manifest=manifest,

@@ -151,6 +151,7 @@ def _test_set(part: LabelledSet) -> TestSet:
         "size": len(part.noisy),
         "digest": digests.of_arrays(part.images, part.noisy),
         "groups": None,
+        "notes": list(part.notes),
         "shared_images": part.shared_images,
     }
 

@@ -33,14 +33,20 @@ class Removal:
 
 def remove(store: Store, run_ids: AbstractSet[str]) -> Removal:
     """Moves all that belongs to `run_ids` into the trash. Raises StoreError where a file cannot be moved or read."""
-    removal = Removal(_new_folder(store))
-    for segment in store.segments():
-        if not run_ids.isdisjoint(compaction.ids_of(segment)):
-            removal.compacted += _take_out(store, segment, run_ids, removal.folder)
+    removal = take_out(store, run_ids)
     for path in store.files("runs/*/[!.]*", "failures/[!.]*", "work/runs/*"):
         if (path.name if path.is_dir() else run_id_of(path)) in run_ids:
             _move(path, removal.folder / path.relative_to(store.folder))
             removal.files.append(path)
+    return removal
+
+
+def take_out(store: Store, run_ids: AbstractSet[str]) -> Removal:
+    """Moves the records of `run_ids` that are in segments into the trash; loose ones stay."""
+    removal = Removal(_new_folder(store))
+    for segment in store.segments():
+        if not run_ids.isdisjoint(compaction.ids_of(segment)):
+            removal.compacted += _take_out(store, segment, run_ids, removal.folder)
     return removal
 
 

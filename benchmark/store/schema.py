@@ -199,6 +199,9 @@ class TestSet(TypedDict):
     """SHA-256 of its images and labels in their order; None in records of schema 1."""
     groups: list[str] | None
     """[size] what samples belong together (a patient); None where that is not known."""
+    notes: NotRequired[list[str]]
+    """Of an extra test set: how its classes were matched, and what may make it hard to compare; absent from records
+    of schemas 1 and 2."""
     shared_images: int | None
     """Number of its images that are among the training images too, equal in every pixel; None in records of
     schemas 1 and 2."""

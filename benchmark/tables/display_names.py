@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 import pandas as pd
 
+from benchmark.store.digests import canonical
 from benchmark.store.schema import Deviations
 
 Defaults = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -52,15 +54,16 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
 
 
 def _told_apart(names: Mapping[bytes, str], parts: Mapping[bytes, Mapping[str, Any]]) -> dict[bytes, str]:
-    """Adds to names that several keys have what tells these apart: the first of `_IDENTITIES` in which they differ."""
+    """Adds to names that several keys have what tells these apart: the fields of `_IDENTITIES` in which they differ."""
     told = dict(names)
-    for name, count in Counter(names.values()).items():
-        keys = [key for key, other in names.items() if other == name]
-        for field, mark in _IDENTITIES.items() if count > 1 else ():
+    for field, mark in _IDENTITIES.items():
+        alike: dict[str, list[bytes]] = defaultdict(list)
+        for key, name in told.items():
+            alike[name].append(key)
+        for name, keys in alike.items():
             values = [parts[key].get(field) for key in keys]
-            if len({orjson.dumps(value) for value in values}) == count:
+            if len({orjson.dumps(value) for value in values}) > 1:
                 told |= {key: name + mark(value, values) for key, value in zip(keys, values, strict=True)}
-                break
     return told
 
 
@@ -78,8 +81,17 @@ def _digest(value: str | None, others: Sequence[str | None]) -> str:
     return f"@{hexadecimal[:digits]}"
 
 
-def _test_names(value: Mapping[str, Any] | None, others: Sequence[Any]) -> str:
-    return f" (with {', '.join(sorted(value))})" if value else ""
+def _test_names(value: Mapping[str, Any] | None, others: Sequence[Mapping[str, Any] | None]) -> str:
+    """Names of extra test sets, each with digits of its digest where another of the `others` has its name."""
+    names = []
+    for name in sorted(value or {}):
+        states = {_state(other[name]) for other in others if other and name in other}
+        names.append(name + (_digest(_state((value or {})[name]), list(states)) if len(states) > 1 else ""))
+    return f" (with {', '.join(names)})" if names else ""
+
+
+def _state(part: Any) -> str:
+    return f"sha256:{hashlib.sha256(canonical(part)).hexdigest()}"
 
 
 _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {

@@ -77,6 +77,7 @@ def _tests(runs: pd.DataFrame) -> Iterator[str]:
     shared = runs.groupby("dataset")[["shared_images", "test_size"]].max()
     for dataset, (count, size) in shared[shared["shared_images"] > 0].iterrows():
         yield f"{count:.0f} of the {size:.0f} test images of {dataset} are training images too: figures are too high"
+    yield from sorted({note for notes in runs["test_notes"].unique() for note in notes.split("\n") if note})
     trained = runs[runs["state"] == "ok"]
     unknown = sorted(set(trained["noise"][trained["realized"].isna()]))
     if unknown:

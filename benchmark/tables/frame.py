@@ -118,11 +118,11 @@ def flatten(
 
     Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN where
     undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol, the names
-    `VISIBLE`; of the method
-    plugin, options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record does not hold
-    them), source; of the noise clean, noise_kind, rate, realized, estimated, doubt (of the estimate);
-    main_metric, test_size, shared_images, seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where
-    equal names would hide different runs, and on a rule, metric or test set that the records do not have.
+    `VISIBLE`; of the method plugin, options, hints (that it consumed; None if not recorded), deviations, unrecorded
+    (the record does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, doubt (of the
+    estimate); main_metric, test_size, shared_images, test_notes (a line each), seconds, `DIAGNOSTICS`. Sorted by name
+    and seeds. Raises TableError where equal names would hide different runs, and on a rule, metric or test set that
+    the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -229,6 +229,7 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
         "main_metric": record.get("main_metric"),
         "test_size": test.get("size"),
         "shared_images": test.get("shared_images"),
+        "test_notes": "\n".join(test.get("notes") or ()),
         "hints": None if (hints := record.get("hints")) is None else ", ".join(hints),
         "deviations": display_names.deviations(record.get("deviations") or {}),
         "unrecorded": "deviations" in record and record["deviations"] is None,

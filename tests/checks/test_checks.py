@@ -272,6 +272,15 @@ def test_one_exception_in_many_checks_is_told_once(tmp_path, noisybench):
     assert "for the same reasons as above: predict_is_pure, " in text
 
 
+def test_a_plugin_that_leaves_the_program_has_failed(tmp_path, noisybench):
+    (tmp_path / "leaves.py").write_text(
+        'import sys\n\nfrom methods import Method\n\n\nclass Leaves(Method):\n    """Leaves."""\n\n'
+        "    def loss(self, logits, batch):\n        sys.exit(0)\n"
+    )
+    done = noisybench("check", "./leaves.py", code=1)
+    assert "leaves.py:10, in loss: SystemExit: 0" in done.stdout
+
+
 def test_an_import_that_fails_names_the_line(tmp_path, noisybench):
     (tmp_path / "needy.py").write_text(
         "from methods import Method\nimport not_there\n\n\nclass Needy(Method):\n    pass\n"

@@ -73,6 +73,13 @@ def test_a_class_with_few_correct_labels_left_is_warned_of() -> None:
     assert warnings == ["class 2 has 9 correctly labeled samples of 12 in train, fewer than 10"]
 
 
+def test_many_such_classes_are_one_sentence() -> None:
+    split = make_split(30, 3, labels=np.repeat(np.arange(3), [8, 13, 9]))
+    warnings = make_manifest(make("none"), {}, split, Corruption(split.labels)).warnings
+    told = "class 0 has 8 correctly labeled samples of 8 in train, fewer than 10 (2 classes have so few)"
+    assert warnings == [told]
+
+
 def test_a_manifest_of_a_long_tail_counts_the_kept_samples_only() -> None:
     split = make_split(3000, 3, labels=np.repeat(np.arange(3), 1000))
     kind = make("long_tail", rho=100, noise="pair:0.2")

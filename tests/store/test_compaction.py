@@ -206,6 +206,22 @@ def test_records_of_a_newer_schema_are_refused_in_segments_too(store, monkeypatc
         store.records()
 
 
+def test_runs_that_ran_again_replace_their_compacted_records(tmp_path, noisybench):
+    grid = ("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "2", "--epochs", "1", "--no-table")
+    noisybench(*grid)
+    noisybench("compact")
+    noisybench(*grid, "--again", "all")
+    store = Store(tmp_path / "results")
+    assert len(list(store.loose())) == 2
+    later = {path.stem: path.read_bytes() for path in store.loose()}
+    told = noisybench("compact")
+    assert "2 earlier records of runs that ran again" in told.stderr
+    assert "2 records compacted" in told.stdout
+    assert list(store.loose()) == []
+    assert {run_id: store.read_bytes(run_id) for run_id in later} == later
+    assert len(list((tmp_path / "results" / "trash").rglob("*.json"))) == 2, "nothing is lost"
+
+
 def test_the_commands_print_the_same_before_and_after(tmp_path, noisybench):
     grid = ("run", "-d", "digits", "-m", "ce", "-n", "symmetric:0,0.4", "--seeds", "1", "--epochs", "2")
     first = noisybench(*grid).stdout

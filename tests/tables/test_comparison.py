@@ -307,6 +307,26 @@ def test_what_is_doubtful_about_data_and_estimates_is_said() -> None:
     assert "estimated noise rate says little at symmetric:0.4 (2 runs): its networks agree" in text
 
 
+def test_how_an_extra_test_set_was_matched_is_said_in_its_table() -> None:
+    tests = {"test": {"size": 50}, "extra": {"there": {"size": 9, "notes": ["extra test set 'there': by number"]}}}
+    runs = [record(0.8, "gce", 0.4, seed) | {"tests": tests} for seed in (0, 1)]
+    for run in runs:
+        run["extra_metrics"] = {"there": run["metrics"]}
+    assert "- extra test set 'there': by number" in render_markdown(build(runs, extra_test="there"))
+    assert "by number" not in render_markdown(build(runs))
+
+
+def test_two_states_of_an_extra_test_set_are_told_apart() -> None:
+    def runs(digest: str, main: str) -> list[Record]:
+        extra = {"there": {"name": "npz", "digest": digest}}
+        return [record(0.8, "ce", 0.4, 0, dataset__extra_tests=extra, dataset__digest=main)]
+
+    table = build([*runs("md5:1", "md5:aaaa1"), *runs("md5:2", "md5:aaaa1"), *runs("md5:1", "md5:bbbb1")])
+    names = [block.place.dataset for block in table.blocks]
+    assert len(set(names)) == 3
+    assert all(re.fullmatch(r"digits@(aaaa|bbbb)1?( \(with there(@\w{4})?\))?", name) for name in names), names
+
+
 def test_less_is_better_for_losses_in_rank_and_drop() -> None:
     table = build(grid(), metric="nll")
     assert cell(table, "gce", "symmetric:0.4")["drop"] == pytest.approx(0.08)
