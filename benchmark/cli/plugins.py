@@ -107,7 +107,12 @@ def _check_plugin(plugin: str, options: tuple[str, ...]) -> int:
 @click.command()
 @click.argument("kind", type=click.Choice(NEW))
 @click.argument("name")
-@click.option("--to", "folder", type=UserPath(file_okay=False), help="Folder of the new files.")
+@click.option(
+    "--to",
+    "folder",
+    type=UserPath(file_okay=False),
+    help="Folder of the new files.  [default: beside noisybench's own of that kind]",
+)
 def new(kind: str, name: str, folder: Path | None) -> None:
     """Write a working skeleton of a plugin, and its test."""
     from benchmark.errors import UsageError
