@@ -79,7 +79,7 @@ def _table(path: Path) -> pd.DataFrame:
     if len(places) != 1 or not {"clean", "noisy"} <= set(table.columns):
         raise NoiseError(f"{path} has the columns {','.join(table.columns)[:100]}; expected {HEADERS}")
     if "split" in table and (unknown := sorted(set(table["split"].fillna("")) - {"train", "val", "test"})):
-        raise NoiseError(f"{path}: split is {unknown[0]!r} in some line; expected train or val")
+        raise NoiseError(f"{path}: split is {unknown[0]!r} in some line; expected train or val (test is passed over)")
     return table
 
 

@@ -15,7 +15,7 @@ import torch
 from backbones.base import BackboneError
 from benchmark.datasets.base import Data, ExtraTest, Progress
 from benchmark.datasets.conversion import describe
-from benchmark.datasets.extra_tests import match
+from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
@@ -144,8 +144,8 @@ class _Examination:
         notes = [f"data set {data.name}: {note}" for note in data.notes]
         if data.images is not None:
             notes.insert(0, f"data set {data.name}: {describe(data.images)}")
-        for name, other in others.items():
-            notes += match(data, name, other).notes
+        for matched in with_extra_tests(data, others).extra_notes.values():
+            notes += matched
         self._say(notes)
 
     def _say(self, notes: Iterable[str]) -> None:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from benchmark.store import schema
 from benchmark.store.content import Record
-from benchmark.store.digests import canonical
 from benchmark.tables import display_names
 from benchmark.tables.comparable import PARTS
+from benchmark.tables.frame import part_key
 
 FIELDS = schema.paths(
     (
@@ -40,7 +40,7 @@ def run_rows(runs: Sequence[Record]) -> pd.DataFrame:
     if rows.empty:
         return pd.DataFrame(columns=list(_FIRST))
     for part in PARTS:
-        keys = pd.Series([canonical(record["spec"][part]) for record in runs])
+        keys = pd.Series([part_key(record["spec"][part]) for record in runs])
         specs = pd.DataFrame({f"{part}_key": keys, "dataset_label": rows["dataset"]}).drop_duplicates(f"{part}_key")
         rows[part] = keys.map(display_names.of_part(specs, part, {}))
     seeds = [name for name in rows.columns if name.startswith("seed.")]

@@ -94,6 +94,14 @@ def test_labels_without_validation_labels_hold_training_images_out_and_say_so(he
     assert record["noise"]["realized_rate"] != record["noise"]["realized_rate_all"], "of those trained on, and of all"
 
 
+def test_labels_of_the_validation_set_alone_are_refused(here, tmp_path):
+    here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--out", "n.csv")
+    table = pd.read_csv(tmp_path / "n.csv")
+    table[table["split"] == "val"].to_csv(tmp_path / "n.csv", index=False)
+    grid = ("run", "-d", "digits", "-m", "ce", "--seeds", "1", "--epochs", "1", "--noise-file", "n.csv")
+    assert "holds no labels of train" in here(*grid, code=2).stderr
+
+
 def test_scikit_learns_digits_can_be_labelled_in_their_own_order(here, tmp_path):
     truth = load_digits().target
     labels = pd.DataFrame({"original": np.arange(len(truth)), "clean": truth, "noisy": (truth + 1) % 10})
