@@ -26,9 +26,14 @@ def result(call: Call) -> Values:
     return call.result.tolist()
 
 
+def third(call: Call) -> Values:
+    return call.args[2].tolist()
+
+
 WATCHED: dict[str, dict[str, Watch]] = {
     "dividemix": {
         "clean": Watch("split", result),
         "targets": Watch("sharpen", result),
     },
+    "elr_plus": {"targets": Watch("mixed_loss", third)},
 }
