@@ -51,7 +51,7 @@ class DISC(Method):
             "a random cycle within whole batches, so that nothing waits for the device"
         ),
         fidelity="documented deviation: equal augmentation in both views",
-        proof="worked example",
+        proof="golden",
     )
 
     probabilities: Tensor

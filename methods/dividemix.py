@@ -42,6 +42,7 @@ class DivideMix(Method):
     and `history` are what the published code adds for asymmetric noise and for symmetric noise of 90 %.
     """
 
+    version = 2
     card = Card(
         title="DivideMix: Learning with Noisy Labels as Semi-supervised Learning",
         authors="Junnan Li, Richard Socher, Steven C. H. Hoi",
@@ -118,8 +119,10 @@ class DivideMix(Method):
             chosen = keep_or_all(w > self.cfg.threshold)
             labelled, rest = chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
             unlabelled = forever(data, rest) if len(rest) > 1 else None
-            done = 0
-            for batch in data.batches(labelled, views=2):
+            for number, batch in enumerate(data.batches(labelled, views=2)):
+                if number == 0:
+                    # Batches in an epoch as the code counts them: one too many where all are full.
+                    count = len(labelled) // len(batch.index) + 1
                 yield _Pair(
                     batch.x,
                     batch.y,
@@ -127,9 +130,8 @@ class DivideMix(Method):
                     turn,
                     w[batch.index],
                     next(unlabelled).x if unlabelled else None,
-                    self.ramp(past + done / len(labelled)),
+                    self.ramp(past + number / count),
                 )
-                done += len(batch.index)
 
     def ramp(self, past: float) -> float:
         """Factor of the unlabelled loss `past` epochs after the warm-up."""
@@ -162,19 +164,19 @@ class DivideMix(Method):
     def prepare(self, net: Any, peer: Any, batch: _Pair) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs and targets for mixing: both views of the labelled, then of the unlabelled; and predictions
         [B, K] of the labelled."""
-        seen = torch.stack([net(view).softmax(1) for view in batch.x])
-        labels = one_hot(batch.y, self.kit.num_classes, seen.dtype)
-        refined = sharpen(refine(seen, labels, batch.clean.to(seen.dtype)), self.cfg.temperature)
-        inputs, targets = [*batch.x], [refined, refined]
+        others, guesses = [], []
         if batch.unlabelled is not None:
             # The peer only advises: its normalization statistics must not see these batches.
             peer.eval()
             views = [model(view).softmax(1) for model in (net, peer) for view in batch.unlabelled]
             peer.train()
             guessed = sharpen(torch.stack(views).mean(0), self.cfg.temperature)
-            inputs += [*batch.unlabelled]
-            targets += [guessed, guessed]
-        return torch.cat(inputs), torch.cat(targets), seen.mean(0)
+            others, guesses = [*batch.unlabelled], [guessed, guessed]
+        # After the guess, as in the code: running statistics weigh the last batches most.
+        seen = torch.stack([net(view).softmax(1) for view in batch.x])
+        labels = one_hot(batch.y, self.kit.num_classes, seen.dtype)
+        refined = sharpen(refine(seen, labels, batch.clean.to(seen.dtype)), self.cfg.temperature)
+        return torch.cat([*batch.x, *others]), torch.cat([refined, refined, *guesses]), seen.mean(0)
 
     def semi_loss(
         self, logits_x: Tensor, targets_x: Tensor, logits_u: Tensor, targets_u: Tensor

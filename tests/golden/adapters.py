@@ -3,6 +3,7 @@
 from benchmark.checks.golden import Suite
 from tests.golden import instrument, losses, semi_supervised, stateful, transitions, two_networks
 from tests.golden.omitted import OMITTED
+from tests.golden.procedures.run import PROCEDURES
 
 PARTS = (
     losses.CASES,
@@ -11,6 +12,7 @@ PARTS = (
     two_networks.CASES,
     transitions.CASES,
     instrument.CASES,
+    PROCEDURES,
 )
 CASES = {name: adapter for part in PARTS for name, adapter in part.items()}
 if len(CASES) != sum(map(len, PARTS)):

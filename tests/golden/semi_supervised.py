@@ -82,11 +82,11 @@ def coguess_case(case: Case) -> Result:
     classes = seen[0].shape[1]
     method = make(dividemix.DivideMix, {"temperature": case["config"]["T"]}, K=classes)
     mixed = torch.zeros(2 * len(y) + 2 * len(guesses[0]), classes, dtype=torch.float64, requires_grad=True)
-    method.net, method.net2 = GivenLogits(*seen, *guesses[:2], mixed), GivenLogits(*guesses[2:])
+    method.net, method.net2 = GivenLogits(*guesses[:2], *seen, mixed), GivenLogits(*guesses[2:])
     batch = pair(y, clean=w, unlabelled=len(guesses[0]))
     with recorded(dividemix, "sharpen") as calls:
         method.step(batch)
-    refined, guessed = calls
+    guessed, refined = calls
     outputs = {
         "px_mixed": refined.args[0].tolist(),
         "targets_x": refined.result.tolist(),
@@ -118,7 +118,7 @@ def semiloss_case(case: Case) -> Result:
     # A step has two views of each sample; here they are equal, which leaves every mean as it is.
     plain = torch.zeros(len(x), x.shape[1], dtype=torch.float64)
     guesses = torch.zeros(len(u), x.shape[1], dtype=torch.float64)
-    method.net = GivenLogits(plain, plain, guesses, guesses, torch.cat([x, x, u, u]))
+    method.net = GivenLogits(guesses, guesses, plain, plain, torch.cat([x, x, u, u]))
     method.net2 = GivenLogits(guesses, guesses)
     targets = torch.cat([target_x, target_x, target_u, target_u])
     y = torch.zeros(len(x), dtype=torch.int64)

@@ -31,9 +31,11 @@ from tests.golden.harness import tensors
 from tests.golden.instrument import DrawnFrom
 from tests.golden.losses import CASES as LOSSES
 from tests.golden.omitted import OMITTED
+from tests.golden.procedures.run import FILES as PROCEDURE_FILES
 
 FOLDER = Path(__file__).parent
-FILES = {path.stem: read_cases(path) for path in sorted(FOLDER.glob("*.json"))}
+PATHS = [*sorted(FOLDER.glob("*.json")), *PROCEDURE_FILES]
+FILES = {path.stem: read_cases(path) for path in PATHS}
 CASES = [case for cases in FILES.values() for case in cases]
 NAMES = [f"{stem}-{number}-{case['method']}" for stem, cases in FILES.items() for number, case in enumerate(cases)]
 

