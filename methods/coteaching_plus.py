@@ -1,12 +1,13 @@
 """Co-teaching+ (Yu et al., ICML 2019)."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase
+from methods import Batch, Card, Field, Phase, TrainSet
 from methods._selection import PeerMethod, masked_mean, small_loss_mask
 
 
@@ -16,12 +17,13 @@ class CoteachingPlus(PeerMethod):
     Up to the initial epochs it is Co-teaching: each network picks the (1 - R(t)) share of smallest losses
     of the batch for its peer, R(t) = tau * min(t / (T_k - 1), 1). After them the share is taken of the
     samples with unequal predictions. Predicts with the first network.
-    `form = "official"` gives the published code, which takes cross entropy of probabilities (a second
-    softmax), divides the mean by the number kept once more, drops the last disagreed sample when training
-    sample 0 is among them, and where none is left trains on the whole batch, in its first steps fully, later
-    by the share that was disagreed on.
+    `form = "official"` gives the published code, which divides the mean of the kept losses by their number once
+    more. After the initial epochs it also takes cross entropy of probabilities (a second softmax), drops the last
+    disagreed sample when training sample 0 is among them, and where none is left trains on the whole batch: fully
+    while epoch * batch of the epoch (both from 0) is below `full_steps`, then by the share that was disagreed on.
     """
 
+    version = 2
     card = Card(
         title="How does Disagreement Help Generalization against Label Corruption?",
         authors="Xingrui Yu, Bo Han, Jiangchao Yao, Gang Niu, Ivor W. Tsang, Masashi Sugiyama",
@@ -40,8 +42,8 @@ class CoteachingPlus(PeerMethod):
         ),
         deviations=(
             "R starts at 0, while the code counts epochs from 1 and so starts at tau / (T_k - 1); a last, smaller "
-            "batch is trained on; where no sample of a batch is disagreed on, its update is zero; the initial epochs "
-            "take the mean of the kept losses, which the code divides by their number once more"
+            "batch is trained on; the loss is the mean over the kept samples, which the code divides by their "
+            "number once more; where no sample of a batch is disagreed on, its update is zero; `form` gives the code's"
         ),
         proof="golden",
     )
@@ -49,30 +51,41 @@ class CoteachingPlus(PeerMethod):
     class Config(PeerMethod.Config):
         initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")
         form: Literal["paper", "official"] = "paper"
+        full_steps: int = Field(
+            5000, ge=0, description="official form: epoch * batch from which unanimous batches count less"
+        )
+
+    def build(self) -> None:
+        super().build()
+        self.batch_of_epoch = 0
+
+    def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        self.batch_of_epoch = 0
+        return super().plan(epoch, data)
 
     def phase(self, epoch: int) -> str:
         return "initial" if epoch < self.kit.schedule(self.cfg.initial) else "disagreement"
 
     def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        disagreement = self.phase(self.epoch) == "disagreement"
-        reference = disagreement and self.cfg.form == "official"
-        scores = (logits.softmax(1), logits2.softmax(1)) if reference else (logits, logits2)
+        disagreement, official = self.phase(self.epoch) == "disagreement", self.cfg.form == "official"
+        scores = (logits.softmax(1), logits2.softmax(1)) if disagreement and official else (logits, logits2)
         each, each2 = (F.cross_entropy(score, batch.y, reduction="none") for score in scores)
         candidates = torch.ones_like(batch.y, dtype=torch.bool)
         if disagreement:
             candidates = logits.argmax(1) != logits2.argmax(1)
         share = candidates.to(each.dtype).mean()
-        if reference:
+        if disagreement and official:
             candidates = _without_last(candidates, batch.index)
         kept = small_loss_mask(each, candidates, self.forget)
         kept2 = small_loss_mask(each2, candidates, self.forget)
         self.kit.report(batch.index, kept=kept, score=-each.detach())
         loss, loss2 = masked_mean(each, kept2), masked_mean(each2, kept)
-        if not reference:
+        if not official:
             return loss, loss2
         divisor = kept.sum().clamp(min=1)
-        first_steps = self.epoch < 2 * self.kit.schedule(self.cfg.initial)
-        rest = (~candidates.any()).to(each.dtype) * (1.0 if first_steps else share)
+        full = self.epoch * self.batch_of_epoch < self.cfg.full_steps
+        self.batch_of_epoch += 1
+        rest = (~candidates.any()).to(each.dtype) * (1.0 if full else share)
         return loss / divisor + rest * each.mean(), loss2 / divisor + rest * each2.mean()
 
 

@@ -106,8 +106,8 @@ def rate_case(case: Case) -> Result:
 
 
 def coteaching_plus_case(case: Case) -> Result:
-    epoch = 25 if case["config"]["step"] < 5000 else 100
-    method = selecting(coteaching_plus.CoteachingPlus, case, form="official", epoch=epoch)
+    method = selecting(coteaching_plus.CoteachingPlus, case, form="official", initial=0.1)
+    method.batch_of_epoch = case["config"]["step"] // method.epoch
     with recorded(coteaching_plus, "_without_last") as calls:
         done = step(method, case)
     outputs = {

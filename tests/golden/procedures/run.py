@@ -22,7 +22,7 @@ random draws are replaced, and each is checked to be the one that was recorded; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from methods.base import Batch, Hints
 from tests.golden.cases import paper
 from tests.golden.harness import TinyData, TinyKit, TinyNetwork, recorded, tensor
 from tests.golden.omitted import OMITTED
+from tests.golden.procedures.sent_back import followed, trained
 from tests.golden.procedures.watched import WATCHED, Watch
 
 SUFFIX = "_procedure"
@@ -150,16 +151,17 @@ class Epoch:
     batches: list[list[int]]
     """Samples of every step."""
     calls: dict[str, list[Values]]
-    """What the watched functions were given or gave, call by call."""
+    """What the watched functions were given or gave, call by call; what was sent back, step by step."""
 
     def observed(self, key: str) -> Any:
         """The value of an output `key`.
 
         "phase", "batches" (samples of every step), "passes" (sorted samples of every pass over the data),
         "predicted" (classes [N]), "predictions" (logits [N, K]), "lr" (optimizer -> learning rate), "transition",
-        "report.kept", "report.score" and "report.label" (as reported for the whole training set); the calls of a
+        "report.kept", "report.score" and "report.label" (as reported for the whole training set); "trained.NET" and
+        "followed.NET" (samples and weights of the network NET that a gradient reaches: `sent_back`); the calls of a
         function that `watched.py` names; else an attribute of the method: a network's weights and statistics by
-        name, or a parameter's or buffer's values.
+        name, a parameter's or buffer's values, or a number.
         """
         kit = self.method.kit
         match key:
@@ -186,7 +188,7 @@ class Epoch:
         if isinstance(value, nn.Module):
             state = {name: entry for name, entry in value.state_dict().items() if "num_batches" not in name}
             return {name: entry.tolist() for name, entry in state.items()}
-        return value.tolist()
+        return value.tolist() if isinstance(value, Tensor) else value
 
 
 def reported(kit: TinyKit, column: str) -> list[Any]:
@@ -231,7 +233,11 @@ def build(name: str, inputs: dict[str, Any]) -> tuple[Any, ProcedureData]:
 
 
 def epochs(
-    method: Any, data: ProcedureData, draws: list[list[dict[str, Any]]], watches: dict[str, Watch]
+    method: Any,
+    data: ProcedureData,
+    draws: list[list[dict[str, Any]]],
+    watches: dict[str, Watch],
+    sent_back: tuple[str, ...],
 ) -> Iterator[Epoch]:
     """Trains as the engine's trainer does, and gives what could be seen after each epoch."""
     kit = method.kit
@@ -240,27 +246,36 @@ def epochs(
         method.train()
         for seen in (data.passes, kit.reports, kit.transitions):
             seen.clear()
-        batches = []
+        index: list[Tensor] = []
         with ExitStack() as stack:
             calls = {
                 key: stack.enter_context(recorded(watch.owner(method), watch.function))
                 for key, watch in watches.items()
             }
+            steps = {key: stack.enter_context(_watch_steps(key, method, index)) for key in sent_back}
             stack.enter_context(Draws(draws[epoch] if draws else []).replayed())
             for batch in method.plan(epoch, data):
-                batches.append(batch.index.tolist())
+                index.append(batch.index)
                 method.step(batch)
         seen_calls = {key: [watch.read(call) for call in calls[key]] for key, watch in watches.items()}
-        yield Epoch(method, data, batches, seen_calls)
+        yield Epoch(method, data, [part.tolist() for part in index], seen_calls | steps)
+
+
+def _watch_steps(key: str, method: Any, index: list[Tensor]) -> AbstractContextManager[list[Values]]:
+    """Records what the output `key`, "trained.NET" or "followed.NET", asks for."""
+    kind, name = key.split(".")
+    network = getattr(method, name)
+    return trained(network, index) if kind == "trained" else followed(network, method.kit.optimizers[name])
 
 
 def procedure_case(case: Case) -> Result:
     name, inputs = case["method"].removesuffix(SUFFIX), case["inputs"]
     watches = {key: watch for key, watch in WATCHED.get(name, {}).items() if key in case["outputs"]}
+    sent_back = tuple(key for key in case["outputs"] if key.startswith(("trained.", "followed.")))
     method, data = build(name, inputs)
     omitted = Suite({}, OMITTED).omissions(case)
     outputs: dict[str, list[Any]] = {key: [] for key in case["outputs"] if key not in omitted}
-    for epoch in epochs(method, data, inputs.get("draws", []), watches):
+    for epoch in epochs(method, data, inputs.get("draws", []), watches, sent_back):
         for key, values in outputs.items():
             values.append(epoch.observed(key))
     return paper(outputs)

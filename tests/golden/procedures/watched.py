@@ -26,14 +26,18 @@ def result(call: Call) -> Values:
     return call.result.tolist()
 
 
-def third(call: Call) -> Values:
-    return call.args[2].tolist()
+def argument(number: int) -> Callable[[Call], Values]:
+    """Reads the argument `number` of a call."""
+    return lambda call: call.args[number].tolist()
 
 
 WATCHED: dict[str, dict[str, Watch]] = {
+    "coteaching_plus": {
+        "candidates": Watch("small_loss_mask", argument(1)),
+    },
     "dividemix": {
         "clean": Watch("split", result),
         "targets": Watch("sharpen", result),
     },
-    "elr_plus": {"targets": Watch("mixed_loss", third)},
+    "elr_plus": {"targets": Watch("mixed_loss", argument(2))},
 }
