@@ -159,7 +159,7 @@ class Epoch:
         "predicted" (classes [N]), "predictions" (logits [N, K]), "lr" (optimizer -> learning rate), "transition",
         "report.kept", "report.score" and "report.label" (as reported for the whole training set); the calls of a
         function that `watched.py` names; else an attribute of the method: a network's weights and statistics by
-        name, or a parameter's or buffer's values.
+        name, a parameter's or buffer's values, or what a schedule says of the epoch.
         """
         kit = self.method.kit
         match key:
@@ -186,7 +186,7 @@ class Epoch:
         if isinstance(value, nn.Module):
             state = {name: entry for name, entry in value.state_dict().items() if "num_batches" not in name}
             return {name: entry.tolist() for name, entry in state.items()}
-        return value.tolist()
+        return value(self.method.epoch) if callable(value) else value.tolist()
 
 
 def reported(kit: TinyKit, column: str) -> list[Any]:

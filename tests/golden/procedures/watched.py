@@ -26,7 +26,12 @@ def result(call: Call) -> Values:
     return call.result.tolist()
 
 
+def number(call: Call) -> Values:
+    return call.result.item()
+
+
 WATCHED: dict[str, dict[str, Watch]] = {
+    "cal": {"covariance": Watch("covariance", number)},
     "dividemix": {
         "clean": Watch("split", result),
         "targets": Watch("sharpen", result),
