@@ -32,6 +32,7 @@ def number(call: Call) -> Values:
 
 WATCHED: dict[str, dict[str, Watch]] = {
     "cal": {"covariance": Watch("covariance", number)},
+    "dual_t": {"factors": Watch("row_normalize", result)},
     "dividemix": {
         "clean": Watch("split", result),
         "targets": Watch("sharpen", result),
