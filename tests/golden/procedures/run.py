@@ -161,7 +161,7 @@ class Epoch:
         "report.kept", "report.score" and "report.label" (as reported for the whole training set); "trained.NET" and
         "followed.NET" (samples and weights of the network NET that a gradient reaches: `sent_back`); the calls of a
         function that `watched.py` names; else an attribute of the method: a network's weights and statistics by
-        name, a parameter's or buffer's values, or a number.
+        name, a parameter's or buffer's values, a number, or what a schedule says of the epoch.
         """
         kit = self.method.kit
         match key:
@@ -188,6 +188,8 @@ class Epoch:
         if isinstance(value, nn.Module):
             state = {name: entry for name, entry in value.state_dict().items() if "num_batches" not in name}
             return {name: entry.tolist() for name, entry in state.items()}
+        if callable(value):
+            return value(self.method.epoch)
         return value.tolist() if isinstance(value, Tensor) else value
 
 

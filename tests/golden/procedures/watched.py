@@ -31,7 +31,13 @@ def argument(number: int) -> Callable[[Call], Values]:
     return lambda call: call.args[number].tolist()
 
 
+def scalar(call: Call) -> Values:
+    return call.result.item()
+
+
 WATCHED: dict[str, dict[str, Watch]] = {
+    "cal": {"covariance": Watch("covariance", scalar)},
+    "dual_t": {"factors": Watch("row_normalize", result)},
     "coteaching_plus": {
         "candidates": Watch("small_loss_mask", argument(1)),
     },
