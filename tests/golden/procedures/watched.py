@@ -26,9 +26,34 @@ def result(call: Call) -> Values:
     return call.result.tolist()
 
 
+def argument(position: int) -> Callable[[Call], Values]:
+    return lambda call: call.args[position].tolist()
+
+
+def directions(call: Call) -> Values:
+    """Singular vectors [K, D], whose sign is free, with their largest entry positive."""
+    largest = call.result.gather(1, call.result.abs().argmax(1, keepdim=True))
+    return (call.result * largest.sign()).tolist()
+
+
 WATCHED: dict[str, dict[str, Watch]] = {
+    "aum": {
+        "margins": Watch("train_scorer", result),
+        "threshold_labels": Watch("train_scorer", argument(2)),
+    },
+    "confident_learning": {
+        "probabilities": Watch("label_issues", argument(1)),
+        "issues": Watch("label_issues", result),
+    },
     "dividemix": {
         "clean": Watch("split", result),
         "targets": Watch("sharpen", result),
+    },
+    "fine": {
+        "directions": Watch("principal_directions", directions),
+        "scores": Watch("scores", result),
+    },
+    "plc": {
+        "probabilities": Watch("correct", argument(0)),
     },
 }
