@@ -1,13 +1,14 @@
 """AUM: area under the margin ranking (Pleiss et al., NeurIPS 2020)."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from methods import Batch, Card, Field, Method, Phase, TrainSet
-from methods._selection import keep_or_all, report_all
+from methods._selection import keep_or_all, masked_mean, report_all
 
 
 class AUM(Method):
@@ -17,6 +18,10 @@ class AUM(Method):
     samples get the label of an extra class K; samples with a mean margin up to the 99th percentile of the
     threshold samples' are dropped. A second training with other threshold samples judges those of the
     first. Then cross entropy on the rest.
+
+    `form = "official"` is the published code's: N / K threshold samples, mean margins without the first epoch, a
+    sample is dropped if more than 1 % of the threshold samples have a larger margin, in each of the two trainings
+    in which it keeps its own label, and it stays in the batches with weight 0.
     """
 
     card = Card(
@@ -36,10 +41,10 @@ class AUM(Method):
         ),
         state="[N] kept and score, two scoring networks",
         deviations=(
-            "N / (K + 1) threshold samples, as in the paper (N / K in the code); all trainings have the suite's batch "
-            "size and optimizer (in the code batches of 64 for margins and 256 afterwards, Nesterov's momentum)"
+            "all trainings have the suite's batch size and optimizer (in the code batches of 64 for margins and 256 "
+            "afterwards, Nesterov's momentum); margins are not rounded to half precision"
         ),
-        proof="worked example",
+        proof="golden",
     )
 
     kept: Tensor
@@ -48,6 +53,7 @@ class AUM(Method):
     class Config(Method.Config):
         epochs: float = Field(150 / 300, gt=0, le=1, description="of a margin training, as a fraction")
         percentile: float = Field(99.0, gt=0, le=100, description="of the threshold samples' margins")
+        form: Literal["paper", "official"] = "paper"
 
     def build(self) -> None:
         super().build()
@@ -66,36 +72,56 @@ class AUM(Method):
         if epoch == 0:
             self.judge(data)
         report_all(self.kit, kept=self.kept, score=self.score)
-        return data.batches(self.kept.nonzero().squeeze(1))
+        return data.batches() if self.official else data.batches(self.kept.nonzero().squeeze(1))
+
+    @property
+    def official(self) -> bool:
+        return self.cfg.form == "official"
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        if self.official:
+            return masked_mean(F.cross_entropy(logits, batch.y, reduction="none"), self.kept[batch.index])
+        return F.cross_entropy(logits, batch.y)
 
     def judge(self, data: TrainSet) -> None:
         """Fills `score`, the mean margin above the threshold, and `kept`."""
-        n = len(data)
-        size = max(1, n // (self.kit.num_classes + 1))
+        n, k = len(data), self.kit.num_classes
+        size = max(1, n // (k if self.official else k + 1))
         order = torch.randperm(n).to(data.y.device)
+        first, second = order[:size], order[size : 2 * size]
         scores = []
-        for turn in (0, 1):
-            fake = order[turn * size : (turn + 1) * size]
+        for turn, fake in enumerate((first, second)):
             y = data.y.clone()
-            y[fake] = self.kit.num_classes
+            y[fake] = k
             margin = self.train_scorer(turn, data, y)
-            scores.append(margin - torch.quantile(margin[fake], self.cfg.percentile / 100))
-        first = order[:size]
-        scores[0][first] = scores[1][first]
-        self.score.copy_(scores[0])
-        self.kept.copy_(keep_or_all(scores[0] > 0))
+            scores.append(margin - self.limit(margin[fake]))
+        score = scores[0].maximum(scores[1]) if self.official else scores[0].clone()
+        score[second] = scores[0][second]
+        score[first] = scores[1][first]
+        self.score.copy_(score)
+        self.kept.copy_(keep_or_all(score >= 0 if self.official else score > 0))
+
+    def limit(self, margin: Tensor) -> Tensor:
+        """The margin that separates: a percentile of the threshold samples' `margin` [M]."""
+        share = self.cfg.percentile / 100
+        if self.official:
+            return margin.kthvalue(max(1, len(margin) - int((1 - share) * len(margin)))).values
+        return torch.quantile(margin, share)
 
     def train_scorer(self, turn: int, data: TrainSet, y: Tensor) -> Tensor:
         """Mean margins [N] of the labels `y` [N], fake ones included, over a training on them."""
         total = torch.zeros(len(data), device=y.device)
         count = torch.zeros(len(data), device=y.device)
-        for _ in range(self.kit.schedule(self.cfg.epochs)):
+        epochs = self.kit.schedule(self.cfg.epochs)
+        begin = min(1, epochs - 1) if self.official else 0
+        for epoch in range(epochs):
             for batch in data.batches():
                 labels = y[batch.index]
                 logits = self.scorers[turn](batch.x[0])
                 self.kit.update(F.cross_entropy(logits, labels), self.scorer_optimizers[turn])
-                total[batch.index] += margins(logits, labels).to(total.dtype)
-                count[batch.index] += 1
+                if epoch >= begin:
+                    total[batch.index] += margins(logits, labels).to(total.dtype)
+                    count[batch.index] += 1
         return total / count.clamp(min=1)
 
 

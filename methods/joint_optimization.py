@@ -39,7 +39,7 @@ class JointOptimization(Method):
             "noise (1.0 and 0.5 by default of the code); the first step follows the suite's schedule; the prior is the "
             "frequency of the noisy labels (uniform in the published code, as CIFAR-10 is)"
         ),
-        proof="worked example",
+        proof="golden",
     )
 
     label: Tensor

@@ -10,9 +10,11 @@ A case of `procedures/METHOD.json` is called `METHOD_procedure` and holds what b
 | `x` [N, D], `y` [N] | plain inputs and noisy labels |
 | `views` [V, N, D] | optional: what `batches` shows instead of `x` |
 | `orders` [E, passes, N] | the order of each pass over the data; the last one of an epoch stands for all that follow |
-| `networks` | name -> initial weights; with "norm.*" among them the network has batch normalization |
+| `networks` | name -> initial weights; with "norm.*" among them the network has batch normalization, with "first.*" \
+three layers |
 | `state` | optional: initial values of parameters and buffers of the method |
 | `hints`, `probabilities` | optional: what the kit tells, and what its auxiliary fits give |
+| `fold_seed` | optional: the folds of `out_of_fold` are drawn with it, and the engine's own fits run on them |
 | `draws` [E, n] | optional: the random numbers of each epoch in the order in which they are asked for |
 
 Its outputs are lists with one entry per epoch. Every key is looked up in what the method did: see `observed`. Only
@@ -23,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,11 +34,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.checks.golden import Case, Result, Suite, Values
+from benchmark.grid.spec import Recipe
 from benchmark.registry import METHODS
 from methods.base import Batch, Hints
 from tests.golden.cases import paper
 from tests.golden.harness import TinyData, TinyKit, TinyNetwork, recorded, tensor
 from tests.golden.omitted import OMITTED
+from tests.golden.procedures.folds import FoldKit
 from tests.golden.procedures.sent_back import followed, trained
 from tests.golden.procedures.watched import WATCHED, Watch
 
@@ -54,23 +58,45 @@ class NormalizedNetwork(TinyNetwork):
         return torch.tanh(self.norm(self.body(x.flatten(1))))
 
 
+class StagedNetwork(TinyNetwork):
+    """A TinyNetwork with a layer in front, so that its last two stages are not all of it."""
+
+    def __init__(self, dim: int, width: int, num_classes: int) -> None:
+        super().__init__(width, width, num_classes)
+        self.first = nn.Linear(dim, width)
+
+    def features(self, x: Tensor) -> Tensor:
+        return super().features(torch.tanh(self.first(x.flatten(1))))
+
+    def stages(self) -> list[nn.Module]:
+        return [self.first, *super().stages()]
+
+
+KINDS = {"norm.weight": NormalizedNetwork, "first.weight": StagedNetwork}
+"""Networks that are not a TinyNetwork, by a weight that only they have."""
+
+
 @dataclass
 class ProcedureKit(TinyKit):
     """Lends networks with the recorded initial weights: a fresh one at every call."""
 
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    folds: FoldKit | None = None
 
     def network(self, name: str, num_classes: int | None = None) -> nn.Module:
         weights = self.weights[name]
-        width, dim = weights["body.weight"].shape
-        kind = NormalizedNetwork if "norm.weight" in weights else TinyNetwork
+        width, dim = next(iter(weights.values())).shape
+        kind = next((KINDS[key] for key in KINDS if key in weights), TinyNetwork)
         network = kind(dim, width, num_classes or self.num_classes).to(self.dtype)
         network.load_state_dict(weights)
         return network
 
     def optimizer(self, name: str, params: Any, *, scheduled: bool = True, **overrides: Any) -> Any:
         return super().optimizer(name, params, scheduled=scheduled, **self.recipe | overrides)
+
+    def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
+        return self.folds.out_of_fold(folds, epochs) if self.folds else super().out_of_fold(folds, epochs)
 
 
 @dataclass
@@ -231,6 +257,9 @@ def build(name: str, inputs: dict[str, Any]) -> tuple[Any, ProcedureData]:
         orders=inputs["orders"],
         model=method,
     )
+    if "fold_seed" in inputs:
+        recipe = Recipe(epochs=kit.epochs, batch_size=data.size, **inputs["recipe"])
+        kit.folds = FoldKit(replace(data), kit.network, recipe, inputs["fold_seed"])
     return method, data
 
 

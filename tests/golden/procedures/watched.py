@@ -35,7 +35,21 @@ def scalar(call: Call) -> Values:
     return call.result.item()
 
 
+def directions(call: Call) -> Values:
+    """Singular vectors [K, D], whose sign is free, with their largest entry positive."""
+    largest = call.result.gather(1, call.result.abs().argmax(1, keepdim=True))
+    return (call.result * largest.sign()).tolist()
+
+
 WATCHED: dict[str, dict[str, Watch]] = {
+    "aum": {
+        "margins": Watch("train_scorer", result),
+        "threshold_labels": Watch("train_scorer", argument(2)),
+    },
+    "confident_learning": {
+        "probabilities": Watch("label_issues", argument(1)),
+        "issues": Watch("label_issues", result),
+    },
     "cal": {"covariance": Watch("covariance", scalar)},
     "dual_t": {"factors": Watch("row_normalize", result)},
     "coteaching_plus": {
@@ -46,4 +60,11 @@ WATCHED: dict[str, dict[str, Watch]] = {
         "targets": Watch("sharpen", result),
     },
     "elr_plus": {"targets": Watch("mixed_loss", argument(2))},
+    "fine": {
+        "directions": Watch("principal_directions", directions),
+        "scores": Watch("scores", result),
+    },
+    "plc": {
+        "probabilities": Watch("correct", argument(0)),
+    },
 }
