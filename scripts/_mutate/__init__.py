@@ -1,0 +1,1 @@
+"""Plants faults into `methods/`, one at a time, and sees whether the tests notice."""

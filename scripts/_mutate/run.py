@@ -1,0 +1,165 @@
+"""Draws faults, tries them, and writes the score."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import tomllib
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scripts._mutate.evidence import ROOT, Evidence, gather
+from scripts._mutate.sites import Mutant, mutants
+from scripts._mutate.trial import Outcome, trials
+
+EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+NOT_MUTATED = ("__init__", "base", "_card")
+"""Modules that the engine itself loads; they hold no formula."""
+SHARED_FILES = 6
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A fault that changes no result, and why."""
+
+    module: str
+    before: str
+    after: str
+    why: str
+
+
+def equivalents() -> dict[tuple[str, str, str], str]:
+    """(module, before, after) -> why the fault changes nothing."""
+    given = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("equivalent", [])
+    return {(one.module, one.before, one.after): one.why for one in (Equivalent(**entry) for entry in given)}
+
+
+def drawn(modules: Sequence[str], each: int, seed: int) -> list[Mutant]:
+    """At most `each` faults of every module, of as many kinds as possible, at places drawn by `seed`."""
+    chosen: list[Mutant] = []
+    for module in modules:
+        generator = np.random.default_rng([seed, zlib.crc32(module.encode())])
+        sites = mutants(module, (ROOT / Path(*module.split(".")).with_suffix(".py")).read_bytes())
+        taken: list[Mutant] = []
+        used: Counter[str] = Counter()
+        while sites and len(taken) < each:
+            least = min(used[site.fault] for site in sites)
+            rarest = [site for site in sites if used[site.fault] == least]
+            mutant = rarest[generator.integers(len(rarest))]
+            sites.remove(mutant)
+            used[mutant.fault] += 1
+            taken.append(mutant)
+        chosen += sorted(taken, key=lambda mutant: mutant.start)
+    return chosen
+
+
+def tasks_of(chosen: Sequence[Mutant], evidence: Evidence) -> list[tuple[Mutant, list[str]]]:
+    return [(one, evidence.of(one.module, one.line, one.line + one.before.count("\n"))) for one in chosen]
+
+
+def summary(outcomes: Sequence[Outcome], seed: int) -> str:
+    """The score as Markdown."""
+    known = equivalents()
+    alive = [one for one in outcomes if not one.killed_by]
+    excused = [one for one in alive if _key(one.mutant) in known]
+    survivors = [one for one in alive if _key(one.mutant) not in known]
+    counted = len(outcomes) - len(excused)
+    stopped = sum(one.stops for one in outcomes)
+    killed = counted - len(survivors)
+    lines = [
+        "# Planted faults",
+        "",
+        f"`scripts/mutate` planted {len(outcomes)} generic faults into `methods/`, one at a time, at places drawn with "
+        f"seed {seed}, and ran the tests of correctness that execute the place: golden numbers, closed forms and "
+        "worked examples, contract checks. Stored losses, which only tell that a number has changed, were not asked.",
+        "",
+        f"- noticed: **{killed} of {counted} ({_percent(killed, counted)})**",
+        f"- of these, the faulty program could not run at all: {stopped}; without them: {killed - stopped} of "
+        f"{counted - stopped} ({_percent(killed - stopped, counted - stopped)})",
+        f"- changes no result, with the argument below: {len(excused)} of {len(outcomes)} "
+        f"({_percent(len(excused), len(outcomes))})",
+        "",
+        "| kind of fault | planted | noticed |",
+        "|---|---|---|",
+    ]
+    kinds = Counter(one.mutant.fault for one in outcomes)
+    dead = Counter(one.mutant.fault for one in outcomes if one.killed_by)
+    lines += [f"| {kind} | {count} | {dead[kind]} |" for kind, count in sorted(kinds.items())]
+    lines += ["", "| noticed first by | faults |", "|---|---|"]
+    places = Counter(one.killed_by.partition("::")[0] for one in outcomes if one.killed_by)
+    lines += [f"| {place} | {count} |" for place, count in places.most_common()]
+    for title, group in (("Not noticed", survivors), ("Changes no result", excused)):
+        if group:
+            lines += ["", f"## {title}", "", "| where | fault | was | planted | why |", "|---|---|---|---|---|"]
+            lines += [_row(one.mutant, known.get(_key(one.mutant), "")) for one in group]
+    return "\n".join([*lines, ""])
+
+
+def _key(mutant: Mutant) -> tuple[str, str, str]:
+    return mutant.module, mutant.before, mutant.after
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"
+
+
+def _row(mutant: Mutant, why: str) -> str:
+    before, after = (" ".join(text.split()).replace("|", "\\|") for text in (mutant.before, mutant.after))
+    return f"| {mutant.module}:{mutant.line} | {mutant.fault} | `{before}` | `{after}` | {why} |"
+
+
+def write(outcomes: Sequence[Outcome], seed: int, folder: Path) -> None:
+    """mutation.md and mutation.csv, one row a fault."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mutation.md").write_text(summary(outcomes, seed), encoding="utf-8")
+    with (folder / "mutation.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["module", "line", "fault", "before", "after", "tests", "killed_by", "message"])
+        for one in outcomes:
+            mutant = one.mutant
+            place = [mutant.module, mutant.line, mutant.fault, " ".join(mutant.before.split()), mutant.after]
+            writer.writerow([*place, one.tests, one.killed_by, one.message])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="files of methods/ without .py; all by default")
+    parser.add_argument("--each", type=int, default=SHARED_FILES, help="most faults in a file (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the places (default %(default)s)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="(default: one per core)")
+    parser.add_argument(
+        "--out", type=Path, help="folder for mutation.md and mutation.csv; without it they are not kept"
+    )
+    given = parser.parse_args(arguments)
+    files = sorted(path.stem for path in (ROOT / "methods").glob("*.py") if path.stem not in NOT_MUTATED)
+    if unknown := [name for name in given.methods if name not in files]:
+        print(f"error: no methods/{unknown[0]}.py; expected some of {', '.join(files)}", file=sys.stderr)
+        return 2
+    chosen = drawn([f"methods.{name}" for name in given.methods or files], given.each, given.seed)
+    print(f"{len(chosen)} faults; first the tests without any, which takes minutes", file=sys.stderr, flush=True)
+    tasks = tasks_of(chosen, gather(" or ".join(given.methods) if given.methods else None))
+    outcomes: list[Outcome] = []
+    for outcome in trials(tasks, given.processes):
+        outcomes.append(outcome)
+        mutant = outcome.mutant
+        state = f"noticed by {outcome.killed_by}" if outcome.killed_by else "NOT NOTICED"
+        what = f"{mutant.module}:{mutant.line} {mutant.fault}: {mutant.before[:60]!r} -> {mutant.after[:60]!r}"
+        print(f"[{len(outcomes)}/{len(tasks)}] {what}: {state}", file=sys.stderr, flush=True)
+    order = {mutant: at for at, mutant in enumerate(chosen)}
+    outcomes.sort(key=lambda one: order[one.mutant])
+    print(summary(outcomes, given.seed))
+    if given.out:
+        write(outcomes, given.seed, given.out)
+    known = equivalents()
+    return 0 if all(one.killed_by or _key(one.mutant) in known for one in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
