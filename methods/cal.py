@@ -111,7 +111,6 @@ class CAL(Method):
         members = counts.sum(1, keepdim=True)
         self.flips.copy_(counts / members.clamp(min=1))
         self.share.copy_(members.squeeze(1) / len(y))
-        self.mean_loss.zero_()
 
     def covariance(self, losses: Tensor, batch: Batch) -> Tensor:
         """sum_i P(i) sum_j Cov(1{y = j}, l_j | i) over the batch, of the losses [B, K]."""
