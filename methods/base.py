@@ -17,7 +17,10 @@ from torch.nn import functional as F
 
 from backbones.settings import Settings as Settings
 from methods._card import Card as Card
+from methods._card import Length as Length
+from methods._card import Memory as Memory
 from methods._card import Phase as Phase
+from methods._schedule import Schedule as Schedule
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -93,6 +96,8 @@ class Kit(Protocol):
     num_samples: int
     num_classes: int
     epochs: int
+    steps_per_epoch: int
+    """Batches of `TrainSet.batches()` over all samples."""
     hints: Hints
     device: torch.device
 
@@ -135,7 +140,10 @@ class Kit(Protocol):
         ...
 
     def schedule(self, fraction: float) -> int:
-        """`fraction` of the run's epochs as an epoch number, at least 1."""
+        """`fraction` of the run's epochs as an epoch number, at least 1: for periods, and lengths of your own.
+
+        Lengths that a paper names stand on the card and follow `Method.schedule`.
+        """
         ...
 
     def report(
@@ -163,6 +171,8 @@ CARD_ONLY = (
     "min_classes",
     "networks_at_test",
     "phases",
+    "lengths",
+    "memories",
     "equals_ce",
     "proof",
     "fidelity",
@@ -214,9 +224,19 @@ class Method(nn.Module):
         self.net = self.kit.network("net")
         self.optimizer = self.kit.optimizer("net", self.net.parameters())
 
+    @property
+    def schedule(self) -> Schedule:
+        """The lengths, memories and learning rates of this run, from the official ones on the card."""
+        return Schedule(self.card, self.kit.epochs, self.kit.steps_per_epoch)
+
+    def starts(self) -> tuple[int, ...]:
+        """First epochs of the phases after the first; override it where options move them."""
+        return self.schedule.starts()
+
     def phase(self, epoch: int) -> str:
         """The name of the phase that `epoch` belongs to, one of the card's."""
-        return self.card.phase_names[0]
+        begun = [name for name, start in zip(self.card.phase_names, (0, *self.starts()), strict=True) if epoch >= start]
+        return begun[-1]
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         return data.batches()

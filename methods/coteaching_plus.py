@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Phase, TrainSet
 from methods._selection import PeerMethod, masked_mean, small_loss_mask
 
 
@@ -35,7 +35,8 @@ class CoteachingPlus(PeerMethod):
         cost=2,
         cost_note="two networks",
         needs=("noise_rate",),
-        phases=(Phase("initial", epochs=20), Phase("disagreement", epochs=180)),
+        phases=(Phase("initial", epochs=20, steps=7800), Phase("disagreement", epochs=180, steps=70_200)),
+        lengths=(Length("ramp", epochs=10, steps=3900),),
         official=(
             "MNIST, CIFAR-10, CIFAR-100: 20 initial of 200 epochs (0 on MNIST, 5 on CIFAR-100), T_k = 10, Adam 1e-3, "
             "batch 128"
@@ -49,7 +50,9 @@ class CoteachingPlus(PeerMethod):
     )
 
     class Config(PeerMethod.Config):
-        initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")
+        initial: float | None = Field(
+            None, gt=0, lt=1, description="epochs of plain Co-teaching, fraction; null: by the schedule rule"
+        )
         form: Literal["paper", "official"] = "paper"
         full_steps: int = Field(
             5000, ge=0, description="official form: epoch * batch from which unanimous batches count less"
@@ -63,8 +66,12 @@ class CoteachingPlus(PeerMethod):
         self.batch_of_epoch = 0
         return super().plan(epoch, data)
 
-    def phase(self, epoch: int) -> str:
-        return "initial" if epoch < self.kit.schedule(self.cfg.initial) else "disagreement"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.initial)
+
+    @property
+    def ramp(self) -> int:
+        return self.schedule.length("ramp", self.cfg.ramp)
 
     def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         disagreement, official = self.phase(self.epoch) == "disagreement", self.cfg.form == "official"

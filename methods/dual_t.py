@@ -27,7 +27,7 @@ class DualT(TransitionMethod):
         family="loss correction",
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=70_400),),
         official=("MNIST, CIFAR-10, CIFAR-100: 97th percentile, first network at most 20 of 200 epochs, SGD 0.01"),
         state="[K, K] T",
         deviations=(

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet, accuracy
+from methods import Batch, Card, Field, Memory, Method, Phase, TrainSet, accuracy
 from methods._mixup import beta_weight, mix, one_hot, soft_cross_entropy
 
 
@@ -28,7 +29,7 @@ class ELRPlus(Method):
     (from 1) of an average is min(1 - 1 / (n + 1), `ema_decay`).
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="Early-Learning Regularization Prevents Memorization of Noisy Labels",
         authors="Sheng Liu, Jonathan Niles-Weed, Narges Razavian, Carlos Fernandez-Granda",
@@ -40,7 +41,8 @@ class ELRPlus(Method):
         cost=3,
         cost_note="two networks, and a forward pass of the other's average",
         networks_at_test=2,
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=70_400),),
+        memories=(Memory("beta", decay=0.7, per="epoch"), Memory("ema_decay", decay=0.997, per="step")),
         official=(
             "CIFAR-10: beta = 0.7, lambda = 3, no ramp, mixup alpha = 1, weight averages 0.997, SGD 0.02, weight "
             "decay 5e-4, 200 epochs; CIFAR-100: beta = 0.9, lambda = 7, ramp over 40,000 steps"
@@ -59,20 +61,25 @@ class ELRPlus(Method):
     steps: Tensor
 
     class Config(Method.Config):
-        beta: float = Field(0.7, ge=0, lt=1)
+        beta: float | None = Field(None, ge=0, lt=1, description="null: by the schedule rule")
         lam: float = Field(3.0, ge=0)
         ramp: float = Field(0.0, ge=0, le=1, description="epochs over which the regularizer grows; 0: none")
         alpha: float = Field(1.0, gt=0)
-        ema_decay: float = Field(0.997, ge=0, lt=1)
+        ema_decay: float | None = Field(None, ge=0, lt=1, description="limit of the decay per step; null: by the rule")
 
     def build(self) -> None:
         from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
 
         super().build()
+        self.beta = self.schedule.decay("beta", self.cfg.beta)
         self.net2 = self.kit.network("net2")
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
         # A power of 1 makes an average a plain mean until the limit is reached: decay = 1 - 1 / step.
-        settings = {"decay": self.cfg.ema_decay, "use_warmup": True, "warmup_power": 1.0}
+        settings: dict[str, Any] = {
+            "decay": self.schedule.decay("ema_decay", self.cfg.ema_decay),
+            "use_warmup": True,
+            "warmup_power": 1.0,
+        }
 
         self.average, self.average2 = (ModelEmaV3(net, **settings) for net in (self.net, self.net2))
         device = self.kit.device
@@ -96,7 +103,7 @@ class ELRPlus(Method):
     def remember(self, turn: int, other_logits: Tensor, index: Tensor) -> Tensor:
         """Updates the targets of the samples `index` [B] by the other network's logits; gives them [B, K]."""
         now = other_logits.detach().softmax(1)
-        target = torch.lerp(now, self.target[turn, index].to(now.dtype), self.cfg.beta)
+        target = torch.lerp(now, self.target[turn, index].to(now.dtype), self.beta)
         self.target[turn, index] = target.to(self.target.dtype)
         return target
 

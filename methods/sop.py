@@ -33,7 +33,7 @@ class SOP(Method):
         code="https://github.com/shengliu66/SOP",
         family="regularization",
         cost_note="2x with `consistency`",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         official=(
             "learning rates of u, v: 10, 10 on CIFAR-10 (10, 100 asymmetric), 1, 10 on CIFAR-100, without "
             "momentum, decay or schedule; u, v drawn from N(0, 1e-8); SGD 0.02, weight decay 5e-4, 120 epochs; "

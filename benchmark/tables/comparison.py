@@ -37,6 +37,8 @@ class Marks:
     networks_at_test: int = 1
     plain_phases: frozenset[str] = frozenset()
     """Phases in which the method has not begun."""
+    early_phases: frozenset[str] = frozenset()
+    """Phases in which it has begun that come before its last one."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Block:
     """Per (method, noise): state (value, hole, skipped, undefined, absent), runs in each of `STATES`, total,
     n, units, mean, sd, half (width of the 95 % t interval), delta, delta_n, delta_half (against the baseline), drop
     (how much worse than the method's own clean runs), plain (runs whose epoch is of a phase in which the method has
-    not begun), and the means of `frames.DIAGNOSTICS`, NaN where the method reports none."""
+    not begun), early (of another phase before its last one), and the means of
+    `frames.DIAGNOSTICS`, NaN where the method reports none."""
     methods: pd.DataFrame
     """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
     asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not hold them)."""
@@ -190,7 +193,9 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(with_value)]
     table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, lower_is_better))
     table = table.join(valued.groupby(CELL)[list(frames.DIAGNOSTICS)].mean())
-    table["plain"] = _plain(valued, compare.marks).reindex(table.index, fill_value=0)
+    for column in ("plain", "early"):
+        phases = {key: getattr(mark, f"{column}_phases") for key, mark in compare.marks.items()}
+        table[column] = _runs_in(valued, phases).reindex(table.index, fill_value=0)
     methods = _methods(runs, valued, table, compare)
     ranked = table["mean"].unstack("noise").reindex(columns=list(noisy))
     methods["rank"] = average_rank(ranked, lower_is_better) if compare.ranked and noisy else np.nan
@@ -248,13 +253,11 @@ def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd
     return (change if lower_is_better else -change).rename("drop")
 
 
-def _plain(valued: pd.DataFrame, marks: Mapping[bytes, Marks]) -> pd.Series:
-    """Number of runs per cell whose reported epoch is of a phase in which the method has not begun."""
-    phases = {key: mark.plain_phases for key, mark in marks.items() if mark.plain_phases}
-    of_such = valued[valued["method_key"].isin(phases)]
-    keys = zip(of_such["method_key"], of_such["phase"], strict=True)
-    begun_later = pd.Series([phase in phases[key] for key, phase in keys], index=of_such.index, dtype=bool)
-    return of_such[begun_later].groupby(CELL).size()
+def _runs_in(valued: pd.DataFrame, phases: Mapping[bytes, frozenset[str]]) -> pd.Series:
+    """Number of runs per cell whose reported epoch is of one of the `phases` of their method."""
+    keys = zip(valued["method_key"], valued["phase"], strict=True)
+    inside = pd.Series([phase in phases.get(key, ()) for key, phase in keys], index=valued.index, dtype=bool)
+    return valued[inside].groupby(CELL).size()
 
 
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:

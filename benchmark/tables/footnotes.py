@@ -107,6 +107,9 @@ def _not_begun(cells: pd.DataFrame) -> Iterator[str]:
     affected = cells[cells["plain"] > 0].index.to_frame(index=False)
     if len(affected):
         yield f"‡ the reported epoch of some runs is one in which the method has not begun: {_where(affected)}"
+    early = cells[cells["early"] > 0].index.to_frame(index=False)
+    if len(early):
+        yield f"the reported epoch of some runs lies before the method's last phase: {_where(early)}"
 
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:

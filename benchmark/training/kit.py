@@ -56,6 +56,7 @@ class EngineKit:
         self.num_samples = len(data)
         self.num_classes = data.num_classes
         self.epochs = recipe.epochs
+        self.steps_per_epoch = data.num_batches
         self.hints = hints
         self.device = device
         self.reports = Reports(len(data), data.num_classes, device)

@@ -61,7 +61,7 @@ def gmm_case(case: Case) -> Result:
     config = {"history": 5 if given["r"] == 0.9 else 1, "threshold": given["p_threshold"]}
     method = make(dividemix.DivideMix, config, K=2, N=len(losses), epochs=len(epochs) + 1)
     method.net, method.net2 = nn.Identity(), nn.Identity()
-    first = method.kit.schedule(method.cfg.warmup)
+    (first,) = method.starts()
     for number, row in enumerate(epochs):
         data = TinyData(binary_logits(row), torch.zeros(len(row), dtype=torch.int64), 2)
         method.plan(first + number, data)

@@ -279,6 +279,12 @@ def test_cells_whose_epoch_came_before_the_method_began_are_marked() -> None:
     assert "in which the method has not begun: `gce` at symmetric:0.4" in text
     assert "symmetric:0.2, " not in text.partition("has not begun")[2].partition(" - ")[0]
     assert "‡" not in render_markdown(build([r for r in runs if r["spec"]["noise"]["config"]["rate"] < 0.3]))
+    assert "last phase" not in text
+    early = build(runs, by_name={"gce": Marks(cost="1x", early_phases=frozenset({"warm-up"}))})
+    assert cell(early, "gce", "symmetric:0.4")["early"] == 2
+    text = re.sub(r"\n *", " ", render_markdown(early))
+    assert "‡" not in text
+    assert "lies before the method's last phase: `gce` at symmetric:0.4" in text
 
 
 @pytest.mark.parametrize("track", ["blind", "oracle"])
