@@ -96,10 +96,13 @@ class Kit(Protocol):
     num_samples: int
     num_classes: int
     epochs: int
-    steps_per_epoch: int
-    """Batches of `TrainSet.batches()` over all samples."""
     hints: Hints
     device: torch.device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of `TrainSet.batches()` over all samples."""
+        ...
 
     def network(self, name: str, num_classes: int | None = None) -> Network:
         """A freshly initialised network. Equal names start from equal weights in every method."""

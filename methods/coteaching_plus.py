@@ -23,7 +23,7 @@ class CoteachingPlus(PeerMethod):
     while epoch * batch of the epoch (both from 0) is below `full_steps`, then by the share that was disagreed on.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="How does Disagreement Help Generalization against Label Corruption?",
         authors="Xingrui Yu, Bo Han, Jiangchao Yao, Gang Niu, Ivor W. Tsang, Masashi Sugiyama",

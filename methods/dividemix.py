@@ -42,7 +42,7 @@ class DivideMix(Method):
     and `history` are what the published code adds for asymmetric noise and for symmetric noise of 90 %.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="DivideMix: Learning with Noisy Labels as Semi-supervised Learning",
         authors="Junnan Li, Richard Socher, Steven C. H. Hoi",

@@ -56,7 +56,6 @@ class EngineKit:
         self.num_samples = len(data)
         self.num_classes = data.num_classes
         self.epochs = recipe.epochs
-        self.steps_per_epoch = data.num_batches
         self.hints = hints
         self.device = device
         self.reports = Reports(len(data), data.num_classes, device)
@@ -71,6 +70,10 @@ class EngineKit:
         self._fits = 0
 
     # For methods
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._data.num_batches
 
     def network(self, name: str, num_classes: int | None = None) -> Network:
         devices = [self.device] if self.device.type == "cuda" else []

@@ -80,6 +80,8 @@ KINDS = {"norm.weight": NormalizedNetwork, "first.weight": StagedNetwork}
 class ProcedureKit(TinyKit):
     """Lends networks with the recorded initial weights: a fresh one at every call."""
 
+    steps_per_epoch: int = 10**6
+    """So many that no learning rate is raised for a run that is shorter than the published one."""
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     folds: FoldKit | None = None
