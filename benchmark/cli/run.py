@@ -117,7 +117,7 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     on_fetch = None if options["dry_run"] else fetch_progress
     check(planned.todo, store, on_fetch=on_fetch, say=_say)
     if not options["dry_run"] and any(map(waits, planned.todo)):
-        jobs = [attach(job, say=lambda text: _say(f"clean classifier: {text}")) for job in jobs]
+        jobs = [attach(job, say=lambda text: _say(f"classifier: {text}")) for job in jobs]
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
         check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)

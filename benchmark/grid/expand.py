@@ -19,13 +19,14 @@ from benchmark.grid.resolve import (
     ResolvedBackbone,
     ResolvedMethod,
     make_dataset,
+    noise_part,
     resolve_backbone,
     resolve_dataset,
     resolve_method,
     resolve_noise,
 )
 from benchmark.grid.run_labels import label_runs
-from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, NoisePart, Recipe, RunSpec, Seeds, Track
+from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, Recipe, RunSpec, Seeds, Track
 
 if TYPE_CHECKING:
     from benchmark.grid.suite import Suite
@@ -83,13 +84,14 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
     jobs: dict[str, Job] = {}
     axes = _resolved_axes(suite, Path(options.data_root))
     names = _distinct_names(axes.data)
+    noise_parts = {id(noise): noise_part(noise, Path(options.data_root)) for noise in axes.noise}
     for data, network, noise, method, track, seeds in axes.cells():
         recipe = data.recipe(suite, network)
         changes = {key: value for key, value in method.changes.items() if network.augmented or key != "augment"}
         spec = RunSpec(
             track=track if method.hints else "blind",
             dataset=data.part,
-            noise=NoisePart(**noise.part.model_dump()),
+            noise=noise_parts[id(noise)],
             backbone=network.part,
             method=MethodPart(**method.part.model_dump(), recipe=_deviations(recipe, changes)),
             recipe=recipe,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -111,8 +111,12 @@ class DataPart(ContentPart):
 
 
 class NoisePart(Part):
+    added_later: ClassVar[frozenset[str]] = frozenset({"outside"})
+
     clean_classifier: str | None = None
     """Content digest of a clean classifier's probabilities, where the noise is made from them."""
+    outside: str | None = None
+    """Content digest of the data set that the noise takes images from, where it does."""
 
 
 class RunSpec(Settings):

@@ -20,7 +20,7 @@ from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
 from benchmark.registry import METHODS
-from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of
+from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of, sources_of
 from benchmark.runs.clean_classifier import needed
 from benchmark.runs.frozen_features import check_views
 from benchmark.runs.hints import Estimate, find_hints
@@ -128,7 +128,7 @@ class _Examination:
     def _load(self, job: Job) -> Data:
         """The data set of `job`, with the test sets that are scored beside its own."""
         source, extra = source_of(job), extra_tests_of(job)
-        if not all(one.dataset.available() for one in (source, *extra.values())):
+        if not all(one.dataset.available() for one in sources_of(job)):
             raise _NotHere
         try:
             data = source.load(self.cache)

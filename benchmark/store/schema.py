@@ -129,6 +129,15 @@ class Curve(TypedDict):
 
 
 @_STRICT
+class OpenSetImages(TypedDict):
+    """Images of no class of the task among the training images."""
+
+    count: int
+    sha256: str
+    """Of their positions in their source, -1 for every other image."""
+
+
+@_STRICT
 class Noise(TypedDict):
     """The manifest of the noisy training labels."""
 
@@ -144,11 +153,18 @@ class Noise(TypedDict):
     realized_rate_all: float | None
     """The same of all training labels of the data set, before validation set and subset are taken."""
     realized_rate_per_class: list[float | None] | None
+    commonest_wrong_share: NotRequired[list[float | None] | None]
+    """[K] share of the commonest wrong class among the wrong labels of each clean class; absent from records that were
+    written before it was counted, as `notes`."""
     transition: list[list[float]] | None
     """[K, K] T[clean, noisy]."""
     transition_source: Literal["generator", "empirical", "unknown"]
     labels_sha256: str
+    open_set: NotRequired[OpenSetImages | None]
+    """Of all training labels of the data set; None where all images are of the task."""
     warnings: list[str]
+    notes: NotRequired[list[str]]
+    """How the labels were made; a sentence each."""
     estimated_rate: float | None
     """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one."""
     estimator_error: float | None
@@ -172,7 +188,14 @@ class Diagnostics(TypedDict, total=False):
     """Of the score by which samples are kept, right against wrong labels."""
     auroc_per_class: list[float | None] | None
     corrected_accuracy: float | None
-    """Share of the method's corrected labels that are the true class."""
+    """Share of the method's corrected labels that are the true class, among images of the task."""
+    open_set_kept: float | None
+    """Share of images of no class of the task among the kept samples; this and the next two only under open-set
+    noise."""
+    open_set_dropped: float | None
+    """Share of those images that were not kept."""
+    open_set_auroc: float | None
+    """Of the score, images of the task against those of no class of it."""
     transition: list[list[float]]
     """[K, K] the estimate of T, to five digits."""
     l1_row_mean: float
