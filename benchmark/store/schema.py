@@ -7,13 +7,11 @@ Records of earlier schemas are read through `migration.current`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import TypedDict
 
 from benchmark.metrics import Outcome
 from benchmark.model_selection import Rule
@@ -388,28 +386,3 @@ def check(record: Record, where: str) -> None:
             f"{where} {problem}; expected a record of schema {SCHEMA} as this version writes it: "
             "move the file away and repeat `noisybench run`, which makes it again"
         )
-
-
-def paths(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns `names` ("state", "metrics.last"). Raises KeyError for one that no record can hold."""
-    for name in names:
-        at: Any = Variant
-        for key in name.split("."):
-            at = _inner(at, key)
-            if at is None:
-                raise KeyError(f"no record has a field {name}: see benchmark/store/schema.py")
-    return tuple(names)
-
-
-def _inner(kind: Any, key: str) -> Any:
-    """The type of the field `key` of a type, a union of what it is in all variants; None where there is none."""
-    if is_typeddict(kind):
-        return get_type_hints(kind).get(key)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        types = [inner for part in arguments if (inner := _inner(part, key)) is not None]
-        return Union[tuple(types)] if types else None  # noqa: UP007
-    if origin is dict:
-        literal = get_args(arguments[0])
-        return arguments[1] if not literal or key in literal else None
-    return None

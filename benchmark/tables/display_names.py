@@ -99,6 +99,7 @@ _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
     "digest": _digest,
     "version": _version,
     "clean_classifier": _digest,
+    "outside": _digest,
     "extra_tests": _test_names,
 }
 """Field of a part that is no option -> how a name shows it where several parts would have the same name."""

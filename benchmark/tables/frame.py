@@ -10,9 +10,9 @@ import orjson
 import pandas as pd
 
 from benchmark.model_selection import RULES
-from benchmark.store import schema
 from benchmark.store.content import Record, content_digest
 from benchmark.store.digests import canonical
+from benchmark.store.field_paths import paths
 from benchmark.tables import comparable, display_names
 from benchmark.tables.comparable import PARTS, VISIBLE, TableError
 from benchmark.tables.display_names import Defaults
@@ -71,7 +71,7 @@ def fields(rule: str) -> tuple[str, ...]:
     whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations", "hints")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
     diagnostics = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
-    return schema.paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
+    return paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
 
 
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
