@@ -43,9 +43,8 @@ def small_loss_mask(loss: Tensor, candidates: Tensor, forget: float) -> Tensor:
 
 def as_mask(positions: Tensor, size: int) -> Tensor:
     """Boolean [size], true at `positions`."""
-    mask = torch.zeros(size, dtype=torch.bool, device=positions.device)
-    mask[positions] = True
-    return mask
+    # Not `mask[positions] = True`, for which the host would wait.
+    return torch.zeros(size, dtype=torch.bool, device=positions.device).index_fill_(0, positions, True)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

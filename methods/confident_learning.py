@@ -32,6 +32,8 @@ class ConfidentLearning(Method):
     cell the N * Q[i, j] samples with the largest margin p_j - p_i are dropped (`prune_by_noise_rate`).
     """
 
+    version = 2
+
     card = Card(
         title="Confident Learning: Estimating Uncertainty in Dataset Labels",
         authors="Curtis G. Northcutt, Lu Jiang, Isaac L. Chuang",
@@ -47,7 +49,7 @@ class ConfidentLearning(Method):
         state="[N] kept, [N] quality",
         deviations=(
             "the kept samples are not reweighted by class; the networks of the folds stop where they agree best with "
-            "their held-out labels"
+            "a tenth of the labels of their training part, which they are not fitted to"
         ),
         proof="golden",
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.datasets.base import Data
+    from benchmark.noise.rate_estimate import RateEstimate
     from benchmark.runs.noisy_data import NoisyData
     from benchmark.runs.prepare import LabelledSet
 
@@ -89,7 +90,7 @@ def suspects(
     fits = f"{folds} folds of {network.part.name}, at most {recipe.epochs} epochs each"
     click.echo(f"{data.name}: {len(part.noisy)} labels, {fits}", err=True)
     cache = Store(options["results"]).cache("features")
-    probabilities = out_of_fold(
+    held_out = out_of_fold(
         network,
         part,
         data.num_classes,
@@ -100,6 +101,7 @@ def suspects(
         device=torch_device,
         threads=threads,
     )
+    probabilities = held_out.probabilities
     table = ranking.rank(part.noisy, probabilities)
     verdict, open_set = None, None
     if part.clean is not None:
@@ -109,9 +111,8 @@ def suspects(
         table["clean_label"] = part.clean[by_rank]
         if (outside := (part.clean == OUTSIDE)[by_rank]).any():
             open_set = ranking.judge(outside, table["score"].to_numpy(), budgets or ranking.BUDGETS)
-    estimate = float(table["estimated_noise_rate"].mean())
-    doubt = rate_estimate.doubt(part.noisy, probabilities)
-    _print(len(table), estimate, doubt, verdict)
+    estimate = rate_estimate.estimate_rate(part.noisy, held_out)
+    _print(len(table), estimate, verdict)
     if open_set is not None:
         click.echo(f"images of no class of the task {open_set['wrong']}, AUROC of finding them {open_set['auroc']:.4f}")
     summary = {
@@ -122,8 +123,9 @@ def suspects(
         "recipe": recipe.model_dump(mode="json"),
         "folds": folds,
         "labels": len(table),
-        "estimated_noise_rate": estimate,
-        "estimate_doubt": doubt,
+        "estimated_noise_rate": None if estimate.doubt else estimate.rate,
+        "estimate_interval": estimate.interval,
+        "estimate_doubt": estimate.doubt,
         "found": verdict,
         "found_open_set": open_set,
         "seconds": time.perf_counter() - started,
@@ -191,10 +193,9 @@ def _write(
     write_atomically(out / "suspects.csv", table.to_csv(index=False, float_format="%.6g").encode())
 
 
-def _print(n: int, estimate: float, doubt: str | None, verdict: dict[str, Any] | None) -> None:
-    click.echo(f"estimated noise rate {estimate:.3f}: about {round(estimate * n)} of {n} labels")
-    if doubt:
-        click.echo(f"this estimate and the ranking say little: {doubt}")
+def _print(n: int, estimate: RateEstimate, verdict: dict[str, Any] | None) -> None:
+    about = "" if estimate.doubt else f": about {round(estimate.rate * n)} of {n} labels"
+    click.echo(f"estimated noise rate {estimate.text}{about}")
     if verdict is None:
         click.echo("look at the first rows of the ranking, as many as your time allows")
         return

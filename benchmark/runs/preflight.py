@@ -19,6 +19,7 @@ from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
+from benchmark.noise.rate_estimate import RateEstimate
 from benchmark.registry import METHODS
 from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of, sources_of
 from benchmark.runs.clean_classifier import needed
@@ -78,6 +79,9 @@ class _Fails(NoisybenchError):
     """What makes the runs that it concerns fail, and no others."""
 
 
+_ANY_ESTIMATE = Estimate(RateEstimate(0.0, 0.0, 0.0), 0.0)
+
+
 class _Examination:
     """Each data set, each noise on it and each network on its images is tried once."""
 
@@ -101,7 +105,7 @@ class _Examination:
             else:
                 prepared = self._once(self._prepared, key, lambda: self._prepare(job))
                 required = method.requires(config)
-                find_hints(required, job.spec.track, prepared, lambda: Estimate(0.0, 0.0), torch.device("cpu"))
+                find_hints(required, job.spec.track, prepared, lambda: _ANY_ESTIMATE, torch.device("cpu"))
         except Skipped as reason:
             self.findings.skipped[str(reason)] += 1
         except _NotHere:

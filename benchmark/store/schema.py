@@ -164,11 +164,15 @@ class Noise(TypedDict):
     notes: NotRequired[list[str]]
     """How the labels were made; a sentence each."""
     estimated_rate: float | None
-    """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one."""
+    """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one. Where the
+    estimator refused, its fallback."""
     estimator_error: float | None
     """`estimated_rate` - `realized_rate`."""
     estimate_doubt: str | None
-    """Why the estimate says little, where the networks that it is made with are no better than chance."""
+    """Why the estimator refused to tell the rate, so that the method got the fallback; None where it did not."""
+    estimate_interval: NotRequired[list[float] | None]
+    """[2] ends of the 95 % interval of the rate; None where the estimator refused or was not asked; absent from
+    records of its first version."""
 
 
 @_STRICT

@@ -120,13 +120,24 @@ def _noise(runs: pd.DataFrame) -> Iterator[str]:
         yield "realized noise rate: " + ", ".join(f"{noise} {rate:.3f}" for noise, rate in realized.items())
     estimated = runs.dropna(subset=["estimated"]).drop_duplicates(["noise", "seeds"])
     if len(estimated) and (runs["track"] == "blind").any():
-        means = estimated.groupby("noise")["estimated"].mean()
-        yield "rate given to blind methods (the engine's estimate): " + ", ".join(
-            f"{noise} {rate:.3f}" for noise, rate in means.items()
+        means = estimated.groupby("noise")[["estimated", "low", "high"]].mean()
+        yield (
+            "rate given to blind methods (the engine's estimate, mean over seeds; in brackets its 95 % interval): "
+            + (", ".join(f"{noise} {_estimate(mean)}" for noise, mean in means.iterrows()))
         )
-    doubtful = runs.dropna(subset=["doubt"])
-    for noise, group in doubtful.groupby("noise"):
-        yield f"the estimated noise rate says little at {noise} ({len(group)} runs): {group['doubt'].min()}"
+    refused = runs.dropna(subset=["doubt"])
+    for noise, group in refused.groupby("noise"):
+        given = ", ".join(f"{rate:.3f}" for rate in sorted(group["estimated"].unique()))
+        yield (
+            f"the noise rate could not be estimated at {noise} ({len(group)} runs), and blind methods were given "
+            f"{given} there: {group['doubt'].min()}"
+        )
+
+
+def _estimate(mean: pd.Series) -> str:
+    """The rate, and its interval where there is one."""
+    interval = "" if pd.isna(mean["low"]) else f" [{mean['low']:.3f}, {mean['high']:.3f}]"
+    return f"{mean['estimated']:.3f}{interval}"
 
 
 def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:

@@ -67,7 +67,8 @@ def fields(rule: str) -> tuple[str, ...]:
     figures = {f"metrics.{rule}"}
     if rule in ("last5", "val_clean"):
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
-    noise = tuple(f"noise.{name}" for name in ("realized_rate", "estimated_rate", "estimate_doubt", "labels_sha256"))
+    estimate = ("estimated_rate", "estimate_interval", "estimate_doubt")
+    noise = tuple(f"noise.{name}" for name in ("realized_rate", *estimate, "labels_sha256"))
     whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations", "hints")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
     diagnostics = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
@@ -119,10 +120,10 @@ def flatten(
     Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN where
     undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol, the names
     `VISIBLE`; of the method plugin, options, hints (that it consumed; None if not recorded), deviations, unrecorded
-    (the record does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, doubt (of the
-    estimate); main_metric, test_size, shared_images, test_notes (a line each), seconds, `DIAGNOSTICS`. Sorted by name
-    and seeds. Raises TableError where equal names would hide different runs, and on a rule, metric or test set that
-    the records do not have.
+    (the record does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, low and
+    high (95 % interval of the estimate), doubt (why there is none); main_metric, test_size, shared_images, test_notes
+    (a line each), seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal names would hide
+    different runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -139,7 +140,18 @@ def flatten(
         specs[part] = specs[f"{part}_key"].map(display_names.of_part(specs, part, defaults or {}))
     frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     comparable.refuse(frame)
-    floats = ["value", "rate", "realized", "estimated", "test_size", "shared_images", "seconds", *DIAGNOSTICS]
+    floats = [
+        "value",
+        "rate",
+        "realized",
+        "estimated",
+        "low",
+        "high",
+        "test_size",
+        "shared_images",
+        "seconds",
+        *DIAGNOSTICS,
+    ]
     return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
         [*VISIBLE, "seeds"], kind="stable", ignore_index=True
     )
@@ -214,6 +226,7 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
     diagnostics = record.get("diagnostics") or {}
+    interval = noise.get("estimate_interval") or (None, None)
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
     test, seeds = _test(record, extra_test), spec["seeds"]
     return {
@@ -236,6 +249,8 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
         "seconds": (record.get("timing") or {}).get("seconds"),
         "realized": noise.get("realized_rate"),
         "estimated": noise.get("estimated_rate"),
+        "low": interval[0],
+        "high": interval[1],
         "doubt": noise.get("estimate_doubt"),
         "noise_labels": noise.get("labels_sha256"),
         "source": provenance.get("method_digest"),
