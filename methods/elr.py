@@ -32,7 +32,7 @@ class ELR(Method):
         state="[N, K] targets",
         deviations="none",
         proof="golden",
-        reproduction="paired: 1e-3 over 20 epochs",
+        reproduction="paired: 1e-3 over 20 epochs; run: +.005 ± .007",
     )
 
     target: Tensor

@@ -20,12 +20,12 @@ def elr_plus_case(case: Case) -> Result:
     given, rows = case["config"], case["outputs"]["steps"][0]["pred_hist"]
     config = {"beta": given["beta"], "lam": given["lambda"], "ramp": 1.0 if given["coef_step"] else 0.0}
     epochs = given["coef_step"] or 10
-    method = make(elr_plus.ELRPlus, config, K=len(rows[0]), N=len(rows), epochs=epochs)
+    method = make(elr_plus.ELRPlus, config, K=len(rows[0]), N=len(rows), epochs=epochs, steps_per_epoch=1)
     out = []
     for step in steps(case):
         z, mix, weight = leaf(step["logits"]), step["mix_index"], step["mixup_l"]
         method.net, method.average2 = GivenLogits(z), GivenLogits(step["ema_logits"])
-        method.epoch = int(step["iteration"])
+        method.count[0] = int(step["iteration"]) - 1
         turn = elr_plus._Turn(**vars(batch_of(step["labels"], step["index"])), turn=0)
         with (
             patch.object(elr_plus, "beta_weight", lambda alpha, weight=weight: weight),
@@ -42,7 +42,7 @@ def elr_plus_case(case: Case) -> Result:
                 "q": losses[0].args[2].tolist(),
             }
         )
-    return paper({"steps": out}, "one epoch here stands for one iteration of the ramp")
+    return paper({"steps": out}, "epochs of one step")
 
 
 # ---- DivideMix ---------------------------------------------------------------------------------------------

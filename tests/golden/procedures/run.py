@@ -13,6 +13,7 @@ A case of `procedures/METHOD.json` is called `METHOD_procedure` and holds what b
 | `networks` | name -> initial weights; with "norm.*" among them the network has batch normalization, with "first.*" \
 three layers |
 | `state` | optional: initial values of parameters and buffers of the method |
+| `steps_per_epoch` | optional: for ramps that advance by the step |
 | `hints`, `probabilities` | optional: what the kit tells, and what its auxiliary fits give |
 | `fold_seed` | optional: the folds of `out_of_fold` are drawn with it, and the engine's own fits run on them |
 | `draws` [E, n] | optional: the random numbers of each epoch in the order in which they are asked for |
@@ -81,7 +82,7 @@ class ProcedureKit(TinyKit):
     """Lends networks with the recorded initial weights: a fresh one at every call."""
 
     steps_per_epoch: int = 10**6
-    """So many that no learning rate is raised for a run that is shorter than the published one."""
+    """By default so many that no learning rate is raised for a run that is shorter than the published one."""
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     folds: FoldKit | None = None
@@ -242,6 +243,7 @@ def build(name: str, inputs: dict[str, Any]) -> tuple[Any, ProcedureData]:
         num_classes=inputs["classes"],
         num_samples=len(inputs["y"]),
         epochs=inputs["epochs"],
+        steps_per_epoch=inputs.get("steps_per_epoch", ProcedureKit.steps_per_epoch),
         hints=Hints(**hints),
         weights={net: {key: tensor(v) for key, v in state.items()} for net, state in inputs["networks"].items()},
         recipe=inputs["recipe"],
