@@ -48,8 +48,9 @@ class ConfidentLearning(Method):
         official="4 folds on CIFAR-10, 5 in cleanlab",
         state="[N] kept, [N] quality",
         deviations=(
-            "the kept samples are not reweighted by class; the networks of the folds stop where they agree best with "
-            "a tenth of the labels of their training part, which they are not fitted to"
+            "the kept samples are not reweighted by class; a class keeps at least one label (ten in cleanlab's "
+            "CleanLearning); the networks of the folds stop where they agree best with a tenth of the labels of their "
+            "training part, which they are not fitted to"
         ),
         proof="golden",
     )
