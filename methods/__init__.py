@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from backbones.settings import Settings
-from methods._card import Card, Phase
+from methods._card import Card, Phase, Search
 from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Method",
     "MissingHint",
     "Phase",
+    "Search",
     "Settings",
     "TrainSet",
     "accuracy",

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from backbones.settings import Settings as Settings
 from methods._card import Card as Card
 from methods._card import Phase as Phase
+from methods._card import Search as Search
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -162,6 +163,7 @@ CARD_ONLY = (
     "tasks",
     "min_classes",
     "networks_at_test",
+    "search",
     "phases",
     "equals_ce",
     "proof",
