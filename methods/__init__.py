@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from backbones.settings import Settings
-from methods._card import Card, Length, Memory, Phase
+from methods._card import Card, Length, Memory, Phase, Search
 from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Method",
     "MissingHint",
     "Phase",
+    "Search",
     "Settings",
     "TrainSet",
     "accuracy",

@@ -1,7 +1,7 @@
 """The card of a method: its paper, what it needs and costs, and where it departs from the published form.
 
 `noisybench list` reads cards without importing the file, so every keyword of `Card(...)` in a method file
-is a literal: strings, numbers, tuples of them, `Phase("name", epochs=10)`, `Length` and `Memory`.
+is a literal: strings, numbers, tuples of them, `Phase("name", epochs=10)`, `Length`, `Memory` and `Search`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,17 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Search:
+    """The range of an option that `--tune` searches."""
+
+    option: str
+    low: float
+    high: float
+    log: bool = False
+    """Whether points are drawn evenly in the logarithm."""
+
+
+@dataclass(frozen=True)
 class Card:
     """What is known of a method beside its formula."""
 
@@ -92,6 +103,8 @@ class Card:
     """Tasks that it can be trained on; a run on any other is skipped, with the reason."""
     min_classes: int = 2
     networks_at_test: int = 1
+    search: tuple[Search, ...] = ()
+    """Ranges of its own options that `--tune` searches, beside the learning rate, which is searched for all."""
     phases: tuple[Phase, ...] = (Phase("train"),)
     """All phases that `Method.phase` names, in order; a contract test checks that a run of 8 epochs enters each.
 

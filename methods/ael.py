@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import nce, pick
 
 
@@ -18,6 +18,7 @@ class AEL(Method):
         code="https://github.com/hitcszx/ALFs",
         family="robust loss",
         phases=(Phase("train", epochs=120),),
+        search=(Search("a", 0.5, 10.0, log=True),),
         official=(
             "a = 2.5 alone, and NCE + AEL with alpha = 1, beta = 4, a = 5 on CIFAR-10 (10, 0.1, 1.5 on "
             "CIFAR-100); SGD 0.01, weight decay 1e-4, 120 epochs, cosine, "

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Length, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet
 from methods._selection import keep_or_all, masked_mean, report_all
 
 
@@ -36,6 +36,7 @@ class AUM(Method):
         cost_note="two margin trainings over half of the epochs each",
         phases=(Phase("train", epochs=300),),
         lengths=(Length("margins", epochs=150, steps=105_600),),
+        search=(Search("percentile", 80.0, 99.9),),
         official=(
             "CIFAR-10, CIFAR-100: margins over 150 of 300 epochs, before the learning rate drops, batch 64, SGD "
             "0.1, weight decay 1e-4, 99th percentile"

@@ -20,6 +20,7 @@ from methods._card import Card as Card
 from methods._card import Length as Length
 from methods._card import Memory as Memory
 from methods._card import Phase as Phase
+from methods._card import Search as Search
 from methods._schedule import Schedule as Schedule
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ CARD_ONLY = (
     "tasks",
     "min_classes",
     "networks_at_test",
+    "search",
     "phases",
     "lengths",
     "memories",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, stable_nll
 from methods._mixup import one_hot
 from methods._selection import report_all
@@ -34,6 +34,11 @@ class CAL(Method):
         code="https://github.com/UCSC-REAL/CAL",
         family="loss correction",
         phases=(Phase("peer", epochs=65, steps=25_415), Phase("covariance", epochs=100, steps=39_100)),
+        search=(
+            Search("alpha_first", 0.5, 4.0, log=True),
+            Search("alpha_second", 0.25, 2.0, log=True),
+            Search("bound", -12.0, -2.0),
+        ),
         official=(
             "CIFAR-10: sieve after 65 epochs, then 100; alpha_1 rises from 0 at epoch 10 to 2 at 40, alpha_2 to "
             "1 likewise; l has 1e-8 (CE) and 1e-5 (the others) inside the logarithm, SGD 0.1, weight decay 5e-4, "

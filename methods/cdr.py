@@ -2,7 +2,7 @@
 
 import torch
 
-from methods import Card, Field, Method, Phase, Settings
+from methods import Card, Field, Method, Phase, Search, Settings
 
 
 class CDR(Method):
@@ -26,6 +26,7 @@ class CDR(Method):
         cost_note="one k-th value over all weights per step",
         needs=("noise_rate",),
         phases=(Phase("train", epochs=200),),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official="CIFAR-10, CIFAR-100: SGD 0.01, weight decay 1e-3, 200 epochs, tau = the noise rate",
         deviations=(
             "none; the schedule of the published code that is overwritten there, and so has no effect, is left out"

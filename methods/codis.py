@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase
+from methods import Batch, Card, Field, Phase, Search
 from methods._divergence import jensen_shannon, kl, log_mean
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
@@ -35,6 +35,10 @@ class CoDis(PeerMethod):
         cost_note="two networks",
         needs=("noise_rate",),
         phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(
+            Search("forget_rate", 0.05, 0.7),
+            Search("co_lambda", 0.01, 0.5, log=True),
+        ),
         official="CIFAR-10: T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
         deviations=(
             "lambda is 0.1, the default of the published loss, while the published program passes 0.15; batches are "

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Search, TrainSet
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
@@ -45,6 +45,7 @@ class ConfidentLearning(Method):
         family="data cleaning",
         cost=5,
         cost_note="k + 1 trainings of at most the full set",
+        search=(Search("folds", 3, 10),),
         official="4 folds on CIFAR-10, 5 in cleanlab",
         state="[N] kept, [N] quality",
         deviations=(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Length, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet
 from methods._losses import stable_nll
 
 
@@ -34,6 +34,7 @@ class CORES(Method):
             Phase("sieve", epochs=69, steps=53_958),
         ),
         lengths=(Length("ramp", epochs=30, steps=23_460),),
+        search=(Search("beta", 0.25, 4.0, log=True),),
         official=(
             "CIFAR-10: b = 0 for 10 of 100 epochs, rises linearly to 2 over the next 30; the sieve is closed "
             "(all kept) through epoch 30; eps = 1e-8; SGD 0.1, divided by 10 at 50 and by 1 + b, batch 64, in the "

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase
+from methods import Batch, Card, Field, Phase, Search
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
 
@@ -26,6 +26,7 @@ class Coteaching(PeerMethod):
         cost_note="two networks",
         needs=("noise_rate",),
         phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official=(
             "MNIST, CIFAR-10, CIFAR-100: tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3 (from epoch 80 with "
             "beta_1 = 0.1 and a falling rate), batch 128"

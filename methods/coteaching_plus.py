@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Length, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Phase, Search, TrainSet
 from methods._selection import PeerMethod, masked_mean, small_loss_mask
 
 
@@ -37,6 +37,7 @@ class CoteachingPlus(PeerMethod):
         needs=("noise_rate",),
         phases=(Phase("initial", epochs=20, steps=7800), Phase("disagreement", epochs=180, steps=70_200)),
         lengths=(Length("ramp", epochs=10, steps=3900),),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official=(
             "MNIST, CIFAR-10, CIFAR-100: 20 initial of 200 epochs (0 on MNIST, 5 on CIFAR-100), T_k = 10, Adam 1e-3, "
             "batch 128"

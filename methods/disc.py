@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Memory, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Memory, Method, Phase, Search, TrainSet
 from methods._losses import pick
 from methods._mixup import beta_weight, mix, one_hot
 from methods._selection import masked_mean, report_all
@@ -38,6 +38,11 @@ class DISC(Method):
         cost_note="two views, each also mixed",
         phases=(Phase("warm-up", epochs=20, steps=7820, plain=True), Phase("select", epochs=180, steps=70_380)),
         memories=(Memory("momentum", decay=0.99, per="epoch"),),
+        search=(
+            Search("sigma", 0.2, 0.8),
+            Search("hard_weight", 0.25, 4.0, log=True),
+            Search("alpha", 0.5, 10.0, log=True),
+        ),
         official=(
             "CIFAR-10, CIFAR-100: 200 epochs, start 20 (15 with instance noise), m = 0.99 (0.95 asymmetric, or "
             "at 60 % and more), sigma = 0.5, cap 0.99 (0.9 in the first version of the code), mixup alpha = "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Length, Method, Phase, TrainSet, accuracy
+from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet, accuracy
 from methods._mixture import mixture_posterior, rescale
 from methods._mixup import mixup, one_hot, soft_cross_entropy
 from methods._selection import keep_or_all, report_all
@@ -56,6 +56,11 @@ class DivideMix(Method):
         networks_at_test=2,
         phases=(Phase("warm-up", epochs=10, steps=3910, plain=True), Phase("divide", epochs=290)),
         lengths=(Length("ramp", epochs=16),),
+        search=(
+            Search("lambda_u", 1.0, 150.0, log=True),
+            Search("threshold", 0.3, 0.8),
+            Search("alpha", 0.5, 8.0, log=True),
+        ),
         official=(
             "CIFAR-10: warm-up 10 of 300 epochs (30 on CIFAR-100), ramp 16 epochs, T = 0.5, mixup alpha = 4, "
             "threshold 0.5, batch 64, SGD 0.02, weight decay 5e-4; the code sets lambda_u by the true noise: 0 "

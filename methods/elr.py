@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Memory, Method, Phase
+from methods import Batch, Card, Field, Memory, Method, Phase, Search
 
 
 class ELR(Method):
@@ -25,6 +25,10 @@ class ELR(Method):
         family="regularization",
         phases=(Phase("train", epochs=120, steps=42_240),),
         memories=(Memory("beta", decay=0.7, per="epoch"),),
+        search=(
+            Search("lam", 0.5, 12.0, log=True),
+            Search("beta", 0.3, 0.95),
+        ),
         official=(
             "beta = 0.7, lambda = 3 on CIFAR-10 (SGD 0.02, weight decay 1e-3, batch 128); beta = 0.9, lambda = 7 "
             "on CIFAR-100"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Memory, Method, Phase, TrainSet, accuracy
+from methods import Batch, Card, Field, Memory, Method, Phase, Search, TrainSet, accuracy
 from methods._mixup import beta_weight, mix, one_hot, soft_cross_entropy
 
 
@@ -43,6 +43,11 @@ class ELRPlus(Method):
         networks_at_test=2,
         phases=(Phase("train", epochs=200, steps=70_400),),
         memories=(Memory("beta", decay=0.7, per="epoch"), Memory("ema_decay", decay=0.997, per="step")),
+        search=(
+            Search("lam", 0.5, 12.0, log=True),
+            Search("beta", 0.3, 0.95),
+            Search("alpha", 0.2, 4.0, log=True),
+        ),
         official=(
             "CIFAR-10: beta = 0.7, lambda = 3, no ramp, mixup alpha = 1, weight averages 0.997, SGD 0.02, weight "
             "decay 5e-4, 200 epochs; CIFAR-100: beta = 0.9, lambda = 7, ramp over 40,000 steps; both: the decay of the "

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._mixture import mixture_posterior
 from methods._selection import keep_or_all, report_all
 
@@ -33,6 +33,7 @@ class FINE(Method):
         cost=1.4,
         cost_note="a feature pass and a decomposition per epoch",
         phases=(Phase("warm-up", epochs=40, steps=14_080, plain=True), Phase("select", epochs=80)),
+        search=(Search("threshold", 0.2, 0.8),),
         official="CIFAR-10, CIFAR-100: warm-up 40 of 120 epochs, selection every 10 epochs, threshold 0.5, SGD 0.02",
         state="[N] kept",
         deviations=(

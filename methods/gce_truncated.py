@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, power_loss
 
 
@@ -25,6 +25,10 @@ class GCETruncated(Method):
         cost=1.02,
         cost_note="an inference pass per pruning",
         phases=(Phase("all samples", epochs=40, steps=14_080), Phase("truncated", epochs=80, steps=28_160)),
+        search=(
+            Search("q", 0.1, 1.0),
+            Search("k", 0.2, 0.8),
+        ),
         official=(
             "q = 0.7, k = 0.5 on CIFAR-10 and CIFAR-100; pruned from epoch 40 of 120, every 10 epochs, in eval mode"
         ),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._mixup import one_hot, soft_cross_entropy
@@ -33,6 +33,10 @@ class JointOptimization(Method):
             Phase("given labels", epochs=70, steps=24_640),
             Phase("pseudo labels", epochs=130, steps=45_760),
             Phase("retrain", epochs=120, steps=42_240),
+        ),
+        search=(
+            Search("alpha", 0.3, 4.0, log=True),
+            Search("beta", 0.1, 2.0, log=True),
         ),
         official=(
             "CIFAR-10: alpha = 1.2, beta = 0.8, 200 + 120 epochs, labels move from epoch 70, window 10 epochs, "

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import label_and_uniform
 
 
@@ -22,6 +22,7 @@ class NLS(Method):
         code="https://github.com/UCSC-REAL/negative-label-smoothing",
         family="robust loss",
         phases=(Phase("warmup", epochs=120, steps=46_920, plain=True), Phase("smooth", epochs=100, steps=39_100)),
+        search=(Search("smooth_rate", -4.0, 0.8),),
         official=(
             "s tuned per noise rate over [-8, 0.8] on CIFAR-10, SGD 0.1, weight decay 1e-4, 200 epochs; at high "
             "noise 100 epochs after 120 with cross entropy, at learning rate 1e-6"

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, stable_nll
 
 
@@ -32,6 +32,7 @@ class Peer(Method):
             Phase("rise", epochs=20, steps=6260),
             Phase("peer", epochs=260, steps=81_380),
         ),
+        search=(Search("alpha", 0.1, 3.0, log=True),),
         official=(
             "CIFAR-10: a is 0 for 20 of 300 epochs, rises to 1 by epoch 40 and goes on, to 5 with symmetric and "
             "20 with sparse noise, while the learning rate falls tenfold every 40 epochs and is divided by 1 + "

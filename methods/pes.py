@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
@@ -35,6 +35,7 @@ class PES(Method):
             Phase("head", epochs=5, steps=1755),
             Phase("confident", epochs=174),
         ),
+        search=(Search("refine_lr", 1e-05, 0.001, log=True),),
         official=(
             "CIFAR-10: T_1, T_2, T_3 = 25, 7, 5 of 200 epochs, the late parts with Adam 1e-4; SGD 0.1, weight "
             "decay 1e-4; CIFAR-100: 30 epochs first"

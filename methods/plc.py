@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._selection import report_all
@@ -29,6 +29,10 @@ class PLC(Method):
         code="https://github.com/pxiangwu/PLC",
         family="label refurbishment",
         phases=(Phase("warm-up", epochs=9, steps=3168, plain=True), Phase("correct", epochs=171, steps=60_192)),
+        search=(
+            Search("delta", 0.1, 0.7),
+            Search("increment", 0.02, 0.3, log=True),
+        ),
         official=(
             "CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs and the first correction "
             "an epoch later, mean over 5 epochs, SGD 0.01 with Nesterov's momentum, weight decay 5e-4"

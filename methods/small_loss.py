@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Phase
+from methods import Batch, Card, Phase, Search
 from methods._selection import SmallLoss, as_mask, num_kept, smallest
 
 
@@ -25,6 +25,7 @@ class SmallLossControl(SmallLoss):
         family="sample selection",
         needs=("noise_rate",),
         phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official="tau = the noise rate, T_k = 10 of 200 epochs, of Co-teaching",
         deviations="one network instead of two, which is its purpose; at least one sample of a batch is kept",
         proof="golden",

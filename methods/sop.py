@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._mixup import one_hot
 
 EPS = 1e-4
@@ -34,6 +34,10 @@ class SOP(Method):
         family="regularization",
         cost_note="2x with `consistency`",
         phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(
+            Search("lr_u", 0.5, 30.0, log=True),
+            Search("lr_v", 0.5, 100.0, log=True),
+        ),
         official=(
             "learning rates of u, v: 10, 10 on CIFAR-10 (10, 100 asymmetric), 1, 10 on CIFAR-100, without "
             "momentum, decay or schedule; u, v drawn from N(0, 1e-8); SGD 0.02, weight decay 5e-4, 120 epochs; "

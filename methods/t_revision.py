@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Phase, TrainSet
+from methods import Batch, Card, Field, Phase, Search, TrainSet
 from methods._losses import pick
 from methods._transition import TransitionMethod, row_normalize
 
@@ -36,6 +36,10 @@ class TRevision(TransitionMethod):
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
         phases=(Phase("reweight", epochs=200, steps=70_400), Phase("revise", epochs=200, steps=70_400)),
+        search=(
+            Search("percentile", 80.0, 99.5),
+            Search("lr_correction", 5e-08, 5e-06, log=True),
+        ),
         official=(
             "CIFAR-10, CIFAR-100: at most 20 epochs for the estimate (the best on held-out noisy labels), 200 "
             "with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4; no percentile on CIFAR-100"

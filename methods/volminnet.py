@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._transition import forward_nll
 
 
@@ -27,6 +27,10 @@ class VolMinNet(Method):
         code="https://github.com/xuefeng-li1/Provably-end-to-end-label-noise-learning-without-anchor-points",
         family="loss correction",
         phases=(Phase("train", epochs=80, steps=28_160),),
+        search=(
+            Search("lam", 1e-06, 0.01, log=True),
+            Search("init", 1.0, 5.0),
+        ),
         official=(
             "CIFAR-10: lambda = 1e-4, init = 2, SGD 0.01 with momentum 0.9 for network and T, 80 epochs divided "
             "by 10 at 30 and 60, weight decay 1e-4 in the code; CIFAR-100: init = 4.5 and Adam for T"

@@ -94,11 +94,17 @@ def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:
     return Resolved(*_part(DATASETS, ref, dataset.cfg, dataset.path_digests()))
 
 
-def resolve_method(ref: PluginRef) -> ResolvedMethod:
+def method_options(ref: PluginRef) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that `ref` gives the method, and the fields of the recipe that it changes."""
     options, choices = _named_options(METHODS, ref, MethodChoices)
+    return options, choices.changes
+
+
+def resolve_method(ref: PluginRef) -> ResolvedMethod:
+    options, changes = method_options(ref)
     config = _validated(METHODS, ref, options)
     hints = METHODS.load(ref.name).requires(config)
-    return ResolvedMethod(*_part(METHODS, ref, config), hints=hints, changes=choices.changes)
+    return ResolvedMethod(*_part(METHODS, ref, config), hints=hints, changes=changes)
 
 
 def resolve_backbone(ref: PluginRef) -> ResolvedBackbone:

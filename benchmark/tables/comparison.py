@@ -198,8 +198,8 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         table[column] = _runs_in(valued, phases).reindex(table.index, fill_value=0)
     methods = _methods(runs, valued, table, compare)
     ranked = table["mean"].unstack("noise").reindex(columns=list(noisy))
-    methods["rank"] = average_rank(ranked, lower_is_better) if compare.ranked and noisy else np.nan
-    methods = methods.sort_values(["rank", "method"])
+    methods["rank"] = _ranks(ranked, methods["tuned"], lower_is_better) if compare.ranked and noisy else np.nan
+    methods = _default_beside_tuned(methods)
     return Block(
         place,
         metric=metric,
@@ -236,10 +236,9 @@ def cells(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _deltas(valued: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Differences from the baseline, paired by seeds within the noise cell."""
-    baseline_runs = valued[valued["method"] == baseline]
-    others = valued[valued["method"] != baseline]
-    differences = paired_difference(others, baseline_runs, on=["noise", "seeds"], by=CELL)
+    """Differences from the baseline, paired by seeds within the noise cell; tuned methods from the tuned baseline."""
+    is_baseline = (valued["method"] == baseline) | ((valued["tuned"] > 0) & (valued["plugin"] == baseline))
+    differences = paired_difference(valued[~is_baseline], valued[is_baseline], on=["noise", "seeds", "tuned"], by=CELL)
     return differences.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(
         columns=["sd", "units"]
     )
@@ -260,8 +259,23 @@ def _runs_in(valued: pd.DataFrame, phases: Mapping[bytes, frozenset[str]]) -> pd
     return valued[inside].groupby(CELL).size()
 
 
+def _ranks(means: pd.DataFrame, tuned: pd.Series, lower_is_better: bool) -> pd.Series:
+    """Average ranks of `means` [methods, cells] among the methods of the same tuning budget."""
+    groups = [average_rank(group, lower_is_better) for _, group in means.groupby(tuned.reindex(means.index))]
+    return pd.concat(groups) if groups else pd.Series(dtype="float64")
+
+
+def _default_beside_tuned(methods: pd.DataFrame) -> pd.DataFrame:
+    """The rows by rank; a tuned method stands below the same method as it is."""
+    place = methods["rank"].where(methods["tuned"] == 0)
+    of_plugin = place.groupby(methods["plugin"]).transform("min").fillna(methods["rank"])
+    own = place.fillna(of_plugin)
+    order = methods.assign(place=own, name=methods.index.str.replace(r" tuned \(N = \d+\)$", "", regex=True))
+    return methods.loc[order.sort_values(["place", "name", "tuned"], kind="stable").index]
+
+
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
-    methods = runs[["method", "method_key"]].drop_duplicates("method").set_index("method")
+    methods = runs[["method", "method_key", "plugin", "tuned"]].drop_duplicates("method").set_index("method")
     of_method = runs.groupby("method")
     methods["deviations"] = of_method["deviations"].agg(lambda texts: " or ".join(sorted(set(texts) - {""})))
     methods["unrecorded"] = of_method["unrecorded"].any()

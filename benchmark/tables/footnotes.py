@@ -27,6 +27,7 @@ def of_block(
     yield from _tests(runs)
     yield from _marks(runs, methods)
     yield from _not_begun(cells)
+    yield from _tuned(runs)
     if baseline not in methods.index:
         yield f"no runs of `{baseline}` here: no differences from it, no measured cost"
     yield from _noise(runs)
@@ -110,6 +111,20 @@ def _not_begun(cells: pd.DataFrame) -> Iterator[str]:
     early = cells[cells["early"] > 0].index.to_frame(index=False)
     if len(early):
         yield f"the reported epoch of some runs lies before the method's last phase: {_where(early)}"
+
+
+def _tuned(runs: pd.DataFrame) -> Iterator[str]:
+    """What was chosen of every tuned method."""
+    tuned = runs[runs["tuned"] > 0].drop_duplicates("method").sort_values("method")
+    for budget, group in tuned.groupby("tuned"):
+        chosen = "; ".join(
+            f"`{m}` {o or 'the default'}" for m, o in zip(group["plugin"], group["options"], strict=True)
+        )
+        yield (
+            f"tuned (N = {budget}): of {budget} configurations of every method, the default among them, the one with "
+            "the best noisy validation score over all columns, on a seed that is not reported; ranks and differences "
+            f"are among rows of the same budget. Chosen: {chosen}"
+        )
 
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:

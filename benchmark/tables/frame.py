@@ -10,6 +10,7 @@ import orjson
 import pandas as pd
 
 from benchmark.model_selection import RULES
+from benchmark.seeds import TUNING_SEED
 from benchmark.store.content import Record, content_digest
 from benchmark.store.digests import canonical
 from benchmark.store.field_paths import paths
@@ -37,10 +38,13 @@ DIAGNOSTICS = {
 def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
     """Every run once, by id in order, with the SHA-256 of its content (curve, provenance and timing aside).
 
-    A run that failed and later ended counts as ended. Raises TableError where two records of one run differ.
+    A run that failed and later ended counts as ended. Trials of a search are left out. Raises TableError where
+    two records of one run differ.
     """
     runs: dict[str, tuple[Record, str]] = {}
     for record in records:
+        if record["spec"]["seeds"]["method"] >= TUNING_SEED:
+            continue
         content = content_digest(record)
         known = runs.get(record["id"])
         if known is not None:
@@ -117,13 +121,14 @@ def flatten(
 ) -> pd.DataFrame:
     """One row per record, and one of state "missing" per `expected` run (its spec and names) that has none.
 
-    Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN where
-    undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol, the names
-    `VISIBLE`; of the method plugin, options, hints (that it consumed; None if not recorded), deviations, unrecorded
-    (the record does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, low and
-    high (95 % interval of the estimate), doubt (why there is none); main_metric, test_size, shared_images, test_notes
-    (a line each), seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal names would hide
-    different runs, and on a rule, metric or test set that the records do not have.
+    Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN
+    where undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol,
+    the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
+    options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record does not hold
+    them), source; of the noise clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the
+    estimate), doubt (why there is none); main_metric, test_size, shared_images, test_notes (a line each),
+    seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal names would hide different
+    runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -260,8 +265,12 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
 
 
 def part_key(part: Mapping[str, Any]) -> bytes:
-    """Canonical JSON of a part of a spec, without what is unset: fields that were added later do not count then."""
-    return canonical({name: value for name, value in part.items() if value not in (None, {}, [])})
+    """Canonical JSON of a part of a spec, without what is unset: fields that were added later do not count then.
+
+    A tuned method is one method, whatever configuration was chosen on a data set.
+    """
+    chosen = ("config", "recipe") if part.get("tuned") else ()
+    return canonical({k: value for k, value in part.items() if value not in (None, {}, []) and k not in chosen})
 
 
 def _spec(key: bytes) -> dict[str, Any]:
@@ -276,6 +285,7 @@ def _spec(key: bytes) -> dict[str, Any]:
         "rest_key": canonical({name: value for name, value in spec.items() if name not in VISIBLE}),
         **{f"{part}_key": part_key(spec[part]) for part in PARTS},
         "plugin": method["name"],
+        "tuned": method.get("tuned") or 0,
         "options": ", ".join(display_names.pairs(display_names.options(method).items())),
         "clean": noise["name"] == CLEAN,
         "noise_kind": noise["name"],
