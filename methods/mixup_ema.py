@@ -16,7 +16,7 @@ class MixupEMA(AveragedMethod, Mixup):
         arxiv="1710.09412",
         code="https://github.com/facebookresearch/mixup-cifar10",
         family="control",
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=78_200),),
         official="mixup alpha = 1 on CIFAR-10; decay 0.999 with warm-up, see `ema`",
         state="a copy of the weights",
         deviations="the weights are averaged, as in `ema` and with its deviations",

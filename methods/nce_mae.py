@@ -20,7 +20,7 @@ class NCEMAE(Method):
         arxiv="2006.13554",
         code="https://github.com/HanxunH/Active-Passive-Losses",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         official=(
             "alpha = beta = 1 on CIFAR-10, 10 and 1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs, "
             "cosine, gradients clipped at 5"
