@@ -17,7 +17,7 @@ class AEL(Method):
         arxiv="2106.03110",
         code="https://github.com/hitcszx/ALFs",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         search=(Search("a", 0.5, 10.0, log=True),),
         official=(
             "a = 2.5 alone, and NCE + AEL with alpha = 1, beta = 4, a = 5 on CIFAR-10 (10, 0.1, 1.5 on "

@@ -29,7 +29,7 @@ class ANLCE(Method):
         family="robust loss",
         cost=1.1,
         cost_note="the sum of all absolute weights",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         search=(
             Search("alpha", 0.5, 20.0, log=True),
             Search("beta", 0.5, 20.0, log=True),

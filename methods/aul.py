@@ -17,7 +17,7 @@ class AUL(Method):
         arxiv="2106.03110",
         code="https://github.com/hitcszx/ALFs",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         search=(
             Search("a", 1.1, 12.0, log=True),
             Search("q", 0.5, 6.0, log=True),

@@ -16,7 +16,7 @@ class MixupEMA(AveragedMethod, Mixup):
         arxiv="1710.09412",
         code="https://github.com/facebookresearch/mixup-cifar10",
         family="control",
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=78_200),),
         search=(
             Search("alpha", 0.1, 8.0, log=True),
             Search("decay", 0.9, 0.9999),

@@ -23,7 +23,7 @@ class NCERCE(Method):
         arxiv="2006.13554",
         code="https://github.com/HanxunH/Active-Passive-Losses",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         search=(
             Search("alpha", 0.2, 10.0, log=True),
             Search("beta", 0.05, 10.0, log=True),

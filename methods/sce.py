@@ -19,7 +19,7 @@ class SCE(Method):
         arxiv="1908.06112",
         code="https://github.com/YisenWang/symmetric_cross_entropy_for_noisy_labels",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
         search=(
             Search("alpha", 0.01, 6.0, log=True),
             Search("beta", 0.1, 3.0, log=True),
