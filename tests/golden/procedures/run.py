@@ -6,6 +6,7 @@ A case of `procedures/METHOD.json` is called `METHOD_procedure` and holds what b
 |---|---|
 | `options` | the method's own options; lengths of phases are stated, so that no default decides them |
 | `epochs`, `classes`, `batch_size` | of the run |
+| `steps_per_epoch` | optional: what the kit says of the length of an epoch, for rates that are raised in short runs |
 | `recipe` | `optimizer`, `lr`, `momentum`, `weight_decay` of the suite's optimizers |
 | `x` [N, D], `y` [N] | plain inputs and noisy labels |
 | `views` [V, N, D] | optional: what `batches` shows instead of `x` |
