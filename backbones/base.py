@@ -185,6 +185,11 @@ class Backbone(ABC):
     def frozen(self) -> bool:
         return isinstance(self.cfg, Freezable) and self.cfg.frozen
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether its networks start from weights that were trained before: an option `weights` that names some."""
+        return getattr(self.cfg, "weights", None) is not None
+
     def build_head(self, width: int, num_classes: int, amp: bool) -> Network:
         """A fresh head of a frozen network, for features [B, `width`]; it is all that a method trains."""
         return FeatureHead(width, num_classes, HIDDEN if self.cfg.head == "mlp" else None, amp)

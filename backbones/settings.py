@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class Settings(BaseModel):
@@ -12,3 +14,13 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    added_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are left out of a dump while they have their default: what was there before they were added keeps
+    the identity that it had without them."""
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        unused = {name for name in self.added_later if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in dumped.items() if name not in unused}

@@ -242,9 +242,10 @@ def selection_scores(
     An array that is None was not reported at all, and its scores are None. `score`: higher is cleaner.
     Per class means per given (noisy) label, which is what a method selects by. Precision: share of the kept
     whose label is right; recall: share of the rightly labelled that were kept; `corrected_accuracy`: share
-    of `label` that is the true class.
+    of `label` that is the true class. `clean` is -1 for an image of no class of the task: its label is wrong, and
+    where there are such images, the kept set and the score are also scored as detectors of them.
     """
-    right = clean == noisy
+    right, own = clean == noisy, clean >= 0
     groups = [np.ones(len(right), dtype=bool), *(noisy == k for k in range(num_classes))]
     scores: dict[str, list[float | None]] = {}
     if kept is not None:
@@ -259,7 +260,12 @@ def selection_scores(
         values = scores.get(name)
         result[name] = values[0] if values else None
         result[f"{name}_per_class"] = values[1:] if values else None
-    result["corrected_accuracy"] = None if label is None else _share(label == clean, label != -1)
+    result["corrected_accuracy"] = None if label is None else _share(label == clean, (label != -1) & own)
+    if not own.all():
+        result["open_set_kept"] = None if kept is None else _share(~own, kept == 1)
+        result["open_set_dropped"] = None if kept is None else _share(kept != 1, ~own & (kept != -1))
+        known = own if score is None else ~np.isnan(score)
+        result["open_set_auroc"] = None if score is None else auroc(score[known], own[known])
     return result
 
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from backbones.settings import Settings
-from methods._card import Card, Phase
+from methods._card import Card, Length, Memory, Phase, Search
 from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
 __all__ = [
@@ -12,9 +12,12 @@ __all__ = [
     "Field",
     "Hints",
     "Kit",
+    "Length",
+    "Memory",
     "Method",
     "MissingHint",
     "Phase",
+    "Search",
     "Settings",
     "TrainSet",
     "accuracy",

@@ -1,13 +1,14 @@
 """The card of a method: its paper, what it needs and costs, and where it departs from the published form.
 
 `noisybench list` reads cards without importing the file, so every keyword of `Card(...)` in a method file
-is a literal: strings, numbers, tuples of them, and `Phase("name", epochs=10)`.
+is a literal: strings, numbers, tuples of them, `Phase("name", epochs=10)`, `Length`, `Memory` and `Search`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 VENUES = {
     "AAAI": "AAAI Conference on Artificial Intelligence",
@@ -41,6 +42,38 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Length:
+    """A length in the paper's main experiment beside those of the phases: such as of a ramp."""
+
+    name: str
+    epochs: int | None = None
+    """None where neither paper nor code says."""
+    steps: int | None = None
+    """In optimizer steps; None where neither paper nor code says."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An exponential average: m <- decay * m + (1 - decay) * new, once per step or epoch."""
+
+    name: str
+    decay: float
+    """In the paper's main experiment."""
+    per: Literal["step", "epoch"] = "step"
+
+
+@dataclass(frozen=True)
+class Search:
+    """The range of an option that `--tune` searches."""
+
+    option: str
+    low: float
+    high: float
+    log: bool = False
+    """Whether points are drawn evenly in the logarithm."""
+
+
+@dataclass(frozen=True)
 class Card:
     """What is known of a method beside its formula."""
 
@@ -70,8 +103,17 @@ class Card:
     """Tasks that it can be trained on; a run on any other is skipped, with the reason."""
     min_classes: int = 2
     networks_at_test: int = 1
+    search: tuple[Search, ...] = ()
+    """Ranges of its own options that `--tune` searches, beside the learning rate, which is searched for all."""
     phases: tuple[Phase, ...] = (Phase("train"),)
-    """All phases that `Method.phase` names; a contract test checks that a run of 8 epochs enters each."""
+    """All phases that `Method.phase` names, in order; a contract test checks that a run of 8 epochs enters each.
+
+    Together they are the paper's whole training. `methods._schedule` says how long they last in a run.
+    """
+    lengths: tuple[Length, ...] = ()
+    """Other lengths that follow the schedule rule."""
+    memories: tuple[Memory, ...] = ()
+    """Exponential averages that follow the schedule rule."""
 
     official: str = ""
     """The settings as published."""
@@ -92,6 +134,11 @@ class Card:
     def plain_phases(self) -> frozenset[str]:
         """Names of the phases in which the method has not begun."""
         return frozenset(phase.name for phase in self.phases if phase.plain)
+
+    @property
+    def early_phases(self) -> frozenset[str]:
+        """Names of the phases in which the method has begun that come before its last one."""
+        return frozenset(phase.name for phase in self.phases[:-1] if not phase.plain)
 
     @property
     def phase_names(self) -> tuple[str, ...]:

@@ -43,9 +43,8 @@ def small_loss_mask(loss: Tensor, candidates: Tensor, forget: float) -> Tensor:
 
 def as_mask(positions: Tensor, size: int) -> Tensor:
     """Boolean [size], true at `positions`."""
-    mask = torch.zeros(size, dtype=torch.bool, device=positions.device)
-    mask[positions] = True
-    return mask
+    # Not `mask[positions] = True`, for which the host would wait.
+    return torch.zeros(size, dtype=torch.bool, device=positions.device).index_fill_(0, positions, True)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -63,7 +62,9 @@ class SmallLoss(Method):
         forget_rate: float | None = Field(
             None, ge=0, lt=1, description="tau, the share dropped after the ramp; null: the noise rate"
         )
-        ramp: float = Field(10 / 200, gt=0, le=1, description="T_k, as a fraction of the epochs")
+        ramp: float | None = Field(
+            None, gt=0, le=1, description="T_k, fraction of the epochs; null: by the schedule rule"
+        )
 
     @classmethod
     def requires(cls, cfg: Settings) -> frozenset[str]:
@@ -71,14 +72,19 @@ class SmallLoss(Method):
         given = isinstance(cfg, SmallLoss.Config) and cfg.forget_rate is not None
         return frozenset() if given else frozenset({"noise_rate"})
 
-    def phase(self, epoch: int) -> str:
-        return "ramp" if epoch < self.kit.schedule(self.cfg.ramp) else "select"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.ramp)
+
+    @property
+    def ramp(self) -> int:
+        """T_k in epochs."""
+        return self.starts()[0]
 
     @property
     def forget(self) -> float:
         """The rate to forget in the current epoch."""
         final = self.kit.hints.noise_rate if self.cfg.forget_rate is None else self.cfg.forget_rate
-        return forget_rate(self.epoch, final, self.kit.schedule(self.cfg.ramp))
+        return forget_rate(self.epoch, final, self.ramp)
 
 
 class PeerMethod(SmallLoss):

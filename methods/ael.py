@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import nce, pick
 
 
@@ -17,7 +17,8 @@ class AEL(Method):
         arxiv="2106.03110",
         code="https://github.com/hitcszx/ALFs",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(Search("a", 0.5, 10.0, log=True),),
         official=(
             "a = 2.5 alone, and NCE + AEL with alpha = 1, beta = 4, a = 5 on CIFAR-10 (10, 0.1, 1.5 on "
             "CIFAR-100); SGD 0.01, weight decay 1e-4, 120 epochs, cosine, "

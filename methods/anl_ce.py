@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import focal_terms, normalized
 
 
@@ -29,7 +29,12 @@ class ANLCE(Method):
         family="robust loss",
         cost=1.1,
         cost_note="the sum of all absolute weights",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(
+            Search("alpha", 0.5, 20.0, log=True),
+            Search("beta", 0.5, 20.0, log=True),
+            Search("delta", 1e-07, 0.001, log=True),
+        ),
         official=(
             "alpha, beta, delta = 5, 5, 5e-5 on CIFAR-10, 10, 1, 5e-7 on CIFAR-100; SGD 0.01, no weight decay, "
             "120 epochs, cosine, gradients clipped at 5; ANL-FL: gamma = 0.5; ER: entropy = 2"

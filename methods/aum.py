@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet
 from methods._selection import keep_or_all, masked_mean, report_all
 
 
@@ -35,6 +35,8 @@ class AUM(Method):
         cost=2,
         cost_note="two margin trainings over half of the epochs each",
         phases=(Phase("train", epochs=300),),
+        lengths=(Length("margins", epochs=150, steps=105_600),),
+        search=(Search("percentile", 80.0, 99.9),),
         official=(
             "CIFAR-10, CIFAR-100: margins over 150 of 300 epochs, before the learning rate drops, batch 64, SGD "
             "0.1, weight decay 1e-4, 99th percentile"
@@ -51,7 +53,9 @@ class AUM(Method):
     score: Tensor
 
     class Config(Method.Config):
-        epochs: float = Field(150 / 300, gt=0, le=1, description="of a margin training, as a fraction")
+        epochs: float | None = Field(
+            None, gt=0, le=1, description="of a margin training, as a fraction; null: by the schedule rule"
+        )
         percentile: float = Field(99.0, gt=0, le=100, description="of the threshold samples' margins")
         form: Literal["paper", "official"] = "paper"
 
@@ -112,7 +116,7 @@ class AUM(Method):
         """Mean margins [N] of the labels `y` [N], fake ones included, over a training on them."""
         total = torch.zeros(len(data), device=y.device)
         count = torch.zeros(len(data), device=y.device)
-        epochs = self.kit.schedule(self.cfg.epochs)
+        epochs = self.schedule.length("margins", self.cfg.epochs)
         begin = min(1, epochs - 1) if self.official else 0
         for epoch in range(epochs):
             for batch in data.batches():

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from methods import Batch, Card
+from methods import Batch, Card, Search
 from methods._transition import TransitionMethod
 
 CLIP = 1e-7
@@ -29,6 +29,7 @@ class Backward(TransitionMethod):
         family="loss correction",
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
+        search=(Search("percentile", 80.0, 99.5),),
         official="MNIST, CIFAR-10, CIFAR-100; p is clipped to [1e-7, 1 - 1e-7]",
         state="[K, K] T and its inverse",
         deviations=(

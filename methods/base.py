@@ -17,7 +17,11 @@ from torch.nn import functional as F
 
 from backbones.settings import Settings as Settings
 from methods._card import Card as Card
+from methods._card import Length as Length
+from methods._card import Memory as Memory
 from methods._card import Phase as Phase
+from methods._card import Search as Search
+from methods._schedule import Schedule as Schedule
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -96,6 +100,11 @@ class Kit(Protocol):
     hints: Hints
     device: torch.device
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of `TrainSet.batches()` over all samples."""
+        ...
+
     def network(self, name: str, num_classes: int | None = None) -> Network:
         """A freshly initialised network. Equal names start from equal weights in every method."""
         ...
@@ -121,8 +130,9 @@ class Kit(Protocol):
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
         """[N, K] probabilities of every training sample from networks that were fitted without it.
 
-        Each of the `folds` networks stops early, where it agrees best with its held-out noisy labels. The folds are
-        stratified by class, or drawn at random where no class has a sample for each.
+        Each of the `folds` networks stops early, where it agrees best with a tenth of the noisy labels of its training
+        part, which it is not fitted to. The folds are stratified by class, or drawn at random where no class has a
+        sample for each.
         """
         ...
 
@@ -135,7 +145,10 @@ class Kit(Protocol):
         ...
 
     def schedule(self, fraction: float) -> int:
-        """`fraction` of the run's epochs as an epoch number, at least 1."""
+        """`fraction` of the run's epochs as an epoch number, at least 1: for periods, and lengths of your own.
+
+        Lengths that a paper names stand on the card and follow `Method.schedule`.
+        """
         ...
 
     def report(
@@ -162,7 +175,10 @@ CARD_ONLY = (
     "tasks",
     "min_classes",
     "networks_at_test",
+    "search",
     "phases",
+    "lengths",
+    "memories",
     "equals_ce",
     "proof",
     "fidelity",
@@ -214,9 +230,19 @@ class Method(nn.Module):
         self.net = self.kit.network("net")
         self.optimizer = self.kit.optimizer("net", self.net.parameters())
 
+    @property
+    def schedule(self) -> Schedule:
+        """The lengths, memories and learning rates of this run, from the official ones on the card."""
+        return Schedule(self.card, self.kit.epochs, self.kit.steps_per_epoch)
+
+    def starts(self) -> tuple[int, ...]:
+        """First epochs of the phases after the first; override it where options move them."""
+        return self.schedule.starts()
+
     def phase(self, epoch: int) -> str:
         """The name of the phase that `epoch` belongs to, one of the card's."""
-        return self.card.phase_names[0]
+        begun = [name for name, start in zip(self.card.phase_names, (0, *self.starts()), strict=True) if epoch >= start]
+        return begun[-1]
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         return data.batches()

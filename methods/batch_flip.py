@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method
+from methods import Batch, Card, Field, Method, Search
 
 
 class BatchFlip(Method):
@@ -24,6 +24,7 @@ class BatchFlip(Method):
         year=2016,
         arxiv="1605.00055",
         family="control",
+        search=(Search("rho", 0.01, 0.4, log=True),),
         official="alpha = 0.1 on CIFAR-10",
         deviations="the default rho = 0.05 is this suite's",
         proof="closed form",

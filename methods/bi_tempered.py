@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method
+from methods import Batch, Card, Field, Method, Search
 from methods._losses import tempered_log, tempered_softmax
 
 
@@ -22,6 +22,10 @@ class BiTempered(Method):
         arxiv="1906.03361",
         code="https://github.com/google/bi-tempered-loss",
         family="robust loss",
+        search=(
+            Search("t1", 0.2, 0.95),
+            Search("t2", 1.05, 4.0, log=True),
+        ),
         official="t1 = 0.8, t2 = 1.2 (CIFAR-100), 5 fixed-point steps for c(z)",
         deviations=(
             "c(z) is iterated to convergence; the official 5 steps, which are not converged, are `iterations` = 5"

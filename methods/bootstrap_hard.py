@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method
+from methods import Batch, Card, Field, Method, Search
 from methods._losses import pick
 
 
@@ -16,6 +16,7 @@ class BootstrapHard(Method):
         year=2015,
         arxiv="1412.6596",
         family="label refurbishment",
+        search=(Search("beta", 0.3, 0.95),),
         official="beta = 0.8 (MNIST, Toronto faces)",
         deviations="p is not clamped at 1e-7",
         proof="golden",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, stable_nll
 from methods._mixup import one_hot
 from methods._selection import report_all
@@ -33,7 +33,12 @@ class CAL(Method):
         arxiv="2012.11854",
         code="https://github.com/UCSC-REAL/CAL",
         family="loss correction",
-        phases=(Phase("peer", epochs=65), Phase("covariance", epochs=100)),
+        phases=(Phase("peer", epochs=65, steps=25_415), Phase("covariance", epochs=100, steps=39_100)),
+        search=(
+            Search("alpha_first", 0.5, 4.0, log=True),
+            Search("alpha_second", 0.25, 2.0, log=True),
+            Search("bound", -12.0, -2.0),
+        ),
         official=(
             "CIFAR-10: sieve after 65 epochs, then 100; alpha_1 rises from 0 at epoch 10 to 2 at 40, alpha_2 to "
             "1 likewise; l has 1e-8 (CE) and 1e-5 (the others) inside the logarithm, SGD 0.1, weight decay 5e-4, "
@@ -57,7 +62,9 @@ class CAL(Method):
     loss_sum: Tensor
 
     class Config(Method.Config):
-        sieve: float = Field(65 / 165, gt=0, lt=1, description="end of the first step, as a fraction")
+        sieve: float | None = Field(
+            None, gt=0, lt=1, description="end of the first step, fraction of the epochs; null: by the schedule rule"
+        )
         alpha_first: float = Field(2.0, ge=0)
         alpha_second: float = Field(1.0, ge=0)
         bound: float = Field(-8.0, le=0, description="CE - mean loss up to which a label is right")
@@ -71,12 +78,12 @@ class CAL(Method):
         for name in ("flips", "mean_loss", "loss_sum"):
             self.register_buffer(name, torch.zeros(k, k, device=device))
 
-    def phase(self, epoch: int) -> str:
-        return "peer" if epoch < self.kit.schedule(self.cfg.sieve) else "covariance"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.sieve)
 
     def alpha(self, epoch: int) -> float:
         """Weight of the peer term: 0 for a tenth of the step's epochs, at its end after four."""
-        start = self.kit.schedule(self.cfg.sieve)
+        (start,) = self.starts()
         first = epoch < start
         done, length = (epoch, start / 0.65) if first else (epoch - start, self.kit.epochs - start)
         final = self.cfg.alpha_first if first else self.cfg.alpha_second

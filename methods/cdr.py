@@ -2,7 +2,7 @@
 
 import torch
 
-from methods import Card, Field, Method, Phase, Settings
+from methods import Card, Field, Method, Phase, Search, Settings
 
 
 class CDR(Method):
@@ -25,7 +25,8 @@ class CDR(Method):
         cost=1.1,
         cost_note="one k-th value over all weights per step",
         needs=("noise_rate",),
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=281_400),),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official="CIFAR-10, CIFAR-100: SGD 0.01, weight decay 1e-3, 200 epochs, tau = the noise rate",
         deviations=(
             "none; the schedule of the published code that is overwritten there, and so has no effect, is left out"

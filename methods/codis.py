@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase
+from methods import Batch, Card, Field, Phase, Search
 from methods._divergence import jensen_shannon, kl, log_mean
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
@@ -19,6 +19,7 @@ class CoDis(PeerMethod):
     prediction, which is not bounded as the paper's is.
     """
 
+    version = 2
     card = Card(
         title="Combating Noisy Labels with Sample Selection by Mining High-Discrepancy Examples",
         authors="Xiaobo Xia, Bo Han, Yibing Zhan, Jun Yu, Mingming Gong, Chen Gong, Tongliang Liu",
@@ -33,7 +34,11 @@ class CoDis(PeerMethod):
         cost=2,
         cost_note="two networks",
         needs=("noise_rate",),
-        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(
+            Search("forget_rate", 0.05, 0.7),
+            Search("co_lambda", 0.01, 0.5, log=True),
+        ),
         official="CIFAR-10: T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
         deviations=(
             "lambda is 0.1, the default of the published loss, while the published program passes 0.15; batches are "

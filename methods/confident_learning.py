@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, TrainSet
+from methods import Batch, Card, Field, Method, Search, TrainSet
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
 
@@ -32,6 +32,8 @@ class ConfidentLearning(Method):
     cell the N * Q[i, j] samples with the largest margin p_j - p_i are dropped (`prune_by_noise_rate`).
     """
 
+    version = 2
+
     card = Card(
         title="Confident Learning: Estimating Uncertainty in Dataset Labels",
         authors="Curtis G. Northcutt, Lu Jiang, Isaac L. Chuang",
@@ -43,11 +45,13 @@ class ConfidentLearning(Method):
         family="data cleaning",
         cost=5,
         cost_note="k + 1 trainings of at most the full set",
+        search=(Search("folds", 3, 10),),
         official="4 folds on CIFAR-10, 5 in cleanlab",
         state="[N] kept, [N] quality",
         deviations=(
-            "the kept samples are not reweighted by class; the networks of the folds stop where they agree best with "
-            "their held-out labels"
+            "the kept samples are not reweighted by class; a class keeps at least one label (ten in cleanlab's "
+            "CleanLearning); the networks of the folds stop where they agree best with a tenth of the labels of their "
+            "training part, which they are not fitted to"
         ),
         proof="golden",
     )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet
 from methods._losses import stable_nll
 
 
@@ -19,7 +19,7 @@ class CORES(Method):
     b > 1. The learning rate is divided by 1 + b. Where nothing is kept the loss is 0.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="Learning with Instance-Dependent Label Noise: A Sample Sieve Approach",
         authors="Hao Cheng, Zhaowei Zhu, Xingyu Li, Yifei Gong, Xing Sun, Yang Liu",
@@ -28,7 +28,13 @@ class CORES(Method):
         arxiv="2010.02347",
         code="https://github.com/UCSC-REAL/cores",
         family="sample selection",
-        phases=(Phase("warmup", epochs=10, plain=True), Phase("regularize", epochs=21), Phase("sieve", epochs=69)),
+        phases=(
+            Phase("warmup", epochs=10, steps=7820, plain=True),
+            Phase("regularize", epochs=21, steps=16_422),
+            Phase("sieve", epochs=69, steps=53_958),
+        ),
+        lengths=(Length("ramp", epochs=30, steps=23_460),),
+        search=(Search("beta", 0.25, 4.0, log=True),),
         official=(
             "CIFAR-10: b = 0 for 10 of 100 epochs, rises linearly to 2 over the next 30; the sieve is closed "
             "(all kept) through epoch 30; eps = 1e-8; SGD 0.1, divided by 10 at 50 and by 1 + b, batch 64, in the "
@@ -50,9 +56,9 @@ class CORES(Method):
         beta: float = Field(2.0, ge=0, description="final b")
         prior: Literal["noisy", "uniform"] = Field("noisy", description="weights of the classes in the regularizer")
         eps: float = Field(1e-8, gt=0, lt=1)
-        warmup: float = Field(10 / 100, ge=0, le=1, description="b = 0, fraction of the epochs")
-        ramp: float = Field(30 / 100, gt=0, le=1, description="length of the rise of b")
-        sieve: float = Field(30 / 100, ge=0, le=1, description="all samples are kept up to here")
+        warmup: float | None = Field(None, ge=0, le=1, description="b = 0, fraction; null: by the schedule rule")
+        ramp: float | None = Field(None, gt=0, le=1, description="length of the rise of b, likewise")
+        sieve: float | None = Field(None, ge=0, le=1, description="all samples are kept up to here, likewise")
 
     def build(self) -> None:
         super().build()
@@ -62,14 +68,13 @@ class CORES(Method):
 
     def weight(self, epoch: int) -> float:
         """b, the weight of the confidence regularizer."""
-        done = epoch - self.kit.schedule(self.cfg.warmup)
-        steps = max(self.kit.schedule(self.cfg.ramp) - 1, 1)
+        done = epoch - self.starts()[0]
+        steps = max(self.schedule.length("ramp", self.cfg.ramp) - 1, 1)
         return self.cfg.beta * min(max(done / steps, 0.0), 1.0)
 
-    def phase(self, epoch: int) -> str:
-        if epoch > self.kit.schedule(self.cfg.sieve):
-            return "sieve"
-        return "regularize" if epoch >= self.kit.schedule(self.cfg.warmup) else "warmup"
+    def starts(self) -> tuple[int, ...]:
+        regularize, sieve = self.schedule.starts(self.cfg.warmup)
+        return regularize, sieve if self.cfg.sieve is None else self.kit.schedule(self.cfg.sieve) + 1
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if self.cfg.prior == "noisy":

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase
+from methods import Batch, Card, Field, Phase, Search
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
 
@@ -13,6 +13,7 @@ class Coteaching(PeerMethod):
     R(t) = tau * min(t / (T_k - 1), 1) with t from 0. Predicts with the first network.
     """
 
+    version = 2
     card = Card(
         title="Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels",
         authors="Bo Han, Quanming Yao, Xingrui Yu, Gang Niu, Miao Xu, Weihua Hu, Ivor W. Tsang, Masashi Sugiyama",
@@ -24,7 +25,8 @@ class Coteaching(PeerMethod):
         cost=2,
         cost_note="two networks",
         needs=("noise_rate",),
-        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official=(
             "MNIST, CIFAR-10, CIFAR-100: tau = the noise rate, T_k = 10 of 200 epochs, Adam 1e-3 (from epoch 80 with "
             "beta_1 = 0.1 and a falling rate), batch 128"

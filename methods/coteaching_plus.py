@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Phase, TrainSet
+from methods import Batch, Card, Field, Length, Phase, Search, TrainSet
 from methods._selection import PeerMethod, masked_mean, small_loss_mask
 
 
@@ -23,7 +23,7 @@ class CoteachingPlus(PeerMethod):
     while epoch * batch of the epoch (both from 0) is below `full_steps`, then by the share that was disagreed on.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="How does Disagreement Help Generalization against Label Corruption?",
         authors="Xingrui Yu, Bo Han, Jiangchao Yao, Gang Niu, Ivor W. Tsang, Masashi Sugiyama",
@@ -35,7 +35,9 @@ class CoteachingPlus(PeerMethod):
         cost=2,
         cost_note="two networks",
         needs=("noise_rate",),
-        phases=(Phase("initial", epochs=20), Phase("disagreement", epochs=180)),
+        phases=(Phase("initial", epochs=20, steps=7800), Phase("disagreement", epochs=180, steps=70_200)),
+        lengths=(Length("ramp", epochs=10, steps=3900),),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official=(
             "MNIST, CIFAR-10, CIFAR-100: 20 initial of 200 epochs (0 on MNIST, 5 on CIFAR-100), T_k = 10, Adam 1e-3, "
             "batch 128"
@@ -49,7 +51,9 @@ class CoteachingPlus(PeerMethod):
     )
 
     class Config(PeerMethod.Config):
-        initial: float = Field(20 / 200, gt=0, lt=1, description="share of epochs of plain Co-teaching")
+        initial: float | None = Field(
+            None, gt=0, lt=1, description="epochs of plain Co-teaching, fraction; null: by the schedule rule"
+        )
         form: Literal["paper", "official"] = "paper"
         full_steps: int = Field(
             5000, ge=0, description="official form: epoch * batch from which unanimous batches count less"
@@ -63,8 +67,12 @@ class CoteachingPlus(PeerMethod):
         self.batch_of_epoch = 0
         return super().plan(epoch, data)
 
-    def phase(self, epoch: int) -> str:
-        return "initial" if epoch < self.kit.schedule(self.cfg.initial) else "disagreement"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.initial)
+
+    @property
+    def ramp(self) -> int:
+        return self.schedule.length("ramp", self.cfg.ramp)
 
     def losses(self, logits: Tensor, logits2: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         disagreement, official = self.phase(self.epoch) == "disagreement", self.cfg.form == "official"

@@ -6,12 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Memory, Method, Phase, Search, TrainSet
 from methods._losses import pick
 from methods._mixup import beta_weight, mix, one_hot
 from methods._selection import masked_mean, report_all
-
-OFFICIAL_EPOCHS = 200
 
 
 class DISC(Method):
@@ -24,7 +22,7 @@ class DISC(Method):
     size, + mixup of all three sets with their labels, in each view.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="DISC: Learning from Noisy Labels via Dynamic Instance-Specific Selection and Correction",
         authors="Yifan Li, Hu Han, Shiguang Shan, Xilin Chen",
@@ -38,7 +36,13 @@ class DISC(Method):
         family="semi-supervised",
         cost=4,
         cost_note="two views, each also mixed",
-        phases=(Phase("warm-up", epochs=20, plain=True), Phase("select", epochs=180)),
+        phases=(Phase("warm-up", epochs=20, steps=7820, plain=True), Phase("select", epochs=180, steps=70_380)),
+        memories=(Memory("momentum", decay=0.99, per="epoch"),),
+        search=(
+            Search("sigma", 0.2, 0.8),
+            Search("hard_weight", 0.25, 4.0, log=True),
+            Search("alpha", 0.5, 10.0, log=True),
+        ),
         official=(
             "CIFAR-10, CIFAR-100: 200 epochs, start 20 (15 with instance noise), m = 0.99 (0.95 asymmetric, or "
             "at 60 % and more), sigma = 0.5, cap 0.99 (0.9 in the first version of the code), mixup alpha = "
@@ -46,9 +50,8 @@ class DISC(Method):
         ),
         state="[2, N, K] predictions, [2, N] thresholds, [N] sets and labels",
         deviations=(
-            "both views have the suite's augmentation (the second is RandAugment officially); m is taken to the "
-            "power of 200 / epochs, so that thresholds rise as far in a shorter run; mixup pairs the members by "
-            "a random cycle within whole batches, so that nothing waits for the device"
+            "both views have the suite's augmentation (the second is RandAugment officially); mixup pairs the members "
+            "by a random cycle within whole batches, so that nothing waits for the device"
         ),
         fidelity="documented deviation: equal augmentation in both views",
         proof="golden",
@@ -62,8 +65,10 @@ class DISC(Method):
     label: Tensor
 
     class Config(Method.Config):
-        start: float = Field(20 / 200, gt=0, lt=1, description="end of the warm-up, as a fraction")
-        momentum: float = Field(0.99, ge=0, lt=1, description="m over 200 epochs")
+        start: float | None = Field(
+            None, gt=0, lt=1, description="end of the warm-up, fraction; null: by the schedule rule"
+        )
+        momentum: float | None = Field(None, ge=0, lt=1, description="m; null: by the schedule rule")
         sigma: float = Field(0.5, ge=0, le=1)
         cap: float = Field(0.99, gt=0, le=1, description="largest bar of a correction")
         hard_weight: float = Field(1.0, ge=0)
@@ -79,8 +84,8 @@ class DISC(Method):
             self.register_buffer(name, torch.zeros(n, dtype=torch.bool, device=device))
         self.register_buffer("label", torch.zeros(n, dtype=torch.int64, device=device))
 
-    def phase(self, epoch: int) -> str:
-        return "warm-up" if epoch < self.kit.schedule(self.cfg.start) else "select"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.start)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if epoch > 0:
@@ -99,7 +104,7 @@ class DISC(Method):
         bar = (self.threshold.mean(0) + self.cfg.sigma).clamp(max=self.cfg.cap)
         self.corrected.copy_((top > bar) & ~accepted.any(0))
         self.label.copy_(torch.where(self.corrected, best, y))
-        m = self.cfg.momentum ** max(1.0, OFFICIAL_EPOCHS / self.kit.epochs)
+        m = self.schedule.decay("momentum", self.cfg.momentum)
         self.threshold.mul_(m).add_((1 - m) * self.probabilities.amax(2))
 
     def supervised(self, logits: Tensor, batch: Batch) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet, accuracy
+from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet, accuracy
 from methods._mixture import mixture_posterior, rescale
 from methods._mixup import mixup, one_hot, soft_cross_entropy
 from methods._selection import keep_or_all, report_all
@@ -42,7 +42,7 @@ class DivideMix(Method):
     and `history` are what the published code adds for asymmetric noise and for symmetric noise of 90 %.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="DivideMix: Learning with Noisy Labels as Semi-supervised Learning",
         authors="Junnan Li, Richard Socher, Steven C. H. Hoi",
@@ -54,7 +54,13 @@ class DivideMix(Method):
         cost=6,
         cost_note="two networks, two views, guessing",
         networks_at_test=2,
-        phases=(Phase("warm-up", epochs=10, plain=True), Phase("divide", epochs=290)),
+        phases=(Phase("warm-up", epochs=10, steps=3910, plain=True), Phase("divide", epochs=290)),
+        lengths=(Length("ramp", epochs=16),),
+        search=(
+            Search("lambda_u", 1.0, 150.0, log=True),
+            Search("threshold", 0.3, 0.8),
+            Search("alpha", 0.5, 8.0, log=True),
+        ),
         official=(
             "CIFAR-10: warm-up 10 of 300 epochs (30 on CIFAR-100), ramp 16 epochs, T = 0.5, mixup alpha = 4, "
             "threshold 0.5, batch 64, SGD 0.02, weight decay 5e-4; the code sets lambda_u by the true noise: 0 "
@@ -74,8 +80,8 @@ class DivideMix(Method):
     losses: Tensor
 
     class Config(Method.Config):
-        warmup: float = Field(10 / 300, gt=0, lt=1)
-        ramp: float = Field(16 / 300, gt=0, le=1)
+        warmup: float | None = Field(None, gt=0, lt=1, description="fraction of the epochs; null: by the schedule rule")
+        ramp: float | None = Field(None, gt=0, le=1, description="of the unlabelled loss, likewise")
         lambda_u: float = Field(25.0, ge=0)
         temperature: float = Field(0.5, gt=0, le=1)
         alpha: float = Field(4.0, gt=0)
@@ -90,13 +96,13 @@ class DivideMix(Method):
         shape = (2, self.cfg.history, self.kit.num_samples)
         self.register_buffer("losses", torch.zeros(shape, device=self.kit.device))
 
-    def phase(self, epoch: int) -> str:
-        return "warm-up" if epoch < self.kit.schedule(self.cfg.warmup) else "divide"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.warmup)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if self.phase(epoch) == "warm-up":
             return data.batches()
-        past = epoch - self.kit.schedule(self.cfg.warmup)
+        past = epoch - self.starts()[0]
         clean = [self.divide(turn, past, data) for turn in (0, 1)]
         report_all(self.kit, kept=clean[0] > self.cfg.threshold, score=clean[0])
         return self.pairs(past, data, clean)
@@ -135,7 +141,7 @@ class DivideMix(Method):
 
     def ramp(self, past: float) -> float:
         """Factor of the unlabelled loss `past` epochs after the warm-up."""
-        return min(max(past / self.kit.schedule(self.cfg.ramp), 0.0), 1.0)
+        return min(max(past / self.schedule.length("ramp", self.cfg.ramp), 0.0), 1.0)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         return self.mixmatch(batch) if isinstance(batch, _Pair) else self.warm_up(batch)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Phase
+from methods import Batch, Card, Phase, Search
 from methods._transition import TransitionMethod, forward_nll, row_normalize
 
 
@@ -27,7 +27,8 @@ class DualT(TransitionMethod):
         family="loss correction",
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=70_400),),
+        search=(Search("percentile", 80.0, 99.5),),
         official=("MNIST, CIFAR-10, CIFAR-100: 97th percentile, first network at most 20 of 200 epochs, SGD 0.01"),
         state="[K, K] T",
         deviations=(

@@ -1,6 +1,6 @@
 """Exponential moving average of the weights (Polyak & Juditsky, 1992; Tarvainen & Valpola, NeurIPS 2017)."""
 
-from methods import Card
+from methods import Card, Search
 from methods._ema import AveragedMethod
 
 
@@ -22,6 +22,7 @@ class EMA(AveragedMethod):
         arxiv="1703.01780",
         code="https://github.com/CuriousAI/mean-teacher",
         family="control",
+        search=(Search("decay", 0.9, 0.9999),),
         official="none for noisy labels; d = 0.999 is Mean Teacher's",
         state="a copy of the weights",
         deviations=(

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._mixture import mixture_posterior
 from methods._selection import keep_or_all, report_all
 
@@ -32,7 +32,8 @@ class FINE(Method):
         family="sample selection",
         cost=1.4,
         cost_note="a feature pass and a decomposition per epoch",
-        phases=(Phase("warm-up", epochs=40, plain=True), Phase("select", epochs=80)),
+        phases=(Phase("warm-up", epochs=40, steps=14_080, plain=True), Phase("select", epochs=80)),
+        search=(Search("threshold", 0.2, 0.8),),
         official="CIFAR-10, CIFAR-100: warm-up 40 of 120 epochs, selection every 10 epochs, threshold 0.5, SGD 0.02",
         state="[N] kept",
         deviations=(
@@ -45,7 +46,7 @@ class FINE(Method):
     kept: Tensor
 
     class Config(Method.Config):
-        warmup: float = Field(40 / 120, gt=0, lt=1)
+        warmup: float | None = Field(None, gt=0, lt=1, description="fraction of the epochs; null: by the schedule rule")
         threshold: float = Field(0.5, gt=0, lt=1)
         score: Literal["square", "absolute"] = "square"
 
@@ -53,8 +54,8 @@ class FINE(Method):
         super().build()
         self.register_buffer("kept", torch.ones(self.kit.num_samples, dtype=torch.bool, device=self.kit.device))
 
-    def phase(self, epoch: int) -> str:
-        return "warm-up" if epoch < self.kit.schedule(self.cfg.warmup) else "select"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.warmup)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if self.phase(epoch) == "warm-up":

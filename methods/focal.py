@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import focal_terms, normalized, pick
 
 
@@ -21,7 +21,8 @@ class Focal(Method):
         arxiv="1708.02002",
         code="https://github.com/facebookresearch/Detectron",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(Search("gamma", 0.1, 5.0, log=True),),
         official=(
             "gamma = 0.5 in the noisy-label experiments of APL (Ma et al., ICML 2020), SGD 0.01, weight decay "
             "1e-4, 120 epochs on CIFAR-10"

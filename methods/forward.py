@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card
+from methods import Batch, Card, Search
 from methods._transition import TransitionMethod, forward_nll
 
 
@@ -25,6 +25,7 @@ class Forward(TransitionMethod):
         family="loss correction",
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
+        search=(Search("percentile", 80.0, 99.5),),
         official=(
             "MNIST, CIFAR-10, CIFAR-100: the 97th percentile on CIFAR-10, the maximum on CIFAR-100; the "
             "estimating network is trained in full, and so is the final one"

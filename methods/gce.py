@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import normalized, pick, power_loss
 
 
@@ -20,7 +20,8 @@ class GCE(Method):
         year=2018,
         arxiv="1805.07836",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=42_240),),
+        search=(Search("q", 0.1, 1.0),),
         official=(
             "q = 0.7 on CIFAR-10 and CIFAR-100, SGD 0.01, weight decay 1e-4, 120 epochs divided by 10 at 40 and 80"
         ),

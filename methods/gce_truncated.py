@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, power_loss
 
 
@@ -24,7 +24,11 @@ class GCETruncated(Method):
         family="robust loss",
         cost=1.02,
         cost_note="an inference pass per pruning",
-        phases=(Phase("all samples", epochs=40), Phase("truncated", epochs=80)),
+        phases=(Phase("all samples", epochs=40, steps=14_080), Phase("truncated", epochs=80, steps=28_160)),
+        search=(
+            Search("q", 0.1, 1.0),
+            Search("k", 0.2, 0.8),
+        ),
         official=(
             "q = 0.7, k = 0.5 on CIFAR-10 and CIFAR-100; pruned from epoch 40 of 120, every 10 epochs, in eval mode"
         ),
@@ -43,18 +47,20 @@ class GCETruncated(Method):
     class Config(Method.Config):
         q: float = Field(0.7, gt=0, le=1)
         k: float = Field(0.5, gt=0, lt=1)
-        start: float = Field(40 / 120, ge=0, le=1, description="first pruning, fraction of the epochs")
+        start: float | None = Field(
+            None, ge=0, le=1, description="first pruning, fraction of the epochs; null: by the schedule rule"
+        )
         period: float = Field(10 / 120, gt=0, le=1, description="between prunings, fraction of the epochs")
 
     def build(self) -> None:
         super().build()
         self.register_buffer("kept", torch.ones(self.kit.num_samples, dtype=torch.bool))
 
-    def phase(self, epoch: int) -> str:
-        return self.card.phase_names[epoch >= self.kit.schedule(self.cfg.start)]
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.start)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
-        since = epoch - self.kit.schedule(self.cfg.start)
+        since = epoch - self.starts()[0]
         if since >= 0 and since % self.kit.schedule(self.cfg.period) == 0:
             self.prune(data.scan(self.net).softmax(1), data.y, torch.arange(len(data), device=data.y.device))
         return data.batches()

@@ -28,7 +28,7 @@ class GJS(Method):
         family="robust loss",
         cost=2,
         cost_note="two views, one forward pass over both",
-        phases=(Phase("train", epochs=400),),
+        phases=(Phase("train", epochs=400, steps=156_000),),
         official=(
             "w tuned per noise rate, (.9, .05, .05) at 40 % symmetric noise on CIFAR-10, (.1, .45, .45) at 80 %; "
             "SGD 0.1, weight decay 5e-4, 400 epochs"

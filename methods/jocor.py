@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Phase
+from methods import Batch, Card, Field, Phase, Search
 from methods._divergence import kl
 from methods._selection import PeerMethod, as_mask, num_kept, smallest
 
@@ -16,6 +16,7 @@ class JoCoR(PeerMethod):
     R(t) = tau * min(t / (T_k - 1), 1). Predicts with the first network.
     """
 
+    version = 2
     card = Card(
         title="Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization",
         authors="Hongxin Wei, Lei Feng, Xiangyu Chen, Bo An",
@@ -27,7 +28,11 @@ class JoCoR(PeerMethod):
         cost=2,
         cost_note="two networks",
         needs=("noise_rate",),
-        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(
+            Search("forget_rate", 0.05, 0.7),
+            Search("co_lambda", 0.5, 0.99),
+        ),
         official="lambda = 0.9 on CIFAR-10 (0.85 on CIFAR-100), T_k = 10 of 200 epochs, Adam 1e-3, batch 128",
         deviations=(
             "R starts at 0, while the code counts epochs from 1 and so starts at tau / (T_k - 1); a last, smaller "

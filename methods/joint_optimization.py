@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._mixup import one_hot, soft_cross_entropy
@@ -20,6 +20,7 @@ class JointOptimization(Method):
     Second step: a fresh network is trained by cross entropy with the final s.
     """
 
+    version = 2
     card = Card(
         title="Joint Optimization Framework for Learning with Noisy Labels",
         authors="Daiki Tanaka, Daiki Ikami, Toshihiko Yamasaki, Kiyoharu Aizawa",
@@ -28,7 +29,15 @@ class JointOptimization(Method):
         arxiv="1803.11364",
         code="https://github.com/DaikiTanaka-UT/JointOptimization",
         family="label refurbishment",
-        phases=(Phase("given labels", epochs=70), Phase("pseudo labels", epochs=130), Phase("retrain", epochs=120)),
+        phases=(
+            Phase("given labels", epochs=70, steps=24_640),
+            Phase("pseudo labels", epochs=130, steps=45_760),
+            Phase("retrain", epochs=120, steps=42_240),
+        ),
+        search=(
+            Search("alpha", 0.3, 4.0, log=True),
+            Search("beta", 0.1, 2.0, log=True),
+        ),
         official=(
             "CIFAR-10: alpha = 1.2, beta = 0.8, 200 + 120 epochs, labels move from epoch 70, window 10 epochs, "
             "SGD with a constant high rate in the first step (0.1), 0.2 divided by 10 in the second"
@@ -48,9 +57,11 @@ class JointOptimization(Method):
     class Config(Method.Config):
         alpha: float = Field(1.2, ge=0, description="weight of the prior's term")
         beta: float = Field(0.8, ge=0, description="weight of the entropy")
-        begin: float = Field(70 / 320, gt=0, lt=1, description="first epoch with pseudo labels (fraction)")
-        retrain: float = Field(200 / 320, gt=0, lt=1, description="start of the second step, as a fraction")
-        window: float = Field(10 / 320, gt=0, le=1, description="epochs that a pseudo label averages")
+        begin: float | None = Field(
+            None, gt=0, lt=1, description="first epoch with pseudo labels, fraction; null: by the schedule rule"
+        )
+        retrain: float | None = Field(None, gt=0, lt=1, description="start of the second step, likewise")
+        window: float = Field(10 / 320, gt=0, le=1, description="epochs that a pseudo label averages, as a fraction")
 
     def build(self) -> None:
         super().build()
@@ -59,10 +70,11 @@ class JointOptimization(Method):
         self.register_buffer("label", torch.zeros(n, k, device=device))
         self.register_buffer("prior", torch.full((k,), 1 / k, device=device))
 
-    def phase(self, epoch: int) -> str:
-        begin = self.kit.schedule(self.cfg.begin)
-        retrain = max(begin + 1, self.kit.schedule(self.cfg.retrain))
-        return self.card.phase_names[(epoch >= begin) + (epoch >= retrain)]
+    def starts(self) -> tuple[int, ...]:
+        begin, retrain = self.schedule.starts(self.cfg.begin)
+        if self.cfg.retrain is not None:
+            retrain = self.kit.schedule(self.cfg.retrain)
+        return begin, max(begin + 1, retrain)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         phase = self.phase(epoch)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import jensen_shannon
 
 
@@ -20,7 +20,8 @@ class JS(Method):
         arxiv="2105.04522",
         code="https://github.com/ErikEnglesson/GJS",
         family="robust loss",
-        phases=(Phase("train", epochs=400),),
+        phases=(Phase("train", epochs=400, steps=156_000),),
+        search=(Search("label_weight", 0.1, 0.95),),
         official=(
             "w tuned per noise rate, 0.7 at 40 % symmetric noise on CIFAR-10, SGD 0.01, weight decay 5e-4, 400 epochs"
         ),

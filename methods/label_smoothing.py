@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method
+from methods import Batch, Card, Field, Method, Search
 from methods._losses import label_and_uniform
 
 
@@ -20,6 +20,7 @@ class LabelSmoothing(Method):
         year=2016,
         arxiv="1512.00567",
         family="control",
+        search=(Search("epsilon", 0.02, 0.6, log=True),),
         official="epsilon = 0.1 (ImageNet)",
         deviations="none",
         proof="golden",

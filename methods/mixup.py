@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._mixup import mixup, one_hot, soft_cross_entropy
 
 
@@ -21,7 +21,8 @@ class Mixup(Method):
         arxiv="1710.09412",
         code="https://github.com/facebookresearch/mixup-cifar10",
         family="control",
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=78_200),),
+        search=(Search("alpha", 0.1, 8.0, log=True),),
         official="alpha = 1 on CIFAR-10 (8 and more against label noise), SGD 0.1, weight decay 1e-4, 200 epochs",
         deviations="none",
         proof="worked example",

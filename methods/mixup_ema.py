@@ -1,6 +1,6 @@
 """Mixup with a moving average of the weights: the strongest of the cheap controls."""
 
-from methods import Card, Field, Phase
+from methods import Card, Field, Phase, Search
 from methods._ema import AveragedMethod
 from methods.mixup import Mixup
 
@@ -16,7 +16,11 @@ class MixupEMA(AveragedMethod, Mixup):
         arxiv="1710.09412",
         code="https://github.com/facebookresearch/mixup-cifar10",
         family="control",
-        phases=(Phase("train", epochs=200),),
+        phases=(Phase("train", epochs=200, steps=78_200),),
+        search=(
+            Search("alpha", 0.1, 8.0, log=True),
+            Search("decay", 0.9, 0.9999),
+        ),
         official="mixup alpha = 1 on CIFAR-10; decay 0.999 with warm-up, see `ema`",
         state="a copy of the weights",
         deviations="the weights are averaged, as in `ema` and with its deviations",

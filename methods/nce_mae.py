@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import nce, one_minus_p
 
 
@@ -20,7 +20,11 @@ class NCEMAE(Method):
         arxiv="2006.13554",
         code="https://github.com/HanxunH/Active-Passive-Losses",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(
+            Search("alpha", 0.2, 10.0, log=True),
+            Search("beta", 0.2, 10.0, log=True),
+        ),
         official=(
             "alpha = beta = 1 on CIFAR-10, 10 and 1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs, "
             "cosine, gradients clipped at 5"

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import focal_terms, normalized, one_minus_p
 
 
@@ -23,7 +23,11 @@ class NCERCE(Method):
         arxiv="2006.13554",
         code="https://github.com/HanxunH/Active-Passive-Losses",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(
+            Search("alpha", 0.2, 10.0, log=True),
+            Search("beta", 0.05, 10.0, log=True),
+        ),
         official=(
             "alpha = beta = 1 on CIFAR-10, 10 and 0.1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs, "
             "cosine, gradients clipped at 5; NFL + RCE: gamma = 0.5"

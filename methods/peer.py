@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, stable_nll
 
 
@@ -18,7 +18,7 @@ class Peer(Method):
     rate is divided by 1 + a.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="Peer Loss Functions: Learning from Noisy Labels without Knowing Noise Rates",
         authors="Yang Liu, Hongyi Guo",
@@ -27,7 +27,12 @@ class Peer(Method):
         arxiv="1910.03231",
         code="https://github.com/weijiaheng/Multi-class-Peer-Loss-functions",
         family="robust loss",
-        phases=(Phase("warmup", epochs=20, plain=True), Phase("peer", epochs=280)),
+        phases=(
+            Phase("warmup", epochs=20, steps=6260, plain=True),
+            Phase("rise", epochs=20, steps=6260),
+            Phase("peer", epochs=260, steps=81_380),
+        ),
+        search=(Search("alpha", 0.1, 3.0, log=True),),
         official=(
             "CIFAR-10: a is 0 for 20 of 300 epochs, rises to 1 by epoch 40 and goes on, to 5 with symmetric and "
             "20 with sparse noise, while the learning rate falls tenfold every 40 epochs and is divided by 1 + "
@@ -50,19 +55,20 @@ class Peer(Method):
         eps: float = Field(1e-5, gt=0, lt=1)
         eps_base: float = Field(1e-5, gt=0, lt=1, description="eps of the first term")
         pairing: Literal["random", "prior"] = "random"
-        warmup: float = Field(20 / 300, ge=0, le=1, description="a = 0, fraction of the epochs")
-        ramp_end: float = Field(40 / 300, gt=0, le=1, description="end of the rise of a to alpha")
+        warmup: float | None = Field(None, ge=0, le=1, description="a = 0, fraction; null: by the schedule rule")
+        ramp_end: float | None = Field(None, gt=0, le=1, description="end of the rise of a to alpha, likewise")
 
     def build(self) -> None:
         super().build()
         self.register_buffer("prior", torch.full((self.kit.num_classes,), 1 / self.kit.num_classes))
 
-    def phase(self, epoch: int) -> str:
-        return self.card.phase_names[self.weight(epoch) > 0]
+    def starts(self) -> tuple[int, ...]:
+        rise, peer = self.schedule.starts(self.cfg.warmup)
+        return rise, peer if self.cfg.ramp_end is None else self.kit.schedule(self.cfg.ramp_end)
 
     def weight(self, epoch: int) -> float:
         """The weight a of the peer term."""
-        start, end = self.kit.schedule(self.cfg.warmup), self.kit.schedule(self.cfg.ramp_end)
+        start, end = self.starts()
         if epoch >= end:
             return self.cfg.alpha
         return self.cfg.alpha * max(0.0, (epoch - start) / max(end - start - 1, 1))

@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick
 from methods._selection import keep_or_all, report_all
-
-OFFICIAL_LATE_EPOCHS = 7
 
 
 class PES(Method):
@@ -22,7 +20,7 @@ class PES(Method):
     samples whose predicted class equals their label, each class weighted by mean count / own count.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="Understanding and Improving Early Stopping for Learning with Noisy Labels",
         authors="Yingbin Bai, Erkun Yang, Bo Han, Yanhua Yang, Jiatong Li, Yinian Mao, Gang Niu, Tongliang Liu",
@@ -32,21 +30,21 @@ class PES(Method):
         code="https://github.com/tmllab/2021_NeurIPS_PES",
         family="sample selection",
         phases=(
-            Phase("early", epochs=25, plain=True),
-            Phase("late stages", epochs=7),
-            Phase("head", epochs=5),
+            Phase("early", epochs=25, steps=8775, plain=True),
+            Phase("late stages", epochs=7, steps=2457),
+            Phase("head", epochs=5, steps=1755),
             Phase("confident", epochs=174),
         ),
+        search=(Search("refine_lr", 1e-05, 0.001, log=True),),
         official=(
             "CIFAR-10: T_1, T_2, T_3 = 25, 7, 5 of 200 epochs, the late parts with Adam 1e-4; SGD 0.1, weight "
             "decay 1e-4; CIFAR-100: 30 epochs first"
         ),
         state="[K] class weights",
         deviations=(
-            "the late parts are trained within the run's epochs, the official code adds them; their learning "
-            "rate is scaled by official / own epochs of the late stages, without which a short run leaves them "
-            "untrained; afterwards the whole network is trained, while the code gives the renewed layers to no "
-            "optimizer any more; predictions are made without augmentation (the mean of two augmented views in the "
+            "the late parts are trained within the run's epochs, the official code adds them; afterwards the whole "
+            "network is trained, while the code gives the renewed layers to no optimizer any more; predictions are "
+            "made without augmentation (the mean of two augmented views in the "
             "code); a last, smaller batch is trained on"
         ),
         proof="golden",
@@ -55,29 +53,29 @@ class PES(Method):
     class_weight: Tensor
 
     class Config(Method.Config):
-        first: float = Field(25 / 200, gt=0, lt=1)
-        second: float = Field(7 / 200, gt=0, lt=1)
-        third: float = Field(5 / 200, gt=0, lt=1)
-        refine_lr: float = Field(1e-4, gt=0, description="Adam's rate for the late parts over 7 epochs")
+        first: float | None = Field(None, gt=0, lt=1, description="T_1, fraction; null: by the schedule rule")
+        second: float | None = Field(None, gt=0, lt=1, description="T_2, likewise")
+        third: float | None = Field(None, gt=0, lt=1, description="T_3, likewise")
+        refine_lr: float = Field(1e-4, gt=0, description="Adam's official rate for the late parts")
 
     def build(self) -> None:
         super().build()
         self.register_buffer("class_weight", torch.ones(self.kit.num_classes, device=self.kit.device))
-        scale = max(1.0, OFFICIAL_LATE_EPOCHS / self.kit.schedule(self.cfg.second))
-        adam = {"optimizer": "adam", "lr": self.cfg.refine_lr * scale, "weight_decay": 0.0, "scheduled": False}
         self.refiners = {}
-        for count in (2, 1):
+        for count, phase in ((2, "late stages"), (1, "head")):
             late = [p for stage in self.net.stages()[-count:] for p in stage.parameters()]
-            self.refiners[count] = self.kit.optimizer(f"last{count}", late, **adam)
+            lr = self.cfg.refine_lr * self.schedule.rate_factor(phase, *self.given_lengths)
+            self.refiners[count] = self.kit.optimizer(
+                f"last{count}", late, optimizer="adam", lr=lr, weight_decay=0.0, scheduled=False
+            )
 
-    def starts(self) -> tuple[int, int, int]:
-        """First epochs of the phases after the first."""
-        first = self.kit.schedule(self.cfg.first)
-        second = first + self.kit.schedule(self.cfg.second)
-        return first, second, second + self.kit.schedule(self.cfg.third)
+    @property
+    def given_lengths(self) -> tuple[float | None, ...]:
+        """The configured lengths of the phases before the last."""
+        return self.cfg.first, self.cfg.second, self.cfg.third
 
-    def phase(self, epoch: int) -> str:
-        return self.card.phase_names[sum(epoch >= start for start in self.starts())]
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(*self.given_lengths)
 
     def renew(self, count: int) -> None:
         """Initializes the last `count` stages anew."""

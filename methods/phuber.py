@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import pick, power_loss
 
 
@@ -23,6 +23,7 @@ class PHuber(Method):
         page="https://openreview.net/forum?id=rklB76EKPr",
         family="robust loss",
         phases=(Phase("train", epochs=200),),
+        search=(Search("tau", 1.2, 50.0, log=True),),
         official="tau = 2 on CIFAR-10, 10 or 50 on CIFAR-100; SGD 0.1, weight decay 5e-4, 200 epochs",
         deviations="none",
         proof="golden",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._selection import report_all
@@ -19,7 +19,7 @@ class PLC(Method):
     last epochs. Where fewer than 0.1 % of the labels change, delta grows by `increment`, up to 0.9.
     """
 
-    version = 2
+    version = 3
     card = Card(
         title="Learning with Feature-Dependent Label Noise: A Progressive Approach",
         authors="Yikai Zhang, Songzhu Zheng, Pengxiang Wu, Mayank Goswami, Chao Chen",
@@ -28,7 +28,11 @@ class PLC(Method):
         arxiv="2103.07756",
         code="https://github.com/pxiangwu/PLC",
         family="label refurbishment",
-        phases=(Phase("warm-up", epochs=9, plain=True), Phase("correct", epochs=171)),
+        phases=(Phase("warm-up", epochs=9, steps=3168, plain=True), Phase("correct", epochs=171, steps=60_192)),
+        search=(
+            Search("delta", 0.1, 0.7),
+            Search("increment", 0.02, 0.3, log=True),
+        ),
         official=(
             "CIFAR-10, CIFAR-100: delta = 0.3, increment 0.1, warm-up 8 of 180 epochs and the first correction "
             "an epoch later, mean over 5 epochs, SGD 0.01 with Nesterov's momentum, weight decay 5e-4"
@@ -44,8 +48,13 @@ class PLC(Method):
     class Config(Method.Config):
         delta: float = Field(0.3, gt=0, lt=1)
         increment: float = Field(0.1, ge=0, lt=1)
-        warmup: float = Field(8 / 180, gt=0, lt=1, description="epochs on the given labels, as a fraction")
-        window: float = Field(5 / 180, gt=0, le=1, description="epochs whose predictions are averaged")
+        warmup: float | None = Field(
+            None,
+            gt=0,
+            lt=1,
+            description="epochs on the given labels but one, as a fraction; null: by the schedule rule",
+        )
+        window: float = Field(5 / 180, gt=0, le=1, description="epochs whose predictions are averaged, as a fraction")
 
     def build(self) -> None:
         super().build()
@@ -56,8 +65,8 @@ class PLC(Method):
         delta = torch.tensor(self.cfg.delta, dtype=torch.float64, device=device)
         self.register_buffer("delta", delta)
 
-    def phase(self, epoch: int) -> str:
-        return "warm-up" if epoch <= self.kit.schedule(self.cfg.warmup) else "correct"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts() if self.cfg.warmup is None else (self.kit.schedule(self.cfg.warmup) + 1,)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         if epoch == 0:

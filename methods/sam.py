@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from methods import Batch, Card, Field, Method, accuracy
+from methods import Batch, Card, Field, Method, Search, accuracy
 
 
 class SAM(Method):
@@ -23,6 +23,7 @@ class SAM(Method):
         family="control",
         cost=2,
         cost_note="a second gradient per step",
+        search=(Search("rho", 0.01, 0.5, log=True),),
         official="rho = 0.05 on CIFAR-10, 0.1 on CIFAR-100 and with noisy labels 0.1 to 0.5 by rate",
         deviations=(
             "the running statistics of batch normalization see the first pass only, as in the common PyTorch code; "

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method, Phase
+from methods import Batch, Card, Field, Method, Phase, Search
 from methods._losses import one_minus_p, pick
 
 
@@ -19,7 +19,11 @@ class SCE(Method):
         arxiv="1908.06112",
         code="https://github.com/YisenWang/symmetric_cross_entropy_for_noisy_labels",
         family="robust loss",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(
+            Search("alpha", 0.01, 6.0, log=True),
+            Search("beta", 0.1, 3.0, log=True),
+        ),
         official=(
             "alpha = 0.1, beta = 1 on CIFAR-10, 6 and 0.1 on CIFAR-100; SGD 0.01, weight decay 1e-4, 120 epochs; "
             "the code clamps the one-hot label at 1e-4 (A = -9.21); the paper discusses A = -4"

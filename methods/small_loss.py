@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods import Batch, Card, Phase
+from methods import Batch, Card, Phase, Search
 from methods._selection import SmallLoss, as_mask, num_kept, smallest
 
 
@@ -14,6 +14,7 @@ class SmallLossControl(SmallLoss):
     Co-teaching gains over this is due to its second network.
     """
 
+    version = 2
     card = Card(
         title="Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels",
         authors="Bo Han, Quanming Yao, Xingrui Yu, Gang Niu, Miao Xu, Weihua Hu, Ivor W. Tsang, Masashi Sugiyama",
@@ -23,7 +24,8 @@ class SmallLossControl(SmallLoss):
         code="https://github.com/bhanML/Co-teaching",
         family="sample selection",
         needs=("noise_rate",),
-        phases=(Phase("ramp", epochs=10), Phase("select", epochs=190)),
+        phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        search=(Search("forget_rate", 0.05, 0.7),),
         official="tau = the noise rate, T_k = 10 of 200 epochs, of Co-teaching",
         deviations="one network instead of two, which is its purpose; at least one sample of a batch is kept",
         proof="golden",

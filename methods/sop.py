@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._mixup import one_hot
 
 EPS = 1e-4
@@ -33,7 +33,11 @@ class SOP(Method):
         code="https://github.com/shengliu66/SOP",
         family="regularization",
         cost_note="2x with `consistency`",
-        phases=(Phase("train", epochs=120),),
+        phases=(Phase("train", epochs=120, steps=46_920),),
+        search=(
+            Search("lr_u", 0.5, 30.0, log=True),
+            Search("lr_v", 0.5, 100.0, log=True),
+        ),
         official=(
             "learning rates of u, v: 10, 10 on CIFAR-10 (10, 100 asymmetric), 1, 10 on CIFAR-100, without "
             "momentum, decay or schedule; u, v drawn from N(0, 1e-8); SGD 0.02, weight decay 5e-4, 120 epochs; "
@@ -46,6 +50,7 @@ class SOP(Method):
         ),
         fidelity="paper form; the initial scale of u and v follows the number of epochs",
         proof="golden",
+        reproduction="paired: 7e-4 over 20 epochs; run: +.001 ± .013",
     )
 
     class Config(Method.Config):

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Phase, TrainSet
+from methods import Batch, Card, Field, Phase, Search, TrainSet
 from methods._losses import pick
 from methods._transition import TransitionMethod, row_normalize
 
-OFFICIAL_EPOCHS = 200
 LARGEST = 80.0
 """Of log(p_k / p_y): a weight below exp(-80) is none."""
 LARGEST_WEIGHT = 1e4
@@ -25,7 +24,7 @@ class TRevision(TransitionMethod):
     once more for every sample of the batch (sample n sees T + n dT).
     """
 
-    version = 3
+    version = 4
     card = Card(
         title="Are Anchor Points Really Indispensable in Label-Noise Learning?",
         authors="Xiaobo Xia, Tongliang Liu, Nannan Wang, Bo Han, Chen Gong, Gang Niu, Masashi Sugiyama",
@@ -36,7 +35,11 @@ class TRevision(TransitionMethod):
         family="loss correction",
         cost=1.5,
         cost_note="the network that T is estimated with; 1x with the oracle's T",
-        phases=(Phase("reweight", epochs=200), Phase("revise", epochs=200)),
+        phases=(Phase("reweight", epochs=200, steps=70_400), Phase("revise", epochs=200, steps=70_400)),
+        search=(
+            Search("percentile", 80.0, 99.5),
+            Search("lr_correction", 5e-08, 5e-06, log=True),
+        ),
         official=(
             "CIFAR-10, CIFAR-100: at most 20 epochs for the estimate (the best on held-out noisy labels), 200 "
             "with T, 200 of revision with Adam 5e-7 on network and dT, weight decay 1e-4; no percentile on CIFAR-100"
@@ -52,26 +55,27 @@ class TRevision(TransitionMethod):
     )
 
     class Config(TransitionMethod.Config):
-        revision: float = Field(0.5, gt=0, lt=1, description="start of the revision, fraction of the epochs")
-        lr_correction: float = Field(5e-7, gt=0, description="Adam's rate for dT over 200 epochs of revision")
+        revision: float | None = Field(
+            None, gt=0, lt=1, description="start of the revision, fraction of the epochs; null: by the schedule rule"
+        )
+        lr_correction: float = Field(5e-7, gt=0, description="Adam's official rate for dT")
         form: Literal["paper", "official"] = "paper"
 
     def build(self) -> None:
         super().build()
         k = self.kit.num_classes
         self.correction = nn.Parameter(torch.zeros(k, k, device=self.kit.device))
-        epochs = max(1, self.kit.epochs - self.kit.schedule(self.cfg.revision))
         self.corrector = self.kit.optimizer(
             "correction",
             [self.correction],
             optimizer="adam",
-            lr=self.cfg.lr_correction * max(1.0, OFFICIAL_EPOCHS / epochs),
+            lr=self.cfg.lr_correction * self.schedule.rate_factor("revise", self.cfg.revision),
             weight_decay=1e-4,
             scheduled=False,
         )
 
-    def phase(self, epoch: int) -> str:
-        return "reweight" if epoch < self.kit.schedule(self.cfg.revision) else "revise"
+    def starts(self) -> tuple[int, ...]:
+        return self.schedule.starts(self.cfg.revision)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         log_p, revise = logits.log_softmax(1), self.phase(self.epoch) == "revise"

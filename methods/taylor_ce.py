@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from methods import Batch, Card, Field, Method
+from methods import Batch, Card, Field, Method, Search
 from methods._losses import one_minus_p
 
 
@@ -17,6 +17,7 @@ class TaylorCE(Method):
         year=2020,
         doi="10.24963/ijcai.2020/305",
         family="robust loss",
+        search=(Search("order", 1, 10),),
         official="order chosen per task from 2 to 8 (2 on MNIST and CIFAR-10)",
         deviations="none",
         proof="golden",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from methods import Batch, Card, Field, Method, Phase, TrainSet
+from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._transition import forward_nll
 
 
@@ -17,6 +17,7 @@ class VolMinNet(Method):
     Loss: -log (T^t p)_y + lambda * log |det T|, T = rownorm(I + offdiag sigmoid(w)), w = -init at first.
     """
 
+    version = 2
     card = Card(
         title="Provably End-to-end Label-noise Learning without Anchor Points",
         authors="Xuefeng Li, Tongliang Liu, Bo Han, Gang Niu, Masashi Sugiyama",
@@ -25,7 +26,11 @@ class VolMinNet(Method):
         arxiv="2102.02400",
         code="https://github.com/xuefeng-li1/Provably-end-to-end-label-noise-learning-without-anchor-points",
         family="loss correction",
-        phases=(Phase("train", epochs=80),),
+        phases=(Phase("train", epochs=80, steps=28_160),),
+        search=(
+            Search("lam", 1e-06, 0.01, log=True),
+            Search("init", 1.0, 5.0),
+        ),
         official=(
             "CIFAR-10: lambda = 1e-4, init = 2, SGD 0.01 with momentum 0.9 for network and T, 80 epochs divided "
             "by 10 at 30 and 60, weight decay 1e-4 in the code; CIFAR-100: init = 4.5 and Adam for T"
@@ -38,7 +43,7 @@ class VolMinNet(Method):
     class Config(Method.Config):
         lam: float = Field(1e-4, ge=0, description="weight of the volume, log |det T|")
         init: float = Field(2.0, description="-w at the start: the larger, the nearer T is to the identity")
-        lr: float = Field(0.01, gt=0, description="learning rate of w")
+        lr: float = Field(0.01, gt=0, description="official learning rate of w")
         momentum: float = Field(0.9, ge=0, lt=1)
         optimizer: Literal["sgd", "adam"] = "sgd"
 
@@ -50,7 +55,7 @@ class VolMinNet(Method):
             "transition",
             [self.w],
             optimizer=self.cfg.optimizer,
-            lr=self.cfg.lr,
+            lr=self.cfg.lr * self.schedule.rate_factor("train"),
             momentum=self.cfg.momentum,
             weight_decay=0.0,
         )

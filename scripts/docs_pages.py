@@ -49,6 +49,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
                 ),
             ]
         },
+        {"Schedules": "schedules.md"},
         {"Tables": "tables.md"},
         {"Records": "records.md"},
         {"Contributing": "contributing.md"},

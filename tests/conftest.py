@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHONPATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+"""For the command line in a process of its own: this tree first, then what this process was given."""
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +31,7 @@ def noisybench(tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", "benchmark.cli.main", *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **environment},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "HOME": str(tmp_path), **environment},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -275,7 +275,10 @@ def enters_every_phase(method: str, options: dict[str, Any]) -> None:
         )
     missing = declared - entered
     if missing:
-        raise CheckFailed(f"phases never entered in 8 epochs: {', '.join(sorted(missing))}; use kit.schedule")
+        raise CheckFailed(
+            f"phases never entered in 8 epochs: {', '.join(sorted(missing))}; declare their official lengths, "
+            'such as Phase("warm-up", epochs=10), and do not override `phase`, or take a share of the run: kit.schedule'
+        )
     if lab.instance.card.equals_ce:
         return
     plain = Lab("ce", {})

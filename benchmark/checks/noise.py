@@ -37,12 +37,13 @@ def split(name: str = "train") -> Split:
         images=generator.integers(0, 256, (NUM_SAMPLES, 8, 8, 1)).astype(np.uint8),
         given={"worse": np.where(wrong, (labels + 1) % NUM_CLASSES, labels).astype(np.int64)},
         probabilities=weights / weights.sum(1, keepdims=True),
+        outside=NUM_SAMPLES,
     )
 
 
 @contextmanager
 def made(noise: str, options: dict[str, Any], rate: float = 0.3) -> Iterator[NoiseKind]:
-    """The kind with `options`, and an example value for the field that "kind:VALUE" sets."""
+    """The kind with `options`, and example values for the field that "kind:VALUE" sets and for required ones."""
     plugin = NOISE.load(noise)
     with tempfile.TemporaryDirectory() as folder:
         matrix = np.full((NUM_CLASSES, NUM_CLASSES), rate / (NUM_CLASSES - 1))
@@ -53,10 +54,13 @@ def made(noise: str, options: dict[str, Any], rate: float = 0.3) -> Iterator[Noi
             "rate": rate,
             "rho": 5.0,
             "labels": "worse",
+            "source": "digits",
             "file": Path(folder) / "matrix.npy",
             "csv": Path(folder) / "labels.csv",
         }
-        known = {plugin.positional: examples[plugin.positional]} if plugin.positional in examples else {}
+        fields = plugin.Config.model_fields
+        wanted = {name for name, field in fields.items() if field.is_required() or name == plugin.positional}
+        known = {name: examples[name] for name in wanted & examples.keys()}
         yield plugin(plugin.Config.model_validate(known | options))
 
 
@@ -85,13 +89,20 @@ def keeps_the_shape(noise: str, options: dict[str, Any]) -> None:
 
 def follows_its_seed(noise: str, options: dict[str, Any]) -> None:
     """Another seed and another part of the data have other draws, where the kind draws at all."""
+
+    def changed(kind: NoiseKind, part: Split, seed: int) -> np.ndarray:
+        """[n] which samples have another label, or another image."""
+        corruption = corrupted(kind, part, seed)
+        replaced = corruption.outside is not None and corruption.outside >= 0
+        return np.asarray((corruption.labels != part.labels) | replaced)
+
     with made(noise, options) as kind:
-        one = corrupted(kind, split(), 0).labels
+        one = changed(kind, split(), 0)
         if "rate" not in type(kind.cfg).model_fields:
             return
-        if np.array_equal(one, corrupted(kind, split(), 1).labels):
-            raise CheckFailed("seeds 0 and 1 give equal labels")
-        if np.array_equal(one != split().labels, corrupted(kind, split("val"), 0).labels != split("val").labels):
+        if np.array_equal(one, changed(kind, split(), 1)):
+            raise CheckFailed("seeds 0 and 1 change the same positions")
+        if np.array_equal(one, changed(kind, split("val"), 0)):
             raise CheckFailed("train and val flip the same positions")
 
 

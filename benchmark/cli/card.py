@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from methods.base import Card, Phase
+    from methods.base import Card, Length, Phase
 
 
 def facts(card: Card) -> dict[str, str]:
@@ -20,7 +20,9 @@ def facts(card: Card) -> dict[str, str]:
         "networks at test": str(card.networks_at_test),
         "tasks": ", ".join(card.tasks),
         "classes": f"{card.min_classes} or more",
-        "phases": ", ".join(map(_phase, card.phases)),
+        "phases": ", ".join(map(_length, card.phases)),
+        "lengths": ", ".join(map(_length, card.lengths)),
+        "memories": ", ".join(f"{m.name} (officially decay {m.decay:g} per {m.per})" for m in card.memories),
         "state": card.state,
         "as published": card.official,
         "deviations": card.deviations,
@@ -32,8 +34,8 @@ def facts(card: Card) -> dict[str, str]:
     return {heading: fact for heading, fact in by_heading.items() if fact}
 
 
-def _phase(phase: Phase) -> str:
-    """The name of a phase with its official length, where that is known."""
-    lengths = {"epochs": phase.epochs, "steps": phase.steps}
-    known = ", ".join(f"{number} {unit}" for unit, number in lengths.items() if number is not None)
-    return f"{phase.name} (officially {known})" if known else phase.name
+def _length(fact: Phase | Length) -> str:
+    """The name of a phase or another length, with its official length where that is known."""
+    lengths = {"epochs": fact.epochs, "steps": fact.steps}
+    known = ", ".join(f"{number:,} {unit}" for unit, number in lengths.items() if number is not None)
+    return f"{fact.name} (officially {known})" if known else fact.name

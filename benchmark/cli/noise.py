@@ -44,8 +44,11 @@ def make(out: Path, **options: Any) -> None:
         kept = part.kept
         labels[f"{split}_noisy"] = part.corruption.labels[kept]
         labels[f"{split}_index"] = kept
-        if drawn.kind.truth_known:
-            labels[f"{split}_clean"] = part.split.labels[kept]
+        taken = part.take(kept, truth_known=drawn.kind.truth_known)
+        if taken.clean is not None:
+            labels[f"{split}_clean"] = taken.clean
+        if part.corruption.outside is not None:
+            labels[f"{split}_outside"] = part.corruption.outside[kept]
     path = saved.write(out, noisy.name, noisy.origin, _manifests(noisy, drawn), labels)
     click.echo(f"{path}")
     click.echo(f"{path.with_suffix('.npz')}")
@@ -96,6 +99,9 @@ def verify(manifest: Path, dataset: str | None, **options: Any) -> int:
     drawn_again = _manifests(noisy, drawn)
     for split, facts in stored["splits"].items():
         digest = drawn_again[split].labels_sha256 if split in drawn_again else "none"
+        images = drawn_again[split].open_set if split in drawn_again else None
+        if (facts.get("open_set") or {}).get("sha256") != (images and images.sha256):
+            faults.append(f"{split}: made again, other images take the place of those of the task")
         if digest == facts["labels_sha256"]:
             click.echo(f"ok      {split}: {facts['num_samples']} labels, SHA-256 {digest}")
         else:
@@ -125,6 +131,11 @@ def export(out: Path, index: str, **options: Any) -> None:
     if not drawn.kind.truth_known:
         name = drawn.kind.name
         raise UsageError(f"noise {name!r}: the true labels are unknown, so there is no column clean to write")
+    if drawn.train.corruption.outside is not None:
+        raise UsageError(
+            f"noise {drawn.kind.name!r} replaces images, which a file of labels cannot do; `noisybench noise make` "
+            "writes which ones, as positions in their source (train_outside)"
+        )
     parts = [(part.split, part.corruption) for part in drawn.splits.values()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -144,8 +155,10 @@ def export(out: Path, index: str, **options: Any) -> None:
 
 
 def _draw(noisy: NoisyData, results: Path) -> tuple[DrawnNoise, Data]:
+    from benchmark.store.store import Store
+
     data = load(noisy, results)
-    return noisy.noise.draw(noisy.source, data), data
+    return noisy.noise.draw(noisy.source, data, Store(results).cache("data")), data
 
 
 def _manifests(noisy: NoisyData, drawn: DrawnNoise) -> dict[str, Manifest]:
@@ -158,14 +171,23 @@ def _print_manifest(split: str, manifest: Manifest, classes: tuple[str, ...]) ->
     click.echo(f"{split}: {manifest.num_samples} samples, realized rate {rate_text}, SHA-256 {manifest.labels_sha256}")
     for warning in manifest.warnings:
         click.echo(f"warning: {warning}", err=True)
+    for note in manifest.notes:
+        click.echo(f"note: {note}", err=True)
     if manifest.transition is None:
         return
     width = _width(classes)
-    click.echo(f"\n{'class':>{width + 4}}  samples  wrong")
-    for k, (count, wrong) in enumerate(zip(manifest.class_counts, manifest.realized_rate_per_class or [], strict=True)):
+    click.echo(f"\n{'class':>{width + 4}}  samples  wrong  commonest*")
+    rows = zip(
+        manifest.class_counts,
+        manifest.realized_rate_per_class or [],
+        manifest.commonest_wrong_share or [],
+        strict=True,
+    )
+    for k, (count, wrong, commonest) in enumerate(rows):
         bar = "" if wrong is None else "#" * round(40 * wrong)
-        share = "    -" if wrong is None else f"{wrong:.3f}"
-        click.echo(f"{k:>3} {classes[k]:>{width}}  {count:>7}  {share}  {bar}".rstrip())
+        wrong_text, commonest_text = ("    -" if share is None else f"{share:.3f}" for share in (wrong, commonest))
+        click.echo(f"{k:>3} {classes[k]:>{width}}  {count:>7}  {wrong_text}  {commonest_text:<10}  {bar}".rstrip())
+    click.echo("* share of the commonest wrong class among the wrong labels of the class")
 
 
 def _realized(part: Drawn) -> np.ndarray:
@@ -173,6 +195,8 @@ def _realized(part: Drawn) -> np.ndarray:
     from benchmark.noise.manifest import count, empirical_transition
 
     kept = part.kept
+    if part.corruption.outside is not None:
+        kept = kept[part.corruption.outside[kept] < 0]
     return empirical_transition(count(part.split.labels[kept], part.corruption.labels[kept], part.split.num_classes))
 
 
@@ -214,20 +238,24 @@ def _draw_pictures(out: Path, kind: NoiseKind, part: Drawn, manifest: Manifest, 
 
     from benchmark.errors import UsageError
     from benchmark.report import pictures
+    from benchmark.runs.prepare import OUTSIDE
     from benchmark.seeds import seed_for
 
     if not kind.truth_known:
         raise UsageError(f"noise {kind.name!r}: the true labels are unknown, so there is nothing to draw")
-    clean, noisy = part.split.labels, part.corruption.labels
-    wrong = part.kept[clean[part.kept] != noisy[part.kept]]
+    taken = part.take(part.kept, truth_known=True)
+    assert taken.clean is not None
+    clean, noisy, images = taken.clean, taken.noisy, taken.images
+    names = {**dict(enumerate(data.classes)), OUTSIDE: "no class of the task"}
+    wrong = np.flatnonzero(clean != noisy)
     chosen = np.random.default_rng(seed_for("sheet")).permutation(wrong)[:FLIPS]
     title = f"{data.name}, {kind.name}, realized rate {manifest.realized_rate:.3f}"
     flipped = [
-        pictures.Captioned(data.train.images[i], (f"#{i}", f"{data.classes[clean[i]]} -> {data.classes[noisy[i]]}"))
+        pictures.Captioned(images[i], (f"#{part.kept[i]}", f"{names[int(clean[i])]} -> {names[int(noisy[i])]}"))
         for i in np.sort(chosen)
     ]
     rates = manifest.realized_rate_per_class or []
-    images = {
+    drawn_pictures = {
         "transition": pictures.heat_map(
             _realized(part), data.classes, f"{title}: realized T, clean (rows) to noisy (columns)"
         ),
@@ -235,7 +263,7 @@ def _draw_pictures(out: Path, kind: NoiseKind, part: Drawn, manifest: Manifest, 
         "flips": pictures.sheet(flipped, f"{title}: {len(flipped)} of {len(wrong)} flipped training samples"),
     }
     out.mkdir(parents=True, exist_ok=True)
-    for name, picture in images.items():
+    for name, picture in drawn_pictures.items():
         path = out / f"{name}.png"
         picture.save(path)
         click.echo(f"{path}", err=True)

@@ -54,7 +54,7 @@ def read_noisy_data(
         seed,
         data_root=data_root.absolute(),
         results=results.absolute(),
-        say=lambda text: click.echo(f"clean classifier: {text}", err=True),
+        say=lambda text: click.echo(f"classifier: {text}", err=True),
         **settings,
     )
 
@@ -65,5 +65,7 @@ def load(noisy: NoisyData, results: Path) -> Data:
     from benchmark.store.store import Store
 
     with fetch_progress() as report:
-        noisy.source.dataset.fetch(report)
+        for source in (noisy.source, noisy.noise.outside):
+            if source is not None:
+                source.dataset.fetch(report)
     return noisy.source.load(Store(results).cache("data"))

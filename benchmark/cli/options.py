@@ -12,7 +12,7 @@ import click
 from benchmark.store.places import data_root
 
 if TYPE_CHECKING:
-    from benchmark.grid.job import Job
+    from benchmark.grid.job import Job, Options
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.grid.suite import Suite
 
@@ -84,6 +84,12 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Noisy labels as `noisybench noise export` writes them.",
         ),
         click.option("--seeds", type=int, help="Number of seeds."),
+        click.option(
+            "--tune",
+            type=int,
+            metavar="N",
+            help="Try N configurations of every method, and report the chosen one beside the default.",
+        ),
         click.option("--epochs", type=int, help="Short for --recipe epochs=N."),
         click.option("--recipe", multiple=True, metavar="KEY=VALUE", help="lr=1e-4, augment.flip=true, ..."),
         click.option("--track", "tracks", multiple=True, type=click.Choice(["blind", "oracle"])),
@@ -111,7 +117,7 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     if axes["noise_files"]:
         file_noise = [PluginRef("file", {"csv": str(path)}) for path in axes["noise_files"]]
         overrides["noise"] = [*overrides.get("noise", []), *file_noise]
-    overrides |= {key: axes[key] for key in ("seeds", "subset", "keep") if axes.get(key) is not None}
+    overrides |= {key: axes[key] for key in ("seeds", "tune", "subset", "keep") if axes.get(key) is not None}
     if axes.get("allow_unidentifiable"):
         overrides["allow_unidentifiable"] = True
     recipe = _recipe(axes["recipe"])
@@ -200,11 +206,43 @@ def say_what_takes_time(what: str) -> None:
 
 
 def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tuple[Suite, list[Job]]:
-    """The suite and its jobs, with the clean classifiers that are stored already."""
-    say_what_takes_time("reading the grid")
+    """The suite and its jobs, with the clean classifiers that are stored already.
+
+    Of a suite that tunes, the runs of the chosen configurations are there where all of their trials have ended.
+    """
+    grid, options, plugins = _opened(suite, axes, settings)
     from benchmark.grid.expand import expand
-    from benchmark.grid.job import Options
     from benchmark.runs.clean_classifier import attach
+    from benchmark.runs.tuning import tuned
+    from benchmark.store.store import Store
+
+    jobs = [attach(job, train=False) for job in expand(grid, options, plugins)]
+    if grid.tune:
+        chosen = tuned(grid, options, Store(axes["results"]), plugins)
+        if not chosen:
+            click.echo(
+                "no configuration is chosen yet, so runs of tuned methods are left out: their trials have not all "
+                "ended (`noisybench run` carries them out first)",
+                err=True,
+            )
+        jobs += chosen
+    return grid, jobs
+
+
+def expand_trials(suite: str | None, axes: dict[str, Any], **settings: Any) -> list[Job]:
+    """The runs by which the configurations of a suite that tunes are chosen; none of any other suite."""
+    grid, options, plugins = _opened(suite, axes, settings)
+    from benchmark.runs.tuning import trials
+
+    return trials(grid, options, plugins) if grid.tune else []
+
+
+def _opened(
+    suite: str | None, axes: dict[str, Any], settings: dict[str, Any]
+) -> tuple[Suite, Options, tuple[str, ...]]:
+    """The suite, how its runs are carried out, and the plugin files."""
+    say_what_takes_time("reading the grid")
+    from benchmark.grid.job import Options
 
     plugins = add_plugins(axes["plugins"])
     grid = read_suite(suite, axes)
@@ -215,4 +253,4 @@ def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tup
         allow_unidentifiable=grid.allow_unidentifiable,
         **settings,
     )
-    return grid, [attach(job, train=False) for job in expand(grid, options, plugins)]
+    return grid, options, plugins

@@ -60,8 +60,8 @@ def run_suite(suite: str | Path | None = None, **options: Any) -> pd.DataFrame:
         settings = run.make_context("run", _arguments(suite, options)).params
     except click.UsageError as error:
         raise UsageError(f"run_suite: {error.format_message()}") from None
-    grid = plan_grid(settings.pop("suite"), settings)
     with _main_not_imported():
+        grid = plan_grid(settings.pop("suite"), settings)
         carry_out(grid, settings["timeout"])
     records: dict[str, Record] = {}
     for contents in (grid.store.failures(), grid.store.records(FIELDS)):

@@ -187,7 +187,7 @@ def _marks(plugin: Any, part: Mapping[str, Any]) -> Marks:
         needs = plugin.requires(plugin.Config.model_validate(part.get("config") or {}))
     except ValidationError:  # of an earlier version, with other options, or with files that are not here
         needs = card.needs
-    return Marks(frozenset(needs), f"{card.cost:g}x", card.networks_at_test, card.plain_phases)
+    return Marks(frozenset(needs), f"{card.cost:g}x", card.networks_at_test, card.plain_phases, card.early_phases)
 
 
 def _loaded(registry: Any, parts: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import expand_grid, grid_options, say_what_takes_time
+from benchmark.cli.options import expand_grid, expand_trials, grid_options, say_what_takes_time
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
@@ -79,10 +79,25 @@ class PlannedGrid:
 def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     """Expands the grid, moves broken records away, says how many runs there are to carry out, and checks them.
 
-    Trains the clean classifiers that noise is made from, unless it is a dry run. Raises SuiteError where runs cannot
-    be carried out.
+    Trains the clean classifiers that noise is made from and carries out the trials of a suite that tunes, unless it
+    is a dry run. Raises SuiteError where runs cannot be carried out.
     """
     say_what_takes_time("reading the grid")
+    settings = {
+        "device": _device(options["device"]),
+        "threads": options["threads"],
+        "checkpoint_seconds": options["checkpoint_seconds"],
+    }
+    trials = expand_trials(suite, options, **settings)
+    if trials and not options["dry_run"]:
+        carry_out(_planned("tuning", trials, {**options, "no_table": True}), options["timeout"])
+        trials = []
+    grid, jobs = expand_grid(suite, options, **settings)
+    return _planned(grid.name, [*trials, *jobs], options)
+
+
+def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid:
+    """What is to be done of `jobs`, under the name of their grid."""
     from benchmark.cli.progress import fetch_progress
     from benchmark.cli.results import check_table
     from benchmark.runs.clean_classifier import attach
@@ -92,15 +107,8 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     from benchmark.store import provenance
     from benchmark.store.store import Store
 
-    device = _device(options["device"])
-    grid, jobs = expand_grid(
-        suite,
-        options,
-        device=device,
-        threads=options["threads"],
-        checkpoint_seconds=options["checkpoint_seconds"],
-    )
-    slots = options["slots"] or (provenance.cores() // options["threads"] or 1 if device == "cpu" else 1)
+    on_cpu = _device(options["device"]) == "cpu"
+    slots = options["slots"] or (provenance.cores() // options["threads"] or 1 if on_cpu else 1)
     store = Store(options["results"])
     if not options["dry_run"]:
         store.prepare()
@@ -111,17 +119,17 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     for path in (path for paths in planned.lacking.values() for path in paths if path.exists()):
         _say(f"broken: {path} is damaged, or of an earlier version; its run runs again")
     lacking = f" ({len(planned.lacking)} of them for the files to keep)" if planned.lacking else ""
-    _say(f"suite {grid.name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
+    _say(f"suite {name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
     if planned.todo and not options["no_table"]:
         check_table(jobs)
     on_fetch = None if options["dry_run"] else fetch_progress
     check(planned.todo, store, on_fetch=on_fetch, say=_say)
     if not options["dry_run"] and any(map(waits, planned.todo)):
-        jobs = [attach(job, say=lambda text: _say(f"clean classifier: {text}")) for job in jobs]
+        jobs = [attach(job, say=lambda text: _say(f"classifier: {text}")) for job in jobs]
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
         check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)
-    return PlannedGrid(grid.name, jobs, planned.todo, store, slots)
+    return PlannedGrid(name, jobs, planned.todo, store, slots)
 
 
 def carry_out(grid: PlannedGrid, timeout: float | None) -> dict[str, str]:

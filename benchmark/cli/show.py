@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,25 @@ def _print_record(record: Record) -> None:
 
     schema.check(record, f"the record of {record['id']}")
     click.echo(f"run {record['id']}: {record['state']} {record.get('reason') or ''}".rstrip())
+    _print_rate(record.get("noise") or {})
     for name in sorted(record.keys() - {"id", "state", "reason", "schema", "curve"}):
         if record[name]:
             click.echo(f"{name}:")
             click.echo(json.dumps(_summary(record[name]), indent=2, sort_keys=True, ensure_ascii=False))
     if record.get("curve"):
         _print_curve(record["curve"])
+
+
+def _print_rate(noise: Mapping[str, Any]) -> None:
+    """The estimate of the noise rate that a blind method was given; nothing where it was given none."""
+    if noise.get("estimated_rate") is None:
+        return
+    rate, interval = f"{noise['estimated_rate']:.3f}", noise.get("estimate_interval")
+    if noise.get("estimate_doubt"):
+        click.echo(f"noise rate: cannot tell: {noise['estimate_doubt']}; the method was given {rate}")
+    else:
+        ends = "" if interval is None else f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})"
+        click.echo(f"noise rate: estimated as {rate}{ends}")
 
 
 def _print_curve(curve: Curve) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.datasets.base import Data
+    from benchmark.noise.rate_estimate import RateEstimate
     from benchmark.runs.noisy_data import NoisyData
     from benchmark.runs.prepare import LabelledSet
 
@@ -70,6 +71,7 @@ def suspects(
     from benchmark.noise import rate_estimate
     from benchmark.runs.assemble import Network, open_backbone, pick_device
     from benchmark.runs.clean_classifier import sized
+    from benchmark.runs.prepare import OUTSIDE
     from benchmark.store.store import Store
 
     if all_splits and noise is not None:
@@ -79,7 +81,7 @@ def suspects(
     network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
     noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **options)
     data = load(noisy, options["results"])
-    part, places = _examined(noisy, data, all_splits)
+    part, places = _examined(noisy, data, all_splits, Store(options["results"]).cache("data"))
     augment = Augment(**noisy.source.dataset.augment) if resolved.augmented else Augment()
     recipe = sized(Recipe(epochs=EPOCHS, schedule="cosine", augment=augment), len(part.noisy))
     if epochs is not None:
@@ -88,7 +90,7 @@ def suspects(
     fits = f"{folds} folds of {network.part.name}, at most {recipe.epochs} epochs each"
     click.echo(f"{data.name}: {len(part.noisy)} labels, {fits}", err=True)
     cache = Store(options["results"]).cache("features")
-    probabilities = out_of_fold(
+    held_out = out_of_fold(
         network,
         part,
         data.num_classes,
@@ -99,16 +101,20 @@ def suspects(
         device=torch_device,
         threads=threads,
     )
+    probabilities = held_out.probabilities
     table = ranking.rank(part.noisy, probabilities)
-    verdict = None
+    verdict, open_set = None, None
     if part.clean is not None:
         by_rank = table["index"].to_numpy()
         wrong = (part.noisy != part.clean)[by_rank]
         verdict = ranking.judge(wrong, table["score"].to_numpy(), budgets or ranking.BUDGETS)
         table["clean_label"] = part.clean[by_rank]
-    estimate = float(table["estimated_noise_rate"].mean())
-    doubt = rate_estimate.doubt(part.noisy, probabilities)
-    _print(len(table), estimate, doubt, verdict)
+        if (outside := (part.clean == OUTSIDE)[by_rank]).any():
+            open_set = ranking.judge(outside, table["score"].to_numpy(), budgets or ranking.BUDGETS)
+    estimate = rate_estimate.estimate_rate(part.noisy, held_out)
+    _print(len(table), estimate, verdict)
+    if open_set is not None:
+        click.echo(f"images of no class of the task {open_set['wrong']}, AUROC of finding them {open_set['auroc']:.4f}")
     summary = {
         "dataset": noisy.data_part.model_dump(mode="json"),
         "noise": noisy.noise_part.model_dump(mode="json"),
@@ -117,9 +123,11 @@ def suspects(
         "recipe": recipe.model_dump(mode="json"),
         "folds": folds,
         "labels": len(table),
-        "estimated_noise_rate": estimate,
-        "estimate_doubt": doubt,
+        "estimated_noise_rate": None if estimate.doubt else estimate.rate,
+        "estimate_interval": estimate.interval,
+        "estimate_doubt": estimate.doubt,
         "found": verdict,
+        "found_open_set": open_set,
         "seconds": time.perf_counter() - started,
     }
     _write(out, _named(table, places, data), summary, part.noisy, probabilities)
@@ -129,7 +137,7 @@ def suspects(
     click.echo(f"ranking in {out / 'suspects.csv'}", err=True)
 
 
-def _examined(noisy: NoisyData, data: Data, all_splits: bool) -> tuple[LabelledSet, pd.DataFrame]:
+def _examined(noisy: NoisyData, data: Data, all_splits: bool, cache: Path) -> tuple[LabelledSet, pd.DataFrame]:
     """The labels to examine, and for each its index in its split, the split, and its file where there is one."""
     import numpy as np
     import pandas as pd
@@ -148,13 +156,11 @@ def _examined(noisy: NoisyData, data: Data, all_splits: bool) -> tuple[LabelledS
             pd.DataFrame({"split": name, "index": range(len(part)), "file": part.files}) for name, part in parts.items()
         ]
         return everything, pd.concat(places, ignore_index=True)
-    drawn = noisy.noise.draw(noisy.source, data)
-    train, kept = drawn.train, drawn.train.kept
-    part = LabelledSet(
-        data.train.images[kept],
-        train.corruption.labels[kept],
-        train.split.labels[kept] if drawn.kind.truth_known else None,
-    )
+    drawn = noisy.noise.draw(noisy.source, data, cache)
+    kept = drawn.train.kept
+    part = drawn.train.take(kept, truth_known=drawn.kind.truth_known)
+    # Images of their own, so that the indices of the ranking are those of the samples.
+    part = LabelledSet(part.images, part.noisy, part.clean)
     names = None if data.train.files is None else [data.train.files[i] for i in kept]
     return part, pd.DataFrame({"index": kept, "file": names})
 
@@ -187,10 +193,9 @@ def _write(
     write_atomically(out / "suspects.csv", table.to_csv(index=False, float_format="%.6g").encode())
 
 
-def _print(n: int, estimate: float, doubt: str | None, verdict: dict[str, Any] | None) -> None:
-    click.echo(f"estimated noise rate {estimate:.3f}: about {round(estimate * n)} of {n} labels")
-    if doubt:
-        click.echo(f"this estimate and the ranking say little: {doubt}")
+def _print(n: int, estimate: RateEstimate, verdict: dict[str, Any] | None) -> None:
+    about = "" if estimate.doubt else f": about {round(estimate.rate * n)} of {n} labels"
+    click.echo(f"estimated noise rate {estimate.text}{about}")
     if verdict is None:
         click.echo("look at the first rows of the ranking, as many as your time allows")
         return

@@ -56,8 +56,13 @@ def read_npz(path: Path, num_classes: int | None = None, multilabel: bool = Fals
     if not multilabel:
         num_classes = _count_classes(path, read["train"].labels, num_classes)
         for split, part in read.items():
-            for name, labels in {f"{split}_labels": part.labels, **_array_names(split, part)}.items():
-                _check_range(path, name, labels, num_classes)
+            _check_range(path, f"{split}_labels", part.labels, num_classes)
+            for name, labels in _array_names(split, part).items():
+                _check_range(path, name, labels, num_classes, lowest=-1)
+            if part.counts is not None and part.counts.shape[1] != num_classes:
+                raise DataError(
+                    f"{path}: {split}_counts has {part.counts.shape[1]} columns, expected {num_classes}, one per class"
+                )
     num_classes = num_classes or read["train"].labels.shape[1]
     if class_names is not None and len(class_names) != num_classes:
         raise DataError(
@@ -166,7 +171,10 @@ def _read_split(path: Path, split: str, arrays: dict[str, np.ndarray], multilabe
         for name, array in arrays.items()
         if name.startswith(prefix) and split != "test"
     }
-    return Arrays(images, labels, given)
+    counts = arrays.get(f"{split}_counts") if split != "test" else None
+    if counts is not None:
+        counts = check_counts(path, f"{split}_counts", counts, len(images))
+    return Arrays(images, labels, given, counts)
 
 
 def _check_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:
@@ -185,6 +193,17 @@ def _check_images(path: Path, name: str, images: np.ndarray) -> np.ndarray:
             f"{path}: {name} are {images.shape[1]}x{images.shape[2]} px, expected squares: crop or pad them"
         )
     return images
+
+
+def check_counts(path: Path, name: str, counts: np.ndarray, n: int) -> Labels:
+    """[n, K] int64 numbers of raters. Raises DataError."""
+    whole = counts.dtype.kind in "iu" or (counts.dtype.kind == "f" and (counts == np.rint(counts)).all())
+    if counts.ndim != 2 or len(counts) != n or not whole or (counts.size and counts.min() < 0):
+        raise DataError(
+            f"{path}: {name} is {counts.dtype} of shape {counts.shape}, expected [{n}, K] whole numbers from 0 on: "
+            "how many raters gave each class"
+        )
+    return counts.astype(np.int64)
 
 
 def _check_labels(path: Path, name: str, labels: np.ndarray, n: int, multilabel: bool) -> Labels:
@@ -231,11 +250,11 @@ def _count_classes(path: Path, labels: Labels, declared: int | None) -> int:
     return len(present)
 
 
-def _check_range(path: Path, name: str, labels: Labels, num_classes: int) -> None:
-    wrong = (labels < 0) | (labels >= num_classes)
+def _check_range(path: Path, name: str, labels: Labels, num_classes: int, lowest: int = 0) -> None:
+    wrong = (labels < lowest) | (labels >= num_classes)
     if wrong.any():
         first = int(wrong.argmax())
         raise DataError(
             f"{path}: {name} holds {labels[first]} at index {first} ({int(wrong.sum())} out of range), "
-            f"expected 0..{num_classes - 1} as in the training labels"
+            f"expected 0..{num_classes - 1} as in the training labels{' (or -1: no label)' if lowest < 0 else ''}"
         )

@@ -58,7 +58,10 @@ class Arrays:
     labels: Labels
     """[n] int64; [n, K] of zeros and ones in a multi-label set."""
     given: Mapping[str, Labels] = field(default_factory=dict)
-    """Further label vectors [n] that come with the data, such as those of several raters, by name."""
+    """Further label vectors [n] that come with the data, such as those of several raters, by name; -1 where there is
+    none of an image."""
+    counts: Labels | None = None
+    """[n, K] how many of an image's raters gave each class, where only their numbers are known."""
     files: tuple[str, ...] | None = None
     """Names of the images, relative to the data set's folder, where each is a file."""
     stored_fingerprints: Fingerprints | None = None
@@ -66,7 +69,8 @@ class Arrays:
 
     def __post_init__(self) -> None:
         self.images.setflags(write=False)
-        for labels in (self.labels, *self.given.values()):
+        counts = () if self.counts is None else (self.counts,)
+        for labels in (self.labels, *self.given.values(), *counts):
             labels.setflags(write=False)
 
     def __len__(self) -> int:
@@ -86,6 +90,7 @@ class Arrays:
             images=self.images[index],
             labels=self.labels[index],
             given={name: labels[index] for name, labels in self.given.items()},
+            counts=None if self.counts is None else self.counts[index],
             files=None if self.files is None else tuple(self.files[i] for i in index),
         )
 

@@ -48,7 +48,7 @@ def cached_extra_test(dataset: Dataset, folder: Path, digest: str, progress: Pro
 
 def identity(dataset: Dataset, digest: str) -> str:
     """Folder name from everything that determines the arrays: the source's content counts, its path does not."""
-    config = {name: value for name, value in dict(dataset.cfg).items() if not isinstance(value, Path)}
+    config = {name: value for name, value in dataset.cfg.model_dump().items() if not isinstance(value, Path)}
     kind = type(dataset)
     parts = [FORMAT, kind.__qualname__, dataset.name, dataset.version, _code(kind), config, digest]
     return f"{dataset.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}"
@@ -140,6 +140,7 @@ def _read_split(place: Path, facts: Facts) -> Arrays:
         images=np.asarray(np.load(place / facts["images"], mmap_mode="r", allow_pickle=False)),
         labels=np.load(place / facts["labels"], allow_pickle=False),
         given={name: np.load(place / file, allow_pickle=False) for name, file in facts["given"].items()},
+        counts=None if facts["counts"] is None else np.load(place / facts["counts"], allow_pickle=False),
         files=None if facts["files"] is None else tuple(facts["files"]),
         stored_fingerprints=np.load(place / facts["fingerprints"], allow_pickle=False),
     )
@@ -150,10 +151,13 @@ def _write(parts: Parts, facts: Facts, scratch: Path) -> None:
     for split, part in parts.items():
         given = {name: f"{split}_given_{i}.npy" for i, name in enumerate(part.given)}
         names = {kind: f"{split}_{kind}.npy" for kind in ("images", "labels", "fingerprints")}
-        splits[split] = {**names, "given": given, "files": part.files}
+        counts = None if part.counts is None else f"{split}_counts.npy"
+        splits[split] = {**names, "given": given, "counts": counts, "files": part.files}
         for kind, name in names.items():
             save(scratch / name, getattr(part, kind))
         for rater, name in given.items():
             save(scratch / name, part.given[rater])
+        if part.counts is not None:
+            save(scratch / str(counts), part.counts)
     meta = {"format": FORMAT, "facts": facts, "splits": splits}
     (scratch / "meta.json").write_text(json.dumps(meta), encoding="utf-8")

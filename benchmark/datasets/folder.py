@@ -14,9 +14,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from benchmark.datasets import conversion
 from benchmark.datasets._class_folders import ImageFile, Listing, list_images
-from benchmark.datasets._images import decode_all, look_at_all
+from benchmark.datasets._decoding import ImageOptions, decode, refuse_problems
 from benchmark.datasets.base import (
     Arrays,
     Data,
@@ -27,17 +26,13 @@ from benchmark.datasets.base import (
     InputFolder,
     Labels,
     Progress,
-    Settings,
     stratified_split,
 )
-from benchmark.datasets.conversion import Fit, Look, Pixels
 from benchmark.seeds import seed_for
 from benchmark.store import digests
 from benchmark.store.schema import Images
 from benchmark.store.tree import printable, readable
 
-LISTED = 50
-"""Unusable files that a message lists."""
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
@@ -48,35 +43,14 @@ class Folder(Dataset):
     names: ClassVar[tuple[str, ...]] = ("folder",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
-    class Config(Settings):
+    class Config(ImageOptions):
         path: InputFolder
         """`CLASS/*.png`, or `train/CLASS/*.png`, `test/...` and perhaps `val/...`, also named Training, valid, ..."""
-        size: int = Field(64, ge=8, le=1024)
-        """Side in px to which every image is resized, once."""
-        fit: Fit = "auto"
-        """How images become squares: `crop` takes the centered square, `pad` adds black, `stretch` distorts. `auto`
-        crops where no image loses more than a tenth of its pixels, and pads otherwise."""
-        pixels: Pixels = "auto"
-        """How gray values of more than 8 bits become 8, one rule for all images: `auto` uses the bits that occur
-        (0 to 4095 for 12-bit data; for floats and negative values the range that occurs), `full` 0 to 65535,
-        `percentile` the 1st to the 99th percentile; or a range of your own, [0,4095]."""
         group_by: str | None = None
         """Regular expression searched in the path below the class folder; images with the same first group,
         such as one patient's, stay in one split."""
-        skip_corrupt: bool = False
-        """Leave out and count images that cannot be decoded, instead of raising an error."""
         split_seed: int = Field(0, ge=0)
         """Seed of the 70/10/20 split of a folder that has no train/ and test/."""
-
-        @field_validator("pixels", mode="before")
-        @classmethod
-        def _is_a_rule_or_a_range(cls, value: object) -> object:
-            if isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) for v in value):
-                if value[0] < value[1]:
-                    return tuple(map(float, value))
-            elif value in ("auto", "full", "percentile"):
-                return value
-            raise ValueError("expected auto, full, percentile, or the values that become black and white: [0,4095]")
 
         @field_validator("group_by")
         @classmethod
@@ -154,38 +128,22 @@ class Folder(Dataset):
     def _read(self, listing: Listing, files: Sequence[ImageFile], progress: Progress | None) -> _Read:
         """Decodes `files`. Raises DataError with all that cannot be used, unless those are to be left out."""
         root: Path = self.cfg.path
-        paths = [root / file.name for file in files]
-        looks = look_at_all(paths, max(64, conversion.SAMPLE // max(1, len(paths))), progress)
-        reasons = {i: look for i, look in enumerate(looks) if isinstance(look, str)}
-        seen = [i for i, look in enumerate(looks) if isinstance(look, Look)]
-        usable_looks = [look for look in looks if isinstance(look, Look)]
-        how = conversion.convert(usable_looks, self.cfg.pixels, self.cfg.fit)
-        channels = 3 if any(look.color for look in usable_looks) else 1
-        pixels = np.empty((len(seen), self.cfg.size, self.cfg.size, channels), dtype=np.uint8)
-        damaged = decode_all([paths[i] for i in seen], pixels, how, progress)
-        reasons |= {seen[i]: why for i, why in damaged.items()}
-        problems = [(files[i].name, reasons[i]) for i in sorted(reasons)]
+        decoded = decode([root / file.name for file in files], self.cfg, progress)
+        problems = [(files[i].name, why) for i, why in decoded.problems]
         problems += [(name, "not in a class folder") for name in listing.stray]
         problems += [(name, "a link to nothing, or no file") for name in listing.broken]
-        if problems and not self.cfg.skip_corrupt:
-            lines = "".join(f"\n  {name}: {why}" for name, why in problems[:LISTED])
-            lines += f"\n  and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-            raise DataError(
-                f"{len(problems)} of {len(files) + len(listing.stray) + len(listing.broken)} files in {root} cannot "
-                f"be used: mend or remove them, or set skip_corrupt=true{lines}"
-            )
-        good = np.array([i for i in range(len(seen)) if i not in damaged], dtype=np.intp)
-        kept = [files[seen[i]] for i in good]
+        refuse_problems(root, problems, len(files) + len(listing.stray) + len(listing.broken), self.cfg)
+        kept = [files[i] for i in decoded.files]
         classes = {name: k for k, name in enumerate(listing.classes)}
         return _Read(
             files=kept,
             classes=tuple(map(printable, listing.classes)),
             labels=np.array([classes[file.class_name] for file in kept], dtype=np.int64),
-            pixels=pixels,
-            rows=good,
-            facts=conversion.facts(usable_looks, how, self.cfg.pixels) if usable_looks else None,
+            pixels=decoded.pixels,
+            rows=decoded.rows,
+            facts=decoded.facts,
             skipped=tuple(printable(name) for name, _ in problems),
-            notes=(*listing.notes, *conversion.doubts(usable_looks, how)),
+            notes=(*listing.notes, *decoded.doubts),
         )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.datasets._layout import read_npz, read_npz_test
-from benchmark.datasets.base import Data, Dataset, ExtraTest, InputFile, Progress, Settings
+from benchmark.datasets.base import Data, Dataset, ExtraTest, InputFile, Progress
+from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
 from benchmark.store import digests
 from benchmark.store.tree import readable
 
@@ -19,14 +20,16 @@ class Npz(Dataset):
     names: ClassVar[tuple[str, ...]] = ("npz",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
-    class Config(Settings):
+    class Config(Regrouping):
         path: InputFile
         """Arrays `{train,val,test}_images`, uint8 [n, H, W] or [n, H, W, 3], and `{train,val,test}_labels`,
-        (n,) or (n, 1); those of val may be absent. An array `class_names` of strings [K] names the classes."""
+        (n,) or (n, 1); those of val may be absent. `{train,val}_labels_<name>` may hold -1 for "no label", and
+        `{train,val}_counts` [n, K] is how many raters gave each class. An array `class_names` of strings [K] names the
+        classes."""
 
     @property
     def label(self) -> str:
-        return str(self.cfg.path.stem)
+        return str(self.cfg.alias or self.cfg.path.stem)
 
     @cached_property
     def _digest(self) -> str:
@@ -41,7 +44,7 @@ class Npz(Dataset):
 
     def load(self, progress: Progress | None = None) -> Data:
         splits = read_npz(self.cfg.path)
-        return Data(
+        data = Data(
             name=self.label,
             num_classes=splits.num_classes,
             classes=splits.class_names or _numbers(splits.num_classes),
@@ -50,10 +53,12 @@ class Npz(Dataset):
             test=splits.test,
             named=splits.class_names is not None,
         )
+        return regrouped(data, self.cfg)
 
     def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
         test, num_classes, class_names = read_npz_test(self.cfg.path)
-        return ExtraTest(class_names or _numbers(num_classes), class_names is not None, test)
+        whole = ExtraTest(class_names or _numbers(num_classes), class_names is not None, test)
+        return regrouped_test(whole, self.label, self.cfg)
 
 
 def _numbers(num_classes: int) -> tuple[str, ...]:

@@ -19,13 +19,14 @@ from benchmark.grid.resolve import (
     ResolvedBackbone,
     ResolvedMethod,
     make_dataset,
+    noise_part,
     resolve_backbone,
     resolve_dataset,
     resolve_method,
     resolve_noise,
 )
 from benchmark.grid.run_labels import label_runs
-from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, NoisePart, Recipe, RunSpec, Seeds, Track
+from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, Recipe, RunSpec, Seeds, Track
 
 if TYPE_CHECKING:
     from benchmark.grid.suite import Suite
@@ -66,11 +67,11 @@ class _Axes:
     tracks: list[Track]
     seeds: list[Seeds]
 
-    def cells(self) -> Iterator[tuple[_Data, ResolvedBackbone, Resolved, ResolvedMethod, Track, Seeds]]:
-        """Every combination that can be run: T is never given in the blind track."""
-        product = itertools.product(self.data, self.backbones, self.noise, self.methods, self.tracks, self.seeds)
-        for cell in product:
-            method, track = cell[3], cell[4]
+    def cells(self) -> Iterator[tuple[_Data, ResolvedBackbone, Resolved, int, Track, Seeds]]:
+        """Every combination that can be run, methods by their positions: T is never given in the blind track."""
+        positions = range(len(self.methods))
+        for cell in itertools.product(self.data, self.backbones, self.noise, positions, self.tracks, self.seeds):
+            method, track = self.methods[cell[3]], cell[4]
             if track == "oracle" or not method.hints - {"noise_rate"}:
                 yield cell
 
@@ -81,22 +82,31 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
     Runs whose noise is made from a clean classifier get their final id from `runs.clean_classifier.attach`.
     """
     jobs: dict[str, Job] = {}
+    for _, job in by_method(suite, options, plugins):
+        jobs.setdefault(job.spec.id, job)
+    return label_runs(list(jobs.values()))
+
+
+def by_method(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> Iterator[tuple[int, Job]]:
+    """All runs of a suite, without labels, each with the position of its method in the suite. Raises SuiteError."""
     axes = _resolved_axes(suite, Path(options.data_root))
     names = _distinct_names(axes.data)
-    for data, network, noise, method, track, seeds in axes.cells():
+    noise_parts = {id(noise): noise_part(noise, Path(options.data_root)) for noise in axes.noise}
+    for data, network, noise, position, track, seeds in axes.cells():
+        method = axes.methods[position]
         recipe = data.recipe(suite, network)
         changes = {key: value for key, value in method.changes.items() if network.augmented or key != "augment"}
         spec = RunSpec(
             track=track if method.hints else "blind",
             dataset=data.part,
-            noise=NoisePart(**noise.part.model_dump()),
+            noise=noise_parts[id(noise)],
             backbone=network.part,
             method=MethodPart(**method.part.model_dump(), recipe=_deviations(recipe, changes)),
             recipe=recipe,
             seeds=seeds,
         )
-        jobs.setdefault(
-            spec.id,
+        yield (
+            position,
             Job(
                 spec=spec,
                 options=options,
@@ -106,7 +116,6 @@ def expand(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> lis
                 labels={"dataset": names[data.part.model_dump_json()], "suite": suite.name},
             ),
         )
-    return label_runs(list(jobs.values()))
 
 
 def _deviations(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from benchmark import plugin_files
 from benchmark.errors import UsageError
 from benchmark.grid.faults import faults_of
 from benchmark.grid.plugin_ref import PluginRef
-from benchmark.grid.spec import Augment, Part, Recipe
+from benchmark.grid.spec import Augment, NoisePart, Part, Recipe
 from benchmark.option_text import quote
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
 from benchmark.store import digests
@@ -94,11 +94,17 @@ def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:
     return Resolved(*_part(DATASETS, ref, dataset.cfg, dataset.path_digests()))
 
 
-def resolve_method(ref: PluginRef) -> ResolvedMethod:
+def method_options(ref: PluginRef) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that `ref` gives the method, and the fields of the recipe that it changes."""
     options, choices = _named_options(METHODS, ref, MethodChoices)
+    return options, choices.changes
+
+
+def resolve_method(ref: PluginRef) -> ResolvedMethod:
+    options, changes = method_options(ref)
     config = _validated(METHODS, ref, options)
     hints = METHODS.load(ref.name).requires(config)
-    return ResolvedMethod(*_part(METHODS, ref, config), hints=hints, changes=choices.changes)
+    return ResolvedMethod(*_part(METHODS, ref, config), hints=hints, changes=changes)
 
 
 def resolve_backbone(ref: PluginRef) -> ResolvedBackbone:
@@ -124,12 +130,24 @@ def resolve_noise(ref: PluginRef) -> list[Resolved]:
         item_options = {**options, swept: item} if swept in options else options
         config = _validated(NOISE, ref, item_options)
         clean = PluginRef("none")
-        if item_options.get("rate") == 0 and not hasattr(config, "rho"):
+        if item_options.get("rate") == 0 and not hasattr(config, "noise"):
             # Every kind at rate 0 is the same clean run: one identity, trained once.
             resolved.append(Resolved(*_part(NOISE, clean, _validated(NOISE, clean, {}))))
         else:
             resolved.append(Resolved(*_part(NOISE, ref, config)))
     return resolved
+
+
+def noise_part(resolved: Resolved, data_root: Path) -> NoisePart:
+    """The part of a kind of noise, with the digest of the data set that it takes images from."""
+    part = NoisePart(**resolved.part.model_dump())
+    plugin = NOISE.load(part.name, part.source)
+    source = plugin(plugin.Config.model_validate(digests.to_paths(part.config, resolved.files))).source
+    if source is None:
+        return part
+    data = DATASETS.load(source.name)
+    dataset = data(source.name, data.Config.model_validate(source.config), data_root)
+    return part.model_copy(update={"outside": dataset.digest()})
 
 
 CHOICES: dict[str, type[Settings]] = {DATASETS.kind: DataChoices, METHODS.kind: MethodChoices}

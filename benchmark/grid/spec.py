@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from backbones.settings import Settings
 from benchmark.store.digests import canonical
@@ -96,6 +96,15 @@ class Part(Settings):
 class MethodPart(Part):
     recipe: dict[str, Any] = {}
     """Fields in which the method's recipe differs from that of the comparison, those of `augment` in a mapping."""
+    tuned: int | None = None
+    """Number of configurations that this one was chosen from; left out of the identity of what was not tuned."""
+
+    @model_serializer(mode="wrap")
+    def _without_tuned(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = dump(self)
+        if self.tuned is None:
+            written.pop("tuned", None)
+        return written
 
 
 class ContentPart(Part):
@@ -111,8 +120,12 @@ class DataPart(ContentPart):
 
 
 class NoisePart(Part):
+    added_later: ClassVar[frozenset[str]] = frozenset({"outside"})
+
     clean_classifier: str | None = None
     """Content digest of a clean classifier's probabilities, where the noise is made from them."""
+    outside: str | None = None
+    """Content digest of the data set that the noise takes images from, where it does."""
 
 
 class RunSpec(Settings):

@@ -18,6 +18,7 @@ from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import RECIPE_PLACES, resolve_backbone, resolve_method, resolve_noise
 from benchmark.grid.spec import Recipe, Seeds, Track
 from benchmark.option_text import expanded
+from benchmark.seeds import TUNING_SEED
 
 SUITES = Path(__file__).parent / "suites"
 RESERVED_TESTS = ("train", "val", "validation", "test")
@@ -58,6 +59,8 @@ class Suite(BaseModel):
     subset: int | None = Field(None, ge=2)
     extra_tests: dict[str, Ref] = {}
     """Name -> a data set whose test images are scored beside the test set."""
+    tune: int | None = Field(None, ge=1, le=1024)
+    """Number of configurations that are tried of every method, the default among them; None: the default alone."""
     keep: Literal["none", "predictions", "model"] = "none"
     allow_unidentifiable: bool = False
     assumptions: dict[str, str] = {}
@@ -75,6 +78,8 @@ class Suite(BaseModel):
             raise ValueError("expected a number of seeds from 1 to 1000, or a list of seeds")
         if isinstance(value, list) and (not value or len(set(value)) < len(value)):
             raise ValueError("expected a list of different seeds")
+        if isinstance(value, list) and max(value) >= TUNING_SEED:
+            raise ValueError(f"seeds from {TUNING_SEED} on are for tuning and are never reported; give smaller ones")
         return value
 
     @field_validator("extra_tests")

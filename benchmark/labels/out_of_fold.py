@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmark.grid.spec import Recipe, Seeds
+from benchmark.noise.rate_estimate import HeldOut
 from benchmark.runs.assemble import Network
 from benchmark.runs.frozen_features import FeatureSource
+from benchmark.runs.held_out import by_networks
 from benchmark.runs.prepare import LabelledSet
-from benchmark.seeds import seed_everything, seed_for
 from benchmark.training.samples import Images, Samples
 
 
@@ -26,8 +26,8 @@ def out_of_fold(
     cache: Path,
     device: torch.device,
     threads: int = 1,
-) -> np.ndarray:
-    """[n, K] float64 probabilities of the samples of `part`, each from a network that was fitted without it.
+) -> HeldOut:
+    """Float64 probabilities of the n samples of `part`, each from a network that was fitted without it.
 
     `cache` keeps the features of a frozen network. Sets torch's number of threads.
     """
@@ -38,5 +38,4 @@ def out_of_fold(
     else:
         samples = Images(part.images, device)
     kit = network.session(samples, part.noisy, num_classes, recipe, seeds).kit()
-    seed_everything(seed_for("suspects", seeds.order))
-    return kit.out_of_fold(folds).double().cpu().numpy()
+    return by_networks(kit, folds, "suspects", seeds.order)

@@ -28,6 +28,14 @@ class RateSettings(Settings):
     """Probability that a label ends up wrong, in [0, 1)."""
 
 
+class Source(Settings):
+    """A data set that a kind of noise takes images from, resolved."""
+
+    name: str
+    version: int
+    config: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Split:
     """What a kind of noise sees of one split of a data set."""
@@ -49,9 +57,14 @@ class Split:
     original: np.ndarray | None = None
     """[n] the samples' places in the source's own order: positions, or names of files; None: it has none."""
     given: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Named noisy labels of this split, [n] int64 each."""
+    """Named noisy labels of this split, [n] int64 each; -1 where there is none of an image."""
+    counts: np.ndarray | None = None
+    """[n, K] how many of an image's raters gave each class, where only their numbers are known."""
+    outside: int = 0
+    """Number of images that the kind's `source` has for this split."""
     probabilities: np.ndarray | None = None
-    """[n, K] out-of-fold probabilities of a clean classifier that was trained on clean labels."""
+    """[n, K] out-of-fold probabilities of a clean classifier that was trained on clean labels; for a kind with
+    `classifier_on_own_labels` of one that was trained on these labels."""
 
     def __post_init__(self) -> None:
         labels, classes = self.labels, self.num_classes
@@ -75,6 +88,11 @@ class Corruption:
     """[K, K] float64 T that the labels were drawn from, or None where there is no such T."""
     selection: np.ndarray | None = None
     """Sorted positions of the samples that are kept, int64; None: all of them."""
+    outside: np.ndarray | None = None
+    """[n] int64 position among the images of the kind's `source` of the one that takes the place of the sample's own
+    image, -1 where it keeps its own; None: all keep their own."""
+    notes: tuple[str, ...] = ()
+    """How the labels were made where that is not plain from the options; a sentence each, for the manifest."""
 
 
 class NoiseKind(ABC):
@@ -91,6 +109,8 @@ class NoiseKind(ABC):
     truth_known: ClassVar[bool] = True
     needs_clean_classifier: ClassVar[bool] = False
     """Whether `Split.probabilities` is needed whatever the data set; see `requires_clean_classifier`."""
+    classifier_on_own_labels: bool = False
+    """Whether the classifier behind `Split.probabilities` is trained on `classifier_labels`, not on clean labels."""
     Config: ClassVar[type[Settings]] = Settings
 
     def __init__(self, cfg: Any) -> None:
@@ -100,12 +120,21 @@ class NoiseKind(ABC):
     def name(self) -> str:
         return self.names[0]
 
+    @property
+    def source(self) -> Source | None:
+        """The data set whose images take the place of others, if the kind has one."""
+        return None
+
     def requires_clean_classifier(self, split: Split) -> bool:
         """Whether this configuration needs `Split.probabilities` on this data set.
 
         Also called before the data is loaded, with a split of which only the data set's name is known.
         """
         return self.needs_clean_classifier
+
+    def classifier_labels(self, split: Split, seed: int) -> np.ndarray:
+        """[n] labels of the training split that such a classifier is trained on; -1 where it leaves an image out."""
+        raise NotImplementedError(f"{self.name} says classifier_on_own_labels; expected it to give these labels")
 
     def skip(self, split: Split) -> str | None:
         """Why this kind does not apply to the data, or None where it does."""

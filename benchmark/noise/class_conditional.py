@@ -193,18 +193,29 @@ def read_transition(path: Path) -> np.ndarray:
             values = json.loads(path.read_text(encoding="utf-8-sig"))
         else:
             raise NoiseError(f"{path} ends in {path.suffix!r}; expected a T as .npy, .csv or .json")
-        transition = np.array(values, dtype=np.float64)
     except NoiseError:
         raise
     except (ValueError, TypeError, EOFError) as error:
         raise NoiseError(f"{path} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None
+    return transition_of(values, str(path))
+
+
+def transition_of(values: Any, what: str, tolerance: float = 1e-6) -> np.ndarray:
+    """[K, K] float64 T of nested lists or an array, its rows scaled to sum to exactly 1.
+
+    Raises NoiseError, which names `what`, where it is no valid T; its rows may miss 1 by `tolerance`.
+    """
+    try:
+        transition = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise NoiseError(f"{what} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None
     if transition.ndim != 2 or transition.shape[0] != transition.shape[1] or len(transition) < 2:
-        raise NoiseError(f"{path} has shape {transition.shape}; expected K rows of K probabilities, K >= 2")
+        raise NoiseError(f"{what} has shape {transition.shape}; expected K rows of K probabilities, K >= 2")
     if not np.isfinite(transition).all() or (transition < 0).any():
-        raise NoiseError(f"{path} holds negative or non-finite numbers; expected probabilities")
+        raise NoiseError(f"{what} holds negative or non-finite numbers; expected probabilities")
     sums = transition.sum(1)
     worst = int(np.abs(sums - 1).argmax())
-    if abs(sums[worst] - 1) > 1e-6:
+    if abs(sums[worst] - 1) > tolerance:
         hint = "; its columns sum to 1: transpose it" if np.allclose(transition.sum(0), 1) else ""
-        raise NoiseError(f"{path}: row {worst} (clean class) sums to {sums[worst]:.6g}; expected 1{hint}")
+        raise NoiseError(f"{what}: row {worst} (clean class) sums to {sums[worst]:.6g}; expected 1{hint}")
     return transition / sums[:, None]

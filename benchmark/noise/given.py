@@ -83,11 +83,28 @@ def _given(split: Split, name: str) -> Corruption:
     missing = _missing(split, name)
     if missing:
         raise NoiseError(missing)
+    labels = checked_labels(split, name)
+    return without_missing(labels, split)
+
+
+def checked_labels(split: Split, name: str) -> np.ndarray:
+    """[n] int64 labels that come with the data as `name`; -1 where there is none of an image."""
     labels = np.asarray(split.given[name])
     if labels.shape != split.labels.shape or not np.issubdtype(labels.dtype, np.integer):
         raise NoiseError(
             f"labels {name!r} of {split.dataset!r} have shape {labels.shape} and type {labels.dtype}; "
             f"expected {split.labels.shape} whole numbers, one per sample"
         )
-    check_labels(labels, split.num_classes, f"labels {name!r} of {split.dataset!r} ({split.name})")
-    return Corruption(labels.astype(np.int64))
+    check_labels(labels[labels != -1], split.num_classes, f"labels {name!r} of {split.dataset!r} ({split.name})")
+    return labels.astype(np.int64)
+
+
+def without_missing(labels: np.ndarray, split: Split, transition: np.ndarray | None = None) -> Corruption:
+    """Noisy `labels` [n] of which those that are -1 are left out."""
+    kept = labels >= 0
+    if kept.all():
+        return Corruption(labels, transition)
+    if not kept.any():
+        raise NoiseError(f"no image of {split.dataset!r} ({split.name}) has such a label; expected some above -1")
+    note = f"{int((~kept).sum())} of {len(kept)} images of {split.name} have no label (-1) and are left out"
+    return Corruption(np.where(kept, labels, split.labels), transition, np.flatnonzero(kept), notes=(note,))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from benchmark.noise._draws import choose, generator, solve, uniforms
-from benchmark.noise.base import Corruption, NoiseKind, RateSettings, Split
+from benchmark.noise.base import Corruption, NoiseError, NoiseKind, RateSettings, Split
 
 SPREAD = 0.1
 """Standard deviation of the normal, before truncation, that flip probabilities come from (paper)."""
@@ -24,11 +26,23 @@ class Instance(NoiseKind):
     names = ("instance",)
 
     class Config(RateSettings):
+        added_later: ClassVar = frozenset({"center"})
         official: bool = False
         """Official form: truncate around `rate` itself, so that .05 becomes .10, .10 .13, .20 .21."""
+        center: bool = False
+        """Subtract the mean training image from x. Without it x W[y] is mostly that of the mean image, so that nearly
+        all wrong labels of a class are one and the same class: see `commonest_wrong_share` in the manifest."""
+
+    def __init__(self, cfg: Any, mean: np.ndarray | None = None) -> None:
+        super().__init__(cfg)
+        self.mean = mean
+        """[d] the mean training image in [0, 1], where it is subtracted."""
 
     def skip(self, split: Split) -> str | None:
         return None if split.images is not None else f"data set {split.dataset!r} has no pixels to depend on"
+
+    def resolve(self, train: Split) -> NoiseKind:
+        return Instance(self.cfg, mean_image(train)) if self.cfg.center else self
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
         labels, images, rate = split.labels.copy(), split.images, self.cfg.rate
@@ -39,6 +53,7 @@ class Instance(NoiseKind):
         q = self._flip_probabilities(split, seed)
         flipped = np.flatnonzero(u < q)
         pixels = images.reshape(len(images), -1)
+        origin = self._origin(split)
         step = max(1, CHUNK // pixels.shape[1])
         for label in range(split.num_classes):
             members = flipped[split.labels[flipped] == label]
@@ -51,13 +66,31 @@ class Instance(NoiseKind):
             for start in range(0, len(members), step):
                 rows = members[start : start + step]
                 # In float64, so that a class depends neither on the rate nor on how the machine blocks the product.
-                labels[rows] = choose(wrong_shares(pixels[rows] / 255.0, weights, label), v[rows])
+                labels[rows] = choose(wrong_shares(pixels[rows] / 255.0 - origin, weights, label), v[rows])
         return Corruption(labels)
+
+    def _origin(self, split: Split) -> np.ndarray | float:
+        """What is subtracted from the pixels in [0, 1]."""
+        if not self.cfg.center:
+            return 0.0
+        if self.mean is None and split.name != "train":
+            raise NoiseError(
+                f"the mean training image of {split.dataset!r} is that of the training split; "
+                "call resolve() with the training split first"
+            )
+        return mean_image(split) if self.mean is None else self.mean
 
     def _flip_probabilities(self, split: Split, seed: int) -> np.ndarray:
         draws = generator(split.key, self.name, split.name, seed, "flip probability")
         quantiles, rate = draws.random(len(split.labels)), self.cfg.rate
         return flip_probabilities(quantiles, rate) if self.cfg.official else calibrated_flips(quantiles, rate)
+
+
+def mean_image(split: Split) -> np.ndarray:
+    """[d] mean of the images of `split`, in [0, 1]; sums of whole numbers, so that it is equal on every machine."""
+    assert split.images is not None
+    pixels = split.images.reshape(len(split.images), -1)
+    return pixels.sum(0, dtype=np.int64) / (255.0 * max(1, len(pixels)))
 
 
 def wrong_shares(x: np.ndarray, weights: np.ndarray, label: int) -> np.ndarray:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from benchmark.noise._draws import generator
-from benchmark.noise.base import Corruption, NoiseKind, Settings, Split
-from benchmark.option_text import located, read_text
+from benchmark.noise._nested import nested_plugin
+from benchmark.noise.base import Corruption, NoiseKind, Settings, Source, Split
 from benchmark.registry import NOISE
 
 
@@ -21,26 +22,16 @@ class Inner(Settings):
     version: int
     config: dict[str, Any]
 
+    def kind(self) -> NoiseKind:
+        plugin = NOISE.load(self.name)
+        made: NoiseKind = plugin(plugin.Config.model_validate(self.config))
+        return made
+
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, value: Any, info: ValidationInfo) -> Any:
         folder = (info.context or {}).get("relative_to", Path())
-        if isinstance(value, str):
-            name, _, text = value.partition(":")
-            positional = NOISE.load(name).positional
-            options, values = read_text(text, NOISE.load(name).Config.model_fields, positional, folder)
-            value = {"name": name, **options, **dict(zip([positional], values, strict=False))}
-        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-            raise ValueError('expected a kind of noise such as "pair:0.3" or {name = "pair", rate = 0.3}')
-        plugin = NOISE.load(value["name"])
-        if issubclass(plugin, LongTail):
-            raise ValueError("expected another kind than long_tail itself")
-        resolved = set(value) == {"name", "version", "config"}
-        options = value["config"] if resolved else {key: item for key, item in value.items() if key != "name"}
-        options = located(options, plugin.Config.model_fields, folder)
-        config = plugin.Config.model_validate(options).model_dump()
-        version = value["version"] if resolved else plugin.version
-        return {"name": value["name"], "version": version, "config": config}
+        return nested_plugin(value, NOISE, folder, '"pair:0.3" or {name = "pair", rate = 0.3}')
 
 
 class LongTail(NoiseKind):
@@ -60,10 +51,16 @@ class LongTail(NoiseKind):
         noise: Inner = Field(default="none", validate_default=True)
         """The noise that follows: "symmetric:0.4" or {name = "symmetric", rate = 0.4}."""
 
+        @field_validator("noise")
+        @classmethod
+        def _another_kind(cls, value: Inner) -> Inner:
+            if value.name in LongTail.names:
+                raise ValueError("expected another kind than long_tail itself")
+            return value
+
     def __init__(self, cfg: Any, inner: NoiseKind | None = None) -> None:
         super().__init__(cfg)
-        plugin = NOISE.load(cfg.noise.name)
-        self.inner: NoiseKind = inner or plugin(plugin.Config.model_validate(cfg.noise.config))
+        self.inner: NoiseKind = inner or cfg.noise.kind()
 
     @property
     def truth_known(self) -> bool:  # type: ignore[override]
@@ -71,6 +68,17 @@ class LongTail(NoiseKind):
 
     def requires_clean_classifier(self, split: Split) -> bool:
         return self.inner.requires_clean_classifier(split)
+
+    @property
+    def source(self) -> Source | None:
+        return self.inner.source
+
+    @property
+    def classifier_on_own_labels(self) -> bool:  # type: ignore[override]
+        return self.inner.classifier_on_own_labels
+
+    def classifier_labels(self, split: Split, seed: int) -> np.ndarray:
+        return self.inner.classifier_labels(split, seed)
 
     def skip(self, split: Split) -> str | None:
         return self.inner.skip(split)
@@ -80,7 +88,10 @@ class LongTail(NoiseKind):
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
         noisy = self.inner.corrupt(split, seed)
-        return Corruption(noisy.labels, noisy.transition, self._selection(split, seed))
+        selection = self._selection(split, seed)
+        if noisy.selection is not None:
+            selection = np.intersect1d(selection, noisy.selection)
+        return replace(noisy, selection=selection)
 
     def _selection(self, split: Split, seed: int) -> np.ndarray:
         classes = split.num_classes

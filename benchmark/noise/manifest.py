@@ -16,6 +16,15 @@ FEW = 10
 
 
 @dataclass(frozen=True)
+class OpenSetImages:
+    """Images of no class of the task among those of a split."""
+
+    count: int
+    sha256: str
+    """Of the kept images' positions in the source (-1: an image of the task), as the labels' digest."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Plain values only: `dataclasses.asdict` gives what a record stores."""
 
@@ -24,18 +33,26 @@ class Manifest:
     config: dict[str, Any]
     num_samples: int
     class_counts: list[int]
-    """[K] samples per clean class (per class of the labels at hand where the truth is unknown)."""
+    """[K] samples per clean class (per class of the labels at hand where the truth is unknown); images of no class of
+    the task are not among them, nor in the rates per class and T."""
     realized_rate: float | None
-    """Share of wrong labels; None where the truth is unknown."""
+    """Share of wrong labels, those of images of no class of the task among them; None where the truth is unknown."""
     realized_rate_per_class: list[float | None] | None
     """[K] share of wrong labels per clean class; None for a class without samples."""
+    commonest_wrong_share: list[float | None] | None
+    """[K] share of the commonest wrong class among the wrong labels of each clean class; None for a class without
+    wrong labels. Near 1 the noise is nearly a map of classes, 1/(K-1) means that all wrong classes are equal."""
     transition: list[list[float]] | None
     """[K, K] T[clean, noisy], or None where the truth is unknown."""
     transition_source: str
     """"generator", "empirical" (counted from the labels), or "unknown"."""
     labels_sha256: str
     """Of the kept labels as little-endian int64, in order."""
+    open_set: OpenSetImages | None
+    """None where all images are of the task."""
     warnings: list[str]
+    notes: list[str]
+    """How the labels were made; a sentence each."""
 
 
 def make_manifest(
@@ -51,19 +68,23 @@ def make_manifest(
     Raises NoiseError where the generator's T is not identifiable and `allow_unidentifiable` is false.
     """
     kept = slice(None) if corruption.selection is None else corruption.selection
-    clean, noisy = split.labels[kept], corruption.labels[kept]
+    all_noisy = corruption.labels[kept]
+    open_set, own = _open_set(corruption, kept)
+    clean, noisy = split.labels[kept][own], all_noisy[own]
     counts = np.bincount(clean, minlength=split.num_classes)
     warnings: list[str] = []
     rate: float | None = None
     per_class: list[float | None] | None = None
+    commonest: list[float | None] | None = None
     transition: np.ndarray | None = None
     source = "unknown"
     if kind.truth_known:
         joint = count(clean, noisy, split.num_classes)
         correct = np.diagonal(joint)
-        rate = float(len(clean) - correct.sum()) / max(1, len(clean))
+        rate = float(len(all_noisy) - correct.sum()) / max(1, len(all_noisy))
         pairs = zip(correct.tolist(), counts.tolist(), strict=True)
         per_class = [(n - c) / n if n else None for c, n in pairs]
+        commonest = commonest_wrong_share(joint)
         if corruption.transition is not None:
             transition, source = corruption.transition, "generator"
             warnings += check_identifiable(transition, allow_unidentifiable=allow_unidentifiable)
@@ -75,15 +96,26 @@ def make_manifest(
         kind=kind.name,
         version=kind.version,
         config=dict(config),
-        num_samples=len(noisy),
+        num_samples=len(all_noisy),
         class_counts=counts.tolist(),
         realized_rate=rate,
         realized_rate_per_class=per_class,
+        commonest_wrong_share=commonest,
         transition=None if transition is None else transition.tolist(),
         transition_source=source,
-        labels_sha256=labels_sha256(noisy),
+        labels_sha256=labels_sha256(all_noisy),
+        open_set=open_set,
         warnings=warnings,
+        notes=list(corruption.notes),
     )
+
+
+def _open_set(corruption: Corruption, kept: slice | np.ndarray) -> tuple[OpenSetImages | None, slice | np.ndarray]:
+    """What is known of the images of no class of the task, and which of the kept samples are not such."""
+    if corruption.outside is None:
+        return None, slice(None)
+    outside = corruption.outside[kept]
+    return OpenSetImages(int((outside >= 0).sum()), labels_sha256(outside)), np.flatnonzero(outside < 0)
 
 
 def _few(split: str, correct: np.ndarray, counts: np.ndarray) -> list[str]:
@@ -112,6 +144,13 @@ def empirical_transition(joint: np.ndarray) -> np.ndarray:
     """[K, K] T of counts [K, K] by clean and noisy class; a class without samples keeps its label."""
     totals = joint.sum(1, keepdims=True)
     return np.where(totals > 0, joint / np.maximum(totals, 1), np.eye(len(joint)))
+
+
+def commonest_wrong_share(joint: np.ndarray) -> list[float | None]:
+    """[K] of counts [K, K] by clean and noisy class: the largest wrong count over the sum of the wrong ones."""
+    wrong = joint * (1 - np.eye(len(joint), dtype=joint.dtype))
+    pairs = zip(wrong.max(1).tolist(), wrong.sum(1).tolist(), strict=True)
+    return [largest / total if total else None for largest, total in pairs]
 
 
 def check_identifiable(transition: np.ndarray, *, allow_unidentifiable: bool = False) -> list[str]:

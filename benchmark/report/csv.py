@@ -10,7 +10,7 @@ from benchmark.tables.comparison import Block, Table
 from benchmark.tables.frame import DIAGNOSTICS
 
 _CELL_COLUMNS = [
-    "state", "n", "units", "total", "plain", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",
+    "state", "n", "units", "total", "plain", "early", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",
 ]  # fmt: skip
 _METHOD_COLUMNS = ["rank", "cost", "measured", "needs", "networks", "deviations"]
 _PRECISION = "%.8g"

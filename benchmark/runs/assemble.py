@@ -14,7 +14,7 @@ from benchmark import plugin_files
 from benchmark.datasets.base import Dataset
 from benchmark.errors import UsageError
 from benchmark.grid.job import Job
-from benchmark.grid.spec import Part, Recipe, Seeds
+from benchmark.grid.spec import NoisePart, Part, Recipe, Seeds
 from benchmark.noise.base import NoiseKind
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry, add_plugin_file
 from benchmark.runs.clean_probabilities import StoredProbabilities
@@ -99,17 +99,34 @@ def extra_tests_of(job: Job) -> dict[str, DataSource]:
     }
 
 
+def sources_of(job: Job) -> list[DataSource]:
+    """All data sets that `job` reads."""
+    outside = noise_of(job).outside
+    return [source_of(job), *extra_tests_of(job).values(), *([] if outside is None else [outside])]
+
+
 def noise_of(job: Job) -> LabelNoise:
     part = job.spec.noise
     digest = part.clean_classifier
     clean = None if digest is None else StoredProbabilities(Path(job.files[digest]), digest)
+    kind = open_noise(part, job.files)
     return LabelNoise(
-        open_noise(part, job.files),
+        kind,
         part.config,
         job.spec.seeds.noise,
         clean,
         job.options.allow_unidentifiable,
+        outside_of(kind, part, Path(job.options.data_root)),
     )
+
+
+def outside_of(kind: NoiseKind, part: NoisePart, data_root: Path) -> DataSource | None:
+    """The data set that `kind` takes images from, if it takes any."""
+    if kind.source is None:
+        return None
+    plugin = DATASETS.load(kind.source.name)
+    dataset = plugin(kind.source.name, plugin.Config.model_validate(kind.source.config), data_root)
+    return DataSource(dataset, part.outside or dataset.digest())
 
 
 def network_of(job: Job) -> Network:

@@ -1,5 +1,8 @@
 """The clean classifier: a network trained on the CLEAN labels of a data set, for classifier-based noise.
 
+A kind of noise may have it trained on labels of its own instead (CROWDLAB: on the raters' majority, so that no clean
+label reaches the consensus).
+
 It is cross-fitted under a fixed recipe, which the options of a run do not change, and its probabilities are stored
 once. They depend on the processor and the number of threads, so their digest is part of the identity of every run
 whose labels are made from them.
@@ -16,15 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from backbones.settings import Settings
-from benchmark.datasets.base import DataError
+from benchmark.datasets.base import Data, DataError
 from benchmark.grid.job import Job
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
-from benchmark.grid.spec import PROTOCOL, Augment, DataPart, Recipe, Seeds
+from benchmark.grid.spec import PROTOCOL, Augment, DataPart, NoisePart, Recipe, Seeds
 from benchmark.noise.base import NoiseKind, Split
 from benchmark.registry import BACKBONES
 from benchmark.runs.clean_probabilities import Probabilities, read, stored_digest, write
-from benchmark.runs.prepare import DataSource
+from benchmark.runs.prepare import DataSource, LabelNoise, Skipped
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.store.atomic import StoreError
 from benchmark.store.digests import canonical
@@ -61,6 +64,22 @@ def sized(recipe: Recipe, images: int) -> Recipe:
 
 
 @dataclass(frozen=True)
+class OwnLabels:
+    """Labels that a kind of noise has the classifier trained on, instead of the clean ones."""
+
+    noise: LabelNoise
+    part: NoisePart
+    """The noise in a run's identity."""
+
+    def of(self, source: DataSource, data: Data) -> np.ndarray:
+        """[n] of the training split; -1: left out. Raises Skipped."""
+        split = source.split("train", data.train, data.num_classes, None)
+        if reason := self.noise.kind.skip(split):
+            raise Skipped(reason)
+        return self.noise.kind.classifier_labels(split, self.noise.seed)
+
+
+@dataclass(frozen=True)
 class CleanClassifier:
     """The clean classifier of one data set, and the results folder that keeps it."""
 
@@ -68,6 +87,8 @@ class CleanClassifier:
     part: DataPart
     """The data set in a run's identity."""
     results: Path
+    own: OwnLabels | None = None
+    """None: it is trained on the clean labels."""
     device: str = "cpu"
     threads: int = 1
     say: Say = lambda text: None
@@ -82,7 +103,11 @@ class CleanClassifier:
         data = self.part.model_dump(mode="json", exclude={"subset", "extra_tests"})
         version = BACKBONES.load(SETTINGS.backbone).version
         settings = SETTINGS.model_dump(mode="json") | {"recipe": self.recipe.model_dump(mode="json")}
-        key = hashlib.sha256(canonical([PROTOCOL, data, settings, version])).hexdigest()[:16]
+        parts = [PROTOCOL, data, settings, version]
+        if self.own is not None:
+            noise = self.own.part.model_dump(mode="json", exclude={"clean_classifier"})
+            parts += [noise, self.own.noise.seed]
+        key = hashlib.sha256(canonical(parts)).hexdigest()[:16]
         return self.results.resolve() / "references" / f"{key}.npz"
 
     def stored(self) -> str | None:
@@ -122,23 +147,30 @@ class CleanClassifier:
         recipe = sized(self.recipe, len(data.train))
         resolved = resolve_backbone(PluginRef(SETTINGS.backbone))
         network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
-        labels = data.train.labels
-        folds = max(2, min(SETTINGS.folds, int(np.bincount(labels).max())))
+        labels = data.train.labels if self.own is None else self.own.of(self.source, data)
+        used = np.flatnonzero(labels >= 0)
+        folds = max(2, min(SETTINGS.folds, int(np.bincount(labels[used]).max())))
         device = pick_device(self.device)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
             seed_everything(seed_for("reference", SETTINGS.seed))
             samples = Images(data.train.images, device)
-            session = network.session(samples, labels, data.num_classes, recipe, Seeds.equal(SETTINGS.seed))
+            session = network.session(
+                samples, np.maximum(labels, 0), data.num_classes, recipe, Seeds.equal(SETTINGS.seed)
+            )
             kit = session.kit()
             shuffle = seed_for("folds", SETTINGS.seed) % 2**32
             splitter = StratifiedKFold(folds, shuffle=True, random_state=shuffle)
-            probabilities = {"train": np.zeros((len(labels), data.num_classes), dtype=np.float32)}
+            # Images without a label keep equal probabilities: nobody reads them.
+            shape = (len(labels), data.num_classes)
+            probabilities = {"train": np.full(shape, 1 / data.num_classes, dtype=np.float32)}
             if data.val is not None:
                 probabilities["val"] = np.zeros((len(data.val), data.num_classes), dtype=np.float32)
-            for fold, (fitted, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
-                self.say(f"clean labels of {data.name}, fold {fold + 1} of {folds}, {recipe.epochs} epochs")
+            what = "clean labels" if self.own is None else f"labels of {self.own.part.name}"
+            for fold, places in enumerate(splitter.split(np.zeros(len(used)), labels[used])):
+                fitted, held = (used[part] for part in places)
+                self.say(f"{what} of {data.name}, fold {fold + 1} of {folds}, {recipe.epochs} epochs")
                 net = kit.network(f"fold{fold}")
                 kit.fit(net, torch.from_numpy(fitted).to(device))
 
@@ -152,7 +184,7 @@ class CleanClassifier:
                     probabilities["val"] += predict(classify, Images(data.val.images, device)).cpu().numpy() / folds
         finally:
             torch.set_num_threads(threads)
-        accuracy = float((probabilities["train"].argmax(1) == labels).mean())
+        accuracy = float((probabilities["train"].argmax(1) == labels)[used].mean())
         self.say(f"out-of-fold accuracy {accuracy:.3f}")
         return probabilities
 
@@ -163,19 +195,32 @@ def needed(source: DataSource, kind: NoiseKind) -> bool:
     return source.dataset.task == "multiclass" and kind.requires_clean_classifier(named)
 
 
+def own_labels(noise: LabelNoise, part: NoisePart) -> OwnLabels | None:
+    """The labels that `noise` has its classifier trained on; None where these are the clean ones."""
+    return OwnLabels(noise, part) if noise.kind.classifier_on_own_labels else None
+
+
 def attach(job: Job, *, train: bool = True, say: Say = lambda text: None) -> Job:
     """`job` with the digest and path of the clean classifier's probabilities, if its noise needs them.
 
     A classifier that is not stored yet is trained first; with `train` false, `job` is returned unchanged instead.
     Unreadable data is not an error here: the affected runs fail individually.
     """
-    from benchmark.runs.assemble import open_noise, source_of
+    from benchmark.runs.assemble import noise_of, source_of
 
     source = source_of(job)
-    if not needed(source, open_noise(job.spec.noise, job.files)):
+    if not needed(source, noise_of(job).kind):
         return job
     options = job.options
-    classifier = CleanClassifier(source, job.spec.dataset, Path(options.results), options.device, options.threads, say)
+    classifier = CleanClassifier(
+        source,
+        job.spec.dataset,
+        Path(options.results),
+        own_labels(noise_of(job), job.spec.noise),
+        options.device,
+        options.threads,
+        say,
+    )
     try:
         digest = classifier.trained() if train else classifier.stored()
     except DataError:

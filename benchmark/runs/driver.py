@@ -9,7 +9,7 @@ from benchmark.datasets.base import Progress
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job
 from benchmark.runs import order, preflight
-from benchmark.runs.assemble import extra_tests_of, source_of
+from benchmark.runs.assemble import sources_of
 from benchmark.runs.executors import local
 from benchmark.runs.executors.base import Event
 from benchmark.store import provenance
@@ -25,7 +25,7 @@ def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: C
     runs cannot be carried out as they are described, with all reasons; DataError where data cannot be downloaded.
     """
     if on_fetch is not None:
-        preflight.fetch((one for job in jobs for one in (source_of(job), *extra_tests_of(job).values())), on_fetch)
+        preflight.fetch((one for job in jobs for one in sources_of(job)), on_fetch)
     findings = preflight.examine(jobs, store.cache("data"))
     for note in findings.notes:
         say(note)

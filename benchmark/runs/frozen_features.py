@@ -89,28 +89,33 @@ class FeatureSource:
         self.channels, self.side = train.whole.shape[3], train.whole.shape[1]
         self.notes: dict[str, Any] = {}
         """For the record: digest of every array that was read, by split, kind ("plain", "view0") and data set."""
-        plain = self._rows(train, self._array(train, "plain"))
+        plain = self._rows(train, "plain")
         self.scale = Scale.of(plain)
         self.train = Features(self._ready(plain), self._views(train))
 
     def features(self, part: LabelledSet) -> Features:
         """Standardized features of a set that is only evaluated."""
-        return Features(self._ready(self._rows(part, self._array(part, "plain"))))
+        return Features(self._ready(self._rows(part, "plain")))
 
     def _views(self, train: LabelledSet) -> Tensor | None:
         count = self.backbone.cfg.views
         if count == 1:
             return None
         check_views(self.backbone, self.recipe)
-        return torch.stack([self._ready(self._rows(train, self._array(train, f"view{view}"))) for view in range(count)])
+        return torch.stack([self._ready(self._rows(train, f"view{view}")) for view in range(count)])
 
     def _ready(self, features: Tensor) -> Tensor:
         return self.scale.apply_(features).to(self.device)
 
-    @staticmethod
-    def _rows(part: LabelledSet, array: np.ndarray) -> Tensor:
-        """A copy of the rows of `part`, which may be changed in place."""
-        return torch.from_numpy(np.array(array) if part.index is None else array[part.index])
+    def _rows(self, part: LabelledSet, kind: str) -> Tensor:
+        """Features of the samples of `part`, a copy that may be changed in place."""
+        array = self._array(part.key, lambda: part.whole, kind)
+        rows = torch.from_numpy(np.array(array) if part.index is None else array[part.index])
+        if part.replaced is not None:
+            pool = part.replaced.pool
+            others = self._array(pool.key, lambda: pool.whole, kind)
+            rows[part.replaced.at] = torch.from_numpy(others[pool.places(part.replaced.index)])
+        return rows
 
     @property
     def policy(self) -> Augment:
@@ -147,15 +152,16 @@ class FeatureSource:
             network = self.backbone.build(self.channels, 2, self.side, amp=False)
         return network.to(self.device).eval()
 
-    def _array(self, part: LabelledSet, kind: str) -> np.ndarray:
-        """Features [m, D] float32 of all of `part.whole`; `kind`: "plain", or a stored augmentation, "view0"."""
-        if not part.key:
-            return self._compute(part.whole, kind)
-        identity: dict[str, Any] = {"format": FORMAT, **self.body, "data": part.key, "kind": kind}
+    def _array(self, key: str, images: Callable[[], np.ndarray], kind: str) -> np.ndarray:
+        """Features [m, D] float32 of the images that `key` identifies; `kind`: "plain", or a stored augmentation,
+        "view0"."""
+        if not key:
+            return self._compute(images(), kind)
+        identity: dict[str, Any] = {"format": FORMAT, **self.body, "data": key, "kind": kind}
         if kind != "plain":
             identity["augment"] = self.policy.model_dump(mode="json")
-        array, facts = stored(self.folder, identity, lambda: self._compute(part.whole, kind))
-        self.notes[f"{part.key.rpartition('/')[2]}/{kind}/{part.key.partition('/')[0]}"] = facts
+        array, facts = stored(self.folder, identity, lambda: self._compute(images(), kind))
+        self.notes[f"{key.rpartition('/')[2]}/{kind}/{key.partition('/')[0]}"] = facts
         return array
 
     @torch.no_grad()

@@ -13,7 +13,8 @@ import torch
 
 from benchmark.errors import UsageError
 from benchmark.grid.spec import RunSpec, Track
-from benchmark.noise.rate_estimate import FOLDS, doubt, noise_rate_of
+from benchmark.noise import rate_estimate
+from benchmark.noise.rate_estimate import HeldOut, RateEstimate, estimate_rate
 from benchmark.runs.prepare import Prepared, Skipped
 from benchmark.store.atomic import write_atomically
 from benchmark.store.digests import canonical, seal_json, unseal_json
@@ -23,12 +24,10 @@ from methods.base import Hints
 
 @dataclass(frozen=True)
 class Estimate:
-    """A noise rate in [0, 1) and the seconds that it took."""
+    """A noise rate and the seconds that it took."""
 
-    noise_rate: float
+    noise: RateEstimate
     seconds: float
-    doubt: str | None = None
-    """Why the estimate says little; None where nothing speaks against it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ def find_hints(
     """The `required` hints by the rules of `track`; `estimate` is only called where the rate must be estimated.
 
     The true rate is that of the labels trained on. The true T holds the probabilities that the labels were drawn
-    with or, where the noise has none, their frequencies in the whole data set.
+    with or, where the noise has none, their frequencies in the whole data set. An estimator that refuses gives its
+    fallback as the rate.
 
     Raises Skipped where the truth is unknown, UsageError where the blind track cannot give a hint.
     """
@@ -67,24 +67,23 @@ def find_hints(
     if "transition" in required:
         raise UsageError("the method needs the transition matrix; run it with --track oracle")
     estimated = estimate()
-    return Given(Hints(estimated.noise_rate), estimated)
+    return Given(Hints(estimated.noise.rate), estimated)
 
 
-def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Estimate:
-    """The estimate for `spec`; if none is stored, `predict` gives (noisy labels, out-of-fold probabilities).
+def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.ndarray, HeldOut]]) -> Estimate:
+    """The estimate for `spec`; if none is stored, `predict` gives noisy labels [n] and held-out predictions.
 
     If several processes need it, one computes and the others wait.
     """
     shared = spec.model_dump(mode="json", include={"protocol", "dataset", "noise", "backbone", "recipe"})
     seeds = spec.seeds.model_dump(include={"noise", "init", "order"})
-    key = hashlib.sha256(canonical([shared, seeds, FOLDS])).hexdigest()[:16]
+    key = hashlib.sha256(canonical([shared, seeds, rate_estimate.FOLDS, rate_estimate.VERSION])).hexdigest()[:16]
     path = folder / f"{key}.json"
 
     def make() -> Estimate:
         started = time.perf_counter()
-        labels, probabilities = predict()
-        rate = noise_rate_of(labels, probabilities)
-        return Estimate(rate, time.perf_counter() - started, doubt(labels, probabilities))
+        noise = estimate_rate(*predict())
+        return Estimate(noise, time.perf_counter() - started)
 
     return once(
         path,
@@ -97,6 +96,7 @@ def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.
 
 def _read(path: Path) -> Estimate | None:
     try:
-        return Estimate(**unseal_json(path.read_bytes(), path.stem))
-    except (OSError, ValueError, TypeError):
+        stored = unseal_json(path.read_bytes(), path.stem)
+        return Estimate(RateEstimate(**stored["noise"]), stored["seconds"])
+    except (OSError, ValueError, TypeError, KeyError):
         return None

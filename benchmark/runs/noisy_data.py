@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.datasets.base import Dataset
 from benchmark.errors import UsageError
 from benchmark.grid.plugin_ref import PluginRef
-from benchmark.grid.resolve import make_dataset, resolve_dataset, resolve_noise
+from benchmark.grid.resolve import make_dataset, noise_part, resolve_dataset, resolve_noise
 from benchmark.grid.spec import DataPart, NoisePart
-from benchmark.runs.assemble import open_noise
-from benchmark.runs.clean_classifier import CleanClassifier, Say, needed
+from benchmark.runs.assemble import open_noise, outside_of
+from benchmark.runs.clean_classifier import CleanClassifier, Say, needed, own_labels
 from benchmark.runs.clean_probabilities import StoredProbabilities
 from benchmark.runs.prepare import DataSource, LabelNoise
 from benchmark.store import digests
@@ -76,13 +76,15 @@ def make_noisy_data(
     resolved = resolve_dataset(dataset, opened)
     source = DataSource(opened, opened.digest())
     data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)
-    noise_part = NoisePart(**noise_parts[0].part.model_dump())
+    part = noise_part(noise_parts[0], data_root)
     files = {**resolved.files, **noise_parts[0].files}
-    kind = open_noise(noise_part, files)
-    clean = None
+    kind = open_noise(part, files)
+    outside = outside_of(kind, part, data_root)
+    label_noise = LabelNoise(kind, part.config, seed, None, allow_unidentifiable, outside)
     if needed(source, kind):
-        classifier = CleanClassifier(source, data_part, results, device, threads, say)
+        own = own_labels(label_noise, part)
+        classifier = CleanClassifier(source, data_part, results, own, device, threads, say)
         clean = StoredProbabilities(classifier.path, classifier.trained())
-        noise_part = noise_part.model_copy(update={"clean_classifier": clean.digest})
-    label_noise = LabelNoise(kind, noise_part.config, seed, clean, allow_unidentifiable)
-    return NoisyData(source, label_noise, data_part, noise_part, files)
+        part = part.model_copy(update={"clean_classifier": clean.digest})
+        label_noise = replace(label_noise, clean=clean)
+    return NoisyData(source, label_noise, data_part, part, files)

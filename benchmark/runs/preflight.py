@@ -19,8 +19,9 @@ from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
+from benchmark.noise.rate_estimate import RateEstimate
 from benchmark.registry import METHODS
-from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of
+from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of, sources_of
 from benchmark.runs.clean_classifier import needed
 from benchmark.runs.frozen_features import check_views
 from benchmark.runs.hints import Estimate, find_hints
@@ -78,6 +79,9 @@ class _Fails(NoisybenchError):
     """What makes the runs that it concerns fail, and no others."""
 
 
+_ANY_ESTIMATE = Estimate(RateEstimate(0.0, 0.0, 0.0), 0.0)
+
+
 class _Examination:
     """Each data set, each noise on it and each network on its images is tried once."""
 
@@ -101,7 +105,7 @@ class _Examination:
             else:
                 prepared = self._once(self._prepared, key, lambda: self._prepare(job))
                 required = method.requires(config)
-                find_hints(required, job.spec.track, prepared, lambda: Estimate(0.0, 0.0), torch.device("cpu"))
+                find_hints(required, job.spec.track, prepared, lambda: _ANY_ESTIMATE, torch.device("cpu"))
         except Skipped as reason:
             self.findings.skipped[str(reason)] += 1
         except _NotHere:
@@ -128,7 +132,7 @@ class _Examination:
     def _load(self, job: Job) -> Data:
         """The data set of `job`, with the test sets that are scored beside its own."""
         source, extra = source_of(job), extra_tests_of(job)
-        if not all(one.dataset.available() for one in (source, *extra.values())):
+        if not all(one.dataset.available() for one in sources_of(job)):
             raise _NotHere
         try:
             data = source.load(self.cache)

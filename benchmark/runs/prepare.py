@@ -16,11 +16,15 @@ from benchmark.errors import NoisybenchError
 from benchmark.metrics import main_metric
 from benchmark.noise.base import Corruption, NoiseKind, Split
 from benchmark.noise.manifest import Manifest, make_manifest
+from benchmark.runs import outside
 from benchmark.runs.clean_probabilities import StoredProbabilities
+from benchmark.runs.outside import Pool, Replaced, pools
 from benchmark.seeds import seed_for
 from benchmark.store.schema import Images
 
 VALIDATION_SHARE = 0.1
+OUTSIDE = -1
+"""Clean label of an image of no class of the task."""
 
 
 class Skipped(NoisybenchError):
@@ -45,11 +49,17 @@ class LabelledSet:
     """Of an extra test set: how its classes were matched, and what may make it hard to compare."""
     files: tuple[str, ...] | None = None
     """[m] names of the images of `whole`, where each is a file."""
+    replaced: Replaced | None = None
+    """Images of no class of the task in the place of those of `whole`; their clean label is OUTSIDE."""
 
     @property
     def images(self) -> np.ndarray:
         """[n, H, W, C] uint8."""
-        return self.whole if self.index is None else self.whole[self.index]
+        images = self.whole if self.index is None else self.whole[self.index]
+        if self.replaced is not None:
+            images = np.array(images)
+            self.replaced.put_into(images)
+        return images
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,20 @@ class Drawn:
 
     split: Split
     corruption: Corruption
+    pool: Pool | None = None
+    """The images that take the place of others, where some do."""
+
+    def take(self, index: np.ndarray, *, truth_known: bool, key: str = "") -> LabelledSet:
+        """The samples at the positions `index`; `key` identifies the images of the split."""
+        assert self.split.images is not None
+        clean = self.split.labels[index] if truth_known else None
+        replaced = None
+        if self.pool is not None and self.corruption.outside is not None:
+            places = self.corruption.outside[index]
+            at = np.flatnonzero(places >= 0)
+            replaced = Replaced(self.pool, at, places[at])
+            clean = None if clean is None else np.where(places >= 0, OUTSIDE, clean)
+        return LabelledSet(self.split.images, self.corruption.labels[index], clean, index, key, replaced=replaced)
 
     @property
     def kept(self) -> np.ndarray:
@@ -144,6 +168,7 @@ class DataSource:
             images=arrays.images,
             original=self.dataset.original_order(name, len(arrays)) if arrays.files is None else np.array(arrays.files),
             given=arrays.given,
+            counts=arrays.counts,
             probabilities=None if clean is None else clean.of(name),
         )
 
@@ -159,18 +184,39 @@ class LabelNoise:
     clean: StoredProbabilities | None = None
     """Probabilities of the clean classifier, for kinds that are made from them."""
     allow_unidentifiable: bool = False
+    outside: DataSource | None = None
+    """The data set that the noise takes images from, for kinds that do."""
 
-    def draw(self, source: DataSource, data: Data) -> DrawnNoise:
-        """Noisy labels of the training and the validation split of `data`. Raises Skipped, NoiseError."""
-        train = source.split("train", data.train, data.num_classes, self.clean)
+    def draw(self, source: DataSource, data: Data, cache: Path) -> DrawnNoise:
+        """Noisy labels of the training and the validation split of `data`; `cache` keeps decoded data.
+
+        Raises Skipped, NoiseError, and DataError where the data set that images are taken from cannot be used.
+        """
+        found: Mapping[str, Pool] = {}
+        notes: tuple[str, ...] = ()
+        if self.outside is not None:
+            other = self.outside.load(cache)
+            found = pools(other, self.outside.key, data, VALIDATION_SHARE)
+            notes = (outside.about(other, data),)
+
+        def split_of(name: str, arrays: Arrays) -> Split:
+            plain = source.split(name, arrays, data.num_classes, self.clean)
+            return replace(plain, outside=len(found[name]) if name in found else 0)
+
+        train = split_of("train", data.train)
         reason = self.kind.skip(train)
         if reason:
             raise Skipped(reason)
         kind = self.kind.resolve(train)
         splits = [train]
         if data.val is not None:
-            splits.append(source.split("val", data.val, data.num_classes, self.clean))
-        drawn = {s.name: Drawn(s, kind.corrupt(s, self.seed)) for s in splits if not kind.skip(s)}
+            splits.append(split_of("val", data.val))
+        drawn = {}
+        for s in splits:
+            if not kind.skip(s):
+                corruption = kind.corrupt(s, self.seed)
+                corruption = replace(corruption, notes=(*corruption.notes, *notes))
+                drawn[s.name] = Drawn(s, corruption, found.get(s.name))
         return DrawnNoise(kind, drawn["train"], drawn.get("val"))
 
     def manifest(self, kind: NoiseKind, part: Drawn) -> Manifest:
@@ -207,7 +253,7 @@ def prepare(
     data = source.load(cache)
     extra = {name: other.like(data) for name, other in (extra_tests or {}).items()}
     data = with_extra_tests(data, {name: other.load_extra_test(cache) for name, other in extra.items()})
-    drawn = noise.draw(source, data)
+    drawn = noise.draw(source, data, cache)
     manifest = noise.manifest(drawn.kind, drawn.train)
     if drawn.val is None and data.val is not None:
         held_out = (
@@ -217,11 +263,7 @@ def prepare(
         manifest = replace(manifest, warnings=[*manifest.warnings, held_out])
 
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
-        assert part.split.images is not None
-        clean = part.split.labels[index] if drawn.kind.truth_known else None
-        return LabelledSet(
-            part.split.images, part.corruption.labels[index], clean, index, f"{source.key}/{part.split.name}"
-        )
+        return part.take(index, truth_known=drawn.kind.truth_known, key=f"{source.key}/{part.split.name}")
 
     selected = drawn.train.kept
     counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)
@@ -236,14 +278,16 @@ def prepare(
             raise Skipped(f"subset {source.subset} is larger than the {len(selected)} training images of {data.name}")
         seed = seed_for("subset", source.digest)
         selected = selected[stratified_subset(data.train.labels[selected], source.subset, seed)]
+    train = take(drawn.train, selected)
+    trained_on = data.train.fingerprints[selected if train.clean is None else selected[train.clean != OUTSIDE]]
     return Prepared(
         classes=data.classes,
-        train=take(drawn.train, selected),
+        train=train,
         val=val,
-        test=_clean_set(data.test, f"{source.key}/test", data.train.fingerprints[selected]),
+        test=_clean_set(data.test, f"{source.key}/test", trained_on),
         extra_tests={
             name: replace(
-                _clean_set(part, f"{extra[name].key}/extra", data.train.fingerprints[selected]),
+                _clean_set(part, f"{extra[name].key}/extra", trained_on),
                 notes=data.extra_notes[name],
             )
             for name, part in data.extra_tests.items()

@@ -157,13 +157,15 @@ def _test_set(part: LabelledSet) -> TestSet:
 
 
 def _noise(given: Given, prepared: Prepared) -> dict[str, Any]:
-    """The manifest, the share of wrong labels among those trained on, and the estimate of it."""
+    """The manifest, the share of wrong labels among those trained on, and the estimate of it with its interval."""
     manifest, truth = asdict(prepared.manifest), prepared.realized_rate
-    rate = None if given.estimate is None else given.estimate.noise_rate
+    estimate = None if given.estimate is None else given.estimate.noise
+    rate = None if estimate is None else estimate.rate
     return manifest | {
         "realized_rate": truth,
         "realized_rate_all": manifest["realized_rate"],
         "estimated_rate": rate,
         "estimator_error": None if rate is None or truth is None else rate - truth,
-        "estimate_doubt": None if given.estimate is None else given.estimate.doubt,
+        "estimate_interval": None if estimate is None else estimate.interval,
+        "estimate_doubt": None if estimate is None else estimate.doubt,
     }

@@ -12,13 +12,14 @@ import torch
 
 from benchmark.grid.job import Options
 from benchmark.grid.spec import Recipe, RunSpec
-from benchmark.noise.rate_estimate import FOLDS
+from benchmark.noise.rate_estimate import HeldOut
 from benchmark.runs.assemble import Plugins, pick_device
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.frozen_features import FeatureSource
+from benchmark.runs.held_out import held_out
 from benchmark.runs.hints import Estimate, Given, cached_estimate, find_hints
 from benchmark.runs.prepare import LabelledSet, Prepared, Skipped, prepare
-from benchmark.seeds import seed_everything, seed_for
+from benchmark.seeds import seed_for
 from benchmark.store.schema import Deviations
 from benchmark.store.store import Store
 from benchmark.training.samples import Images, Samples
@@ -72,7 +73,11 @@ def train(
     def estimate() -> Estimate:
         # With the recipe of the comparison: methods of their own recipe get the same estimate as the others.
         common = session_of(spec.recipe)
-        return cached_estimate(spec, store.cache("estimates"), lambda: _out_of_fold(common, spec, on_phase))
+        return cached_estimate(spec, store.cache("estimates"), lambda: predict(common))
+
+    def predict(common: Session) -> tuple[np.ndarray, HeldOut]:
+        on_phase("estimates the noise rate")
+        return prepared.train.noisy, held_out(common, inputs.pretrained_features(), spec.seeds.order)
 
     required = plugins.method.requires(plugins.method_config)
     given = find_hints(required, spec.track, prepared, estimate, device)
@@ -128,24 +133,28 @@ class Inputs:
     def __init__(
         self, plugins: Plugins, spec: RunSpec, train: LabelledSet, cache: Path, device: torch.device, on_phase: OnPhase
     ) -> None:
-        backbone = plugins.network.backbone
+        self.backbone = plugins.network.backbone
         self.device = device
         self.features: FeatureSource | None = None
         self.train: Samples
-        if backbone.frozen:
-            self.features = FeatureSource(backbone, spec.backbone, spec.training, train, cache, device, on_phase)
+
+        def features() -> FeatureSource:
+            return FeatureSource(self.backbone, spec.backbone, spec.training, train, cache, device, on_phase)
+
+        self._compute = features
+        if self.backbone.frozen:
+            self.features = features()
             self.train = self.features.train
         else:
             self.train = Images(train.images, device)
 
+    def pretrained_features(self) -> Samples | None:
+        """Of the training images by the backbone before any training, where it is frozen or its weights are trained
+        ones; None elsewhere."""
+        if self.features is None and self.backbone.pretrained:
+            return self._compute().train
+        return None if self.features is None else self.features.train
+
     def evaluation(self, part: LabelledSet) -> Evaluation:
         samples = Images(part.images, self.device) if self.features is None else self.features.features(part)
         return Evaluation(samples, part.noisy, part.clean)
-
-
-def _out_of_fold(session: Session, spec: RunSpec, on_phase: OnPhase) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy labels [n] and [n, K] probabilities of networks that did not see them, for the rate estimate."""
-    on_phase("estimates the noise rate")
-    kit = session.kit()
-    seed_everything(seed_for("estimate", spec.seeds.order))
-    return session.data.y.cpu().numpy(), kit.out_of_fold(FOLDS).double().cpu().numpy()

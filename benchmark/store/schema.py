@@ -7,13 +7,11 @@ Records of earlier schemas are read through `migration.current`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import TypedDict
 
 from benchmark.metrics import Outcome
 from benchmark.model_selection import Rule
@@ -129,6 +127,15 @@ class Curve(TypedDict):
 
 
 @_STRICT
+class OpenSetImages(TypedDict):
+    """Images of no class of the task among the training images."""
+
+    count: int
+    sha256: str
+    """Of their positions in their source, -1 for every other image."""
+
+
+@_STRICT
 class Noise(TypedDict):
     """The manifest of the noisy training labels."""
 
@@ -144,17 +151,28 @@ class Noise(TypedDict):
     realized_rate_all: float | None
     """The same of all training labels of the data set, before validation set and subset are taken."""
     realized_rate_per_class: list[float | None] | None
+    commonest_wrong_share: NotRequired[list[float | None] | None]
+    """[K] share of the commonest wrong class among the wrong labels of each clean class; absent from records that were
+    written before it was counted, as `notes`."""
     transition: list[list[float]] | None
     """[K, K] T[clean, noisy]."""
     transition_source: Literal["generator", "empirical", "unknown"]
     labels_sha256: str
+    open_set: NotRequired[OpenSetImages | None]
+    """Of all training labels of the data set; None where all images are of the task."""
     warnings: list[str]
+    notes: NotRequired[list[str]]
+    """How the labels were made; a sentence each."""
     estimated_rate: float | None
-    """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one."""
+    """The noise rate that a blind method got as a hint; None if it needs no hint or got the true one. Where the
+    estimator refused, its fallback."""
     estimator_error: float | None
     """`estimated_rate` - `realized_rate`."""
     estimate_doubt: str | None
-    """Why the estimate says little, where the networks that it is made with are no better than chance."""
+    """Why the estimator refused to tell the rate, so that the method got the fallback; None where it did not."""
+    estimate_interval: NotRequired[list[float] | None]
+    """[2] ends of the 95 % interval of the rate; None where the estimator refused or was not asked; absent from
+    records of its first version."""
 
 
 @_STRICT
@@ -172,7 +190,14 @@ class Diagnostics(TypedDict, total=False):
     """Of the score by which samples are kept, right against wrong labels."""
     auroc_per_class: list[float | None] | None
     corrected_accuracy: float | None
-    """Share of the method's corrected labels that are the true class."""
+    """Share of the method's corrected labels that are the true class, among images of the task."""
+    open_set_kept: float | None
+    """Share of images of no class of the task among the kept samples; this and the next two only under open-set
+    noise."""
+    open_set_dropped: float | None
+    """Share of those images that were not kept."""
+    open_set_auroc: float | None
+    """Of the score, images of the task against those of no class of it."""
     transition: list[list[float]]
     """[K, K] the estimate of T, to five digits."""
     l1_row_mean: float
@@ -365,28 +390,3 @@ def check(record: Record, where: str) -> None:
             f"{where} {problem}; expected a record of schema {SCHEMA} as this version writes it: "
             "move the file away and repeat `noisybench run`, which makes it again"
         )
-
-
-def paths(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns `names` ("state", "metrics.last"). Raises KeyError for one that no record can hold."""
-    for name in names:
-        at: Any = Variant
-        for key in name.split("."):
-            at = _inner(at, key)
-            if at is None:
-                raise KeyError(f"no record has a field {name}: see benchmark/store/schema.py")
-    return tuple(names)
-
-
-def _inner(kind: Any, key: str) -> Any:
-    """The type of the field `key` of a type, a union of what it is in all variants; None where there is none."""
-    if is_typeddict(kind):
-        return get_type_hints(kind).get(key)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        types = [inner for part in arguments if (inner := _inner(part, key)) is not None]
-        return Union[tuple(types)] if types else None  # noqa: UP007
-    if origin is dict:
-        literal = get_args(arguments[0])
-        return arguments[1] if not literal or key in literal else None
-    return None

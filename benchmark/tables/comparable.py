@@ -29,8 +29,20 @@ def refuse(frame: pd.DataFrame) -> None:
             _refuse(part, f"{part} {name!r}", frame[f"{part}_key"][frame[part] == name])
     if frame["rest_key"].nunique() > 1:
         _refuse("", "one heading", frame["rest_key"])
+    _refuse_two_choices(frame)
     _refuse_repeated_seeds(frame)
     _refuse_other_draws(frame)
+
+
+def _refuse_two_choices(frame: pd.DataFrame) -> None:
+    """One configuration is chosen of a method on a data set: two come from two searches."""
+    tuned = frame[frame["tuned"] > 0]
+    choices = tuned.groupby([name for name in VISIBLE if name != "noise"])["options"].nunique()
+    for (dataset, _, method, *_), count in choices[choices > 1].items():
+        raise TableError(
+            f"{method} on {dataset} has {count} configurations, chosen by different searches; expected one: keep each "
+            "search in a results folder of its own (--results DIR)"
+        )
 
 
 def _refuse_repeated_seeds(frame: pd.DataFrame) -> None:

@@ -37,6 +37,8 @@ class Marks:
     networks_at_test: int = 1
     plain_phases: frozenset[str] = frozenset()
     """Phases in which the method has not begun."""
+    early_phases: frozenset[str] = frozenset()
+    """Phases in which it has begun that come before its last one."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Block:
     """Per (method, noise): state (value, hole, skipped, undefined, absent), runs in each of `STATES`, total,
     n, units, mean, sd, half (width of the 95 % t interval), delta, delta_n, delta_half (against the baseline), drop
     (how much worse than the method's own clean runs), plain (runs whose epoch is of a phase in which the method has
-    not begun), and the means of `frames.DIAGNOSTICS`, NaN where the method reports none."""
+    not begun), early (of another phase before its last one), and the means of
+    `frames.DIAGNOSTICS`, NaN where the method reports none."""
     methods: pd.DataFrame
     """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
     asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not hold them)."""
@@ -190,11 +193,13 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(with_value)]
     table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, lower_is_better))
     table = table.join(valued.groupby(CELL)[list(frames.DIAGNOSTICS)].mean())
-    table["plain"] = _plain(valued, compare.marks).reindex(table.index, fill_value=0)
+    for column in ("plain", "early"):
+        phases = {key: getattr(mark, f"{column}_phases") for key, mark in compare.marks.items()}
+        table[column] = _runs_in(valued, phases).reindex(table.index, fill_value=0)
     methods = _methods(runs, valued, table, compare)
     ranked = table["mean"].unstack("noise").reindex(columns=list(noisy))
-    methods["rank"] = average_rank(ranked, lower_is_better) if compare.ranked and noisy else np.nan
-    methods = methods.sort_values(["rank", "method"])
+    methods["rank"] = _ranks(ranked, methods["tuned"], lower_is_better) if compare.ranked and noisy else np.nan
+    methods = _default_beside_tuned(methods)
     return Block(
         place,
         metric=metric,
@@ -231,10 +236,9 @@ def cells(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _deltas(valued: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Differences from the baseline, paired by seeds within the noise cell."""
-    baseline_runs = valued[valued["method"] == baseline]
-    others = valued[valued["method"] != baseline]
-    differences = paired_difference(others, baseline_runs, on=["noise", "seeds"], by=CELL)
+    """Differences from the baseline, paired by seeds within the noise cell; tuned methods from the tuned baseline."""
+    is_baseline = (valued["method"] == baseline) | ((valued["tuned"] > 0) & (valued["plugin"] == baseline))
+    differences = paired_difference(valued[~is_baseline], valued[is_baseline], on=["noise", "seeds", "tuned"], by=CELL)
     return differences.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(
         columns=["sd", "units"]
     )
@@ -248,17 +252,30 @@ def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd
     return (change if lower_is_better else -change).rename("drop")
 
 
-def _plain(valued: pd.DataFrame, marks: Mapping[bytes, Marks]) -> pd.Series:
-    """Number of runs per cell whose reported epoch is of a phase in which the method has not begun."""
-    phases = {key: mark.plain_phases for key, mark in marks.items() if mark.plain_phases}
-    of_such = valued[valued["method_key"].isin(phases)]
-    keys = zip(of_such["method_key"], of_such["phase"], strict=True)
-    begun_later = pd.Series([phase in phases[key] for key, phase in keys], index=of_such.index, dtype=bool)
-    return of_such[begun_later].groupby(CELL).size()
+def _runs_in(valued: pd.DataFrame, phases: Mapping[bytes, frozenset[str]]) -> pd.Series:
+    """Number of runs per cell whose reported epoch is of one of the `phases` of their method."""
+    keys = zip(valued["method_key"], valued["phase"], strict=True)
+    inside = pd.Series([phase in phases.get(key, ()) for key, phase in keys], index=valued.index, dtype=bool)
+    return valued[inside].groupby(CELL).size()
+
+
+def _ranks(means: pd.DataFrame, tuned: pd.Series, lower_is_better: bool) -> pd.Series:
+    """Average ranks of `means` [methods, cells] among the methods of the same tuning budget."""
+    groups = [average_rank(group, lower_is_better) for _, group in means.groupby(tuned.reindex(means.index))]
+    return pd.concat(groups) if groups else pd.Series(dtype="float64")
+
+
+def _default_beside_tuned(methods: pd.DataFrame) -> pd.DataFrame:
+    """The rows by rank; a tuned method stands below the same method as it is."""
+    place = methods["rank"].where(methods["tuned"] == 0)
+    of_plugin = place.groupby(methods["plugin"]).transform("min").fillna(methods["rank"])
+    own = place.fillna(of_plugin)
+    order = methods.assign(place=own, name=methods.index.str.replace(r" tuned \(N = \d+\)$", "", regex=True))
+    return methods.loc[order.sort_values(["place", "name", "tuned"], kind="stable").index]
 
 
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
-    methods = runs[["method", "method_key"]].drop_duplicates("method").set_index("method")
+    methods = runs[["method", "method_key", "plugin", "tuned"]].drop_duplicates("method").set_index("method")
     of_method = runs.groupby("method")
     methods["deviations"] = of_method["deviations"].agg(lambda texts: " or ".join(sorted(set(texts) - {""})))
     methods["unrecorded"] = of_method["unrecorded"].any()

@@ -49,8 +49,12 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
         if part == "dataset":
             # A file is shown by its name.
             visible = {k: v for k, v in visible.items() if not _DIGEST.fullmatch(str(v))}
-        names[key] = _plugin_string(dataset_names.get(key, content["name"]), visible)
+        names[key] = _plugin_string(dataset_names.get(key, content["name"]), visible) + _tuned(content)
     return _told_apart(names, parts)
+
+
+def _tuned(part: Mapping[str, Any]) -> str:
+    return f" tuned (N = {part['tuned']})" if part.get("tuned") else ""
 
 
 def _told_apart(names: Mapping[bytes, str], parts: Mapping[bytes, Mapping[str, Any]]) -> dict[bytes, str]:
@@ -99,6 +103,7 @@ _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
     "digest": _digest,
     "version": _version,
     "clean_classifier": _digest,
+    "outside": _digest,
     "extra_tests": _test_names,
 }
 """Field of a part that is no option -> how a name shows it where several parts would have the same name."""

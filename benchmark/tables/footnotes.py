@@ -27,6 +27,7 @@ def of_block(
     yield from _tests(runs)
     yield from _marks(runs, methods)
     yield from _not_begun(cells)
+    yield from _tuned(runs)
     if baseline not in methods.index:
         yield f"no runs of `{baseline}` here: no differences from it, no measured cost"
     yield from _noise(runs)
@@ -107,6 +108,23 @@ def _not_begun(cells: pd.DataFrame) -> Iterator[str]:
     affected = cells[cells["plain"] > 0].index.to_frame(index=False)
     if len(affected):
         yield f"‡ the reported epoch of some runs is one in which the method has not begun: {_where(affected)}"
+    early = cells[cells["early"] > 0].index.to_frame(index=False)
+    if len(early):
+        yield f"the reported epoch of some runs lies before the method's last phase: {_where(early)}"
+
+
+def _tuned(runs: pd.DataFrame) -> Iterator[str]:
+    """What was chosen of every tuned method."""
+    tuned = runs[runs["tuned"] > 0].drop_duplicates("method").sort_values("method")
+    for budget, group in tuned.groupby("tuned"):
+        chosen = "; ".join(
+            f"`{m}` {o or 'the default'}" for m, o in zip(group["plugin"], group["options"], strict=True)
+        )
+        yield (
+            f"tuned (N = {budget}): of {budget} configurations of every method, the default among them, the one with "
+            "the best noisy validation score over all columns, on a seed that is not reported; ranks and differences "
+            f"are among rows of the same budget. Chosen: {chosen}"
+        )
 
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:
@@ -117,13 +135,24 @@ def _noise(runs: pd.DataFrame) -> Iterator[str]:
         yield "realized noise rate: " + ", ".join(f"{noise} {rate:.3f}" for noise, rate in realized.items())
     estimated = runs.dropna(subset=["estimated"]).drop_duplicates(["noise", "seeds"])
     if len(estimated) and (runs["track"] == "blind").any():
-        means = estimated.groupby("noise")["estimated"].mean()
-        yield "rate given to blind methods (the engine's estimate): " + ", ".join(
-            f"{noise} {rate:.3f}" for noise, rate in means.items()
+        means = estimated.groupby("noise")[["estimated", "low", "high"]].mean()
+        yield (
+            "rate given to blind methods (the engine's estimate, mean over seeds; in brackets its 95 % interval): "
+            + (", ".join(f"{noise} {_estimate(mean)}" for noise, mean in means.iterrows()))
         )
-    doubtful = runs.dropna(subset=["doubt"])
-    for noise, group in doubtful.groupby("noise"):
-        yield f"the estimated noise rate says little at {noise} ({len(group)} runs): {group['doubt'].min()}"
+    refused = runs.dropna(subset=["doubt"])
+    for noise, group in refused.groupby("noise"):
+        given = ", ".join(f"{rate:.3f}" for rate in sorted(group["estimated"].unique()))
+        yield (
+            f"the noise rate could not be estimated at {noise} ({len(group)} runs), and blind methods were given "
+            f"{given} there: {group['doubt'].min()}"
+        )
+
+
+def _estimate(mean: pd.Series) -> str:
+    """The rate, and its interval where there is one."""
+    interval = "" if pd.isna(mean["low"]) else f" [{mean['low']:.3f}, {mean['high']:.3f}]"
+    return f"{mean['estimated']:.3f}{interval}"
 
 
 def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:

@@ -10,9 +10,10 @@ import orjson
 import pandas as pd
 
 from benchmark.model_selection import RULES
-from benchmark.store import schema
+from benchmark.seeds import TUNING_SEED
 from benchmark.store.content import Record, content_digest
 from benchmark.store.digests import canonical
+from benchmark.store.field_paths import paths
 from benchmark.tables import comparable, display_names
 from benchmark.tables.comparable import PARTS, VISIBLE, TableError
 from benchmark.tables.display_names import Defaults
@@ -37,10 +38,13 @@ DIAGNOSTICS = {
 def unique(records: Iterable[Record]) -> dict[str, tuple[Record, str]]:
     """Every run once, by id in order, with the SHA-256 of its content (curve, provenance and timing aside).
 
-    A run that failed and later ended counts as ended. Raises TableError where two records of one run differ.
+    A run that failed and later ended counts as ended. Trials of a search are left out. Raises TableError where
+    two records of one run differ.
     """
     runs: dict[str, tuple[Record, str]] = {}
     for record in records:
+        if record["spec"]["seeds"]["method"] >= TUNING_SEED:
+            continue
         content = content_digest(record)
         known = runs.get(record["id"])
         if known is not None:
@@ -67,11 +71,12 @@ def fields(rule: str) -> tuple[str, ...]:
     figures = {f"metrics.{rule}"}
     if rule in ("last5", "val_clean"):
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
-    noise = tuple(f"noise.{name}" for name in ("realized_rate", "estimated_rate", "estimate_doubt", "labels_sha256"))
+    estimate = ("estimated_rate", "estimate_interval", "estimate_doubt")
+    noise = tuple(f"noise.{name}" for name in ("realized_rate", *estimate, "labels_sha256"))
     whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations", "hints")
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
     diagnostics = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
-    return schema.paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
+    return paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
 
 
 def suites(records: Iterable[Record]) -> tuple[str, ...]:
@@ -116,13 +121,14 @@ def flatten(
 ) -> pd.DataFrame:
     """One row per record, and one of state "missing" per `expected` run (its spec and names) that has none.
 
-    Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN where
-    undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol, the names
-    `VISIBLE`; of the method plugin, options, hints (that it consumed; None if not recorded), deviations, unrecorded
-    (the record does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, doubt (of the
-    estimate); main_metric, test_size, shared_images, test_notes (a line each), seconds, `DIAGNOSTICS`. Sorted by name
-    and seeds. Raises TableError where equal names would hide different runs, and on a rule, metric or test set that
-    the records do not have.
+    Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN
+    where undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol,
+    the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
+    options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record does not hold
+    them), source; of the noise clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the
+    estimate), doubt (why there is none); main_metric, test_size, shared_images, test_notes (a line each),
+    seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal names would hide different
+    runs, and on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -139,7 +145,18 @@ def flatten(
         specs[part] = specs[f"{part}_key"].map(display_names.of_part(specs, part, defaults or {}))
     frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     comparable.refuse(frame)
-    floats = ["value", "rate", "realized", "estimated", "test_size", "shared_images", "seconds", *DIAGNOSTICS]
+    floats = [
+        "value",
+        "rate",
+        "realized",
+        "estimated",
+        "low",
+        "high",
+        "test_size",
+        "shared_images",
+        "seconds",
+        *DIAGNOSTICS,
+    ]
     return frame.astype(dict.fromkeys(floats, "float64")).sort_values(
         [*VISIBLE, "seeds"], kind="stable", ignore_index=True
     )
@@ -214,6 +231,7 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
     spec, provenance = record["spec"], _provenance(record)
     noise = record.get("noise") or {}
     diagnostics = record.get("diagnostics") or {}
+    interval = noise.get("estimate_interval") or (None, None)
     figures = (_figures(record, extra_test) or {}).get(rule) or {}
     test, seeds = _test(record, extra_test), spec["seeds"]
     return {
@@ -236,6 +254,8 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
         "seconds": (record.get("timing") or {}).get("seconds"),
         "realized": noise.get("realized_rate"),
         "estimated": noise.get("estimated_rate"),
+        "low": interval[0],
+        "high": interval[1],
         "doubt": noise.get("estimate_doubt"),
         "noise_labels": noise.get("labels_sha256"),
         "source": provenance.get("method_digest"),
@@ -245,8 +265,12 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
 
 
 def part_key(part: Mapping[str, Any]) -> bytes:
-    """Canonical JSON of a part of a spec, without what is unset: fields that were added later do not count then."""
-    return canonical({name: value for name, value in part.items() if value not in (None, {}, [])})
+    """Canonical JSON of a part of a spec, without what is unset: fields that were added later do not count then.
+
+    A tuned method is one method, whatever configuration was chosen on a data set.
+    """
+    chosen = ("config", "recipe") if part.get("tuned") else ()
+    return canonical({k: value for k, value in part.items() if value not in (None, {}, []) and k not in chosen})
 
 
 def _spec(key: bytes) -> dict[str, Any]:
@@ -261,6 +285,7 @@ def _spec(key: bytes) -> dict[str, Any]:
         "rest_key": canonical({name: value for name, value in spec.items() if name not in VISIBLE}),
         **{f"{part}_key": part_key(spec[part]) for part in PARTS},
         "plugin": method["name"],
+        "tuned": method.get("tuned") or 0,
         "options": ", ".join(display_names.pairs(display_names.options(method).items())),
         "clean": noise["name"] == CLEAN,
         "noise_kind": noise["name"],

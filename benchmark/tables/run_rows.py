@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from benchmark.store import schema
 from benchmark.store.content import Record
+from benchmark.store.field_paths import paths
 from benchmark.tables import display_names
 from benchmark.tables.comparable import PARTS
 from benchmark.tables.frame import part_key
 
-FIELDS = schema.paths(
+FIELDS = paths(
     (
         *("spec", "state", "reason", "error", "main_metric", "metrics", "extra_metrics", "hints", "sizes", "tests"),
         *("noise.realized_rate", "noise.realized_rate_all", "noise.estimated_rate", "noise.labels_sha256"),

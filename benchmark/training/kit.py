@@ -25,6 +25,8 @@ from methods.base import Hints
 
 PATIENCE = 2
 """Early-stopping patience (epochs) of auxiliary fits."""
+STOPPING_SHARE = 0.1
+"""Share of the labels of a fold's training part by which its network stops; it is not fitted to these."""
 
 Build = Callable[[int], Network]
 """Makes a network for a number of classes, drawing its weights from torch's generator."""
@@ -71,6 +73,10 @@ class EngineKit:
 
     # For methods
 
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._data.num_batches
+
     def network(self, name: str, num_classes: int | None = None) -> Network:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
@@ -116,33 +122,68 @@ class EngineKit:
         network.eval()
 
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
-        labels = self._data.y.cpu().numpy()
-        seed = seed_for("folds", self._data.order_seed) % 2**32
-        splitter = _splitter(labels, folds, seed)
         probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
+        for fold, (train, held) in enumerate(self._folds(folds)):
+            probabilities[held] = self._held_out(f"fold{fold}", train, held, epochs)
+        return probabilities
+
+    def twin(self, folds: int) -> tuple[Tensor, Tensor]:
+        """The samples [m] of the first fold, and their probabilities [m, K] by another network than `out_of_fold`'s.
+
+        It differs in its first weights and in the order of its batches.
+        """
+        train, held = self._folds(folds)[0]
+        return held, self._held_out("twin", train, held, None)
+
+    def _folds(self, folds: int) -> list[tuple[np.ndarray, Tensor]]:
+        """Training part and held-out samples of every fold."""
+        labels = self._data.y.cpu().numpy()
+        splitter = _splitter(labels, folds, seed_for("folds", self._data.order_seed) % 2**32)
         with warnings.catch_warnings():
             # A class with fewer labels than folds is held out in some folds only, which is all that can be done.
             warnings.filterwarnings("ignore", "The least populated class")
             parts = list(splitter.split(np.zeros(len(labels)), labels))
-        for fold, (train, held) in enumerate(parts):
-            index = torch.from_numpy(held).to(self.device)
-            fitted = torch.from_numpy(train).to(self.device)
-            network = self.network(f"fold{fold}")
-            self._fit_early(network, fitted, index, epochs)
-            probabilities[index] = self._probabilities(network, index)
-        return probabilities
+        return [(train, torch.from_numpy(held).to(self.device)) for train, held in parts]
+
+    def _held_out(self, name: str, train: np.ndarray, held: Tensor, epochs: int | None) -> Tensor:
+        """Probabilities of the samples `held` by a network fitted to `train`.
+
+        A part of `train` decides when to stop: with the labels of `held`, the network would be the one that agrees
+        best with their wrong ones too.
+        """
+        fitted, watched = self._split_off(train, STOPPING_SHARE, seed_for("stopping", self._data.order_seed, name))
+        network = self.network(name)
+        self._fit_early(network, fitted, watched, epochs)
+        return self._probabilities(network, held)
 
     def posterior(self, held_share: float) -> Tensor:
+        labels = self._data.y.cpu().numpy()
+        if not _can_stratify(labels, held_share):
+            _, counts = np.unique(labels, return_counts=True)
+            warnings.warn(
+                f"{math.ceil(held_share * len(labels))} of {len(labels)} labels cannot hold one of each of the "
+                f"{len(counts)} classes (the smallest has {counts.min()}), so they are drawn at random instead of by "
+                "class",
+                stacklevel=2,
+            )
+        seed = seed_for("posterior", self._data.order_seed)
+        fitted, held = self._split_off(np.arange(self.num_samples), held_share, seed)
+        network = self.network("posterior")
+        self._fit_early(network, fitted, held, None)
+        return self._probabilities(network)
+
+    def _split_off(self, index: np.ndarray, share: float, seed: int) -> tuple[Tensor, Tensor]:
+        """`index` without `share` of it, and that share: of every class, or of all at random where one is too small."""
         from sklearn.model_selection import train_test_split
 
-        labels = self._data.y.cpu().numpy()
-        seed = seed_for("posterior", self._data.order_seed) % 2**32
-        strata = labels if _can_stratify(labels, held_share) else None
-        train, held = train_test_split(np.arange(len(labels)), test_size=held_share, stratify=strata, random_state=seed)
-        network = self.network("posterior")
-        fitted, index = (torch.from_numpy(part).to(self.device) for part in (train, held))
-        self._fit_early(network, fitted, index, None)
-        return self._probabilities(network)
+        labels = self._data.y.cpu().numpy()[index]
+        strata = labels if _can_stratify(labels, share) else None
+        if len(index) < 2:
+            parts = [index, index]  # nothing can be split off
+        else:
+            parts = train_test_split(index, test_size=share, stratify=strata, random_state=seed % 2**32)
+        rest, held = (torch.from_numpy(part).to(self.device) for part in parts)
+        return rest, held
 
     def _probabilities(self, network: Network, index: Tensor | None = None) -> Tensor:
         return self._data.scan(lambda x: network(x).softmax(1), index)
@@ -248,14 +289,7 @@ def _can_stratify(labels: np.ndarray, held_share: float) -> bool:
     """Whether every class of `labels` [n] can have a sample in both parts when `held_share` of them is held out."""
     _, counts = np.unique(labels, return_counts=True)
     held = math.ceil(held_share * len(labels))
-    if counts.min() > 1 and min(held, len(labels) - held) >= len(counts):
-        return True
-    warnings.warn(
-        f"{held} of {len(labels)} labels cannot hold one of each of the {len(counts)} classes (the smallest has "
-        f"{counts.min()}), so they are drawn at random instead of by class",
-        stacklevel=3,
-    )
-    return False
+    return bool(counts.min() > 1 and min(held, len(labels) - held) >= len(counts))
 
 
 def lr_factor(recipe: Recipe, progress: float) -> float:

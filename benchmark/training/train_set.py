@@ -42,6 +42,12 @@ class DeviceTrainSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def num_batches(self) -> int:
+        """Batches of a pass over all samples; a last batch of one is dropped."""
+        full, rest = divmod(len(self), self.batch_size)
+        return max(1, full + (rest > 1))
+
     def start_epoch(self, epoch: int, purpose: str = "train") -> None:
         """Sets the key of all random draws until the next call; `purpose` separates auxiliary fits from training."""
         self.epoch = epoch

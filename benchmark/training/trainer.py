@@ -187,7 +187,10 @@ class Trainer:
         return predict(lambda x: self.method.predict(x).softmax(1), evaluation.images).double().cpu().numpy()
 
     def _score(self, probabilities: np.ndarray, labels: np.ndarray | None) -> dict[str, Any] | None:
-        return None if labels is None else metrics.score(probabilities, labels, self.data.num_classes)
+        if labels is None:
+            return None
+        known = labels >= 0  # a validation image of no class of the task has no true label
+        return metrics.score(probabilities[known], labels[known], self.data.num_classes) if known.any() else None
 
     def _watch(self) -> dict[str, Any]:
         """Memorization, and the share of changed predictions, on the watched training samples."""

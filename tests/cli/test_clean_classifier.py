@@ -68,7 +68,7 @@ def test_values_that_were_changed_in_a_sound_file_are_noticed(tmp_path, cells):
     np.savez(path, **arrays)
     source = source_of(job)
     with pytest.raises(StaleProbabilities, match="put the file back"):
-        noise_of(job).draw(source, source.load(tmp_path / "cache"))
+        noise_of(job).draw(source, source.load(tmp_path / "cache"), tmp_path / "cache")
 
 
 def test_looking_trains_nothing(tmp_path, cells):
@@ -98,7 +98,7 @@ def test_runs_on_its_labels_end_in_records(here, tmp_path, cells):
     kinds = [part for kind in ("pmd:0.2", "confusion:0.2", "asymmetric:0.3") for part in ("-n", kind)]
     grid = ("-d", f"npz:{cells}", "-m", "ce", *kinds, "--seeds", "1", "--epochs", "1")
     done = here("run", *grid)
-    assert "clean classifier" in done.stderr
+    assert "classifier: clean labels" in done.stderr
     found = records(tmp_path / "results")
     assert {record["state"] for record in found.values()} == {"ok"}
     for record in found.values():

@@ -20,12 +20,12 @@ def elr_plus_case(case: Case) -> Result:
     given, rows = case["config"], case["outputs"]["steps"][0]["pred_hist"]
     config = {"beta": given["beta"], "lam": given["lambda"], "ramp": 1.0 if given["coef_step"] else 0.0}
     epochs = given["coef_step"] or 10
-    method = make(elr_plus.ELRPlus, config, K=len(rows[0]), N=len(rows), epochs=epochs)
+    method = make(elr_plus.ELRPlus, config, K=len(rows[0]), N=len(rows), epochs=epochs, steps_per_epoch=1)
     out = []
     for step in steps(case):
         z, mix, weight = leaf(step["logits"]), step["mix_index"], step["mixup_l"]
         method.net, method.average2 = GivenLogits(z), GivenLogits(step["ema_logits"])
-        method.epoch = int(step["iteration"])
+        method.count[0] = int(step["iteration"]) - 1
         turn = elr_plus._Turn(**vars(batch_of(step["labels"], step["index"])), turn=0)
         with (
             patch.object(elr_plus, "beta_weight", lambda alpha, weight=weight: weight),
@@ -42,7 +42,7 @@ def elr_plus_case(case: Case) -> Result:
                 "q": losses[0].args[2].tolist(),
             }
         )
-    return paper({"steps": out}, "one epoch here stands for one iteration of the ramp")
+    return paper({"steps": out}, "epochs of one step")
 
 
 # ---- DivideMix ---------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def gmm_case(case: Case) -> Result:
     config = {"history": 5 if given["r"] == 0.9 else 1, "threshold": given["p_threshold"]}
     method = make(dividemix.DivideMix, config, K=2, N=len(losses), epochs=len(epochs) + 1)
     method.net, method.net2 = nn.Identity(), nn.Identity()
-    first = method.kit.schedule(method.cfg.warmup)
+    (first,) = method.starts()
     for number, row in enumerate(epochs):
         data = TinyData(binary_logits(row), torch.zeros(len(row), dtype=torch.int64), 2)
         method.plan(first + number, data)

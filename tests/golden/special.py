@@ -101,7 +101,7 @@ def truncated(prune: bool) -> Callable[[Case], Result]:
         method = make(gce_truncated.GCETruncated, {"q": q, "k": k}, K=logits.shape[1], N=len(y))
         if prune:
             method.net = nn.Identity()  # its inputs are the logits
-            method.plan(method.kit.schedule(method.cfg.start), TinyData(logits, y, logits.shape[1]))
+            method.plan(method.starts()[0], TinyData(logits, y, logits.shape[1]))
         z = logits.clone().requires_grad_()
         loss = method.loss(z, batch_of(y))
         (grad,) = torch.autograd.grad(loss, z)

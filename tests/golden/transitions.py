@@ -34,7 +34,8 @@ def correction_case(method_cls: type[Method]) -> Callable[[Case], Result]:
 
 def revising(case: Case, matrix: Tensor, form: str, epoch: int, **config: Any) -> Any:
     """T-Revision with T, in the first phase (epoch 0) or the second (from epoch 200 of 400, as published)."""
-    method = make(t_revision.TRevision, {"form": form, **config}, K=len(matrix), N=64, epochs=400, epoch=epoch)
+    kit: dict[str, Any] = {"epochs": 400, "steps_per_epoch": 352}
+    method = make(t_revision.TRevision, {"form": form, **config}, K=len(matrix), N=64, epoch=epoch, **kit)
     method.T.copy_(matrix)
     return method
 
@@ -137,7 +138,7 @@ def volminnet_case(case: Case) -> Result:
         "momentum": given["momentum"],
         "optimizer": given["optimizer"],
     }
-    method = make(volminnet.VolMinNet, config, K=classes)
+    method = make(volminnet.VolMinNet, config, K=classes, epochs=80, steps_per_epoch=352)
     out = []
     for step in steps(case):
         z = leaf(step["logits"])

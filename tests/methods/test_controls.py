@@ -153,7 +153,7 @@ def test_peer_weight_rises_from_zero_to_alpha() -> None:
     method = build("peer", epochs=300)
     assert [method.weight(epoch) for epoch in (0, 20, 39, 40, 299)] == [0.0, 0.0, 1.0, 1.0, 1.0]
     assert method.weight(30) == pytest.approx(10 / 19)
-    assert build("peer", epochs=8).weight(1) == 1.0
+    assert [build("peer", epochs=8).weight(epoch) for epoch in (2, 3)] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(

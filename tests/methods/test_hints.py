@@ -100,7 +100,7 @@ def test_a_rate_that_is_stated_is_not_asked_for_and_a_given_matrix_is() -> None:
     assert Coteaching.requires(Coteaching.Config(forget_rate=0.0)) == frozenset()
     assert Forward.requires(Forward.Config(estimate="oracle")) == {"transition"}
     assert len(list(configurations(Forward))) == 8
-    assert {"forget_rate": None} in list(configurations(small_loss.SmallLossControl))
+    assert {"forget_rate": None, "ramp": None} in list(configurations(small_loss.SmallLossControl))
 
 
 def test_reading_what_is_not_named_is_noticed() -> None:

@@ -332,7 +332,7 @@ def test_elr_plus_trains_by_mixed_inputs_labels_and_targets_with_one_weight() ->
     with watched(net=method.net) as queries, recorded(method, "mixed_loss") as calls:
         method.step(batch)
     (query,) = queries["net"]
-    _, labels, target = calls[0].args
+    _, labels, target, _ = calls[0].args
     # A mixed one-hot input holds the weight of either sample: that mixes labels and targets, too.
     share = query.x[:, batch.index]
     torch.testing.assert_close(share.sum(1), torch.ones(len(batch.index), dtype=torch.float64))

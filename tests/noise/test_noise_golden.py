@@ -90,6 +90,7 @@ def frozen_labels(seed: int, folder: Path) -> dict[str, str]:
         "symmetric inclusive": (ten, "symmetric", {"rate": 0.4, "inclusive": True}),
         "pair": (ten, "pair", {"rate": 0.3}),
         "asymmetric": (ten, "asymmetric", {"rate": 0.4}),
+        "ordinal": (ten, "ordinal", {"rate": 0.3}),
         "transition": (three, "transition", {"file": file}),
         "long_tail": (ten, "long_tail", {"rho": 20, "noise": {"name": "pair", "rate": 0.3}}),
     }

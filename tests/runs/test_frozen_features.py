@@ -20,8 +20,9 @@ from benchmark.grid.job import Job, Options
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
 from benchmark.grid.spec import Augment
+from benchmark.noise import linear_heads
 from benchmark.registry import METHODS
-from benchmark.runs import frozen_features
+from benchmark.runs import frozen_features, held_out
 from benchmark.runs.assemble import network_of, noise_of
 from benchmark.runs.assemble import source_of as data_of
 from benchmark.runs.frozen_features import FeatureError, FeatureSource, stored
@@ -398,3 +399,43 @@ def test_the_cost_of_a_grid_is_estimated_without_computing_features(make_job, tm
     job = make_job()
     assert estimate_seconds([job], Store(tmp_path / "results"))[job.spec.id] > 0
     assert not (tmp_path / "results" / "work" / "features").exists()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "by"),
+    [
+        (FROZEN, "features"),
+        ({"name": "timm/test_resnet", "input_size": 32, "weights": "PATH"}, "features"),
+        ({"name": "timm/test_resnet", "input_size": 32}, "networks"),
+    ],
+    ids=["frozen", "pretrained", "from scratch"],
+)
+def test_the_noise_rate_is_estimated_on_features_where_they_are_pretrained_or_frozen(
+    make_job, tmp_path, monkeypatch, backbone, by
+):
+    seen = []
+
+    def watch(what, module, name):
+        original = getattr(module, name)
+
+        def watched(*arguments, **rest):
+            seen.append(what)
+            return original(*arguments, **rest)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch("features", linear_heads, "out_of_fold")
+    watch("networks", held_out, "by_networks")
+    if backbone.get("weights"):
+        backbone = {**backbone, "weights": str(some_weights(tmp_path))}
+    noise = record_of(make_job("coteaching", backbone, tracks=["blind"]))["noise"]
+    assert seen == [by]
+    assert (noise["estimate_interval"] is None) == (noise["estimate_doubt"] is not None)
+
+
+def some_weights(folder: Path) -> Path:
+    """Weights of the network that the other cases build, in a file."""
+    import timm
+
+    torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"

@@ -11,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.grid.plugin_ref import PluginRef
-from benchmark.runs.hints import Estimate, find_hints
+from benchmark.noise import rate_estimate
+from benchmark.noise.rate_estimate import FALLBACK, HeldOut, RateEstimate
+from benchmark.runs import hints
+from benchmark.runs.hints import Estimate, cached_estimate, find_hints
 from benchmark.runs.noisy_data import make_noisy_data
 from benchmark.runs.prepare import DataSource, Prepared, Skipped, prepare
+from benchmark.runs.recording import _noise
+from tests.grid.test_spec import spec
 
 BOTH = frozenset({"noise_rate", "transition"})
 
@@ -64,11 +69,38 @@ def test_where_the_truth_is_unknown_there_is_no_rate_and_no_oracle(folder: Path)
         find_hints(BOTH, "oracle", made, never, torch.device("cpu"))
 
 
-def test_a_doubtful_estimate_is_handed_on_with_its_doubt(folder: Path) -> None:
+REFUSED = Estimate(RateEstimate(FALLBACK, None, None, "too weak"), 1.0)
+TOLD = Estimate(RateEstimate(0.41, 0.35, 0.46), 1.0)
+
+
+@pytest.mark.parametrize("estimate", [REFUSED, TOLD])
+def test_a_blind_method_gets_the_estimate_or_the_fallback(folder: Path, estimate: Estimate) -> None:
     made = prepared(folder, "symmetric:0.4", 50)
-    given_rate = find_hints(
-        frozenset({"noise_rate"}), "blind", made, lambda: Estimate(0.7, 1.0, "too weak"), torch.device("cpu")
-    )
-    assert given_rate.hints.noise_rate == 0.7
-    assert given_rate.estimate is not None
-    assert given_rate.estimate.doubt == "too weak"
+    given_rate = find_hints(frozenset({"noise_rate"}), "blind", made, lambda: estimate, torch.device("cpu"))
+    assert given_rate.hints.noise_rate == estimate.noise.rate
+    assert given_rate.estimate is estimate
+    noise = _noise(given_rate, made)
+    assert noise["estimated_rate"] == estimate.noise.rate
+    assert noise["estimate_interval"] == estimate.noise.interval
+    assert noise["estimate_doubt"] == estimate.noise.doubt
+    assert noise["estimator_error"] == estimate.noise.rate - made.realized_rate
+
+
+@pytest.mark.parametrize("estimate", [REFUSED, TOLD])
+def test_a_stored_estimate_is_read_back_and_one_of_another_version_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimate: Estimate
+) -> None:
+    made: list[str] = []
+
+    def predict() -> tuple[np.ndarray, HeldOut]:
+        made.append("predicted")
+        return np.zeros(2, dtype=np.int64), HeldOut(np.eye(2))
+
+    monkeypatch.setattr(hints, "estimate_rate", lambda *arguments: estimate.noise)
+    first, second = (cached_estimate(spec(), tmp_path, predict) for _ in range(2))
+    assert first == second
+    assert first.noise == estimate.noise
+    assert len(made) == 1
+    monkeypatch.setattr(rate_estimate, "VERSION", rate_estimate.VERSION + 1)
+    cached_estimate(spec(), tmp_path, predict)
+    assert len(made) == 2

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save
 from benchmark.noise import saved
 from benchmark.noise.base import Corruption, NoiseError, Split
 from benchmark.noise.manifest import make_manifest
+from benchmark.noise.rate_estimate import HeldOut
 from benchmark.registry import NOISE
 from benchmark.runs import clean_probabilities, hints
 from benchmark.runs.frozen_features import stored
@@ -124,9 +125,9 @@ def _estimate(store: Store, number: int) -> Any:
             update={"seeds": spec().seeds.model_copy(update={"noise": number})}
         ),
         store.cache("estimates"),
-        lambda: (labels, probabilities),
+        lambda: (labels, HeldOut(probabilities)),
     )
-    return made.noise_rate
+    return made.noise.rate
 
 
 def _write_checkpoint(store: Store, number: int) -> None:

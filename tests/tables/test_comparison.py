@@ -279,6 +279,12 @@ def test_cells_whose_epoch_came_before_the_method_began_are_marked() -> None:
     assert "in which the method has not begun: `gce` at symmetric:0.4" in text
     assert "symmetric:0.2, " not in text.partition("has not begun")[2].partition(" - ")[0]
     assert "‡" not in render_markdown(build([r for r in runs if r["spec"]["noise"]["config"]["rate"] < 0.3]))
+    assert "last phase" not in text
+    early = build(runs, by_name={"gce": Marks(cost="1x", early_phases=frozenset({"warm-up"}))})
+    assert cell(early, "gce", "symmetric:0.4")["early"] == 2
+    text = re.sub(r"\n *", " ", render_markdown(early))
+    assert "‡" not in text
+    assert "lies before the method's last phase: `gce` at symmetric:0.4" in text
 
 
 @pytest.mark.parametrize("track", ["blind", "oracle"])
@@ -299,12 +305,27 @@ def test_what_is_doubtful_about_data_and_estimates_is_said() -> None:
     assert "7 of the 50 test images of digits are training images too" in text
     assert "true labels are unknown" not in text
     for run in runs:
-        run["noise"] |= {"realized_rate": None, "estimated_rate": 0.7, "estimate_doubt": "its networks agree"}
+        run["noise"] |= {"realized_rate": None, "estimated_rate": 0.2, "estimate_doubt": "two networks agree"}
+        run["noise"] |= {"estimate_interval": None}
         run["tests"]["test"]["shared_images"] = 0
     text = re.sub(r"\n *", " ", render_markdown(build(runs)))
     assert "training images too" not in text
     assert "the true labels are unknown at symmetric:0.4: the test labels may be as doubtful" in text
-    assert "estimated noise rate says little at symmetric:0.4 (2 runs): its networks agree" in text
+    assert (
+        "the noise rate could not be estimated at symmetric:0.4 (2 runs), and blind methods were given 0.200 there: "
+        "two networks agree" in text
+    )
+
+
+def test_the_interval_of_the_estimate_stands_behind_it_where_there_is_one() -> None:
+    runs = [record(0.8, "gce", rate, seed) for rate in (0.2, 0.4) for seed in (0, 1)]
+    for run in runs:
+        rate, seed = run["spec"]["noise"]["config"]["rate"], run["spec"]["seeds"]["noise"]
+        run["noise"] |= {"estimated_rate": rate, "estimate_interval": [rate - 0.1, rate + 0.1 + 0.02 * seed]}
+        if rate == 0.2:
+            del run["noise"]["estimate_interval"]  # a record of the estimator's first version
+    text = re.sub(r"\n *", " ", render_markdown(build(runs)))
+    assert "symmetric:0.2 0.200, symmetric:0.4 0.400 [0.300, 0.510]" in text
 
 
 def test_how_an_extra_test_set_was_matched_is_said_in_its_table() -> None:

@@ -147,13 +147,31 @@ def test_out_of_fold_networks_never_saw_the_sample(monkeypatch):
     def watched(network, index, held, epochs):
         seen.append(set(index.tolist()))
         assert not seen[-1] & set(held.tolist())
-        assert len(seen[-1]) + len(held) == 90
+        seen[-1] |= set(held.tolist())
+        assert len(seen[-1]) == 60, "what decides when to stop belongs to the training part"
         fit(network, index, held, epochs)
 
+    predicted: list[set[int]] = []
+    predict = kit._probabilities
+
+    def recorded(network, index):
+        predicted.append(set(index.tolist()))
+        return predict(network, index)
+
     monkeypatch.setattr(kit, "_fit_early", watched)
+    monkeypatch.setattr(kit, "_probabilities", recorded)
     kit.out_of_fold(3)
-    assert set.union(*seen) == set(range(90))
-    assert not set.intersection(*seen)
+    assert all(not fold & held for fold, held in zip(seen, predicted, strict=True))
+    assert set.union(*predicted) == set(range(90))
+
+
+def test_a_twin_judges_the_first_fold_with_other_first_weights():
+    kit = session(epochs=2).kit()
+    probabilities = kit.out_of_fold(3)
+    index, twin = kit.twin(3)
+    assert len(index) == 30
+    torch.testing.assert_close(twin.sum(1), torch.ones(30))
+    assert not torch.allclose(twin, probabilities[index])
 
 
 @pytest.mark.parametrize(("classes", "samples"), [(100, 900), (10, 12), (3, 4)])

@@ -4,7 +4,7 @@ A case of `procedures/METHOD.json` is called `METHOD_procedure` and holds what b
 
 | input | what it is |
 |---|---|
-| `options` | the method's own options; lengths of phases are stated, so that no default decides them |
+| `options` | the method's own options; lengths of phases are stated, or the run is as long as the official one |
 | `epochs`, `classes`, `batch_size` | of the run |
 | `recipe` | `optimizer`, `lr`, `momentum`, `weight_decay` of the suite's optimizers |
 | `x` [N, D], `y` [N] | plain inputs and noisy labels |
@@ -13,6 +13,7 @@ A case of `procedures/METHOD.json` is called `METHOD_procedure` and holds what b
 | `networks` | name -> initial weights; with "norm.*" among them the network has batch normalization, with "first.*" \
 three layers |
 | `state` | optional: initial values of parameters and buffers of the method |
+| `steps_per_epoch` | optional: for ramps that advance by the step and rates that are raised in short runs |
 | `hints`, `probabilities` | optional: what the kit tells, and what its auxiliary fits give |
 | `fold_seed` | optional: the folds of `out_of_fold` are drawn with it, and the engine's own fits run on them |
 | `draws` [E, n] | optional: the random numbers of each epoch in the order in which they are asked for |
@@ -80,6 +81,8 @@ KINDS = {"norm.weight": NormalizedNetwork, "first.weight": StagedNetwork}
 class ProcedureKit(TinyKit):
     """Lends networks with the recorded initial weights: a fresh one at every call."""
 
+    steps_per_epoch: int = 10**6
+    """By default so many that no learning rate is raised for a run that is shorter than the published one."""
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     folds: FoldKit | None = None
@@ -240,6 +243,7 @@ def build(name: str, inputs: dict[str, Any]) -> tuple[Any, ProcedureData]:
         num_classes=inputs["classes"],
         num_samples=len(inputs["y"]),
         epochs=inputs["epochs"],
+        steps_per_epoch=inputs.get("steps_per_epoch", ProcedureKit.steps_per_epoch),
         hints=Hints(**hints),
         weights={net: {key: tensor(v) for key, v in state.items()} for net, state in inputs["networks"].items()},
         recipe=inputs["recipe"],

@@ -1,0 +1,105 @@
+"""`noisybench run --tune N`: the same number of configurations for every method, chosen by noisy validation."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.runs.tuning import choose
+from benchmark.seeds import TUNING_SEED
+from tests.conftest import ROOT
+
+GRID = ["-d", "digits:subset=200", "-b", "cnn", "-m", "ce", "-m", "gce", "-n", "none", "-n", "symmetric:0.4"]
+SETTINGS = ["--seeds", "2", "--epochs", "2", "--tune", "3"]
+
+
+def cli(*arguments):
+    command = [sys.executable, "-m", "benchmark.cli.main", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def records(folder: Path):
+    return [json.loads(path.read_text()) for path in (folder / "runs").rglob("*.json")]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tuned")
+    done = cli("run", *GRID, *SETTINGS, "--results", folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_the_chosen_configuration_is_the_best_by_noisy_validation_over_all_columns(tuned):
+    folder, _ = tuned
+    every = records(folder)
+    trials = [one for one in every if one["spec"]["seeds"]["method"] == TUNING_SEED]
+    assert len(trials) == 2 * 3 * 2
+    for name in ("ce", "gce"):
+        scores: dict[str, list[float]] = {}
+        for one in trials:
+            method = one["spec"]["method"]
+            if method["name"] == name:
+                key = json.dumps([method["config"], method["recipe"]])
+                scores.setdefault(key, []).append(max(one["curve"]["val_noisy"][one["main_metric"]]))
+        assert sorted(map(len, scores.values())) == [2, 2, 2]
+        best = max(statistics.mean(values) for values in scores.values())
+        of_tuned = [one["spec"]["method"] for one in every if one["spec"]["method"].get("tuned")]
+        chosen = {json.dumps([m["config"], m["recipe"]]) for m in of_tuned if m["name"] == name}
+        assert len(chosen) == 1
+        assert statistics.mean(scores[chosen.pop()]) == pytest.approx(best)
+
+
+def test_a_table_shows_default_and_tuned_side_by_side_and_no_trial(tuned):
+    folder, done = tuned
+    for text in (done.stdout, cli("table", "--results", folder).stdout):
+        rows = [line for line in text.splitlines() if line.startswith("| ")]
+        first = [row.split("|")[1].strip().rstrip("\\*") for row in rows[1:5]]
+        assert set(first) == {"ce", "ce tuned (N = 3)", "gce", "gce tuned (N = 3)"}
+        assert first.index("ce tuned (N = 3)") == first.index("ce") + 1
+        assert "on a seed that is not reported" in text.replace("\n  ", " ")
+    assert str(TUNING_SEED) not in done.stdout
+
+
+def test_a_second_call_runs_nothing(tuned):
+    folder, _ = tuned
+    again = cli("run", *GRID, *SETTINGS, "--results", folder, "--no-table")
+    assert again.returncode == 0
+    assert "8 runs, 8 already done" in again.stderr or "16 runs, 16 already done" in again.stderr
+
+
+def test_runs_of_an_untuned_method_keep_their_ids(tuned):
+    folder, _ = tuned
+    plain = [one for one in records(folder) if "tuned" not in one["spec"]["method"]]
+    assert len(plain) == 2 * 2 * 2 + 12
+
+
+def test_before_the_trials_have_ended_nothing_is_chosen(tmp_path):
+    done = cli("table", *GRID, *SETTINGS, "--results", tmp_path)
+    assert "no configuration is chosen yet" in done.stderr
+    assert choose([["a"], ["b"]], {"a": 0.5}) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ({"a": 0.5, "b": 0.6, "c": 0.7, "d": 0.3}, 0),
+        ({"a": 0.5, "b": 0.5, "c": 0.7, "d": 0.4}, 1),
+        ({"a": None, "b": 0.9, "c": 0.1, "d": 0.1}, 1),
+        ({"a": None, "b": None, "c": None, "d": None}, 0),
+    ],
+)
+def test_the_default_wins_ties_and_a_diverged_configuration_loses(scores, expected):
+    assert choose([["a", "b"], ["c", "d"]], scores) == expected
+
+
+def test_zero_configurations_are_refused():
+    done = cli("run", *GRID, "--tune", "0")
+    assert done.returncode == 2
+    assert "tune" in done.stderr
+    assert "greater than or equal to 1" in done.stderr

@@ -1,0 +1,89 @@
+"""The configurations that a search tries: as many for every method, inside its bounds, the default first."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.errors import UsageError
+from benchmark.grid import suite as suites
+from benchmark.grid.plugin_ref import PluginRef
+from benchmark.grid.resolve import resolve_method
+from benchmark.grid.tuning import LR_SPAN, candidates, trial_suite
+from benchmark.registry import METHODS
+from benchmark.seeds import TUNING_SEED
+
+NAMES = [entry.name for entry in METHODS.entries()]
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_every_method_gets_as_many_valid_configurations_and_begins_with_its_default(method):
+    tried = candidates(PluginRef(method), 16, lr=1e-3)
+    assert len(tried) == 16
+    assert tried[0] == PluginRef(method)
+    parts = [resolve_method(ref) for ref in tried]
+    configurations = {(str(one.part.config), str(dict(one.changes))) for one in parts}
+    assert len(configurations) == 16
+    rates = [one.changes["lr"] for one in parts[1:]]
+    assert all(1e-3 / LR_SPAN <= rate <= 1e-3 * LR_SPAN for rate in rates)
+    assert min(rates) < 3e-4 < 3e-3 < max(rates), "the range is not covered"
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_search_ranges_hold_the_default_and_vary_every_option(method):
+    plugin = METHODS.load(method)
+    parts = [resolve_method(ref).part.config for ref in candidates(PluginRef(method), 16, lr=1e-3)]
+    for search in plugin.card.search:
+        default = plugin.Config.model_fields[search.option].default
+        assert default is None or search.low <= default <= search.high, search  # None: as the schedule or a hint says
+        assert len({part[search.option] for part in parts}) > 2, search
+        assert search.low > 0 or not search.log, search
+
+
+@given(budget=st.integers(1, 40), more=st.integers(0, 40), lr=st.floats(1e-5, 1.0))
+@settings(max_examples=25, deadline=None)
+def test_a_larger_budget_begins_with_the_configurations_of_a_smaller_one(budget, more, lr):
+    small, large = (candidates(PluginRef("gce"), count, lr) for count in (budget, budget + more))
+    assert large[:budget] == small
+    assert all(math.isfinite(ref.options["recipe"]["lr"]) for ref in large[1:])
+
+
+@pytest.mark.parametrize("ref", [PluginRef("ce", text="recipe.lr=0.1"), PluginRef("gce", {"recipe": {"lr": 0.1}})])
+def test_a_method_that_sets_what_is_searched_is_refused(ref):
+    with pytest.raises(UsageError, match=r"sets recipe\.lr, which --tune searches"):
+        candidates(ref, 2, lr=1e-3)
+
+
+def test_other_options_of_a_method_stay_as_they_were_given():
+    for ref in candidates(PluginRef("ce", {"recipe": {"weight_decay": 0.01}}), 4, lr=1e-3)[1:]:
+        assert ref.options["recipe"]["weight_decay"] == 0.01
+        assert ref.options["recipe"]["lr"] != 1e-3
+
+
+OWN = """
+from methods import Card, Field, Method, Search
+
+class Own(Method):
+    card = Card(search=(Search("q", 0.5, 2.0),))
+    class Config(Method.Config):
+        q: float = Field(0.7, gt=0, le=1)
+"""
+
+
+def test_a_range_that_contradicts_a_bound_is_refused_with_the_option(tmp_path):
+    from benchmark.registry import add_plugin_file
+
+    (tmp_path / "own_search.py").write_text(OWN)
+    add_plugin_file(tmp_path / "own_search.py")
+    with pytest.raises(UsageError, match=r"the search range of method 'own_search' contradicts its options.*q"):
+        candidates(PluginRef("own_search"), 8, lr=1e-3)
+
+
+def test_seeds_of_the_search_are_never_those_of_a_suite():
+    raw = {"datasets": ["digits"], "methods": ["ce", "gce"], "noise": ["none"], "tune": 3}
+    trial = trial_suite(suites.build(raw))
+    assert [seeds.noise for seeds in trial.all_seeds()] == [TUNING_SEED]
+    assert len(trial.methods) == 6
+    with pytest.raises(UsageError, match="are for tuning"):
+        suites.build({**raw, "seeds": [0, TUNING_SEED]})
