@@ -48,6 +48,7 @@ class PES(Method):
             "code); a last, smaller batch is trained on"
         ),
         proof="golden",
+        reproduction="paired: 3e-3 over 20 epochs; run: -.010 ± .030",
     )
 
     class_weight: Tensor
