@@ -32,8 +32,6 @@ class ConfidentLearning(Method):
     cell the N * Q[i, j] samples with the largest margin p_j - p_i are dropped (`prune_by_noise_rate`).
     """
 
-    version = 2
-
     card = Card(
         title="Confident Learning: Estimating Uncertainty in Dataset Labels",
         authors="Curtis G. Northcutt, Lu Jiang, Isaac L. Chuang",
@@ -49,7 +47,7 @@ class ConfidentLearning(Method):
         state="[N] kept, [N] quality",
         deviations=(
             "the kept samples are not reweighted by class; the networks of the folds stop where they agree best with "
-            "a tenth of the labels of their training part, which they are not fitted to"
+            "their held-out labels"
         ),
         proof="golden",
     )
