@@ -130,9 +130,8 @@ class Kit(Protocol):
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
         """[N, K] probabilities of every training sample from networks that were fitted without it.
 
-        Each of the `folds` networks stops early, where it agrees best with a tenth of the noisy labels of its training
-        part, which it is not fitted to. The folds are stratified by class, or drawn at random where no class has a
-        sample for each.
+        Each of the `folds` networks stops early, where it agrees best with its held-out noisy labels. The folds are
+        stratified by class, or drawn at random where no class has a sample for each.
         """
         ...
 

@@ -32,8 +32,6 @@ class ConfidentLearning(Method):
     cell the N * Q[i, j] samples with the largest margin p_j - p_i are dropped (`prune_by_noise_rate`).
     """
 
-    version = 2
-
     card = Card(
         title="Confident Learning: Estimating Uncertainty in Dataset Labels",
         authors="Curtis G. Northcutt, Lu Jiang, Isaac L. Chuang",
@@ -50,8 +48,7 @@ class ConfidentLearning(Method):
         state="[N] kept, [N] quality",
         deviations=(
             "the kept samples are not reweighted by class; a class keeps at least one label (ten in cleanlab's "
-            "CleanLearning); the networks of the folds stop where they agree best with a tenth of the labels of their "
-            "training part, which they are not fitted to"
+            "CleanLearning); the networks of the folds stop where they agree best with their held-out labels"
         ),
         proof="golden",
     )

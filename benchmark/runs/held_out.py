@@ -23,6 +23,6 @@ def held_out(session: Session, features: Samples | None, seed: int) -> HeldOut:
 def by_networks(kit: EngineKit, folds: int, purpose: str, seed: int) -> HeldOut:
     """By networks trained with the recipe of `kit`, one per fold and a second one for the first fold."""
     seed_everything(seed_for(purpose, seed))
-    probabilities = kit.out_of_fold(folds)
+    probabilities = kit.held_out(folds)
     index, twin = kit.twin(folds)
     return HeldOut(probabilities.double().cpu().numpy(), index.cpu().numpy(), twin.double().cpu().numpy())

@@ -124,16 +124,10 @@ class EngineKit:
     def out_of_fold(self, folds: int, epochs: int | None = None) -> Tensor:
         probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
         for fold, (train, held) in enumerate(self._folds(folds)):
-            probabilities[held] = self._held_out(f"fold{fold}", train, held, epochs)
+            network = self.network(f"fold{fold}")
+            self._fit_early(network, torch.from_numpy(train).to(self.device), held, epochs)
+            probabilities[held] = self._probabilities(network, held)
         return probabilities
-
-    def twin(self, folds: int) -> tuple[Tensor, Tensor]:
-        """The samples [m] of the first fold, and their probabilities [m, K] by another network than `out_of_fold`'s.
-
-        It differs in its first weights and in the order of its batches.
-        """
-        train, held = self._folds(folds)[0]
-        return held, self._held_out("twin", train, held, None)
 
     def _folds(self, folds: int) -> list[tuple[np.ndarray, Tensor]]:
         """Training part and held-out samples of every fold."""
@@ -144,17 +138,6 @@ class EngineKit:
             warnings.filterwarnings("ignore", "The least populated class")
             parts = list(splitter.split(np.zeros(len(labels)), labels))
         return [(train, torch.from_numpy(held).to(self.device)) for train, held in parts]
-
-    def _held_out(self, name: str, train: np.ndarray, held: Tensor, epochs: int | None) -> Tensor:
-        """Probabilities of the samples `held` by a network fitted to `train`.
-
-        A part of `train` decides when to stop: with the labels of `held`, the network would be the one that agrees
-        best with their wrong ones too.
-        """
-        fitted, watched = self._split_off(train, STOPPING_SHARE, seed_for("stopping", self._data.order_seed, name))
-        network = self.network(name)
-        self._fit_early(network, fitted, watched, epochs)
-        return self._probabilities(network, held)
 
     def posterior(self, held_share: float) -> Tensor:
         labels = self._data.y.cpu().numpy()
@@ -237,6 +220,31 @@ class EngineKit:
         self.reports.transition = transition.detach().double()
 
     # For the engine
+
+    def held_out(self, folds: int) -> Tensor:
+        """As `out_of_fold`, but no label of a fold decides when its network stops: a part of the others does.
+
+        A network that stops by the held-out labels is the one that agrees best with their wrong ones too.
+        """
+        probabilities = torch.zeros(self.num_samples, self.num_classes, device=self.device)
+        for fold, (train, held) in enumerate(self._folds(folds)):
+            probabilities[held] = self._judged(f"fold{fold}", train, held)
+        return probabilities
+
+    def twin(self, folds: int) -> tuple[Tensor, Tensor]:
+        """The samples [m] of the first fold, and their probabilities [m, K] by another network than `held_out`'s.
+
+        It differs in its first weights and in the order of its batches.
+        """
+        train, held = self._folds(folds)[0]
+        return held, self._judged("twin", train, held)
+
+    def _judged(self, name: str, train: np.ndarray, held: Tensor) -> Tensor:
+        """Probabilities of the samples `held` by a network fitted to `train`, a part of which decides when to stop."""
+        fitted, watched = self._split_off(train, STOPPING_SHARE, seed_for("stopping", self._data.order_seed, name))
+        network = self.network(name)
+        self._fit_early(network, fitted, watched, None)
+        return self._probabilities(network, held)
 
     def start_epoch(self, epoch: int) -> None:
         self._epoch, self._fits = epoch, 0

@@ -139,20 +139,19 @@ def test_auxiliary_fits_stop_where_they_agree_best_with_labels_that_they_did_not
     assert (probabilities.argmax(1).numpy() == LABELS).mean() > 0.8, "and had learned the classes, not the noise"
 
 
-def test_out_of_fold_networks_never_saw_the_sample(monkeypatch):
+@pytest.mark.parametrize(("predictions", "known"), [("out_of_fold", 90), ("held_out", 60)])
+def test_out_of_fold_networks_never_saw_the_sample(monkeypatch, predictions, known):
     kit = session(epochs=2).kit()
-    seen: list[set[int]] = []
-    fit = kit._fit_early
-
-    def watched(network, index, held, epochs):
-        seen.append(set(index.tolist()))
-        assert not seen[-1] & set(held.tolist())
-        seen[-1] |= set(held.tolist())
-        assert len(seen[-1]) == 60, "what decides when to stop belongs to the training part"
-        fit(network, index, held, epochs)
-
+    fitted: list[set[int]] = []
+    used: list[set[int]] = []
     predicted: list[set[int]] = []
-    predict = kit._probabilities
+    fit, predict = kit._fit_early, kit._probabilities
+
+    def watched(network, index, stopping, epochs):
+        fitted.append(set(index.tolist()))
+        used.append(fitted[-1] | set(stopping.tolist()))
+        assert len(used[-1]) == len(index) + len(stopping) == known
+        fit(network, index, stopping, epochs)
 
     def recorded(network, index):
         predicted.append(set(index.tolist()))
@@ -160,14 +159,16 @@ def test_out_of_fold_networks_never_saw_the_sample(monkeypatch):
 
     monkeypatch.setattr(kit, "_fit_early", watched)
     monkeypatch.setattr(kit, "_probabilities", recorded)
-    kit.out_of_fold(3)
-    assert all(not fold & held for fold, held in zip(seen, predicted, strict=True))
+    getattr(kit, predictions)(3)
     assert set.union(*predicted) == set(range(90))
+    assert all(not fold & held for fold, held in zip(fitted, predicted, strict=True))
+    if predictions == "held_out":
+        assert all(not fold & held for fold, held in zip(used, predicted, strict=True)), "nor decided when to stop"
 
 
 def test_a_twin_judges_the_first_fold_with_other_first_weights():
     kit = session(epochs=2).kit()
-    probabilities = kit.out_of_fold(3)
+    probabilities = kit.held_out(3)
     index, twin = kit.twin(3)
     assert len(index) == 30
     torch.testing.assert_close(twin.sum(1), torch.ones(30))
