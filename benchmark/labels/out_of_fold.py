@@ -27,7 +27,7 @@ def out_of_fold(
     device: torch.device,
     threads: int = 1,
 ) -> HeldOut:
-    """Float64 probabilities of the n samples of `part`, each from a network that was fitted without it.
+    """Predictions of the n samples of `part` by networks that were fitted without them.
 
     `cache` keeps the features of a frozen network. Sets torch's number of threads.
     """

@@ -1,10 +1,12 @@
-"""Out-of-fold probabilities of linear heads on features of a frozen network, for the estimate of the noise rate."""
+"""Held-out predictions of linear heads on features of a frozen network, for the estimate of the noise rate."""
 
 from __future__ import annotations
 
 import warnings
 
 import numpy as np
+
+from benchmark.noise.rate_estimate import HeldOut
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 """Weights of the log loss against the squared weights of the head, summed over the samples, from weak to strong."""
@@ -13,8 +15,9 @@ CHOICE_SHARE = 0.25
 ITERATIONS = 300
 
 
-def out_of_fold(features: np.ndarray, labels: np.ndarray, num_classes: int, *, folds: int, seed: int) -> np.ndarray:
-    """[n, K] probabilities of samples with standardized `features` [n, D], each by a head fitted without it.
+def held_out(features: np.ndarray, labels: np.ndarray, num_classes: int, *, folds: int, seed: int) -> HeldOut:
+    """Probabilities of samples with standardized `features` [n, D], each by a head fitted without its label of `labels`
+    [n]. Two heads that are fitted to the halves of its training part are the twins on the first fold.
 
     The heads are logistic regressions with an L2 penalty, so that they do not fit wrong labels and need no early
     stopping. The penalty is chosen once, by the log loss of labels of the first fold's training part: it becomes
@@ -28,7 +31,12 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, num_classes: int, *, f
     probabilities = np.zeros((len(labels), num_classes))
     for fitted, held in parts:
         probabilities[held] = _fit(features[fitted], labels[fitted], features[held], num_classes, strength)
-    return probabilities
+    held = parts[0][1]
+    twins = [
+        _fit(features[half], labels[half], features[held], num_classes, strength).argmax(1)
+        for half in (order[::2], order[1::2])
+    ]
+    return HeldOut(probabilities, np.stack(twins))
 
 
 def _chosen(x: np.ndarray, y: np.ndarray, num_classes: int) -> float:

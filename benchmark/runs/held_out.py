@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from benchmark.noise import linear_heads
 from benchmark.noise.rate_estimate import FOLDS, HeldOut
 from benchmark.seeds import seed_everything, seed_for
@@ -17,7 +19,7 @@ def held_out(session: Session, features: Samples | None, seed: int) -> HeldOut:
         return by_networks(session.kit(), FOLDS, "estimate", seed)
     labels, data = session.data.y.cpu().numpy(), features.data.float().cpu().numpy()
     shuffle = seed_for("folds", seed)
-    return HeldOut(linear_heads.out_of_fold(data, labels, session.data.num_classes, folds=FOLDS, seed=shuffle))
+    return linear_heads.held_out(data, labels, session.data.num_classes, folds=FOLDS, seed=shuffle)
 
 
 def by_networks(kit: EngineKit, folds: int, purpose: str, seed: int) -> HeldOut:
@@ -25,4 +27,5 @@ def by_networks(kit: EngineKit, folds: int, purpose: str, seed: int) -> HeldOut:
     seed_everything(seed_for(purpose, seed))
     probabilities = kit.held_out(folds)
     index, twin = kit.twin(folds)
-    return HeldOut(probabilities.double().cpu().numpy(), index.cpu().numpy(), twin.double().cpu().numpy())
+    twins = torch.stack([probabilities[index].argmax(1), twin.argmax(1)])
+    return HeldOut(probabilities.double().cpu().numpy(), twins.cpu().numpy())

@@ -424,7 +424,7 @@ def test_the_noise_rate_is_estimated_on_features_where_they_are_pretrained_or_fr
 
         monkeypatch.setattr(module, name, watched)
 
-    watch("features", linear_heads, "out_of_fold")
+    watch("features", linear_heads, "held_out")
     watch("networks", held_out, "by_networks")
     if backbone.get("weights"):
         backbone = {**backbone, "weights": str(some_weights(tmp_path))}

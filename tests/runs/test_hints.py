@@ -94,7 +94,7 @@ def test_a_stored_estimate_is_read_back_and_one_of_another_version_is_not(
 
     def predict() -> tuple[np.ndarray, HeldOut]:
         made.append("predicted")
-        return np.zeros(2, dtype=np.int64), HeldOut(np.eye(2))
+        return np.zeros(2, dtype=np.int64), HeldOut(np.eye(2), np.eye(2))
 
     monkeypatch.setattr(hints, "estimate_rate", lambda *arguments: estimate.noise)
     first, second = (cached_estimate(spec(), tmp_path, predict) for _ in range(2))

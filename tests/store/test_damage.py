@@ -125,7 +125,7 @@ def _estimate(store: Store, number: int) -> Any:
             update={"seeds": spec().seeds.model_copy(update={"noise": number})}
         ),
         store.cache("estimates"),
-        lambda: (labels, HeldOut(probabilities)),
+        lambda: (labels, HeldOut(probabilities, np.tile(probabilities.argmax(1), (2, 1)))),
     )
     return made.noise.rate
 
