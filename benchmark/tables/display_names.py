@@ -135,7 +135,9 @@ def pairs(items: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def show(value: Any) -> str:
-    """A configuration value as text: digests shortened, 1.0 as 1."""
+    """A configuration value as text: digests shortened, 1.0 as 1, a plugin within the options as a plugin string."""
+    if isinstance(value, Mapping) and value.keys() == {"name", "version", "config"}:
+        return _plugin_string(value["name"], value["config"])
     if isinstance(value, str):
         return value[: value.index(":") + 9] if _DIGEST.fullmatch(value) else value
     if isinstance(value, float) and value.is_integer():

@@ -12,7 +12,7 @@ from benchmark.registry import METHODS, NOISE, Registry
 from benchmark.store.digests import canonical, to_digests
 from benchmark.tables import display_names
 
-REQUIRED = {"rate": 0.2, "rho": 10.0, "labels": "worse", "csv": "labels.csv", "file": "matrix.csv"}
+REQUIRED = {"source": "digits", "rate": 0.2, "rho": 10.0, "labels": "worse", "csv": "labels.csv", "file": "matrix.csv"}
 """Options without a default."""
 
 
@@ -35,3 +35,10 @@ def test_no_default_is_shown_in_a_row_name(
     standard = _defaults(plugin)
     shown = {key: value for key, value in display_names.options(part).items() if value != standard.get(key)}
     assert shown.keys() == required.keys()
+
+
+def test_a_plugin_within_the_options_is_shown_as_a_plugin_string() -> None:
+    pair = {"name": "pair", "version": 1, "config": {"rate": 0.3}}
+    source = {"name": "npz", "version": 1, "config": {"path": f"sha256:{'a1' * 32}"}}
+    assert display_names.show(pair) == "pair:0.3"
+    assert display_names.show(source) == "npz:path=sha256:a1a1a1a1"
