@@ -161,6 +161,8 @@ CARD_ONLY = (
     "needs",
     "tasks",
     "min_classes",
+    "frozen",
+    "trains",
     "networks_at_test",
     "phases",
     "equals_ce",

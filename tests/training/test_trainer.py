@@ -165,3 +165,36 @@ def test_a_group_with_its_own_rate_is_a_deviation_too() -> None:
 @pytest.mark.parametrize(("method", "named"), [("sop", {"u", "v"}), ("ce", set()), ("disc", set())])
 def test_the_kit_knows_the_deviations_of_every_optimizer(method: str, named: set[str]) -> None:
     assert set(Lab(method, {}).kit.deviations) == named
+
+
+def test_of_a_method_that_trains_nothing_only_the_first_and_the_last_epoch_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, planned = Lab("knn", {}, epochs=6), []
+    plan = type(lab.instance).plan
+    monkeypatch.setattr(
+        type(lab.instance), "plan", lambda self, epoch, data: planned.append(epoch) or plan(self, epoch, data)
+    )
+    progress = trainer(lab, tmp_path).run()
+    assert planned == [0, 5]
+    assert [entry["epoch"] for entry in progress.curve] == [1, 2, 3, 4, 5, 6]
+    assert {entry["test"]["accuracy"] for entry in progress.curve} == {progress.curve[0]["test"]["accuracy"]}
+    assert [entry["changed"] for entry in progress.curve] == [None, 0, 0, 0, 0, 0]
+    assert [entry["lr"] for entry in progress.curve] == [None] * 6
+    assert progress.outcomes["last"] == progress.outcomes["val_noisy"]
+
+
+def test_a_method_that_trains_nothing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    whole = trainer(Lab("knn", {}, epochs=6), tmp_path / "whole").run()
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    first = trainer(Lab("knn", {}, epochs=6), tmp_path / "cut", on_epoch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        first.run()
+    first._save()
+    again = trainer(Lab("knn", {}, epochs=6), tmp_path / "cut").run()
+    assert [entry["test"] for entry in again.curve] == [entry["test"] for entry in whole.curve]
+    assert again.outcomes == whole.outcomes
