@@ -65,7 +65,7 @@ def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
 def fields(rule: str) -> tuple[str, ...]:
     """The fields of a record that a table by `rule` reads, for `Store.records`."""
     figures = {f"metrics.{rule}"}
-    if rule in ("last5", "val_clean"):
+    if rule in ("last5", "label_wave", "val_clean"):
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
     noise = tuple(f"noise.{name}" for name in ("realized_rate", "estimated_rate", "estimate_doubt", "labels_sha256"))
     whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations", "hints")

@@ -60,7 +60,7 @@ def test_an_extra_set_of_any_name_changes_neither_the_choice_nor_the_figures(tmp
 def test_each_rule_keeps_the_outcome_of_the_epoch_that_it_reports(tmp_path: Path) -> None:
     progress = trainer(Lab("ce", {}, epochs=6), tmp_path).run()
     chosen = model_selection.select(progress.curve, "accuracy")
-    assert set(progress.outcomes) == {"val_noisy", "last", "val_clean", "oracle_test"}
+    assert set(progress.outcomes) == {"val_noisy", "last", "label_wave", "val_clean", "oracle_test"}
     assert len({figures["epoch"] for figures in chosen.values() if figures}) > 1, "the rules differ here"
     for rule, outcome in progress.outcomes.items():
         figures = chosen[rule]
