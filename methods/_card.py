@@ -102,6 +102,10 @@ class Card:
     tasks: tuple[str, ...] = ("multiclass",)
     """Tasks that it can be trained on; a run on any other is skipped, with the reason."""
     min_classes: int = 2
+    frozen: bool = False
+    """Whether it works on the features of a frozen backbone only; a run on any other is skipped, with the reason."""
+    trains: bool = True
+    """False where nothing is trained and every epoch would give the same: only the first and the last one are run."""
     networks_at_test: int = 1
     search: tuple[Search, ...] = ()
     """Ranges of its own options that `--tune` searches, beside the learning rate, which is searched for all."""

@@ -23,17 +23,23 @@ class AveragedMethod(Method):
         decay: float = Field(0.999, ge=0, lt=1, description="limit of the decay per step")
 
     def build(self) -> None:
-        from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
-
         super().build()
+        self.start_average()
+
+    def start_average(self) -> None:
+        """Begins the average at the weights of `net`."""
+        from timm.utils.model_ema import ModelEmaV3  # seconds of import that planning a grid does without
 
         self.average = ModelEmaV3(self.net, decay=self.cfg.decay, use_warmup=True)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
-        # Read back once per epoch: the count must survive a resume, and steps must not wait for the device.
-        self.done = int(self.updates)
+        self.read_updates()
         return super().plan(epoch, data)
+
+    def read_updates(self) -> None:
+        """Reads the number of updates back, once per epoch: it must survive a resume, and steps must not wait."""
+        self.done = int(self.updates)
 
     def after_step(self, batch: Batch, logits: Tensor) -> None:
         super().after_step(batch, logits)

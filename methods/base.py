@@ -173,6 +173,8 @@ CARD_ONLY = (
     "needs",
     "tasks",
     "min_classes",
+    "frozen",
+    "trains",
     "networks_at_test",
     "search",
     "phases",

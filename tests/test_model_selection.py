@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -98,3 +99,54 @@ def test_an_extra_test_set_scores_the_same_epochs_as_the_main_one() -> None:
     assert extra["val_noisy"] == {"accuracy": 0.2, "epoch": 2, "phase": "train"}
     assert extra["oracle_test"] == {"accuracy": 0.1, "epoch": main["oracle_test"]["epoch"], "phase": "train"}
     assert model_selection.select_extra(curve([0.1], [0.2]), "accuracy") == {}
+
+
+def test_label_wave_stops_at_the_first_local_minimum_of_the_smoothed_changes() -> None:
+    changed = [None, 0.5, 0.4, 0.3, 0.2, 0.3, 0.4, 0.1, 0.0, 0.3]
+    # Averages of three, from the fourth epoch on: .4, .3, .267, .3, .267, .167, .133
+    assert model_selection.label_wave(changed) == 5, "the deeper minimum at the end comes too late"
+    assert model_selection.label_wave(changed[:7]) == 5, "the first rise confirms it"
+    assert model_selection.label_wave(changed[:6]) == 5, "before that the training would go on: the last epoch so far"
+    assert model_selection.label_wave([*changed[:6], 0.2]) == 6, "and a further fall moves it"
+
+
+@pytest.mark.parametrize(
+    ("changed", "position"),
+    [
+        ([None], 0),
+        ([None, 0.5, 0.4, 0.3, 0.2, 0.1], 5),  # never rises
+        ([None, 0.1, 0.2, 0.3, 0.4, 0.5], 5),  # never falls
+        ([None, 0.1, 0.2, 0.3, 0.2, 0.1, 0.0, 0.3, 0.4], 6),  # rises first: .2 .233 .2 .1 .133 .233
+        ([None, 0.4, 0.3, 0.2, 0.1, 0.2, 0.1, 0.4], 6),  # .3 .2 .167 .133 .233
+        (
+            [None, 0.3, 0.3, 0.3, 0.1, 0.2, 0.1, 0.1, 0.2, 0.3],
+            8,
+        ),  # .3 .233 .2 .133 .133 .133 .2: the last of equal ones
+        ([None, None, None], None),
+        ([None, 0.5, None, 0.4], None),
+        ([], None),
+    ],
+)
+def test_label_wave_of_curves_of_every_kind(changed: list[float | None], position: int | None) -> None:
+    assert model_selection.label_wave(changed) == position
+
+
+def test_the_epoch_that_label_wave_chooses_in_the_end_was_the_last_one_when_it_was_chosen() -> None:
+    """The trainer keeps the outcome of an epoch only while it is the present one."""
+    generator = random.Random(3)
+    for _ in range(300):
+        changed: list[float | None] = [None, *(round(generator.random(), 1) for _ in range(generator.randrange(12)))]
+        final = model_selection.label_wave(changed)
+        assert final is not None
+        assert model_selection.label_wave(changed[: final + 1]) == final
+        later = [model_selection.label_wave(changed[:end]) for end in range(final + 2, len(changed) + 1)]
+        assert set(later) <= {final}
+
+
+def test_label_wave_reads_changes_of_predictions_and_no_label() -> None:
+    entries = curve([0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    assert model_selection.select(entries, "accuracy")["label_wave"] is None, "the curve holds no changes"
+    for entry, changed in zip(entries, [None, 0.5, 0.4, 0.3, 0.2, 0.5, 0.6], strict=True):
+        entry["changed"] = changed
+    found = model_selection.select(entries, "accuracy")["label_wave"]
+    assert found == {"accuracy": 0.5, "recall": [0.5, None], "epoch": 5, "phase": "train"}

@@ -29,7 +29,7 @@ SURE = 60.0
 def takes_a_step(method: str, options: dict[str, Any]) -> None:
     """`plan` gives batches, `loss` a scalar, and `step` detached scalars, the loss among them."""
     lab = Lab(method, options, epochs=SHORT)
-    if not lab.kit.state_dict():
+    if lab.instance.card.trains and not lab.kit.state_dict():
         raise CheckFailed(
             'build made no optimizer; write `self.optimizer = self.kit.optimizer("net", self.net.parameters())`, so '
             "that it follows the suite's recipe and is kept in checkpoints",
@@ -79,8 +79,11 @@ def _described(value: object) -> str:
 
 
 def trains(method: str, options: dict[str, Any]) -> None:
-    """Builds, trains with finite losses, and moves its parameters."""
+    """Builds, trains with finite losses, and moves its parameters; or declares that it trains nothing."""
     lab = Lab(method, options, epochs=SHORT)
+    if not lab.instance.card.trains:
+        _stays_the_same(lab)
+        return
     before = lab.state()
     progress = lab.train()
     if progress.diverged:
@@ -93,6 +96,24 @@ def trains(method: str, options: dict[str, Any]) -> None:
     weights = [name for name, _ in lab.instance.named_parameters()]
     if not weights or not set(differing(before, after)) & set(weights):
         raise CheckFailed("no parameter has moved: does step() call kit.update(loss, optimizer)?")
+
+
+def _stays_the_same(lab: Lab) -> None:
+    """Every epoch gives the predictions of the first one, on which the engine relies."""
+    x, first = lab.data.images.slice(0, 16), None
+    for epoch in range(lab.epochs):
+        lab.start(epoch)
+        for batch in lab.instance.plan(epoch, lab.data):
+            lab.instance.step(batch)
+        with torch.no_grad():
+            now = lab.instance.eval().predict(x)
+        first = now if first is None else first
+        if not torch.equal(first, now):
+            raise CheckFailed(
+                f"its predictions changed in epoch {epoch + 1}, but its card says trains=False, and so only the first "
+                "and the last epoch would be run; drop trains=False",
+                at=lab.instance.step,
+            )
 
 
 def predicts_logits(method: str, options: dict[str, Any]) -> None:

@@ -22,7 +22,12 @@ BASELINE = "ce"
 @click.command()
 @grid_options
 @click.option("--format", "form", type=click.Choice(["md", "csv"]), default="md", show_default=True)
-@click.option("--rule", default="val_noisy", show_default=True, help="val_noisy, last, last5, val_clean, oracle_test.")
+@click.option(
+    "--rule",
+    default="val_noisy",
+    show_default=True,
+    help="Which epoch: val_noisy, last, last5, label_wave, val_clean, oracle_test.",
+)
 @click.option(
     "--metric",
     default="main",

@@ -98,7 +98,7 @@ class _Examination:
             data = self._once(self._data, job.spec.dataset.model_dump_json(), lambda: self._load(job))
             self._once(self._networks, self._network_key(job, data), lambda: self._build(job, data))
             method, config = configured(METHODS, job.spec.method, job.files)
-            refuse(method, job.spec.method.name, data.num_classes)
+            refuse(method, job.spec.method.name, data.num_classes, network_of(job))
             key = (job.spec.dataset.model_dump_json(), job.spec.noise.model_dump_json())
             if waits(job):
                 self._once(self._waiting, key, lambda: self._draw_without_classifier(job, data))

@@ -13,7 +13,7 @@ import torch
 from benchmark.grid.job import Options
 from benchmark.grid.spec import Recipe, RunSpec
 from benchmark.noise.rate_estimate import HeldOut
-from benchmark.runs.assemble import Plugins, pick_device
+from benchmark.runs.assemble import Network, Plugins, pick_device
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.frozen_features import FeatureSource
 from benchmark.runs.held_out import held_out
@@ -55,7 +55,7 @@ def train(
     device = pick_device(options.device)
     started = time.perf_counter()
     prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests)
-    refuse(plugins.method, spec.method.name, prepared.num_classes)
+    refuse(plugins.method, spec.method.name, prepared.num_classes, plugins.network)
     inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
     evaluations = Evaluations(
         inputs.evaluation(prepared.val),
@@ -107,8 +107,14 @@ def train(
     )
 
 
-def refuse(method: type[Method], name: str, num_classes: int) -> None:
-    """Raises Skipped where the method is not for this data."""
+def refuse(method: type[Method], name: str, num_classes: int, network: Network) -> None:
+    """Raises Skipped where the method is not for this data or this backbone."""
+    if method.card.frozen and not network.backbone.frozen:
+        backbone = network.part.name
+        raise Skipped(
+            f"{name} works on the features of a frozen backbone, and {backbone} is not frozen; "
+            f"add {backbone}:frozen=true (--backbone)"
+        )
     if num_classes < method.card.min_classes:
         raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
     if "multiclass" not in method.card.tasks:

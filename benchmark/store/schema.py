@@ -94,7 +94,7 @@ Deviations: TypeAlias = dict[str, dict[str, list[Any]]]
 the same of a method that has a recipe of its own."""
 
 ByRule: TypeAlias = dict[Rule, Figures | None]
-"""Figures by reporting rule; None where a rule is undefined."""
+"""Figures by reporting rule; None where a rule is undefined. Records made before `label_wave` was added lack it."""
 OutcomeByRule: TypeAlias = dict[Rule, Outcome | None]
 """Of the rules that choose one epoch."""
 
@@ -121,7 +121,8 @@ class Curve(TypedDict):
     """Shares of the mislabelled training samples (of at most 10,000) that are predicted as their true class and
     as the wrong one that was given; None where the truth is unknown."""
     changed: Column
-    """Share of at most 10,000 training samples (all labels) whose prediction changed since the epoch before."""
+    """Share of at most 10,000 training samples (all labels) whose prediction changed since the epoch before: what the
+    rule `label_wave` reads."""
     diagnostics: Columns
     """What the method reports of itself against the truth: see `Diagnostics`."""
 

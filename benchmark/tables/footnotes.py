@@ -168,8 +168,8 @@ def _holes(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
     undefined = cells[(cells["n"] < cells["ok"])].index.to_frame(index=False)
     if len(undefined):
         yield (
-            f"n/a, the rule or metric is undefined there (last5 needs 10 epochs, val_clean clean validation "
-            f"labels): {_where(undefined)}"
+            f"n/a, the rule or metric is undefined there (last5 needs 10 epochs, label_wave a record that holds it, "
+            f"val_clean clean validation labels): {_where(undefined)}"
         )
 
 

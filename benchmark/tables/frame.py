@@ -69,7 +69,7 @@ def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
 def fields(rule: str) -> tuple[str, ...]:
     """The fields of a record that a table by `rule` reads, for `Store.records`."""
     figures = {f"metrics.{rule}"}
-    if rule in ("last5", "val_clean"):
+    if rule in ("last5", "label_wave", "val_clean"):
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
     estimate = ("estimated_rate", "estimate_interval", "estimate_doubt")
     noise = tuple(f"noise.{name}" for name in ("realized_rate", *estimate, "labels_sha256"))

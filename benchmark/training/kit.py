@@ -254,10 +254,10 @@ class EngineKit:
             self._set_lr(slot)
 
     @property
-    def lr(self) -> float:
-        """The learning rate of the first optimizer."""
-        slots = iter(self._slots.values())
-        return next(slots).optimizer.param_groups[0]["lr"]
+    def lr(self) -> float | None:
+        """The learning rate of the first optimizer; None where there is none, as nothing is trained."""
+        first = next(iter(self._slots.values()), None)
+        return None if first is None else first.optimizer.param_groups[0]["lr"]
 
     def state_dict(self) -> dict[str, Any]:
         return {

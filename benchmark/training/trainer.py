@@ -120,21 +120,33 @@ class Trainer:
         self._resume()
         saved = time.monotonic()
         for epoch in range(len(self.progress.curve), self.kit.epochs):
-            started = time.perf_counter()
-            entry = self._train_epoch(epoch)
-            trained = time.perf_counter()
-            if not self.progress.diverged:
-                self._evaluate(entry)
-            entry["seconds"] = {"train": trained - started, "evaluate": time.perf_counter() - trained}
-            self.progress.seconds += time.perf_counter() - started
+            last = epoch + 1 == self.kit.epochs
+            if self.method.card.trains or epoch == 0 or last:
+                self._run_epoch(epoch)
+            else:
+                self._repeat_epoch()
             if self.progress.diverged:
                 break
             self.on_epoch(epoch + 1, self.kit.epochs)
-            last = epoch + 1 == self.kit.epochs
             if not last and time.monotonic() - saved >= self.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
         return self.progress
+
+    def _run_epoch(self, epoch: int) -> None:
+        started = time.perf_counter()
+        entry = self._train_epoch(epoch)
+        trained = time.perf_counter()
+        if not self.progress.diverged:
+            self._evaluate(entry)
+        entry["seconds"] = {"train": trained - started, "evaluate": time.perf_counter() - trained}
+        self.progress.seconds += time.perf_counter() - started
+
+    def _repeat_epoch(self) -> None:
+        """Adds an epoch to the curve that equals the one before: of a method that trains nothing."""
+        before = self.progress.curve[-1]
+        seconds = {"train": 0.0, "evaluate": 0.0}
+        self.progress.curve.append({**before, "epoch": before["epoch"] + 1, "changed": 0.0, "seconds": seconds})
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         seed_everything(seed_for("epoch", self.method_seed, epoch))

@@ -53,7 +53,7 @@ def test_a_grid_ends_in_records_and_a_table(finished):
 
 def test_a_record_holds_what_a_reader_needs(finished):
     record = next(r for r in records(finished[0] / "results").values() if r["spec"]["noise"]["config"].get("rate"))
-    assert set(record["metrics"]) == {"val_noisy", "last", "last5", "val_clean", "oracle_test"}
+    assert set(record["metrics"]) == {"val_noisy", "last", "last5", "label_wave", "val_clean", "oracle_test"}
     assert record["metrics"]["last5"] is None, "fewer than ten epochs have no last five"
     assert record["metrics"]["oracle_test"]["accuracy"] >= record["metrics"]["val_noisy"]["accuracy"]
     assert len(record["curve"]["phase"]) == 3

@@ -1,7 +1,7 @@
 """Maps each golden case, by the name of its method, to what the suite computes for it."""
 
 from benchmark.checks.golden import Suite
-from tests.golden import instrument, losses, semi_supervised, stateful, transitions, two_networks
+from tests.golden import instrument, losses, neighbours, semi_supervised, stateful, transitions, two_networks
 from tests.golden.omitted import OMITTED
 from tests.golden.procedures.run import PROCEDURES
 
@@ -10,6 +10,7 @@ PARTS = (
     stateful.CASES,
     semi_supervised.CASES,
     two_networks.CASES,
+    neighbours.CASES,
     transitions.CASES,
     instrument.CASES,
     PROCEDURES,

@@ -38,7 +38,7 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
     "bootstrap_hard": [{}],
     "cores": [{}, {"prior": "uniform"}],
 }
-FURTHER = ("gjs", "mixup", "ema", "mixup_ema", "sam")
+FURTHER = ("gjs", "mixup", "ema", "mixup_ema", "strong_ce", "sam")
 VARIANTS = [(name, config) for name, configs in LOSSES.items() for config in configs]
 
 

@@ -206,3 +206,13 @@ def test_the_command_line_tells_every_cell_and_trains_nothing(noisybench, tmp_pa
         "run", "-d", "digits", "-m", "ce", *noise, "--seeds", "1", "--dry-run", "--allow-unidentifiable"
     )
     assert "about" in allowed.stderr
+
+
+def test_a_method_for_frozen_features_is_skipped_on_other_backbones_with_what_to_type(noisybench):
+    done = noisybench(*grid("cnn", "-m", "knn", "--dry-run"))
+    assert (
+        "2 of 4 runs will be skipped: knn works on the features of a frozen backbone, and cnn is not frozen"
+        in done.stderr
+    )
+    assert "add cnn:frozen=true (--backbone)" in done.stderr
+    assert "skipped" not in noisybench(*grid("cnn:frozen=true", "-m", "knn", "--dry-run")).stderr

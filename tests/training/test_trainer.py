@@ -20,6 +20,7 @@ from benchmark.grid.spec import Recipe
 from benchmark.training.optimizers import deviations, make_optimizer
 from benchmark.training.samples import Images
 from benchmark.training.trainer import Evaluation, Evaluations, Progress, Trainer, Watched
+from methods.base import Batch, Method, TrainSet
 
 
 def evaluations(**extra: Evaluation) -> Evaluations:
@@ -60,7 +61,7 @@ def test_an_extra_set_of_any_name_changes_neither_the_choice_nor_the_figures(tmp
 def test_each_rule_keeps_the_outcome_of_the_epoch_that_it_reports(tmp_path: Path) -> None:
     progress = trainer(Lab("ce", {}, epochs=6), tmp_path).run()
     chosen = model_selection.select(progress.curve, "accuracy")
-    assert set(progress.outcomes) == {"val_noisy", "last", "val_clean", "oracle_test"}
+    assert set(progress.outcomes) == {"val_noisy", "last", "label_wave", "val_clean", "oracle_test"}
     assert len({figures["epoch"] for figures in chosen.values() if figures}) > 1, "the rules differ here"
     for rule, outcome in progress.outcomes.items():
         figures = chosen[rule]
@@ -165,3 +166,40 @@ def test_a_group_with_its_own_rate_is_a_deviation_too() -> None:
 @pytest.mark.parametrize(("method", "named"), [("sop", {"u", "v"}), ("ce", set()), ("disc", set())])
 def test_the_kit_knows_the_deviations_of_every_optimizer(method: str, named: set[str]) -> None:
     assert set(Lab(method, {}).kit.deviations) == named
+
+
+def test_of_a_method_that_trains_nothing_only_the_first_and_the_last_epoch_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab("knn", {}, epochs=6)
+    planned: list[int] = []
+    plan = type(lab.instance).plan
+
+    def remembered(self: Method, epoch: int, data: TrainSet) -> Iterator[Batch]:
+        planned.append(epoch)
+        return plan(self, epoch, data)
+
+    monkeypatch.setattr(type(lab.instance), "plan", remembered)
+    progress = trainer(lab, tmp_path).run()
+    assert planned == [0, 5]
+    assert [entry["epoch"] for entry in progress.curve] == [1, 2, 3, 4, 5, 6]
+    assert {entry["test"]["accuracy"] for entry in progress.curve} == {progress.curve[0]["test"]["accuracy"]}
+    assert [entry["changed"] for entry in progress.curve] == [None, 0, 0, 0, 0, 0]
+    assert [entry["lr"] for entry in progress.curve] == [None] * 6
+    assert progress.outcomes["last"] == progress.outcomes["val_noisy"]
+
+
+def test_a_method_that_trains_nothing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    whole = trainer(Lab("knn", {}, epochs=6), tmp_path / "whole").run()
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    first = trainer(Lab("knn", {}, epochs=6), tmp_path / "cut", on_epoch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        first.run()
+    first._save()
+    again = trainer(Lab("knn", {}, epochs=6), tmp_path / "cut").run()
+    assert [entry["test"] for entry in again.curve] == [entry["test"] for entry in whole.curve]
+    assert again.outcomes == whole.outcomes
