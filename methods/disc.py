@@ -51,7 +51,8 @@ class DISC(Method):
         state="[2, N, K] predictions, [2, N] thresholds, [N] sets and labels",
         deviations=(
             "both views have the suite's augmentation (the second is RandAugment officially); mixup pairs the members "
-            "by a random cycle within whole batches, so that nothing waits for the device"
+            "by a random cycle within whole batches, so that nothing waits for the device, and batch normalization "
+            "sees the other samples of the batch too"
         ),
         fidelity="documented deviation: equal augmentation in both views",
         proof="golden",

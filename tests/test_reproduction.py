@@ -55,7 +55,7 @@ def test_the_page_shows_both_sides_and_their_gaps(tmp_path) -> None:
     frame = curves([[0.5, 0.9], [0.6, 0.8]], [[0.4, 0.9], [0.6, 0.7]])
     text = reproduction.page(frame, tmp_path)
     assert "M in two epochs. Official side: owner/m@1." in text
-    row = "| symmetric:0.4 | paired | 2 | 2 | .850 ± .071 | .800 ± .141 | +.050 ± .635 | +.050 | .100 | -.050 |"
+    row = "| symmetric:0.4 | paired | 2 | 2 | .850 ± .071 | .800 ± .141 | +.050 ± .635 | 0.5 | +.050 | .100 | -.050 |"
     assert row in text
 
 
