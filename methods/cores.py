@@ -47,6 +47,7 @@ class CORES(Method):
         ),
         fidelity="official form",
         proof="golden",
+        reproduction="paired: 0e+00 over 20 epochs; run: -.002 ± .012",
     )
 
     frequency: Tensor
