@@ -3,7 +3,8 @@
 A file METHOD-NOISE-PAIRING.csv has a row per seed, epoch (from 1) and side ("official" or "ours"): test accuracy, share
 of the wrong training labels that are predicted, and `source`: repository and commit, or the id of our record. Both
 sides train on the same images and noisy labels. "paired": the official functions are also given our initial weights,
-order of batches, augmentation and random draws; "independent": they draw these themselves.
+order of batches, augmentation and random draws; "float64": the same with both sides in doubles, which makes no
+record; "independent": they draw these themselves.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ HEAD = """# Reproductions
 Our methods beside their official code on `digits` with the network `cnn`: the same images and noisy labels, the same
 lengths of phases and optimizer settings (`reproduction/METHOD.toml`). **paired**: the official training functions also
 get our initial weights, order of batches, augmentation and random draws, so that the curves part by rounding only.
+**float64**: the same with both sides in doubles, where rounding does not part them within a run.
 **independent**: they draw their own. One test image of 359 is .0028 of accuracy.
 
 Accuracies are those of the last epoch on clean test labels, mean ± sd over seeds; the difference (ours less official)
@@ -80,7 +82,9 @@ def with_records(frame: pd.DataFrame, method: str, store: Store) -> pd.DataFrame
         if record["spec"]["method"]["name"] == method and record["state"] == "ok"
     }
     official = frame[(frame["method"] == method) & (frame["side"] == "official")]
-    rows = [frame[(frame["method"] != method) | (frame["side"] == "official")]]
+    official = official[official["pairing"] != "float64"]
+    kept = (frame["method"] != method) | (frame["side"] == "official") | (frame["pairing"] == "float64")
+    rows = [frame[kept]]
     for (pairing, noise, seed), _ in official.groupby(["pairing", "noise", "seed"]):
         if (noise, seed) not in records:
             raise UsageError(f"no record of {method} under {noise} with seed {seed}; `scripts/reproduction {method}`")
@@ -122,13 +126,16 @@ def gaps(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def card_text(frame: pd.DataFrame, method: str) -> str:
-    """What the card of `method` says: the mean absolute difference of all epochs where paired, and the difference of
-    the last epoch where independent, over all its noises and seeds; "not run" without rows."""
+    """What the card of `method` says: the mean absolute difference of all epochs where paired, the largest one where
+    paired in float64, and the difference of the last epoch where independent, over all its noises and seeds; "not
+    run" without rows."""
     rows = gaps(frame[frame["method"] == method])
     parts = []
     if len(paired := rows[rows["pairing"] == "paired"]):
         size = f"{paired['accuracy'].abs().mean():.0e}".replace("e-0", "e-")
         parts.append(f"paired: {size} over {paired['epoch'].max()} epochs")
+    if len(double := rows[rows["pairing"] == "float64"]):
+        parts.append(f"in float64: at most {_short(double['accuracy'].abs().max())}")
     if len(independent := rows[rows["pairing"] == "independent"]):
         last = independent[independent["epoch"] == independent["epoch"].max()]
         parts.append(f"run: {estimate(last['accuracy'])}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from benchmark.errors import UsageError
 from benchmark.registry import METHODS
+from benchmark.store.store import Store
 from scripts import _reproduction as reproduction
 
 
@@ -42,6 +45,17 @@ def test_every_seed_of_a_file_has_both_sides_and_every_epoch() -> None:
 def test_a_paired_card_gives_the_mean_absolute_gap_of_all_epochs() -> None:
     frame = curves([[0.5, 0.9], [0.6, 0.8]], [[0.5, 0.896], [0.596, 0.804]])
     assert reproduction.card_text(frame, "m") == "paired: 3e-3 over 2 epochs"
+
+
+def test_a_card_gives_the_largest_gap_of_a_pairing_in_float64() -> None:
+    frame = curves([[0.5, 0.9], [0.6, 0.8]], [[0.5, 0.9], [0.602, 0.8]], "float64")
+    assert reproduction.card_text(frame, "m") == "in float64: at most .002"
+
+
+def test_our_side_in_float64_is_no_record_and_stays(tmp_path: Path) -> None:
+    frame = curves([[0.5, 0.9]], [[0.5, 0.9]], "float64")
+    again = reproduction.with_records(frame, "m", Store(tmp_path))
+    pd.testing.assert_frame_equal(again, frame)
 
 
 def test_an_independent_card_gives_the_last_difference_with_its_t_interval() -> None:
