@@ -21,7 +21,7 @@ from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
 from benchmark.noise.rate_estimate import RateEstimate
 from benchmark.registry import METHODS
-from benchmark.runs.assemble import configured, extra_tests_of, network_of, noise_of, source_of, sources_of
+from benchmark.runs.assemble import Network, configured, extra_tests_of, network_of, noise_of, source_of, sources_of
 from benchmark.runs.clean_classifier import needed
 from benchmark.runs.frozen_features import check_views
 from benchmark.runs.hints import Estimate, find_hints
@@ -91,14 +91,14 @@ class _Examination:
         self._data: dict[str, Data | NoisybenchError] = {}
         self._waiting: dict[tuple[str, str], NoisybenchError | None] = {}
         self._prepared: dict[tuple[str, str], Prepared | NoisybenchError] = {}
-        self._networks: dict[tuple[str, str, int, int], NoisybenchError | None] = {}
+        self._networks: dict[tuple[str, str, int, int], Network | NoisybenchError] = {}
 
     def add(self, job: Job) -> None:
         try:
             data = self._once(self._data, job.spec.dataset.model_dump_json(), lambda: self._load(job))
-            self._once(self._networks, self._network_key(job, data), lambda: self._build(job, data))
+            network = self._once(self._networks, self._network_key(job, data), lambda: self._build(job, data))
             method, config = configured(METHODS, job.spec.method, job.files)
-            refuse(method, job.spec.method.name, data.num_classes, network_of(job))
+            refuse(method, job.spec.method.name, data.num_classes, network)
             key = (job.spec.dataset.model_dump_json(), job.spec.noise.model_dump_json())
             if waits(job):
                 self._once(self._waiting, key, lambda: self._draw_without_classifier(job, data))
@@ -196,12 +196,14 @@ class _Examination:
         _, side, _, channels = data.train.images.shape
         return job.spec.backbone.model_dump_json(), job.spec.training.model_dump_json(), channels, side
 
-    def _build(self, job: Job, data: Data) -> None:
-        """Raises NoisybenchError where the network of `job` cannot be built for the images of `data`."""
+    def _build(self, job: Job, data: Data) -> Network:
+        """The network of `job`. Raises NoisybenchError where the network of `job` cannot be built for the images of `data`."""
         _, side, _, channels = data.train.images.shape
-        backbone = network_of(job).backbone
+        network = network_of(job)
+        backbone = network.backbone
         try:
             backbone.build(channels, 2, side, amp=False)
         except BackboneError as error:
             raise NoisybenchError(f"backbone {job.spec.backbone.name}: {error}") from error
         check_views(backbone, job.spec.training)
+        return network

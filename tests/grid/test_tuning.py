@@ -71,9 +71,10 @@ class Own(Method):
 """
 
 
-def test_a_range_that_contradicts_a_bound_is_refused_with_the_option(tmp_path):
+def test_a_range_that_contradicts_a_bound_is_refused_with_the_option(tmp_path, monkeypatch):
     from benchmark.registry import add_plugin_file
 
+    monkeypatch.setattr(METHODS, "_added", {})
     (tmp_path / "own_search.py").write_text(OWN)
     add_plugin_file(tmp_path / "own_search.py")
     with pytest.raises(UsageError, match=r"the search range of method 'own_search' contradicts its options.*q"):

@@ -82,4 +82,4 @@ def test_averages_follow_a_method_that_has_a_step_of_its_own(data):
 def test_no_step_is_a_copy_of_the_default():
     """A `step` that only repeats the default's lines would miss the hooks of classes that derive from it."""
     own = {entry.name for entry in METHODS.entries() if "step" in vars(METHODS.load(entry.name))}
-    assert own == {"batch_flip", "disc", "dividemix", "elr_plus", "jocor", "mixup", "sam"}
+    assert own == {"batch_flip", "disc", "dividemix", "elr_plus", "jocor", "knn", "mixup", "sam"}
