@@ -197,7 +197,7 @@ class _Examination:
         return job.spec.backbone.model_dump_json(), job.spec.training.model_dump_json(), channels, side
 
     def _build(self, job: Job, data: Data) -> Network:
-        """The network of `job`. Raises NoisybenchError where the network of `job` cannot be built for the images of `data`."""
+        """The network of `job`. Raises NoisybenchError where it cannot be built for the images of `data`."""
         _, side, _, channels = data.train.images.shape
         network = network_of(job)
         backbone = network.backbone

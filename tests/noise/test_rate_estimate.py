@@ -169,14 +169,3 @@ def test_intervals_of_digits_hold_the_truth(noisybench, tmp_path):
     )
     run_id = next(tmp_path.glob("results/runs/**/*.json")).stem
     assert "(95 % interval" in noisybench("show", run_id).stdout
-
-
-@pytest.mark.slow
-def test_intervals_of_blood_cells_hold_the_truth(noisybench, tmp_path, real_data):
-    cells = f"npz:{real_data / 'pbc_28.npz'}"
-    grid = ("-d", cells, "-n", "none", "-n", "symmetric:0.2,0.4", "--seeds", 1, "--epochs", 6, "--recipe", "lr=1e-3")
-    noisybench("run", "-b", "cnn", "-m", "coteaching", "--no-table", *grid, timeout=2400)
-    for name, noise in noise_of(tmp_path).items():
-        assert noise["estimate_interval"] is not None, noise["estimate_doubt"]
-        low, high = noise["estimate_interval"]
-        assert low <= noise["realized_rate"] <= high, name
