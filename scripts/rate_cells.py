@@ -26,8 +26,6 @@ import torch
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
 from benchmark.grid.spec import Recipe, Seeds
-from benchmark.noise._draws import flip
-from benchmark.noise.base import Split
 from benchmark.noise.rate_estimate import MISATTRIBUTED, WIDEST, Evidence, gather
 from benchmark.runs.assemble import Network, open_backbone
 from benchmark.runs.frozen_features import FeatureSource
@@ -45,14 +43,6 @@ RECIPE = Recipe(epochs=12, batch_size=64, optimizer="adam", lr=1e-3)
 STEPS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 """Values of MISATTRIBUTED that are tried when a data set is left out."""
 
-RATERS = {
-    "A": [[0.985, 0.004, 0.007, 0.004], [0, 0.724, 0.275, 0.001], [0.002, 0.091, 0.781, 0.125],
-          [0.009, 0.018, 0.023, 0.950]],
-    "B": [[0.961, 0.017, 0.009, 0.014], [0.001, 0.941, 0.054, 0.004], [0.007, 0.340, 0.577, 0.076],
-          [0.012, 0.146, 0.242, 0.599]],
-}  # fmt: skip
-"""T of two pathologists against the majority of three on 4,021 Chaoyang patches (labels published with HSA-NRL), in
-the order adenocarcinoma, normal, serrated, adenoma; rows are scaled to sum to one."""
 MAPS: Mapping[str, Any] = {
     "pbc": [[0, 3], [1, 6], [3, 6], [4, 2], [5, 3], [6, 3]],
     "colon5": [[0, 3], [2, 1], [3, 4], [4, 3]],
@@ -61,10 +51,18 @@ MAPS: Mapping[str, Any] = {
 """Class maps of asymmetric noise; digits has one of its own."""
 SYNTHETIC = ("none", "symmetric:0.2", "symmetric:0.4", "asymmetric:0.3", "instance:0.3", "instance:0.4")
 SOME = ("none", "symmetric:0.4")
-FILES = {name: f"{name}_28" for name in ("pbc", "colon5", "ham7", "odir8")} | {"cifar10n": "cifar10n_10k"}
+FILES = {
+    **{name: f"{name}_28.npz" for name in ("pbc", "colon5", "ham7", "odir8")},
+    "colon4": "colon5_28.npz,merge=3+4",
+    "cifar10n": "cifar10n_10k.npz",
+    "cifar10h": "cifar10h.npz",
+}
+"""File of each data set under the data folder, with its options."""
+PATHOLOGISTS = "source=chaoyang,classes=[2,0,1,3]"
+"""The rows of their matrices for the classes of colon4."""
 GRID: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("digits", "pbc", "colon5", "ham7"), SYNTHETIC),
-    "colon4": ("rater A", "rater B"),
+    "colon4": (f"raters:a,{PATHOLOGISTS}", f"raters:b,{PATHOLOGISTS}"),
     "cifar10n": (*SOME, *(f"given:{labels}" for labels in ("aggre", "random_1", "random_2", "random_3", "worse"))),
     "cifar10h": (*SOME, "given:rater", "given:rater3"),
     "odir8": (*SOME, "given:patient"),
@@ -103,7 +101,7 @@ class Places:
 
     def prepared(self, data: str, noise: str) -> Prepared:
         """The training labels of a cell; seed 0."""
-        name = "digits" if data == "digits" else f"npz:{self.data / FILES.get(data, data)}.npz"
+        name = "digits" if data == "digits" else f"npz:{self.data / FILES[data]}"
         kind = PluginRef.of(noise)
         if noise.startswith("asymmetric") and data in MAPS:
             kind = kind.having(map=MAPS[data])
@@ -123,16 +121,9 @@ class Places:
 
 def measured(places: Places, data: str, noise: str) -> Row:
     """The estimate of one cell, made as in a run of the blind track."""
-    simulated = noise.startswith("rater ")
-    made = places.prepared("colon5", "none") if simulated else places.prepared(data, noise)
-    labels, clean, classes = made.train.noisy, made.train.clean, made.num_classes
+    made = places.prepared(data, noise)
+    labels, clean = made.train.noisy, made.train.clean
     assert clean is not None
-    if simulated:
-        classes = 4
-        matrix = np.array(RATERS[noise[-1]])
-        clean = np.minimum(clean, 3)
-        split = Split("train", clean, classes, data, data)
-        labels = flip(split, matrix / matrix.sum(1, keepdims=True), noise, 0).labels
     network, device = places.network(data), torch.device("cpu")
     features: Samples | None = None
     if network.backbone.frozen:
@@ -140,7 +131,7 @@ def measured(places: Places, data: str, noise: str) -> Row:
         features = FeatureSource(network.backbone, network.part, RECIPE, made.train, cache, device).train
     inputs = Images(made.train.images, device) if features is None else features
     started = time.perf_counter()
-    session = network.session(inputs, labels, classes, RECIPE, Seeds.equal(0))
+    session = network.session(inputs, labels, made.num_classes, RECIPE, Seeds.equal(0))
     evidence = gather(labels, held_out(session, features, 0))
     found: dict[str, Any] = {"doubt": evidence} if isinstance(evidence, str) else asdict(evidence)
     seconds = round(time.perf_counter() - started, 1)

@@ -219,13 +219,13 @@ def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tup
     jobs = [attach(job, train=False) for job in expand(grid, options, plugins)]
     if grid.tune:
         chosen = tuned(grid, options, Store(axes["results"]), plugins)
-        if not chosen:
+        if chosen.undecided:
             click.echo(
-                "no configuration is chosen yet, so runs of tuned methods are left out: their trials have not all "
-                "ended (`noisybench run` carries them out first)",
+                f"no configuration of {', '.join(chosen.undecided)} is chosen yet, so tuned runs are left out: not all "
+                "trials have ended (`noisybench run` carries them out; `noisybench status` says which failed)",
                 err=True,
             )
-        jobs += chosen
+        jobs += chosen.jobs
     return grid, jobs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,8 +60,8 @@ def run(suite: str | None, **options: Any) -> int:
     counts = Counter(states.values())
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
     _say(f"{summary}; records in {grid.store.folder / 'runs'}")
-    if counts["failed"]:
-        _say(f"{counts['failed']} run(s) failed: `noisybench status --results {grid.store.folder}` says why")
+    if failed := counts["failed"] + grid.failed_trials:
+        _say(f"{failed} run(s) failed: `noisybench status --results {grid.store.folder}` says why")
         return 1
     return 0
 
@@ -74,6 +74,8 @@ class PlannedGrid:
     """The jobs that are carried out."""
     store: Store
     slots: int
+    failed_trials: int = 0
+    """Of a suite that tunes."""
 
 
 def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
@@ -89,11 +91,12 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
         "checkpoint_seconds": options["checkpoint_seconds"],
     }
     trials = expand_trials(suite, options, **settings)
+    failed = 0
     if trials and not options["dry_run"]:
-        carry_out(_planned("tuning", trials, {**options, "no_table": True}), options["timeout"])
-        trials = []
+        states = carry_out(_planned("tuning", trials, {**options, "no_table": True}), options["timeout"])
+        failed, trials = Counter(states.values())["failed"], []
     grid, jobs = expand_grid(suite, options, **settings)
-    return _planned(grid.name, [*trials, *jobs], options)
+    return replace(_planned(grid.name, [*trials, *jobs], options), failed_trials=failed)
 
 
 def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid:

@@ -7,6 +7,7 @@ compares budgets (Claims Reloaded and earlier: Lucic et al., NeurIPS 2018).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,14 +39,22 @@ class _Axis:
 def trial_suite(suite: Suite) -> Suite:
     """The grid of the trials: every configuration of every method in turn, on a seed that is never reported.
 
-    Raises UsageError where the suite sets what would be searched, or a method's ranges contradict its options.
+    Raises UsageError where the suite sets what would be searched or names a method twice, or where a method's ranges
+    contradict its options.
     """
-    return candidate_suite(suite).model_copy(update={"seeds": [TUNING_SEED], "keep": "none"})
+    return candidate_suite(suite).model_copy(update={"seeds": [TUNING_SEED]})
 
 
 def candidate_suite(suite: Suite) -> Suite:
     """`suite` with the `suite.tune` configurations of each method in the place of that method, in their order."""
     budget = suite.tune or 1
+    twice = [
+        name for name, count in Counter(METHODS.plain_name(ref.name) for ref in suite.methods).items() if count > 1
+    ]
+    if twice:
+        raise UsageError(
+            f"method {twice[0]!r} stands in the suite more than once, and --tune searches its options; name it once"
+        )
     refs = [one for ref in suite.methods for one in candidates(ref, budget, suite.recipe.lr)]
     return suite.model_copy(update={"methods": refs, "tune": None})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmark.grid.expand import by_method
 from benchmark.grid.job import Job, Options
@@ -22,24 +23,37 @@ Place = tuple[bytes, int]
 
 def trials(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> list[Job]:
     """The runs that must be there before a configuration is chosen."""
+    options = options.model_copy(update={"keep": "none"})
     return label_runs(list({job.spec.id: job for _, job in _expanded(trial_suite(suite), options, plugins)}.values()))
 
 
-def tuned(suite: Suite, options: Options, store: Store, plugins: tuple[str, ...] = ()) -> list[Job]:
-    """The runs of the chosen configurations on the suite's seeds; none of a place whose trials have not all ended."""
+@dataclass(frozen=True)
+class Tuned:
+    jobs: list[Job]
+    """The runs of the chosen configurations on the suite's seeds."""
+    undecided: list[str]
+    """Methods without a choice on some data set, as not all of their trials have ended."""
+
+
+def tuned(suite: Suite, options: Options, store: Store, plugins: tuple[str, ...] = ()) -> Tuned:
+    """What is chosen by the trials that `store` holds."""
     budget = suite.tune or 1
     tried: defaultdict[Place, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for position, job in _expanded(trial_suite(suite), options, plugins):
         tried[_place(job.spec, position // budget)][position % budget].append(job.spec.id)
-    scores = dict(_scores(store, {run for of_place in tried.values() for ids in of_place.values() for run in ids}))
-    chosen = {place: choose([of_place[at] for at in range(budget)], scores) for place, of_place in tried.items()}
+    scores, skipped = _ended(store, {run for of_place in tried.values() for ids in of_place.values() for run in ids})
+    chosen = {
+        place: choose([[run for run in of_place[at] if run not in skipped] for at in range(budget)], scores)
+        for place, of_place in tried.items()
+    }
     jobs: dict[str, Job] = {}
     for position, job in _expanded(candidate_suite(suite), options, plugins):
         if chosen.get(_place(job.spec, position // budget)) == position % budget:
             method = job.spec.method.model_copy(update={"tuned": budget})
             spec = job.spec.model_copy(update={"method": method})
             jobs.setdefault(spec.id, job.model_copy(update={"spec": spec}))
-    return label_runs(list(jobs.values()))
+    undecided = {suite.methods[method].name for (_, method), choice in chosen.items() if choice is None}
+    return Tuned(label_runs(list(jobs.values())), sorted(undecided))
 
 
 def _expanded(suite: Suite, options: Options, plugins: tuple[str, ...]) -> Iterator[tuple[int, Job]]:
@@ -53,7 +67,7 @@ def _place(spec: RunSpec, method: int) -> Place:
 
 
 def choose(candidates: Sequence[Sequence[str]], scores: Mapping[str, float | None]) -> int | None:
-    """The position of the candidate with the best mean score over its runs, the first of equal ones.
+    """The position of the candidate with the best mean score over its runs, the first of equal ones or of none.
 
     `candidates`: the ids of the runs of each, one per noise cell; `scores` by id, higher is better, None for a run
     that diverged: its candidate is chosen only where all have such a run. None if a run has not ended.
@@ -69,15 +83,18 @@ def _mean(values: Sequence[float | None]) -> float:
     return sum(known) / len(known) if len(known) == len(values) and known else float("-inf")
 
 
-def _scores(store: Store, runs: set[str]) -> Iterator[tuple[str, float | None]]:
-    """The best noisy validation score of every run that ended, as the rule `val_noisy` sees it."""
+def _ended(store: Store, runs: set[str]) -> tuple[dict[str, float | None], set[str]]:
+    """The best noisy validation score of every run that ended, as the rule `val_noisy` sees it, None where it
+    diverged; and the runs that were skipped, as the method does not apply there, whatever its options."""
     states = {record["id"]: record["state"] for record in store.records(("id", "state")).records}
+    scores: dict[str, float | None] = {}
     for run in sorted(runs & states.keys()):
-        if states[run] != "ok":
-            yield run, None
-            continue
-        record = store.read(run) or {}
-        metric = record["main_metric"]
-        sign = -1 if metric in LOWER_IS_BETTER else 1
-        values = [sign * value for value in record["curve"]["val_noisy"][metric] if value is not None]
-        yield run, max(values, default=None)
+        if states[run] == "diverged":
+            scores[run] = None
+        elif states[run] == "ok":
+            record = store.read(run) or {}
+            metric = record["main_metric"]
+            sign = -1 if metric in LOWER_IS_BETTER else 1
+            values = [sign * value for value in record["curve"]["val_noisy"][metric] if value is not None]
+            scores[run] = max(values, default=None)
+    return scores, {run for run in runs if states.get(run) == "skipped"}

@@ -81,7 +81,7 @@ def test_runs_of_an_untuned_method_keep_their_ids(tuned):
 
 def test_before_the_trials_have_ended_nothing_is_chosen(tmp_path):
     done = cli("table", *GRID, *SETTINGS, "--results", tmp_path)
-    assert "no configuration is chosen yet" in done.stderr
+    assert "no configuration of ce, gce is chosen yet" in done.stderr
     assert choose([["a"], ["b"]], {"a": 0.5}) is None
 
 
@@ -92,10 +92,47 @@ def test_before_the_trials_have_ended_nothing_is_chosen(tmp_path):
         ({"a": 0.5, "b": 0.5, "c": 0.7, "d": 0.4}, 1),
         ({"a": None, "b": 0.9, "c": 0.1, "d": 0.1}, 1),
         ({"a": None, "b": None, "c": None, "d": None}, 0),
+        ({"a": 0.1, "b": 0.1, "c": None, "d": 0.9}, 0),
     ],
 )
 def test_the_default_wins_ties_and_a_diverged_configuration_loses(scores, expected):
     assert choose([["a", "b"], ["c", "d"]], scores) == expected
+
+
+BREAKS = """
+from methods import Card, Field, Method, Search
+
+class Breaks(Method):
+    card = Card(search=(Search("q", 0.1, 1.0),))
+
+    class Config(Method.Config):
+        q: float = Field(0.7, gt=0, le=1)
+
+    def loss(self, logits, batch):
+        if self.cfg.q != 0.7:
+            raise RuntimeError("only the default works")
+        return super().loss(logits, batch)
+"""
+
+
+def test_a_failed_trial_is_told_and_its_method_has_no_tuned_row(tmp_path):
+    (tmp_path / "breaks.py").write_text(BREAKS)
+    grid = ["-d", "digits:subset=100", "-b", "cnn", "-m", "ce", "-m", "breaks", "-n", "none", "--seeds", "1"]
+    plugin = ["--plugin", tmp_path / "breaks.py", "--epochs", "1", "--tune", "2"]
+    done = cli("run", *grid, *plugin, "--results", tmp_path / "results")
+    assert done.returncode == 1
+    assert "no configuration of breaks is chosen yet" in done.stderr
+    assert "1 run(s) failed" in done.stderr
+    assert "ce tuned (N = 2)" in done.stdout
+    assert "breaks tuned" not in done.stdout
+
+
+def test_a_column_that_is_skipped_does_not_keep_the_search_from_choosing(tmp_path):
+    """`knn` is skipped on a network that is not frozen: every trial of it is, and nothing fails."""
+    grid = ["-d", "digits:subset=100", "-b", "cnn", "-m", "ce", "-m", "knn", "-n", "none", "--seeds", "1"]
+    done = cli("run", *grid, "--epochs", "1", "--tune", "2", "--results", tmp_path / "results")
+    assert done.returncode == 0, done.stderr
+    assert "chosen yet" not in done.stderr
 
 
 def test_zero_configurations_are_refused():

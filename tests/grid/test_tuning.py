@@ -55,6 +55,17 @@ def test_a_method_that_sets_what_is_searched_is_refused(ref):
         candidates(ref, 2, lr=1e-3)
 
 
+def test_a_method_that_stands_twice_is_refused():
+    raw = {
+        "datasets": ["digits"],
+        "methods": ["gce", {"name": "gce", "normalized": True}],
+        "noise": ["none"],
+        "tune": 3,
+    }
+    with pytest.raises(UsageError, match="'gce' stands in the suite more than once"):
+        trial_suite(suites.build(raw))
+
+
 def test_other_options_of_a_method_stay_as_they_were_given():
     for ref in candidates(PluginRef("ce", {"recipe": {"weight_decay": 0.01}}), 4, lr=1e-3)[1:]:
         assert ref.options["recipe"]["weight_decay"] == 0.01
