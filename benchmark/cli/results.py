@@ -167,14 +167,15 @@ def _declared(specs: list[Mapping[str, Any]]) -> tuple[dict[bytes, Marks], dict[
     from benchmark.registry import METHODS, NOISE
     from benchmark.tables.frame import part_key
 
-    configured = {part_key(spec["method"]): spec["method"] for spec in specs}
+    different = {id(spec["method"]): spec["method"] for spec in specs}.values()  # records of one segment share parts
+    configured = {part_key(method): method for method in different}
     methods = _loaded(METHODS, configured.values())
     marks = {
         key: _marks(methods[identity], part)
         for key, part in configured.items()
         if (identity := (part["name"], part.get("source"))) in methods
     }
-    noise = _loaded(NOISE, [spec["noise"] for spec in specs])
+    noise = _loaded(NOISE, {id(spec["noise"]): spec["noise"] for spec in specs}.values())
     defaults = {
         part: {name: _defaults(plugin) for (name, _), plugin in plugins.items()}
         for part, plugins in (("method", methods), ("noise", noise))

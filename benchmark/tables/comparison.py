@@ -254,9 +254,10 @@ def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd
 
 def _runs_in(valued: pd.DataFrame, phases: Mapping[bytes, frozenset[str]]) -> pd.Series:
     """Number of runs per cell whose reported epoch is of one of the `phases` of their method."""
-    keys = zip(valued["method_key"], valued["phase"], strict=True)
-    inside = pd.Series([phase in phases.get(key, ()) for key, phase in keys], index=valued.index, dtype=bool)
-    return valued[inside].groupby(CELL).size()
+    named = {key: of_method for key, of_method in phases.items() if of_method}
+    runs = valued.loc[valued["method_key"].isin(named), [*CELL, "method_key", "phase"]]
+    keys = zip(runs["method_key"], runs["phase"], strict=True)
+    return runs[np.array([phase in named[key] for key, phase in keys], dtype=bool)].groupby(CELL).size()
 
 
 def _ranks(means: pd.DataFrame, tuned: pd.Series, lower_is_better: bool) -> pd.Series:

@@ -129,6 +129,7 @@ def _tuned(runs: pd.DataFrame) -> Iterator[str]:
 
 def _noise(runs: pd.DataFrame) -> Iterator[str]:
     """Realized noise rates, and the estimates that blind methods were given."""
+    runs = runs[["noise", "seeds", "clean", "track", "realized", "estimated", "low", "high", "doubt"]]
     noisy = runs[~runs["clean"]].drop_duplicates(["noise", "seeds"])
     realized = noisy.groupby("noise")["realized"].mean().dropna()
     if len(realized):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import orjson
@@ -122,7 +123,8 @@ def flatten(
     """One row per record, and one of state "missing" per `expected` run (its spec and names) that has none.
 
     Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN
-    where undefined or not ok), phase (of the reported epoch), seeds, unit (see `independent_units`), protocol,
+    where undefined or not ok), phase (of the reported epoch), seeds, each of `SEEDS` as noise_seed, init_seed, ...,
+    unit (see `independent_units`), protocol,
     the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
     options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record does not hold
     them), source; of the noise clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the
@@ -137,9 +139,11 @@ def flatten(
     rows = [_run(record, rule, metrics(record), extra_test, dumped) for record in [*records, *missing]]
     if not rows:
         raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
-    runs = pd.DataFrame({name: [row[name] for row in rows] for name in rows[0]})
-    specs = pd.DataFrame([_spec(key) for key in runs["spec_key"].unique()])
-    runs["unit"] = independent_units(pd.DataFrame(list(runs.pop("each_seed"))), runs["spec_key"])
+    runs = pd.DataFrame(dict(zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True)))
+    described = cache(lambda recipe: display_names.recipe(orjson.loads(recipe)))
+    specs = pd.DataFrame([_spec(key, described) for key in runs["spec_key"].unique()])
+    seeds = [f"{source}_seed" for source in SEEDS]
+    runs["unit"] = independent_units(runs[seeds].set_axis(SEEDS, axis="columns"), runs["spec_key"])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
     for part in PARTS:
         specs[part] = specs[f"{part}_key"].map(display_names.of_part(specs, part, defaults or {}))
@@ -237,8 +241,7 @@ def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped:
     return {
         "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
         "seeds": dumped(seeds),
-        "each_seed": {source: seeds[source] for source in SEEDS},
-        "noise_seed": seeds["noise"],
+        **{f"{source}_seed": seeds[source] for source in SEEDS},
         "state": record["state"],
         "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
         "metric": metric,
@@ -273,15 +276,18 @@ def part_key(part: Mapping[str, Any]) -> bytes:
     return canonical({k: value for k, value in part.items() if value not in (None, {}, []) and k not in chosen})
 
 
-def _spec(key: bytes) -> dict[str, Any]:
-    """The columns that runs of one spec share whatever their seeds: read once per spec."""
+def _spec(key: bytes, described: Callable[[bytes], str]) -> dict[str, Any]:
+    """The columns that runs of one spec share whatever their seeds: read once per spec.
+
+    `described`: a recipe's canonical JSON to its line; few recipes are shared by many specs.
+    """
     spec = orjson.loads(key)
     method, noise = spec["method"], spec["noise"]
     return {
         "spec_key": key,
         "track": spec["track"],
         "protocol": spec["protocol"],
-        "recipe": display_names.recipe(spec["recipe"]),
+        "recipe": described(canonical(spec["recipe"])),
         "rest_key": canonical({name: value for name, value in spec.items() if name not in VISIBLE}),
         **{f"{part}_key": part_key(spec[part]) for part in PARTS},
         "plugin": method["name"],

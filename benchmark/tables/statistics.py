@@ -68,7 +68,8 @@ def paired_difference(
 
     `right` holds at most one row per key; a row of `left` without partner is left out, which n shows.
     """
-    pairs = left.merge(right[[*on, value]], on=list(on), suffixes=("", "_right"), validate="many_to_one")
+    columns = list(dict.fromkeys([*by, *on, "unit", value]))
+    pairs = left[columns].merge(right[[*on, value]], on=list(on), suffixes=("", "_right"), validate="many_to_one")
     return summarize(pairs.assign(difference=pairs[value] - pairs[f"{value}_right"]), by, "difference")
 
 
