@@ -8,11 +8,12 @@ import pandas as pd
 
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.frame import DIAGNOSTICS
+from benchmark.tables.order import ORDER
 
 _CELL_COLUMNS = [
     "state", "n", "units", "total", "plain", "early", "mean", "sd", "half", "delta", "delta_n", "delta_half", "drop",
 ]  # fmt: skip
-_METHOD_COLUMNS = ["rank", "cost", "measured", "needs", "networks", "deviations"]
+_METHOD_COLUMNS = ["rank", *ORDER, "cost", "measured", "needs", "networks", "deviations"]
 _PRECISION = "%.8g"
 
 
@@ -35,6 +36,7 @@ def _rows(block: Block, table: Table) -> pd.DataFrame:
     columns = [*_CELL_COLUMNS, *(DIAGNOSTICS if table.diagnostics else ())]
     rows = block.cells.reindex(order)[columns].join(block.methods[[*kept, "unrecorded"]], on="method").reset_index()
     rows["deviations"] = rows["deviations"].mask(rows.pop("unrecorded"), "not recorded")
-    rows[["units", "delta_n"]] = rows[["units", "delta_n"]].astype("Int64")
+    counts = ["units", "delta_n", "repetitions", "low", "high"]
+    rows[counts] = rows[counts].astype("Int64")
     rows["metric"] = block.metric
     return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)

@@ -109,7 +109,13 @@ def _rank(block: Block) -> dict[str, list[str]]:
     ranks = block.methods["rank"]
     if ranks.isna().all():
         return {}
-    return {"rank": [_ABSENT if pd.isna(rank) else f"{rank:.1f}" for rank in ranks]}
+    columns = {"rank": [_ABSENT if pd.isna(rank) else f"{rank:.1f}" for rank in ranks]}
+    resolved = block.methods["best"].notna()
+    if resolved.any():
+        rows = zip(resolved, block.methods["low"], block.methods["high"], block.methods["group"], strict=True)
+        places = [(f"{low:.0f}-{high:.0f}", group) if claimed else ("", "") for claimed, low, high, group in rows]
+        columns |= {"place": [place for place, _ in places], "group": [group for _, group in places]}
+    return columns
 
 
 def _costs(block: Block, table: Table) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from benchmark.tables import footnotes
 from benchmark.tables import frame as frames
 from benchmark.tables.comparable import TableError
 from benchmark.tables.display_names import Defaults
+from benchmark.tables.order import ORDER, resolve
 from benchmark.tables.statistics import average_rank, paired_difference, summarize
 
 __all__ = ["Block", "Defaults", "Marks", "Table", "TableError", "build"]
@@ -25,6 +26,8 @@ __all__ = ["Block", "Defaults", "Marks", "Table", "TableError", "build"]
 CELL = ["method", "noise"]
 STATES = ("ok", "skipped", "diverged", "failed", "missing")
 UNRANKED_RULE = "oracle_test"
+ORDER_SEED = 0
+"""Of the draws behind the probability of being best."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ class Block:
     not begun), early (of another phase before its last one), and the means of
     `frames.DIAGNOSTICS`, NaN where the method reports none."""
     methods: pd.DataFrame
-    """Per method, best average rank first: rank, cost, measured (seconds over the baseline's; NaN unless
-    asked for), needs, networks, deviations (from the recipe, as text), unrecorded (some records do not hold them)."""
+    """Per method, best average rank first: rank, repetitions, low, high, group, best (`order.resolve`; NaN where
+    not ranked), cost, measured (seconds over the baseline's; NaN unless asked for), needs, networks, deviations (from
+    the recipe, as text), unrecorded (some records do not hold them)."""
     notes: tuple[str, ...]
 
 
@@ -199,6 +203,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     methods = _methods(runs, valued, table, compare)
     ranked = table["mean"].unstack("noise").reindex(columns=list(noisy))
     methods["rank"] = _ranks(ranked, methods["tuned"], lower_is_better) if compare.ranked and noisy else np.nan
+    methods = methods.join(_resolved(valued, methods, noisy, lower_is_better))
     methods = _default_beside_tuned(methods)
     return Block(
         place,
@@ -264,6 +269,25 @@ def _ranks(means: pd.DataFrame, tuned: pd.Series, lower_is_better: bool) -> pd.S
     """Average ranks of `means` [methods, cells] among the methods of the same tuning budget."""
     groups = [average_rank(group, lower_is_better) for _, group in means.groupby(tuned.reindex(means.index))]
     return pd.concat(groups) if groups else pd.Series(dtype="float64")
+
+
+def _resolved(valued: pd.DataFrame, methods: pd.DataFrame, noisy: Sequence[str], lower_is_better: bool) -> pd.DataFrame:
+    """Per ranked method repetitions, low, high, group and best (see `resolve`), among methods of one tuning budget.
+
+    Scores are means over the noisy columns, per seed: rates of one data set share images and flips, so they are no
+    repetitions of one another.
+    """
+    ranked = methods.index[methods["rank"].notna()]
+    runs = valued[valued["noise"].isin(noisy) & valued["method"].isin(ranked)]
+    repetition = runs["unit"].where(runs["unit"] != "", runs["seeds"])
+    values = -runs["value"] if lower_is_better else runs["value"]
+    scores = values.groupby([repetition.rename("repetition"), runs["method"], runs["noise"]]).mean()
+    scores = scores.unstack("noise").dropna().mean(axis=1).unstack("method")
+    groups = [
+        resolve(scores.reindex(columns=names).dropna(), np.random.default_rng(ORDER_SEED))
+        for names in methods.loc[ranked].groupby("tuned").groups.values()
+    ]
+    return pd.concat(groups) if groups else pd.DataFrame(columns=ORDER)
 
 
 def _default_beside_tuned(methods: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from benchmark.tables.order import MIN_UNITS
 from benchmark.tables.statistics import t_factor
 
 NAMED_CELLS = 6
@@ -23,6 +24,7 @@ def of_block(
 ) -> Iterator[str]:
     """Sentences about one block. `explained`: methods whose row names show every option that is not default."""
     yield from _intervals(runs, cells)
+    yield from _order(methods)
     yield from _scale(runs, cells, metric)
     yield from _tests(runs)
     yield from _marks(runs, methods)
@@ -55,6 +57,30 @@ def _intervals(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
         yield (
             f"seeds are crossed, so runs are not independent: sd and intervals are over the {seeds} seeds of "
             f"{source}, each the mean of its runs"
+        )
+
+
+def _order(methods: pd.DataFrame) -> Iterator[str]:
+    """How much of the order the data resolve."""
+    for _, group in methods[methods["rank"].notna()].groupby("tuned"):
+        if len(group) < 2:
+            continue
+        repetitions = int(group["repetitions"].iloc[0])
+        if repetitions < MIN_UNITS:
+            least = f", whose p cannot go below {0.5 ** (repetitions - 1):.3g}" if repetitions > 1 else ""
+            yield (
+                f"order: none is claimed with n = {repetitions} (an exact sign-flip test{least}); {MIN_UNITS} seeds or "
+                "more are needed for one"
+            )
+            continue
+        width = (group["high"] - group["low"] + 1).median()
+        first = group["best"].idxmax()
+        yield (
+            f"place: 95 % interval among {len(group)} methods (median width {width:g}), by paired t tests of the means "
+            f"over the noisy columns, n = {repetitions} seeds, corrected for all comparisons (Holm). Methods that "
+            f"share a letter are not told apart. Most likely the best: `{first}`, with probability "
+            f"{group['best'].max():.2f}. The columns share images, and the rates of one kind share flips, so columns "
+            "are no repetitions"
         )
 
 
