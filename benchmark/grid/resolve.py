@@ -21,6 +21,10 @@ from benchmark.store import digests
 
 C = TypeVar("C", bound=Settings)
 
+CLEAN_SET = "clean_set"
+BLIND_HINTS = frozenset({"noise_rate", CLEAN_SET})
+"""Hints that the blind track gives: the noise rate as an estimate, and a clean set where the grid sets its size."""
+
 
 class NoChoices(Settings):
     """Nothing but the plugin's own options."""
