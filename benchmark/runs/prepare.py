@@ -306,7 +306,7 @@ def prepare(
     clean = None
     if clean_set is not None:
         if whole.clean is None:
-            raise Skipped("the true labels are unknown, so there is no clean set (--clean-set)")
+            raise Skipped("the true labels are unknown, so there is no clean set; leave out methods that need one")
         labels = data.train.labels[inside]
         held = _clean_positions(labels, clean_set, data, seed_for("clean-set", source.digest, noise.seed))
         clean = replace(take(drawn.train, inside[held]), noisy=labels[held])

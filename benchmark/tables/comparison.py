@@ -157,7 +157,7 @@ class Comparison:
 def _needs(frame: pd.DataFrame, marks: Mapping[bytes, Marks]) -> pd.Series:
     """Per run the hints that it consumed, as text: as recorded, or else as its method says of the configuration."""
     said = {key: ", ".join(sorted(mark.needs)) for key, mark in marks.items()}
-    return frame["hints"].fillna(frame["method_key"].map(said)).fillna("")
+    return frame["hints"].fillna(frame["method_key"].map(lambda key: said.get(key, "")))
 
 
 def _places(frame: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
@@ -276,7 +276,9 @@ def _default_beside_tuned(methods: pd.DataFrame) -> pd.DataFrame:
 
 
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
-    methods = runs[["method", "method_key", "plugin", "tuned"]].drop_duplicates("method").set_index("method")
+    methods = (
+        runs[["method", "method_key", "plugin", "tuned", "clean_set"]].drop_duplicates("method").set_index("method")
+    )
     of_method = runs.groupby("method")
     methods["deviations"] = of_method["deviations"].agg(lambda texts: " or ".join(sorted(set(texts) - {""})))
     methods["unrecorded"] = of_method["unrecorded"].any()

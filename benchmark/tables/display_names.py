@@ -18,7 +18,7 @@ Defaults = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Part of a spec ("method", "noise", ...) -> plugin name -> default configuration."""
 
 _DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
-_ALWAYS = ("rate", "frozen", "head", "views", "input_size")
+_ALWAYS = ("rate", "frozen", "head", "views", "input_size", "clean_set")
 """Options that are always shown, even where they are equal in all runs."""
 
 

@@ -89,11 +89,10 @@ def _tests(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _marks(runs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[str]:
+    for size, group in methods[methods["clean_set"] > 0].groupby("clean_set"):
+        names = ", ".join(f"`{name}`" for name in sorted(group.index))
+        yield f"† privileged: given the true labels of {size} training images, a clean set ({names})"
     needs = methods["needs"].str.replace(r"clean_set(, )?", "", regex=True)
-    with_clean_set = sorted(methods.index[needs != methods["needs"]])
-    if with_clean_set:
-        names = ", ".join(f"`{name}`" for name in with_clean_set)
-        yield f"† privileged: trained with the true labels of as many training images as `clean_set` says ({names})"
     privileged = needs[needs != ""].sort_index()
     if len(privileged):
         users = privileged.groupby(privileged).agg(lambda same: ", ".join(f"`{m}`" for m in same.index))

@@ -80,7 +80,7 @@ def test_it_is_drawn_by_the_seed_of_the_noise(folder: Path) -> None:
 
 
 def test_without_true_labels_there_is_none(folder: Path) -> None:
-    with pytest.raises(Skipped, match="the true labels are unknown, so there is no clean set"):
+    with pytest.raises(Skipped, match="the true labels are unknown, so there is no clean set; leave out"):
         prepared(folder, 20, noise="as_is")
 
 
@@ -250,7 +250,7 @@ def test_the_command_line_takes_it(noisybench: Any, tmp_path: Path) -> None:
     grid = ("-d", "digits:subset=200", "-m", "ce", "-m", "l2rw", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "1")
     told = noisybench("run", *grid, "--clean-set", "30", "--slots", "1").stdout
     assert "l2rw:clean_set=30†" in " ".join(told.split())
-    assert "† privileged: trained with the true labels of as many training images as `clean_set` says" in told
+    assert "† privileged: given the true labels of 30 training images, a clean set" in told
     assert "needs a clean set" in noisybench("run", *grid, code=2).stderr
     given = noisybench("run", *grid, "--clean-set", "400", code=2).stderr
     assert "clean set of 400 images of digits (--clean-set)" in given

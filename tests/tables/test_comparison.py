@@ -311,7 +311,7 @@ def test_a_clean_set_is_named_in_the_row_and_shown_on_both_tracks() -> None:
     text = re.sub(r"\n *", " ", render_markdown(table))
     assert "| l2rw:clean_set=50†" in text
     whose = "(`both:clean_set=50`, `l2rw:clean_set=50`)"
-    assert f"with the true labels of as many training images as `clean_set` says {whose}" in text
+    assert f"† privileged: given the true labels of 50 training images, a clean set {whose}" in text
     assert "privileged: uses an estimate of noise_rate (`both:clean_set=50`)" in text
 
 
