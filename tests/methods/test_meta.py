@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from benchmark.checks.lab import Lab
 from methods.base import Batch, Hints
-from tests.golden.harness import TinyData, batch_of
+from methods.meta_weight_net import MetaWeightNet
+from tests.golden.harness import TinyData, batch_of, make
 from tests.methods.loss_lab import build
 
 
@@ -80,6 +81,13 @@ def test_meta_weight_net_moves_its_weights_against_the_clean_loss(clean: TinyDat
     for parameter, gradient_by_hand in zip(method.weight_net.parameters(), by_hand, strict=True):
         torch.testing.assert_close(parameter.grad, gradient_by_hand)
     assert clean_loss() < before
+
+
+@pytest.mark.parametrize(("epochs", "steps", "factor"), [(120, 490, 1), (12, 490, 10), (12, 10, 490), (1, 10, 1000)])
+def test_the_weighting_network_learns_faster_in_a_run_of_fewer_steps(epochs: int, steps: int, factor: int) -> None:
+    method = make(MetaWeightNet, K=3, N=8, epochs=epochs, steps_per_epoch=steps)
+    (group,) = method.meta_optimizer.param_groups
+    assert group["lr"] == pytest.approx(1e-3 * factor)
 
 
 @pytest.mark.parametrize("name", ["l2rw", "meta_weight_net"])
