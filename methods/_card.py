@@ -98,7 +98,7 @@ class Card:
     cost_note: str = ""
     """What the further passes are for, or which options change their number."""
     needs: tuple[str, ...] = ()
-    """Privileged knowledge consumed: of "noise_rate" and "transition"."""
+    """Privileged knowledge consumed: of "noise_rate", "transition" and "clean_set"."""
     tasks: tuple[str, ...] = ("multiclass",)
     """Tasks that it can be trained on; a run on any other is skipped, with the reason."""
     min_classes: int = 2

@@ -2,7 +2,7 @@
 
 A method is one file in `methods/`. It overrides the smallest of `loss`, `step`, `plan`, `build` and
 `predict` that its paper needs. It never sees a clean label: `TrainSet` holds none, and what the run may
-tell (`Hints`) must be declared on its card (`needs`).
+tell (`Hints`, a small clean set among them) must be declared on its card (`needs`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class TrainSet(Protocol):
         ...
 
 
-HINT_NAMES = frozenset({"noise_rate", "transition"})
+HINT_NAMES = frozenset({"noise_rate", "transition", "clean_set"})
 
 
 class MissingHint(LookupError):
@@ -72,6 +72,7 @@ class Hints:
 
     given_noise_rate: float | None = None
     given_transition: Tensor | None = None
+    given_clean_set: TrainSet | None = None
 
     @property
     def noise_rate(self) -> float:
@@ -89,6 +90,16 @@ class Hints:
                 "and run in the oracle track (--track oracle)"
             )
         return self.given_transition
+
+    @property
+    def clean_set(self) -> TrainSet:
+        """A few images with their true labels, equally many of each class; none of them is in the training set."""
+        if self.given_clean_set is None:
+            raise MissingHint(
+                'clean_set was not given: declare it, card = Card(needs=("clean_set",)), '
+                "and set its size (--clean-set N)"
+            )
+        return self.given_clean_set
 
 
 class Kit(Protocol):

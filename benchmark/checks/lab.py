@@ -26,6 +26,8 @@ from methods.base import Hints
 CPU = torch.device("cpu")
 NUM_CLASSES = 3
 NOISE_RATE = 0.2
+CLEAN_SET = 24
+"""Samples with true labels for methods that need them."""
 
 
 def images(num_samples: int, num_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +109,8 @@ class Lab:
             init_key=(self.seed, "lab"),
             device=CPU,
         )
+        pixels, labels = images(CLEAN_SET, self.num_classes, 3)
+        self.clean_set = session.train_set(Images(pixels, CPU), labels)
         plugin = METHODS.load(self.method)
         config = plugin.Config.model_validate(self.options)
         self.required: frozenset[str] = plugin.requires(config)
@@ -121,6 +125,7 @@ class Lab:
         return Hints(
             self.noise_rate if "noise_rate" in names else None,
             transition if "transition" in names else None,
+            self.clean_set if "clean_set" in names else None,
         )
 
     def trainer(self, checkpoint: Path) -> Trainer:

@@ -244,6 +244,7 @@ def changes_nothing_of_others(method: str, options: dict[str, Any]) -> None:
     lab = Lab(method, options)
     hint = lab.kit.hints.given_transition
     labels, transition = lab.data.y.clone(), None if hint is None else hint.clone()
+    clean_labels = lab.clean_set.y.clone()
     with redirect_stdout(io.StringIO()) as printed:
         for epoch in range(lab.epochs):
             lab.start(epoch)
@@ -254,6 +255,8 @@ def changes_nothing_of_others(method: str, options: dict[str, Any]) -> None:
                         f"data.y was changed in place in epoch {epoch + 1}, so that all that follows learns from other "
                         "labels; work on a copy, `data.y.clone()`"
                     )
+            if not torch.equal(lab.clean_set.y, clean_labels):
+                raise CheckFailed("the labels of the clean set were changed in place; work on a copy, `.clone()`")
             if hint is not None and transition is not None and not torch.equal(hint, transition):
                 raise CheckFailed("the given transition was changed in place; work on a copy, `.clone()`")
     if text := printed.getvalue().strip():

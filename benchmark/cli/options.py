@@ -94,6 +94,12 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--recipe", multiple=True, metavar="KEY=VALUE", help="lr=1e-4, augment.flip=true, ..."),
         click.option("--track", "tracks", multiple=True, type=click.Choice(["blind", "oracle"])),
         click.option("--subset", type=int, help="Train on a stratified subset of N images."),
+        click.option(
+            "--clean-set",
+            type=int,
+            metavar="N",
+            help="N training images, equally many per class, with true labels, for methods that need a clean set.",
+        ),
         click.option("--extra-test", "extra_tests", multiple=True, metavar="NAME=npz:FILE"),
         place_options,
     ]
@@ -117,7 +123,8 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     if axes["noise_files"]:
         file_noise = [PluginRef("file", {"csv": str(path)}) for path in axes["noise_files"]]
         overrides["noise"] = [*overrides.get("noise", []), *file_noise]
-    overrides |= {key: axes[key] for key in ("seeds", "tune", "subset", "keep") if axes.get(key) is not None}
+    taken = ("seeds", "tune", "subset", "clean_set", "keep")
+    overrides |= {key: axes[key] for key in taken if axes.get(key) is not None}
     if axes.get("allow_unidentifiable"):
         overrides["allow_unidentifiable"] = True
     recipe = _recipe(axes["recipe"])

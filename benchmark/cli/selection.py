@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 STATES = ("ok", "diverged", "skipped", "failed")
 _PARTS = {"datasets": "dataset", "backbones": "backbone", "methods": "method", "noise": "noise"}
 """Option -> the part of a spec that it names."""
-_OF_A_GRID = ("noise_files", "seeds", "tune", "epochs", "recipe", "subset", "extra_tests", "group_by", "skip_corrupt")
+_OF_A_GRID = (
+    "noise_files",
+    "seeds",
+    "tune",
+    "epochs",
+    "recipe",
+    "subset",
+    "clean_set",
+    "extra_tests",
+    "group_by",
+    "skip_corrupt",
+)
 """Options that describe a grid and select nothing without one."""
 
 

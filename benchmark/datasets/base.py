@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -213,6 +213,29 @@ def stratified_subset(labels: Labels, n: int, seed: int) -> NDArray[np.intp]:
     if not 1 <= n <= len(labels):
         raise DataError(f"subset of {n} samples asked for, expected 1 to {len(labels)}")
     return np.sort(_spread(labels, 0.0, seed_for("subset", seed))[:n])
+
+
+def balanced_subset(labels: Labels, n: int, classes: Sequence[str], seed: int) -> NDArray[np.intp]:
+    """Sorted indices of `n` of the `labels` [N], equally many of each class; the commonest get one more if they must.
+
+    Raises DataError where a class would have no sample in it, or none outside of it.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    share = np.full(len(classes), n // len(classes))
+    share[np.argsort(-counts, kind="stable")[: n % len(classes)]] += 1
+    if n < len(classes):
+        raise DataError(
+            f"{n} images cannot hold one of each of the {len(classes)} classes; expected at least that many"
+        )
+    for name, count, wanted in zip(classes, counts, share, strict=True):
+        if wanted >= count:
+            raise DataError(
+                f"class {name!r} has {count} training images, of which {wanted} would be taken and none left; expected "
+                f"at most {max(0, len(classes) * (counts.min() - 1))} images in all, equally many of each class"
+            )
+    generator = np.random.default_rng(seed)
+    chosen = [generator.choice(np.flatnonzero(labels == k), share[k], replace=False) for k in range(len(classes))]
+    return np.sort(np.concatenate(chosen))
 
 
 def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

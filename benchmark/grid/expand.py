@@ -14,6 +14,8 @@ from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job, Options
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import (
+    BLIND_HINTS,
+    CLEAN_SET,
     DataChoices,
     Resolved,
     ResolvedBackbone,
@@ -72,7 +74,7 @@ class _Axes:
         positions = range(len(self.methods))
         for cell in itertools.product(self.data, self.backbones, self.noise, positions, self.tracks, self.seeds):
             method, track = self.methods[cell[3]], cell[4]
-            if track == "oracle" or not method.hints - {"noise_rate"}:
+            if track == "oracle" or method.hints <= BLIND_HINTS:
                 yield cell
 
 
@@ -97,11 +99,15 @@ def by_method(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> 
         recipe = data.recipe(suite, network)
         changes = {key: value for key, value in method.changes.items() if network.augmented or key != "augment"}
         spec = RunSpec(
-            track=track if method.hints else "blind",
+            track=track if method.hints - {CLEAN_SET} else "blind",
             dataset=data.part,
             noise=noise_parts[id(noise)],
             backbone=network.part,
-            method=MethodPart(**method.part.model_dump(), recipe=_deviations(recipe, changes)),
+            method=MethodPart(
+                **method.part.model_dump(),
+                recipe=_deviations(recipe, changes),
+                clean_set=suite.clean_set if CLEAN_SET in method.hints else None,
+            ),
             recipe=recipe,
             seeds=seeds,
         )
@@ -158,17 +164,27 @@ def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
         seeds=suite.all_seeds(),
     )
     for position, method in enumerate(axes.methods):
-        missing = method.hints - {"noise_rate"}
+        missing = method.hints - BLIND_HINTS
         if missing and "oracle" not in suite.tracks:
             faults.append(
                 f"methods[{position}]: {method.part.name!r} needs {', '.join(sorted(missing))}, which the blind "
                 'track does not give; choose another configuration, or tracks = ["oracle"] (--track oracle)'
+            )
+        if CLEAN_SET in method.hints and suite.clean_set is None:
+            faults.append(
+                f"methods[{position}]: {method.part.name!r} needs a clean set, training images with their true labels; "
+                "say how many, for example clean_set = 100 (--clean-set 100)"
             )
         if "augment" in method.changes and any(network.stored_views for network in axes.backbones):
             faults.append(
                 f"methods[{position}]: {method.part.name!r} cannot have its own augmentation here: a frozen backbone "
                 "stores its views once, for all methods; set augment in the recipe of the suite, or views = 1"
             )
+    if suite.clean_set is not None and not any(CLEAN_SET in method.hints for method in axes.methods):
+        faults.append(
+            f"clean_set = {suite.clean_set}: no method of this grid uses clean labels; leave it out (--clean-set), or "
+            "add a method that needs clean_set: `noisybench list methods` shows what each needs"
+        )
     if faults:
         raise SuiteError(f"suite {suite.name!r}", faults)
     return axes

@@ -21,6 +21,10 @@ from benchmark.store import digests
 
 C = TypeVar("C", bound=Settings)
 
+CLEAN_SET = "clean_set"
+BLIND_HINTS = frozenset({"noise_rate", CLEAN_SET})
+"""Hints that the blind track gives: the noise rate as an estimate, and a clean set where the grid sets its size."""
+
 
 class NoChoices(Settings):
     """Nothing but the plugin's own options."""
@@ -222,7 +226,11 @@ def _places(registry: Registry[Any], name: str) -> dict[str, str]:
         **{key: (f"{key} = ...", f"{key}=...") for key in Recipe.model_fields},
         **{key: (f"augment = {{{key} = ...}}", f"augment.{key}=...") for key in Augment.model_fields},
     }
-    return subset | {
-        key: f'to the recipe, of this method alone: {{name = "{name}", recipe = {{{toml}}}}} ({name}:recipe.{text})'
-        for key, (toml, text) in own.items()
+    return {
+        **subset,
+        CLEAN_SET: "to the suite: clean_set = ... (--clean-set N)",
+        **{
+            key: f'to the recipe, of this method alone: {{name = "{name}", recipe = {{{toml}}}}} ({name}:recipe.{text})'
+            for key, (toml, text) in own.items()
+        },
     }

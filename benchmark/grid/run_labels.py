@@ -74,7 +74,9 @@ def _of_data(job: Job) -> Options:
 
 def _of_part(job: Job, name: str) -> Options:
     part = getattr(job.spec, name)
-    more = {"recipe": part.recipe, "track": job.spec.track} if name == "method" else {}
+    more = {}
+    if name == "method":
+        more = {"recipe": part.recipe, "clean_set": part.clean_set, "track": job.spec.track}
     return _flat({"config": part.config, "source": part.source, **more})
 
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from backbones.settings import Settings
 from benchmark.store.digests import canonical
@@ -94,17 +94,15 @@ class Part(Settings):
 
 
 class MethodPart(Part):
+    added_later: ClassVar[frozenset[str]] = frozenset({"tuned", "clean_set"})
+
     recipe: dict[str, Any] = {}
     """Fields in which the method's recipe differs from that of the comparison, those of `augment` in a mapping."""
     tuned: int | None = None
-    """Number of configurations that this one was chosen from; left out of the identity of what was not tuned."""
-
-    @model_serializer(mode="wrap")
-    def _without_tuned(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written: dict[str, Any] = dump(self)
-        if self.tuned is None:
-            written.pop("tuned", None)
-        return written
+    """Number of configurations that this one was chosen from."""
+    clean_set: int | None = Field(None, ge=2)
+    """Number of training images that the method gets with their true labels instead of training on them as the others
+    do; None where it needs none."""
 
 
 class ContentPart(Part):

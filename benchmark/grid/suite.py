@@ -57,6 +57,8 @@ class Suite(BaseModel):
     tracks: list[Track] = Field(default=["blind"], min_length=1)
     recipe: Recipe = Recipe()
     subset: int | None = Field(None, ge=2)
+    clean_set: int | None = Field(None, ge=2)
+    """Number of training images that methods which need some get with their true labels."""
     extra_tests: dict[str, Ref] = {}
     """Name -> a data set whose test images are scored beside the test set."""
     tune: int | None = Field(None, ge=1, le=1024)

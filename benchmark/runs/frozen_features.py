@@ -93,6 +93,10 @@ class FeatureSource:
         self.scale = Scale.of(plain)
         self.train = Features(self._ready(plain), self._views(train))
 
+    def trained_on(self, part: LabelledSet) -> Features:
+        """Standardized features of further samples to train on, with stored views where the training set has them."""
+        return Features(self._ready(self._rows(part, "plain")), self._views(part))
+
     def features(self, part: LabelledSet) -> Features:
         """Standardized features of a set that is only evaluated."""
         return Features(self._ready(self._rows(part, "plain")))

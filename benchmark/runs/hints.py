@@ -13,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmark.errors import UsageError
+from benchmark.grid.resolve import CLEAN_SET
 from benchmark.grid.spec import RunSpec, Track
 from benchmark.noise import rate_estimate
 from benchmark.noise.rate_estimate import HeldOut, RateEstimate, estimate_rate
@@ -49,12 +50,15 @@ def find_hints(
 ) -> Given:
     """The `required` hints by the rules of `track`; `estimate` is only called where the rate must be estimated.
 
+    A clean set is not among them: who trains lends it (`Prepared.clean_set`), in either track.
+
     The true rate is that of the labels trained on. The true T holds the probabilities that the labels were drawn
     with or, where the noise has none, their frequencies in the whole data set. An estimator that refuses gives its
     fallback as the rate.
 
     Raises Skipped where the truth is unknown, UsageError where the blind track cannot give a hint.
     """
+    required -= {CLEAN_SET}
     if not required:
         return Given(Hints())
     if track == "oracle":
@@ -78,7 +82,9 @@ def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.
     """
     shared = spec.model_dump(mode="json", include={"protocol", "dataset", "noise", "backbone", "recipe"})
     seeds = spec.seeds.model_dump(include={"noise", "init", "order"})
-    key = hashlib.sha256(canonical([shared, seeds, rate_estimate.FOLDS, rate_estimate.VERSION])).hexdigest()[:16]
+    clean_set = [] if spec.method.clean_set is None else [spec.method.clean_set]  # taken out of the training set
+    parts = [shared, seeds, rate_estimate.FOLDS, rate_estimate.VERSION, *clean_set]
+    key = hashlib.sha256(canonical(parts)).hexdigest()[:16]
     path = folder / f"{key}.json"
 
     def make() -> Estimate:

@@ -25,7 +25,7 @@ from benchmark.runs.assemble import Network, configured, extra_tests_of, network
 from benchmark.runs.clean_classifier import needed
 from benchmark.runs.frozen_features import check_views
 from benchmark.runs.hints import Estimate, find_hints
-from benchmark.runs.prepare import DataSource, Drawn, Prepared, Skipped, prepare
+from benchmark.runs.prepare import CleanSetError, DataSource, Drawn, Prepared, Skipped, prepare
 from benchmark.runs.train import refuse
 
 K = TypeVar("K")
@@ -89,8 +89,8 @@ class _Examination:
         self.cache = cache
         self.findings = Findings()
         self._data: dict[str, Data | NoisybenchError] = {}
-        self._waiting: dict[tuple[str, str], NoisybenchError | None] = {}
-        self._prepared: dict[tuple[str, str], Prepared | NoisybenchError] = {}
+        self._waiting: dict[tuple[str, str, int | None], NoisybenchError | None] = {}
+        self._prepared: dict[tuple[str, str, int | None], Prepared | NoisybenchError] = {}
         self._networks: dict[tuple[str, str, int, int], Network | NoisybenchError] = {}
 
     def add(self, job: Job) -> None:
@@ -99,7 +99,7 @@ class _Examination:
             network = self._once(self._networks, self._network_key(job, data), lambda: self._build(job, data))
             method, config = configured(METHODS, job.spec.method, job.files)
             refuse(method, job.spec.method.name, data.num_classes, network)
-            key = (job.spec.dataset.model_dump_json(), job.spec.noise.model_dump_json())
+            key = (job.spec.dataset.model_dump_json(), job.spec.noise.model_dump_json(), job.spec.method.clean_set)
             if waits(job):
                 self._once(self._waiting, key, lambda: self._draw_without_classifier(job, data))
             else:
@@ -156,7 +156,8 @@ class _Examination:
         self.findings.notes += [note for note in notes if note not in self.findings.notes]
 
     def _prepare(self, job: Job) -> Prepared:
-        prepared = self._named(job, lambda: prepare(source_of(job), noise_of(job), self.cache, extra_tests_of(job)))
+        parts = (source_of(job), noise_of(job), self.cache, extra_tests_of(job), job.spec.method.clean_set)
+        prepared = self._named(job, lambda: prepare(*parts))
         label = job.labels.get("dataset", job.spec.dataset.name)
         self._say(f"noise {job.spec.noise.name} on {label}: {warning}" for warning in prepared.manifest.warnings)
         self._say(
@@ -171,7 +172,7 @@ class _Examination:
         """What `make` returns; its error names the noise and the data set."""
         try:
             return make()
-        except Skipped:
+        except (Skipped, CleanSetError):
             raise
         except NoisybenchError as error:
             label = job.labels.get("dataset", job.spec.dataset.name)

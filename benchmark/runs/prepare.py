@@ -1,4 +1,4 @@
-"""Makes the labelled sets of a run: loads the data, draws noise on whole splits, takes validation set and subset."""
+"""Makes the labelled sets of a run: loads the data, draws noise on whole splits, takes the parts of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.datasets.base import Arrays, Data, Dataset, ExtraTest, Fingerprints, stratified_split, stratified_subset
+from benchmark.datasets.base import (
+    Arrays,
+    Data,
+    DataError,
+    Dataset,
+    ExtraTest,
+    Fingerprints,
+    balanced_subset,
+    stratified_split,
+    stratified_subset,
+)
 from benchmark.datasets.cache import cached, cached_extra_test, identity
 from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.errors import NoisybenchError
@@ -29,6 +39,10 @@ OUTSIDE = -1
 
 class Skipped(NoisybenchError):
     """The run does not apply; its reason is recorded, and the grid goes on."""
+
+
+class CleanSetError(NoisybenchError):
+    """The data has too few images for a clean set of that size."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,8 @@ class Prepared:
     """See `metrics.main_metric`."""
     skipped_files: int
     """Files that could not be decoded and were left out on request."""
+    clean_set: LabelledSet | None
+    """Training images whose true labels the method is given; not in `train`. None where it gets none."""
     images: Images | None
     """What was done to image files; None where the data set comes as arrays."""
 
@@ -87,7 +103,7 @@ class Prepared:
 
     @property
     def realized_rate(self) -> float | None:
-        """Share of wrong labels among those trained on, without validation set and what a subset leaves out;
+        """Share of wrong labels in `train`, without validation set, clean set and what a subset leaves out;
         None where the truth is unknown. The manifest's is that of all training labels."""
         if self.train.clean is None:
             return None
@@ -243,12 +259,18 @@ class DrawnNoise:
 
 
 def prepare(
-    source: DataSource, noise: LabelNoise, cache: Path, extra_tests: Mapping[str, DataSource] | None = None
+    source: DataSource,
+    noise: LabelNoise,
+    cache: Path,
+    extra_tests: Mapping[str, DataSource] | None = None,
+    clean_set: int | None = None,
 ) -> Prepared:
     """Draws the noise and splits the data for one run.
 
     Noise is drawn over the whole training set before validation set and subset are taken, so that every method,
-    subset and backbone of one (data set, noise, seed) sees the same labels. Raises Skipped, DataError, NoiseError.
+    subset and backbone of one (data set, noise, seed) sees the same labels. The clean set, `clean_set` images drawn
+    with the seed of the noise, is taken out of what is left then. Raises Skipped, DataError, NoiseError,
+    CleanSetError.
     """
     data = source.load(cache)
     extra = {name: other.like(data) for name, other in (extra_tests or {}).items()}
@@ -278,16 +300,25 @@ def prepare(
             raise Skipped(f"subset {source.subset} is larger than the {len(selected)} training images of {data.name}")
         seed = seed_for("subset", source.digest)
         selected = selected[stratified_subset(data.train.labels[selected], source.subset, seed)]
-    train = take(drawn.train, selected)
-    trained_on = data.train.fingerprints[selected if train.clean is None else selected[train.clean != OUTSIDE]]
+    whole = take(drawn.train, selected)
+    inside = selected if whole.clean is None else selected[whole.clean != OUTSIDE]
+    trained_on = data.train.fingerprints[inside]  # the clean set too
+    clean = None
+    if clean_set is not None:
+        if whole.clean is None:
+            raise Skipped("the true labels are unknown, so there is no clean set; leave out methods that need one")
+        labels = data.train.labels[inside]
+        held = _clean_positions(labels, clean_set, data, seed_for("clean-set", source.digest, noise.seed))
+        clean = replace(take(drawn.train, inside[held]), noisy=labels[held])
+        selected = selected[~np.isin(selected, inside[held])]
     return Prepared(
         classes=data.classes,
-        train=train,
+        train=take(drawn.train, selected),
         val=val,
-        test=_clean_set(data.test, f"{source.key}/test", trained_on),
+        test=_test_set(data.test, f"{source.key}/test", trained_on),
         extra_tests={
             name: replace(
-                _clean_set(part, f"{extra[name].key}/extra", trained_on),
+                _test_set(part, f"{extra[name].key}/extra", trained_on),
                 notes=data.extra_notes[name],
             )
             for name, part in data.extra_tests.items()
@@ -296,10 +327,19 @@ def prepare(
         transition=None if manifest.transition is None else np.array(manifest.transition),
         main_metric=main_metric(counts),
         skipped_files=len(data.skipped),
+        clean_set=clean,
         images=data.images,
     )
 
 
-def _clean_set(part: Arrays, key: str, trained_on: Fingerprints) -> LabelledSet:
+def _clean_positions(labels: np.ndarray, size: int, data: Data, seed: int) -> np.ndarray:
+    """Sorted positions in `labels` [n], true training labels, of a clean set of that size. Raises CleanSetError."""
+    try:
+        return balanced_subset(labels, size, data.classes, seed)
+    except DataError as error:
+        raise CleanSetError(f"clean set of {size} images of {data.name} (--clean-set): {error}") from None
+
+
+def _test_set(part: Arrays, key: str, trained_on: Fingerprints) -> LabelledSet:
     shared = int(np.isin(part.fingerprints, trained_on).sum())
     return LabelledSet(part.images, part.labels, part.labels, key=key, files=part.files, shared_images=shared)

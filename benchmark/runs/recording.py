@@ -67,6 +67,7 @@ def trained_record(run: Trained) -> dict[str, Any]:
             "train": len(prepared.train.noisy),
             "val": len(prepared.val.noisy),
             "skipped_files": prepared.skipped_files,
+            **({} if prepared.clean_set is None else {"clean_set": len(prepared.clean_set.noisy)}),
         },
         "tests": _tests(prepared),
         "timing": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def train(
     torch.backends.cudnn.deterministic = True
     device = pick_device(options.device)
     started = time.perf_counter()
-    prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests)
+    prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests, spec.method.clean_set)
     refuse(plugins.method, spec.method.name, prepared.num_classes, plugins.network)
     inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
     evaluations = Evaluations(
@@ -81,6 +81,9 @@ def train(
 
     required = plugins.method.requires(plugins.method_config)
     given = find_hints(required, spec.track, prepared, estimate, device)
+    if prepared.clean_set is not None:
+        lent = session.train_set(inputs.trained_on(prepared.clean_set), prepared.clean_set.noisy)
+        given = replace(given, hints=replace(given.hints, given_clean_set=lent))
     method, kit = session.method(
         plugins.method,
         plugins.method_config,
@@ -160,6 +163,10 @@ class Inputs:
         if self.features is None and self.backbone.pretrained:
             return self._compute().train
         return None if self.features is None else self.features.train
+
+    def trained_on(self, part: LabelledSet) -> Samples:
+        """Further samples to train on, beside `train`."""
+        return Images(part.images, self.device) if self.features is None else self.features.trained_on(part)
 
     def evaluation(self, part: LabelledSet) -> Evaluation:
         samples = Images(part.images, self.device) if self.features is None else self.features.features(part)

@@ -214,6 +214,9 @@ class Sizes(TypedDict):
     val: int
     skipped_files: int
     """Files that could not be decoded and were left out on request."""
+    clean_set: NotRequired[int]
+    """Of the training images whose true labels the method was given, which are not among those of `train`; absent
+    where it was given none."""
 
 
 @_STRICT
@@ -315,7 +318,7 @@ class Trained(Header):
     diagnostics: Diagnostics
     hints: list[str] | None
     """The privileged knowledge that the method consumed: "noise_rate" (its estimate in the blind track),
-    "transition"; None in records of schemas 1 and 2."""
+    "transition", "clean_set"; None in records of schemas 1 and 2."""
     images: Images | None
     """None where the data set comes as arrays of 8 bits."""
     features: dict[str, str] | None

@@ -161,13 +161,13 @@ class Comparison:
 def _needs(frame: pd.DataFrame, marks: Mapping[bytes, Marks]) -> pd.Series:
     """Per run the hints that it consumed, as text: as recorded, or else as its method says of the configuration."""
     said = {key: ", ".join(sorted(mark.needs)) for key, mark in marks.items()}
-    return frame["hints"].fillna(frame["method_key"].map(said)).fillna("")
+    return frame["hints"].fillna(frame["method_key"].map(lambda key: said.get(key, "")))
 
 
 def _places(frame: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
     """The runs of each (data set, backbone, recipe, track, protocol).
 
-    A run that needs no hint is made once, in the blind track, and is shown in the oracle track too.
+    A run that needs no hint but a clean set is made once, in the blind track, and is shown in the oracle track too.
     """
     several = frame["protocol"].nunique() > 1
     for (protocol, dataset, backbone, recipe), group in frame.groupby(
@@ -175,7 +175,7 @@ def _places(frame: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
     ):
         tracks = dict(list(group.groupby("track", sort=True)))
         if set(tracks) == {"blind", "oracle"}:
-            shared = tracks["blind"][tracks["blind"]["needs"] == ""]
+            shared = tracks["blind"][tracks["blind"]["needs"].isin(["", "clean_set"])]
             tracks["oracle"] = pd.concat([tracks["oracle"], shared])
             if len(shared) == len(tracks["blind"]):
                 del tracks["blind"]
@@ -300,7 +300,9 @@ def _default_beside_tuned(methods: pd.DataFrame) -> pd.DataFrame:
 
 
 def _methods(runs: pd.DataFrame, valued: pd.DataFrame, table: pd.DataFrame, compare: Comparison) -> pd.DataFrame:
-    methods = runs[["method", "method_key", "plugin", "tuned"]].drop_duplicates("method").set_index("method")
+    methods = (
+        runs[["method", "method_key", "plugin", "tuned", "clean_set"]].drop_duplicates("method").set_index("method")
+    )
     of_method = runs.groupby("method")
     methods["deviations"] = of_method["deviations"].agg(lambda texts: " or ".join(sorted(set(texts) - {""})))
     methods["unrecorded"] = of_method["unrecorded"].any()

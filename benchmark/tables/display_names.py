@@ -18,7 +18,7 @@ Defaults = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Part of a spec ("method", "noise", ...) -> plugin name -> default configuration."""
 
 _DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
-_ALWAYS = ("rate", "frozen", "head", "views", "input_size")
+_ALWAYS = ("rate", "frozen", "head", "views", "input_size", "clean_set")
 """Options that are always shown, even where they are equal in all runs."""
 
 
@@ -110,9 +110,9 @@ _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
 
 
 def options(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a part of a spec; for a data set its subset too, for a method its own recipe."""
-    subset = {} if part.get("subset") is None else {"subset": part["subset"]}
-    return {**(part.get("config") or {}), **subset, **dict(_flat("recipe", part.get("recipe") or {}))}
+    """The configuration of a part of a spec; for a data set its subset too, for a method its recipe and clean set."""
+    sizes = {name: part[name] for name in ("subset", "clean_set") if part.get(name) is not None}
+    return {**(part.get("config") or {}), **sizes, **dict(_flat("recipe", part.get("recipe") or {}))}
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -115,7 +115,11 @@ def _tests(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _marks(runs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[str]:
-    privileged = methods["needs"][methods["needs"] != ""].sort_index()
+    for size, group in methods[methods["clean_set"] > 0].groupby("clean_set"):
+        names = ", ".join(f"`{name}`" for name in sorted(group.index))
+        yield f"† privileged: given the true labels of {size} training images, a clean set ({names})"
+    needs = methods["needs"].str.replace(r"clean_set(, )?", "", regex=True)
+    privileged = needs[needs != ""].sort_index()
     if len(privileged):
         users = privileged.groupby(privileged).agg(lambda same: ", ".join(f"`{m}`" for m in same.index))
         how = "uses" if (runs["track"] == "oracle").any() else "uses an estimate of"

@@ -126,11 +126,12 @@ def flatten(
     where undefined or not ok), phase (of the reported epoch), seeds, each of `SEEDS` as noise_seed, init_seed, ...,
     unit (see `independent_units`), protocol,
     the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
-    options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record does not hold
-    them), source; of the noise clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the
-    estimate), doubt (why there is none); main_metric, test_size, shared_images, test_notes (a line each),
-    seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal names would hide different
-    runs, and on a rule, metric or test set that the records do not have.
+    clean_set (training images that it was given with their true labels, 0 for none), options, hints (that it
+    consumed; None if not recorded), deviations, unrecorded (the record does not hold them), source; of the noise
+    clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the estimate), doubt (why there is
+    none); main_metric, test_size, shared_images, test_notes (a line each), seconds, `DIAGNOSTICS`. Sorted by name
+    and seeds. Raises TableError where equal names would hide different runs, and on a rule, metric or test set that
+    the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -292,6 +293,7 @@ def _spec(key: bytes, described: Callable[[bytes], str]) -> dict[str, Any]:
         **{f"{part}_key": part_key(spec[part]) for part in PARTS},
         "plugin": method["name"],
         "tuned": method.get("tuned") or 0,
+        "clean_set": method.get("clean_set") or 0,
         "options": ", ".join(display_names.pairs(display_names.options(method).items())),
         "clean": noise["name"] == CLEAN,
         "noise_kind": noise["name"],

@@ -249,6 +249,8 @@ class EngineKit:
     def start_epoch(self, epoch: int) -> None:
         self._epoch, self._fits = epoch, 0
         self._data.start_epoch(epoch)
+        if isinstance(self.hints.given_clean_set, DeviceTrainSet):
+            self.hints.given_clean_set.start_epoch(epoch, "clean-set")
         self.reports.clear()
         for slot in self._slots.values():
             self._set_lr(slot)

@@ -31,16 +31,22 @@ class Session:
         """`noisy_labels` [n] int64; `init_key` keys the initial weights, `order_seed` batches and augmentation."""
         self.recipe = recipe
         self.device = device
-        self.data = DeviceTrainSet(
-            samples,
-            noisy_labels,
-            num_classes,
-            batch_size=recipe.batch_size,
-            policy=recipe.augment or Augment(),
-            order_seed=order_seed,
-        )
+        self.num_classes = num_classes
+        self.order_seed = order_seed
+        self.data = self.train_set(samples, noisy_labels)
         self._build = build
         self._init_key = init_key
+
+    def train_set(self, samples: Samples, labels: np.ndarray) -> DeviceTrainSet:
+        """`samples` with `labels` [n] in batches of the recipe: the training set, or a clean set beside it."""
+        return DeviceTrainSet(
+            samples,
+            labels,
+            self.num_classes,
+            batch_size=self.recipe.batch_size,
+            policy=self.recipe.augment or Augment(),
+            order_seed=self.order_seed,
+        )
 
     def kit(self, hints: Hints | None = None) -> EngineKit:
         """A fresh kit on the session's training set."""

@@ -1,7 +1,16 @@
 """Maps each golden case, by the name of its method, to what the suite computes for it."""
 
 from benchmark.checks.golden import Suite
-from tests.golden import instrument, losses, neighbours, semi_supervised, stateful, transitions, two_networks
+from tests.golden import (
+    instrument,
+    losses,
+    meta_learning,
+    neighbours,
+    semi_supervised,
+    stateful,
+    transitions,
+    two_networks,
+)
 from tests.golden.omitted import OMITTED
 from tests.golden.procedures.run import PROCEDURES
 
@@ -11,6 +20,7 @@ PARTS = (
     semi_supervised.CASES,
     two_networks.CASES,
     neighbours.CASES,
+    meta_learning.CASES,
     transitions.CASES,
     instrument.CASES,
     PROCEDURES,

@@ -211,6 +211,7 @@ def test_a_data_set_may_have_epochs_and_a_subset_of_its_own():
         ({"noise": ["pair:0.2,epochs=3"]}, "it belongs to the recipe"),
         ({"backbones": ["cnn:lr=3"]}, "it belongs to the recipe"),
         ({"lr": 0.1}, "it belongs to the recipe: [recipe] lr = 0.1"),
+        ({"methods": ["l2rw:clean_set=9"]}, "it belongs to the suite: clean_set = 9 (--clean-set N)"),
         ({"recipe": {"subset": 3}}, "it belongs to the top of the suite: subset = 3"),
         ({"recipe": {"flip": True}}, "augment = {flip = true}"),
         ({"init": [0]}, "it belongs to the seeds"),

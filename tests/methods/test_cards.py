@@ -8,13 +8,14 @@ import pytest
 from benchmark.registry import METHODS
 from methods import Card, Method, Phase
 from methods._card import JOURNALS, VENUES
+from methods.base import HINT_NAMES
 from methods.gce import GCE
 
 NAMES = [entry.name for entry in METHODS.entries()]
 WITHOUT_PAPER = {"ce"}
 FAMILIES = {
     "control", "robust loss", "regularization", "sample selection", "semi-supervised", "label refurbishment",
-    "data cleaning", "loss correction",
+    "data cleaning", "loss correction", "reweighting",
 }  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_a_card_names_the_paper_and_says_what_the_method_costs_and_where_it_devi
     assert card.cost > 0
     assert card.deviations
     assert card.proof in {"golden", "closed form", "worked example"}
-    assert set(card.needs) <= {"noise_rate", "transition"}
+    assert set(card.needs) <= HINT_NAMES
     if name in WITHOUT_PAPER:
         assert not card.title
         return

@@ -29,7 +29,8 @@ class WatchedHints(Hints):
     """Gives the hints `allowed` and keeps which were read; reading another one raises."""
 
     def __init__(self, allowed: frozenset[str]) -> None:
-        super().__init__(0.3, torch.full((CLASSES, CLASSES), 0.1) + 0.7 * torch.eye(CLASSES))
+        clean = TinyData(torch.randn(6, 4, dtype=torch.float64), torch.arange(6) % CLASSES, CLASSES)
+        super().__init__(0.3, torch.full((CLASSES, CLASSES), 0.1) + 0.7 * torch.eye(CLASSES), clean)
         object.__setattr__(self, "allowed", allowed)
         object.__setattr__(self, "read", set())
 
@@ -46,6 +47,10 @@ class WatchedHints(Hints):
     @property
     def transition(self) -> torch.Tensor:
         return self._give("transition", self.given_transition)
+
+    @property
+    def clean_set(self) -> TinyData:
+        return self._give("clean_set", self.given_clean_set)
 
 
 def choices(annotation: Any) -> list[Any]:

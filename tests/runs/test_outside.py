@@ -123,6 +123,18 @@ def test_the_labelled_sets_hold_the_other_images_and_know_which_they_are(job: An
     assert any("resized from 12x12 to 8x8 px" in note for note in made.manifest.notes)
 
 
+def test_a_clean_set_holds_images_of_the_task_alone(job: Any, tmp_path: Path) -> None:
+    whole, one = prepared(job(), tmp_path), job()
+    made = prepare(source_of(one), noise_of(one), tmp_path / "cache", clean_set=12)
+    assert made.clean_set is not None
+    assert (made.clean_set.clean >= 0).all()
+    assert made.clean_set.noisy.tolist() == made.clean_set.clean.tolist()
+    assert not (made.clean_set.images[..., 0] == made.clean_set.images[..., 1]).all((1, 2)).any()
+    assert (made.train.clean == OUTSIDE).sum() == (whole.train.clean == OUTSIDE).sum(), "they stay in training"
+    assert len(made.train.noisy) == len(whole.train.noisy) - 12
+    assert made.test.shared_images == whole.test.shared_images
+
+
 def test_features_of_replaced_images_are_those_of_the_other_images(job: Any, tmp_path: Path) -> None:
     one = job(name="timm/test_resnet", frozen=True, input_size=32)
     made, backbone = prepared(one, tmp_path), network_of(one).backbone

@@ -299,6 +299,22 @@ def test_a_dagger_is_of_the_configuration_and_of_what_the_run_consumed(track: st
     assert f"privileged: {how} noise_rate (`gce`)" in re.sub(r"\n *", " ", text)
 
 
+def test_a_clean_set_is_named_in_the_row_and_shown_on_both_tracks() -> None:
+    meta = record(0.8, "l2rw", 0.4, method__clean_set=50) | {"hints": ["clean_set"]}
+    both = record(0.7, "both", 0.4, method__clean_set=50) | {"hints": ["clean_set", "noise_rate"]}
+    plain = [record(0.6, "ce", 0.4), record(0.5, "gce", 0.4, track="oracle") | {"hints": ["transition"]}]
+    table = build([meta, both, *plain], by_name={})
+    rows = {block.place.track: list(block.methods.index) for block in table.blocks}
+    assert "l2rw:clean_set=50" in rows["blind"]
+    assert "l2rw:clean_set=50" in rows["oracle"], "a clean set is the same on both tracks"
+    assert "both:clean_set=50" not in rows["oracle"]
+    text = re.sub(r"\n *", " ", render_markdown(table))
+    assert "| l2rw:clean_set=50†" in text
+    whose = "(`both:clean_set=50`, `l2rw:clean_set=50`)"
+    assert f"† privileged: given the true labels of 50 training images, a clean set {whose}" in text
+    assert "privileged: uses an estimate of noise_rate (`both:clean_set=50`)" in text
+
+
 def test_what_is_doubtful_about_data_and_estimates_is_said() -> None:
     runs = [record(0.8, "gce", 0.4, seed) | {"tests": {"test": {"size": 50, "shared_images": 7}}} for seed in (0, 1)]
     text = re.sub(r"\n *", " ", render_markdown(build(runs)))

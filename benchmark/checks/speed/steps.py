@@ -15,6 +15,7 @@ from benchmark.registry import BACKBONES, METHODS
 from benchmark.seeds import seed_everything, seed_for
 from benchmark.training.samples import Images
 from benchmark.training.session import Session
+from benchmark.training.train_set import DeviceTrainSet
 from methods.base import Batch, Hints, Method
 
 BATCH = 128
@@ -75,7 +76,8 @@ class Steps:
         )
         plugin = METHODS.load(method)
         config = plugin.Config()
-        hints = _hints(plugin.requires(config), num_classes, device)
+        clean_set = session.train_set(random_images(BATCH, channels, device), random_labels(BATCH, num_classes))
+        hints = _hints(plugin.requires(config), num_classes, clean_set)
         self.data = session.data
         self.method, self.kit = session.method(plugin, config, seed=seed_for("method", 0, method), hints=hints)
         for epoch in range(epochs - 1):
@@ -104,7 +106,11 @@ class Steps:
         return self.method.plan(epoch, self.data)
 
 
-def _hints(required: frozenset[str], num_classes: int, device: torch.device) -> Hints:
-    stays = torch.eye(num_classes, device=device)
+def _hints(required: frozenset[str], num_classes: int, clean_set: DeviceTrainSet) -> Hints:
+    stays = torch.eye(num_classes, device=clean_set.y.device)
     transition = stays * (1 - RATE) + (1 - stays) * RATE / (num_classes - 1)
-    return Hints(RATE if "noise_rate" in required else None, transition if "transition" in required else None)
+    return Hints(
+        RATE if "noise_rate" in required else None,
+        transition if "transition" in required else None,
+        clean_set if "clean_set" in required else None,
+    )
