@@ -14,7 +14,8 @@ COLUMNS = ("symmetric:0.2", "symmetric:0.4", "symmetric:0.5", "symmetric:0.6", "
 HEAD = """## The papers' own CIFAR-10 figures
 
 Test accuracies in percent as printed, in parentheses the difference to cross entropy in the same table; "seen" is what
-was read of the source, so a figure that was only read in notes may carry their faults. **Not comparable in value**,
+was read of the source, so a figure that was only read in notes may carry their faults ("earlier notes" are those that
+the methods were written from, and agree after rounding). **Not comparable in value**,
 neither with the digits above nor between rows of different sources: images, networks, lengths, the reported epoch and
 the draws of the noise differ (cross entropy under 40 % symmetric noise is 64.8 in one source and 81.9 in another).
 **Comparable is the direction**: the sign of the difference to cross entropy beside that in `digits/`, a grid in which
@@ -48,7 +49,7 @@ class PaperFigures:
             return ""
         value = self.accuracy[noise]
         baseline = (self.baseline_accuracy or {}).get(noise)
-        return f"{value:.1f}" if baseline is None else f"{value:.1f} ({value - baseline:+.1f})"
+        return f"{value:g}" if baseline is None else f"{value:g} ({value - baseline:+.1f})"
 
     def row(self) -> list[str]:
         """In the order of the table's columns."""
