@@ -47,7 +47,7 @@ class AUM(Method):
             "afterwards, Nesterov's momentum); margins are not rounded to half precision"
         ),
         proof="golden",
-        reproduction="paired: 9e-3 over 20 epochs",
+        reproduction="paired: 9e-3 over 20 epochs (version 1)",
     )
 
     kept: Tensor

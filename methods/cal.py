@@ -52,7 +52,7 @@ class CAL(Method):
         ),
         fidelity="paper form; both steps within the run's epochs",
         proof="worked example",
-        reproduction="paired: 3e-3 over 23 epochs; run: +.016 ± .018",
+        reproduction="paired: 3e-3 over 23 epochs; run: +.016 ± .018 (version 2)",
     )
 
     prior: Tensor

@@ -10,6 +10,6 @@ class CE(Method):
         family="control",
         deviations="none",
         proof="golden",
-        reproduction="paired: 4e-3 over 20 epochs; in float64: at most .000",
+        reproduction="paired: 4e-3 over 20 epochs; in float64: at most .000 (version 1)",
         equals_ce="it is cross entropy",
     )

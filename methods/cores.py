@@ -47,7 +47,7 @@ class CORES(Method):
         ),
         fidelity="official form",
         proof="golden",
-        reproduction="paired: 0e+00 over 20 epochs; run: -.002 ± .012",
+        reproduction="paired: 0e+00 over 20 epochs; run: -.002 ± .012 (version 3)",
     )
 
     frequency: Tensor

@@ -56,7 +56,7 @@ class DISC(Method):
         ),
         fidelity="documented deviation: equal augmentation in both views",
         proof="golden",
-        reproduction="paired: 7e-3 over 20 epochs; run: +.006 ± .014",
+        reproduction="paired: 7e-3 over 20 epochs; run: +.006 ± .014 (version 3)",
     )
 
     probabilities: Tensor

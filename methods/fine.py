@@ -41,7 +41,7 @@ class FINE(Method):
             "two samples are kept, all are"
         ),
         proof="golden",
-        reproduction="paired: 7e-4 over 20 epochs",
+        reproduction="paired: 7e-4 over 20 epochs (version 2)",
     )
 
     kept: Tensor

@@ -50,7 +50,7 @@ class SOP(Method):
         ),
         fidelity="paper form; the initial scale of u and v follows the number of epochs",
         proof="golden",
-        reproduction="paired: 7e-4 over 20 epochs; run: +.001 ± .013",
+        reproduction="paired: 7e-4 over 20 epochs; run: +.001 ± .013 (version 1)",
     )
 
     class Config(Method.Config):

@@ -52,6 +52,7 @@ class TRevision(TransitionMethod):
             "that a short run moves it as far"
         ),
         proof="golden",
+        reproduction="paired: 4e-3 over 20 epochs; in float64: at most .000 (version 4)",
     )
 
     class Config(TransitionMethod.Config):

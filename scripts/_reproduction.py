@@ -1,26 +1,34 @@
 """The page of reproductions from its CSV files: our methods beside the official code, epoch by epoch.
 
 A file METHOD-NOISE-PAIRING.csv has a row per seed, epoch (from 1) and side ("official" or "ours"): test accuracy, share
-of the wrong training labels that are predicted, and `source`: repository and commit, or the id of our record. Both
-sides train on the same images and noisy labels. "paired": the official functions are also given our initial weights,
-order of batches, augmentation and random draws; "float64": the same with both sides in doubles, which makes no
-record; "independent": they draw these themselves.
+of the wrong training labels that are predicted, and `source`: repository and commit, or our method's version and the id
+of our record ("version 2, 0123456789abcdef"). Both sides train on the same images and noisy labels. "paired": the
+official functions are also given our initial weights, order of batches, augmentation and random draws; "float64": the
+same with both sides in doubles, which makes no record; "independent": they draw these themselves. `explained.toml` has
+a sentence or two on methods whose sides differ, `papers.toml` the figures that papers print.
 """
 
 from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from benchmark.errors import UsageError
+from benchmark.grid.expand import expand
+from benchmark.grid.job import Options
+from benchmark.grid.suite import load
+from benchmark.registry import METHODS
 from benchmark.store.content import Record
+from benchmark.store.places import data_root
 from benchmark.store.store import Store
 from benchmark.tables.statistics import t_factor
+from scripts import _paper_figures as paper_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "results" / "published" / "reproduction.md"
@@ -74,37 +82,59 @@ def read(folder: Path = FOLDER) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
 
-def with_records(frame: pd.DataFrame, method: str, store: Store) -> pd.DataFrame:
-    """`frame` with our side of `method` taken from the records of `store`, for the seeds of the official side."""
-    records = {
-        (noise_name(record), record["spec"]["seeds"]["noise"]): record["id"]
-        for record in store.records().records
-        if record["spec"]["method"]["name"] == method and record["state"] == "ok"
-    }
+def with_records(frame: pd.DataFrame, method: str, store: Store, folder: Path = FOLDER) -> pd.DataFrame:
+    """`frame` with our side of `method` taken from the records of its suite, for the seeds of the official side."""
     official = frame[(frame["method"] == method) & (frame["side"] == "official")]
     official = official[official["pairing"] != "float64"]
     kept = (frame["method"] != method) | (frame["side"] == "official") | (frame["pairing"] == "float64")
     rows = [frame[kept]]
+    records = suite_records(folder / f"{method}.toml", method, store) if len(official) else {}
     for (pairing, noise, seed), _ in official.groupby(["pairing", "noise", "seed"]):
         if (noise, seed) not in records:
             raise UsageError(f"no record of {method} under {noise} with seed {seed}; `scripts/reproduction {method}`")
-        record = store.read(records[noise, seed])
-        assert record is not None
-        rows.append(_our_rows(record, method, pairing, noise, seed))
+        rows.append(_our_rows(records[noise, seed], method, pairing, noise, seed))
     return pd.concat(rows, ignore_index=True)
 
 
-def noise_name(record: Record) -> str:
-    noise = record["spec"]["noise"]
-    return f"{noise['name']}:{noise['config']['rate']}"
+def suite_records(suite: Path, method: str, store: Store) -> dict[tuple[str, int], Record]:
+    """The records of `method` that today's code makes of a suite, by noise and seed: none of an older version."""
+    jobs = expand(load(str(suite)), Options(results=str(store.folder), data_root=str(data_root())))
+    specs = [job.spec for job in jobs if job.spec.method.name == method]
+    found = {(noise_name(spec.noise.name, spec.noise.config), spec.seeds.noise): store.read(spec.id) for spec in specs}
+    return {key: record for key, record in found.items() if record is not None and record["state"] == "ok"}
+
+
+def noise_name(name: str, config: Mapping[str, Any]) -> str:
+    return f"{name}:{config['rate']}"
 
 
 def _our_rows(record: Record, method: str, pairing: str, noise: str, seed: int) -> pd.DataFrame:
     curve = record["curve"]
     accuracy, memorised = curve["test"]["accuracy"], curve["memorization"]["memorized"]
     rows = pd.DataFrame({"epoch": range(1, len(accuracy) + 1), "test_accuracy": accuracy, "memorised": memorised})
-    facts = {"method": method, "pairing": pairing, "noise": noise, "seed": seed, "side": "ours", "source": record["id"]}
+    source = f"version {record['spec']['method']['version']}, {record['id']}"
+    facts = {"method": method, "pairing": pairing, "noise": noise, "seed": seed, "side": "ours", "source": source}
     return rows.assign(**facts)[COLUMNS]
+
+
+def versions(frame: pd.DataFrame) -> dict[str, list[int]]:
+    """Per pairing the versions of our method that were trained, for the rows of one method."""
+    ours = frame[frame["side"] == "ours"]
+    numbers = ours["source"].str.extract(r"^version (\d+), ")[0]
+    if numbers.isna().any():
+        raise UsageError(
+            f"our source {ours['source'][numbers.isna()].iloc[0]!r} names no version; expected "
+            "'version 2, 0123456789abcdef'; `scripts/reproduction METHOD` writes it"
+        )
+    return {pairing: sorted({int(n) for n in part}) for pairing, part in numbers.groupby(ours["pairing"])}
+
+
+def version_text(frame: pd.DataFrame) -> str:
+    """One version ("version 2"), or those of the pairings where they differ."""
+    by_pairing = {pairing: " and ".join(map(str, numbers)) for pairing, numbers in versions(frame).items()}
+    if len(set(by_pairing.values())) == 1:
+        return f"version {next(iter(by_pairing.values()))}"
+    return ", ".join(f"{pairing} version {text}" for pairing, text in by_pairing.items())
 
 
 def write(frame: pd.DataFrame, folder: Path = FOLDER) -> None:
@@ -127,9 +157,10 @@ def gaps(frame: pd.DataFrame) -> pd.DataFrame:
 
 def card_text(frame: pd.DataFrame, method: str) -> str:
     """What the card of `method` says: the mean absolute difference of all epochs where paired, the largest one where
-    paired in float64, and the difference of the last epoch where independent, over all its noises and seeds; "not
-    run" without rows."""
-    rows = gaps(frame[frame["method"] == method])
+    paired in float64, and the difference of the last epoch where independent, over all its noises and seeds, with the
+    version that was trained (that of the records, where there are any); "not run" without rows."""
+    frame = frame[frame["method"] == method]
+    rows = gaps(frame)
     parts = []
     if len(paired := rows[rows["pairing"] == "paired"]):
         size = f"{paired['accuracy'].abs().mean():.0e}".replace("e-0", "e-")
@@ -139,21 +170,37 @@ def card_text(frame: pd.DataFrame, method: str) -> str:
     if len(independent := rows[rows["pairing"] == "independent"]):
         last = independent[independent["epoch"] == independent["epoch"].max()]
         parts.append(f"run: {estimate(last['accuracy'])}")
-    return "; ".join(parts) or "not run"
+    recorded = frame[frame["pairing"] != "float64"]
+    return f"{'; '.join(parts)} ({version_text(recorded if len(recorded) else frame)})" if parts else "not run"
 
 
-def page(frame: pd.DataFrame, folder: Path = FOLDER) -> str:
-    """The Markdown page."""
+def page(frame: pd.DataFrame, today: Mapping[str, int], folder: Path = FOLDER) -> str:
+    """The Markdown page; `today` has the version of every method, and the page says where ours had an older one."""
     lines = [HEAD]
+    explained = _toml(folder / "explained.toml")
     for method, rows in frame.groupby("method"):
-        suite = tomllib.loads((folder / f"{method}.toml").read_text(encoding="utf-8"))
+        title = _toml(folder / f"{method}.toml")["title"]
         commits = sorted(rows.loc[rows["side"] == "official", "source"].unique())
-        lines += [f"## {method}", "", f"{suite['title']}. Official side: {', '.join(commits)}.", ""]
+        ours = version_text(rows) if _is(today[method], rows) else f"{version_text(rows)}, today's is {today[method]}"
+        lines += [f"## {method}", "", f"{title}. Ours: {ours}. Official side: {', '.join(commits)}.", ""]
         lines += [TABLE, "|---" * (TABLE.count("|") - 1) + "|"]
         for (noise, pairing), part in rows.groupby(["noise", "pairing"]):
             lines.append(f"| {' | '.join([noise, pairing, *_figures(part)])} |")
-        lines.append("")
-    return "\n".join(lines)
+        lines += ["", explained[method], ""] if method in explained else [""]
+    return "\n".join([*lines, paper_figures.table(paper_figures.read(folder / "papers.toml"))])
+
+
+def versions_of_today() -> dict[str, int]:
+    return {entry.name: METHODS.load(entry.name).version for entry in METHODS.entries() if not entry.external}
+
+
+def _is(version: int, rows: pd.DataFrame) -> bool:
+    """Whether all curves of ours are of this version."""
+    return all(numbers == [version] for numbers in versions(rows).values())
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def _figures(part: pd.DataFrame) -> list[str]:
@@ -185,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         frame = read()
         for method in given.methods:
             frame = with_records(frame, method, Store(given.results))
-        text = page(frame)
+        text = page(frame, versions_of_today())
     except UsageError as error:
         parser.error(str(error))
     write(frame)
