@@ -8,7 +8,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from methods._mixture import mixture_posterior
+from methods._history import PredictionWindow
+from methods._mixture import mixture_posterior, rescale
 from methods._transition import check_transition
 from methods.backward import Backward
 from methods.gjs import GJS
@@ -31,6 +32,11 @@ def test_two_values_are_a_mixture_of_two() -> None:
     values = torch.tensor([0.1, 0.9], dtype=torch.float64)
     assert mixture_posterior(values, clean="small").tolist() == pytest.approx([1, 0], abs=1e-3)
     assert mixture_posterior(values, clean="large").tolist() == pytest.approx([0, 1], abs=1e-3)
+
+
+def test_losses_are_moved_to_between_0_and_1() -> None:
+    assert rescale(torch.tensor([2.0, 5.0, 3.0], dtype=torch.float64)).tolist() == pytest.approx([0, 1, 1 / 3])
+    assert rescale(torch.tensor([2.0, 2.0])).tolist() == [0, 0]
 
 
 # ---- transition matrices -----------------------------------------------------------------------------------
@@ -118,3 +124,15 @@ def test_knn_leaves_a_thousandth_to_a_class_without_votes() -> None:
     method = make(KNN, K=2, N=3)
     list(method.plan(0, TinyData(x, y, 2)))
     assert method.predict(x).exp().tolist() == [pytest.approx([1.001, 0.001])] * 3
+
+
+def test_a_sample_that_an_epoch_leaves_out_keeps_its_given_label_in_the_window() -> None:
+    window = PredictionWindow(2, 3, 2, torch.device("cpu"))
+    window.record(0, torch.arange(3), torch.full((3, 2), 0.5))
+    window.fill(torch.tensor([1, 0, 1]))
+    given = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    assert torch.equal(window.mean(2), given)
+    window.record(2, torch.tensor([0, 2]), torch.tensor([[0.4, 0.6], [0.8, 0.2]]))
+    torch.testing.assert_close(window.mean(2), torch.tensor([[0.2, 0.8], [1.0, 0.0], [0.4, 0.6]]))
+    torch.testing.assert_close(window.mean(1), torch.tensor([[0.4, 0.6], [1.0, 0.0], [0.8, 0.2]]))
+    assert torch.equal(window.mean(0), window.mean(1))

@@ -79,6 +79,19 @@ def test_averages_follow_a_method_that_has_a_step_of_its_own(data):
     assert not torch.equal(method.average.module.body.weight, start)
 
 
+def test_an_average_calls_the_hook_of_the_method_below_it_with_the_batch_and_its_logits(data):
+    class Remembering(Method):
+        def after_step(self, batch, logits):
+            self.right = (logits.argmax(1) == batch.y).float().mean()
+
+    class Averaged(AveragedMethod, Remembering):
+        pass
+
+    method: Any = make(Averaged, K=3, N=24)
+    (batch, *_) = method.plan(0, data)
+    assert method.step(batch)["accuracy"] == method.right
+
+
 def test_no_step_is_a_copy_of_the_default():
     """A `step` that only repeats the default's lines would miss the hooks of classes that derive from it."""
     own = {entry.name for entry in METHODS.entries() if "step" in vars(METHODS.load(entry.name))}
