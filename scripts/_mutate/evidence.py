@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,10 +29,12 @@ NOT_THOSE = " and ".join(f"not {name}" for name in NO_EVIDENCE)
 class Evidence:
     """The tests that execute a line, and those that execute anything of a file."""
 
-    lines: dict[str, dict[str, list[str]]]
+    lines: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Module -> line -> tests."""
-    seconds: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict)
     """Of each test."""
+    witnesses: dict[str, str] = field(default_factory=dict)
+    """Of each test, as `witness` gave it then."""
 
     def of(self, module: str, first: int, last: int) -> list[str]:
         """Tests that execute the lines `first` to `last` of `module`, or all of its tests where none is known to; the
@@ -39,8 +43,24 @@ class Evidence:
         chosen = {test for line in range(first, last + 1) for test in lines.get(str(line), [])}
         return sorted(chosen or {test for tests in lines.values() for test in tests}, key=self.seconds.__getitem__)
 
+    def joined(self, other: Evidence) -> Evidence:
+        lines: dict[str, dict[str, list[str]]] = {}
+        for module, by_line in [*self.lines.items(), *other.lines.items()]:
+            for line, tests in by_line.items():
+                lines.setdefault(module, {}).setdefault(line, []).extend(tests)
+        return Evidence(lines, self.seconds | other.seconds, self.witnesses | other.witnesses)
+
+    def still_true(self) -> Evidence:
+        """Without the tests that have changed."""
+        same = {test for test, then in self.witnesses.items() if witness(test) == then}
+        lines = {
+            module: {line: [test for test in tests if test in same] for line, tests in by_line.items()}
+            for module, by_line in self.lines.items()
+        }
+        seconds = {test: self.seconds[test] for test in same}
+        return Evidence(lines, seconds, {test: self.witnesses[test] for test in same})
+
     def write(self, path: Path) -> None:
-        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
@@ -48,13 +68,24 @@ class Evidence:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def digest() -> str:
-    """Of the methods and of the tests: what was found with others is found anew."""
-    sources = [
-        path for folder in ("methods", *TESTS) for path in sorted((ROOT / folder).rglob("*")) if path.suffix != ".pyc"
-    ]
-    sources.append(ROOT / CONTRACTS)
+def digest(paths: Iterable[Path]) -> str:
+    """Of the names and contents of files."""
     whole = hashlib.sha256()
-    for path in filter(Path.is_file, sources):
+    for path in sorted(paths):
         whole.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return whole.hexdigest()[:16]
+
+
+def of_methods() -> str:
+    """What all that was found depends on: the sources in which faults are planted."""
+    return digest((ROOT / "methods").glob("*.py"))
+
+
+@cache
+def witness(test: str) -> str:
+    """Of the file of `test` and of what the tests share; of all of them for what no test did."""
+    files = [path for folder in TESTS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".json")]
+    own = ROOT / test.partition("::")[0]
+    if own.is_file():
+        files = [path for path in files if not path.name.startswith("test_")] + [own]
+    return digest(files)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts._mutate.evidence import ROOT, Evidence, digest
+from scripts._mutate.evidence import ROOT, Evidence, of_methods, witness
 from scripts._mutate.sites import Mutant, mutants
 from scripts._mutate.trial import Outcome, Session, collected, imported_trials, is_plantable
 
@@ -24,7 +24,8 @@ EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 NOT_MUTATED = ("__init__", "_card")
 """They compute none of a method's numbers: names for other files, and what a card may say."""
 WORK = ROOT / ".mutation"
-"""What was found, so that a call that was cut off goes on; found anew where methods or tests have changed."""
+"""What was found, so that a call that was cut off goes on. It is found anew where a method has changed, or the test
+that noticed a fault, or for an unnoticed fault any test."""
 EACH = 6
 
 
@@ -73,19 +74,20 @@ class Score:
     outcomes: dict[Mutant, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder = WORK / digest()
+        self.folder = WORK / of_methods()
         self.kept = self.folder / "outcomes.jsonl"
         self.folder.mkdir(parents=True, exist_ok=True)
         for line in self.kept.read_text(encoding="utf-8").splitlines() if self.kept.exists() else ():
             entry = json.loads(line)
+            same = entry.pop("witness") == witness(entry["killed_by"])
             outcome = Outcome(**entry | {"mutant": Mutant(**entry["mutant"])})
-            if outcome.mutant in self.chosen:
+            if same and outcome.mutant in self.chosen:
                 self.outcomes[outcome.mutant] = outcome
 
     def try_all(self) -> list[Outcome]:
         """The outcome of every chosen fault, in their order."""
         if self.left:
-            collected(self.try_loaded, self.names)
+            collected(self.try_loaded)
         self.keep(imported_trials(self.left, self.processes))
         return [self.outcomes[mutant] for mutant in self.chosen]
 
@@ -104,18 +106,20 @@ class Score:
         self.keep(outcome for outcome in found if outcome.killed_by or is_plantable(outcome.mutant))
 
     def evidence(self, session: Session) -> Evidence:
-        path = self.folder / f"evidence{'-'.join(['', *self.names])}.json"
-        if not path.exists():
-            print("first the tests without any fault, which takes minutes", file=sys.stderr, flush=True)
-            session.gather().write(path)
-        return Evidence.read(path)
+        path = self.folder / "evidence.json"
+        known = Evidence.read(path).still_true() if path.exists() else Evidence()
+        if missing := [test for test in session.in_question(self.names) if test not in known.seconds]:
+            print(f"first {len(missing)} tests without any fault, which takes minutes", file=sys.stderr, flush=True)
+            known = known.joined(session.gather(missing))
+            known.write(path)
+        return known
 
     def keep(self, found: Iterable[Outcome]) -> None:
         for outcome in found:
             mutant = outcome.mutant
             self.outcomes[mutant] = outcome
             with self.kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(outcome)) + "\n")
+                file.write(json.dumps(asdict(outcome) | {"witness": witness(outcome.killed_by)}) + "\n")
             state = f"noticed by {outcome.killed_by}" if outcome.killed_by else "NOT NOTICED"
             what = f"{mutant.module}:{mutant.line} {mutant.fault}: {mutant.before[:60]!r} -> {mutant.after[:60]!r}"
             print(f"[{len(self.outcomes)}/{len(self.chosen)}] {what}: {state}", file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ import pytest
 import torch
 from coverage import Coverage
 
-from scripts._mutate.evidence import CONTRACTS, NOT_THOSE, ROOT, SETTINGS, TESTS, Evidence
+from scripts._mutate.evidence import CONTRACTS, NOT_THOSE, ROOT, SETTINGS, TESTS, Evidence, witness
 from scripts._mutate.sites import Mutant
 
 SECONDS = 90
@@ -212,8 +212,8 @@ def execute_anew(mutant: Mutant) -> None:
 class Session:
     """A pytest session that collects the tests, and in place of running them tries faults."""
 
-    def __init__(self, loop: Callable[[Session], None], names: Sequence[str]) -> None:
-        self.loop, self.names = loop, names
+    def __init__(self, loop: Callable[[Session], None]) -> None:
+        self.loop = loop
         self.items: dict[str, pytest.Item] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -221,14 +221,16 @@ class Session:
         self.loop(self)
         return True
 
-    def gather(self) -> Evidence:
-        """Runs the tests without any fault, in a process of its own; of those in question if names were given.
+    def in_question(self, names: Sequence[str]) -> list[str]:
+        """The tests but for the contracts; those that have one of `names` in theirs, if any are given."""
+        ids = [test for test in self.items if not test.startswith(CONTRACTS)]
+        return [test for test in ids if any(name in test.lower() for name in names)] if names else ids
+
+    def gather(self, ids: Sequence[str]) -> Evidence:
+        """Runs the tests `ids` without any fault, in a process of its own.
 
         Raises SystemExit where one fails: nothing is proven then.
         """
-        ids = [test for test in self.items if not test.startswith(CONTRACTS)]
-        if self.names:
-            ids = [test for test in ids if any(name in test.lower() for name in self.names)]
         (found,) = self._forked(_gathered, [ids], 1)
         if isinstance(found, str):
             sys.exit(f"a test fails without any planted fault; mend that first: {found}")
@@ -288,7 +290,7 @@ def _planted(task: tuple[Mutant, list[str]]) -> Outcome:
     return first.outcome(mutant)
 
 
-def _gathered(ids: list[str]) -> Evidence | str:
+def _gathered(ids: Sequence[str]) -> Evidence | str:
     """What the tests `ids` execute; or the first of them that fails."""
     first, seconds = _watching(_SESSION), {}
     coverage = Coverage(data_file=None, include=[str(ROOT / "methods" / "*")], config_file=False)
@@ -315,6 +317,7 @@ def _gathered(ids: list[str]) -> Evidence | str:
             for file in data.measured_files()
         },
         seconds,
+        {test: witness(test) for test in seconds},
     )
 
 
@@ -324,11 +327,9 @@ def imported_trials(chosen: Sequence[Mutant], processes: int) -> Iterator[Outcom
         yield from pool.imap_unordered(_imported, chosen, chunksize=1)
 
 
-def collected(loop: Callable[[Session], None], names: Sequence[str]) -> None:
+def collected(loop: Callable[[Session], None]) -> None:
     """Collects the tests of correctness and calls `loop` with the session."""
     torch.set_num_threads(1)
-    code = pytest.main(
-        [*OPTIONS, f"--rootdir={ROOT}", *TESTS, CONTRACTS, "-k", NOT_THOSE], plugins=[Session(loop, names)]
-    )
+    code = pytest.main([*OPTIONS, f"--rootdir={ROOT}", *TESTS, CONTRACTS, "-k", NOT_THOSE], plugins=[Session(loop)])
     if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         sys.exit(f"pytest ended with {code} when the tests were collected")

@@ -12,6 +12,7 @@ from methods._history import PredictionWindow
 from methods._mixture import mixture_posterior, rescale
 from methods._transition import check_transition
 from methods.backward import Backward
+from methods.batch_flip import BatchFlip
 from methods.gjs import GJS
 from methods.knn import KNN
 from methods.plc import PLC
@@ -136,3 +137,10 @@ def test_a_sample_that_an_epoch_leaves_out_keeps_its_given_label_in_the_window()
     torch.testing.assert_close(window.mean(2), torch.tensor([[0.2, 0.8], [1.0, 0.0], [0.4, 0.6]]))
     torch.testing.assert_close(window.mean(1), torch.tensor([[0.4, 0.6], [1.0, 0.0], [0.8, 0.2]]))
     assert torch.equal(window.mean(0), window.mean(1))
+
+
+def test_a_share_of_no_flipped_labels_flips_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.zeros(size))  # the smallest draw there is
+    y = torch.tensor([0, 1, 2, 0])
+    for mode in ("bernoulli", "exact"):
+        assert torch.equal(make(BatchFlip, {"rho": 0.0, "mode": mode}, K=3).flip(y, 3), y)
