@@ -35,6 +35,8 @@ class Evidence:
     """Of each test."""
     witnesses: dict[str, str] = field(default_factory=dict)
     """Of each test, as `witness` gave it then."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Of each module, as `source_of` gave it then."""
 
     def of(self, module: str, first: int, last: int) -> list[str]:
         """Tests that execute the lines `first` to `last` of `module`, or all of its tests where none is known to; the
@@ -48,17 +50,27 @@ class Evidence:
         for module, by_line in [*self.lines.items(), *other.lines.items()]:
             for line, tests in by_line.items():
                 lines.setdefault(module, {}).setdefault(line, []).extend(tests)
-        return Evidence(lines, self.seconds | other.seconds, self.witnesses | other.witnesses)
+        return Evidence(
+            lines,
+            self.seconds | other.seconds,
+            self.witnesses | other.witnesses,
+            self.sources | other.sources,
+        )
 
     def still_true(self) -> Evidence:
-        """Without the tests that have changed."""
-        same = {test for test, then in self.witnesses.items() if witness(test) == then}
+        """Without the tests that have changed, and those that execute a module which has."""
+        changed = {test for test, then in self.witnesses.items() if witness(test) != then}
+        for module, by_line in self.lines.items():
+            if source_of(module) != self.sources[module]:
+                changed.update(*by_line.values())
+        same = self.seconds.keys() - changed
         lines = {
             module: {line: [test for test in tests if test in same] for line, tests in by_line.items()}
             for module, by_line in self.lines.items()
+            if source_of(module) == self.sources[module]
         }
         seconds = {test: self.seconds[test] for test in same}
-        return Evidence(lines, seconds, {test: self.witnesses[test] for test in same})
+        return Evidence(lines, seconds, {test: self.witnesses[test] for test in same}, self.sources)
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -76,9 +88,28 @@ def digest(paths: Iterable[Path]) -> str:
     return whole.hexdigest()[:16]
 
 
-def of_methods() -> str:
-    """What all that was found depends on: the sources in which faults are planted."""
-    return digest((ROOT / "methods").glob("*.py"))
+def path_of(module: str) -> Path:
+    return ROOT / Path(*module.split(".")).with_suffix(".py")
+
+
+def is_shared(module: str) -> bool:
+    """Whether it is a part of several methods."""
+    return module.startswith("methods._") or module == "methods.base"
+
+
+@cache
+def source_of(module: str) -> str:
+    """Of its file; empty where it is gone."""
+    return digest([path_of(module)]) if path_of(module).exists() else ""
+
+
+@cache
+def sources_of(module: str) -> str:
+    """What the outcome of a fault in `module` depends on: its file and the shared ones, or all for a shared one."""
+    files = list((ROOT / "methods").glob("*.py"))
+    if not is_shared(module):
+        files = [path for path in files if is_shared(f"methods.{path.stem}")] + [path_of(module)]
+    return digest(files)
 
 
 @cache

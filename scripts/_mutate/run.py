@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts._mutate.evidence import ROOT, Evidence, of_methods, witness
+from scripts._mutate.evidence import ROOT, Evidence, sources_of, witness
 from scripts._mutate.sites import Mutant, mutants
 from scripts._mutate.trial import Outcome, Session, collected, imported_trials, is_plantable
 
@@ -74,14 +74,13 @@ class Score:
     outcomes: dict[Mutant, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder = WORK / of_methods()
-        self.kept = self.folder / "outcomes.jsonl"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.kept = WORK / "outcomes.jsonl"
+        WORK.mkdir(exist_ok=True)
         for line in self.kept.read_text(encoding="utf-8").splitlines() if self.kept.exists() else ():
             entry = json.loads(line)
-            same = entry.pop("witness") == witness(entry["killed_by"])
+            then = entry.pop("sources"), entry.pop("witness")
             outcome = Outcome(**entry | {"mutant": Mutant(**entry["mutant"])})
-            if same and outcome.mutant in self.chosen:
+            if then == stamps(outcome) and outcome.mutant in self.chosen:
                 self.outcomes[outcome.mutant] = outcome
 
     def try_all(self) -> list[Outcome]:
@@ -106,7 +105,7 @@ class Score:
         self.keep(outcome for outcome in found if outcome.killed_by or is_plantable(outcome.mutant))
 
     def evidence(self, session: Session) -> Evidence:
-        path = self.folder / "evidence.json"
+        path = WORK / "evidence.json"
         known = Evidence.read(path).still_true() if path.exists() else Evidence()
         if missing := [test for test in session.in_question(self.names) if test not in known.seconds]:
             print(f"first {len(missing)} tests without any fault, which takes minutes", file=sys.stderr, flush=True)
@@ -118,11 +117,17 @@ class Score:
         for outcome in found:
             mutant = outcome.mutant
             self.outcomes[mutant] = outcome
+            sources, test = stamps(outcome)
             with self.kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(outcome) | {"witness": witness(outcome.killed_by)}) + "\n")
+                file.write(json.dumps(asdict(outcome) | {"sources": sources, "witness": test}) + "\n")
             state = f"noticed by {outcome.killed_by}" if outcome.killed_by else "NOT NOTICED"
             what = f"{mutant.module}:{mutant.line} {mutant.fault}: {mutant.before[:60]!r} -> {mutant.after[:60]!r}"
             print(f"[{len(self.outcomes)}/{len(self.chosen)}] {what}: {state}", file=sys.stderr, flush=True)
+
+
+def stamps(outcome: Outcome) -> tuple[str, str]:
+    """What an outcome depends on: the sources, and the test that noticed the fault."""
+    return sources_of(outcome.mutant.module), witness(outcome.killed_by)
 
 
 def tests_of(methods: Sequence[str]) -> list[str]:

@@ -29,7 +29,18 @@ import pytest
 import torch
 from coverage import Coverage
 
-from scripts._mutate.evidence import CONTRACTS, NOT_THOSE, ROOT, SETTINGS, TESTS, Evidence, witness
+from scripts._mutate.evidence import (
+    CONTRACTS,
+    NOT_THOSE,
+    ROOT,
+    SETTINGS,
+    TESTS,
+    Evidence,
+    is_shared,
+    path_of,
+    source_of,
+    witness,
+)
 from scripts._mutate.sites import Mutant
 
 SECONDS = 90
@@ -100,7 +111,7 @@ class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, mutant: Mutant) -> None:
         self.mutant = mutant
-        self.path = path_of(mutant)
+        self.path = path_of(mutant.module)
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if name != self.mutant.module:
@@ -113,15 +124,6 @@ class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         source = self.mutant.applied(self.path.read_bytes())
         exec(compile(source, str(self.path), "exec"), vars(module))
-
-
-def is_shared(module: str) -> bool:
-    """Whether it is a part of several methods."""
-    return module.startswith("methods._") or module == "methods.base"
-
-
-def path_of(mutant: Mutant) -> Path:
-    return ROOT / Path(*mutant.module.split(".")).with_suffix(".py")
 
 
 def _imported(mutant: Mutant) -> Outcome:
@@ -160,7 +162,7 @@ def codes(source: bytes, path: Path) -> dict[str, CodeType]:
 
 def is_plantable(mutant: Mutant) -> bool:
     """Whether the fault can be planted into a loaded module: it is in a function, which keeps its free variables."""
-    source, path = path_of(mutant).read_bytes(), path_of(mutant)
+    source, path = path_of(mutant.module).read_bytes(), path_of(mutant.module)
     if not mutant.in_function:
         return False
     right, faulty = codes(source, path), codes(mutant.applied(source), path)
@@ -190,7 +192,7 @@ def _prefix(owner: ModuleType | type) -> str:
 
 def plant(mutant: Mutant) -> None:
     """Plants `mutant`, which is in a function, into its loaded module."""
-    path = path_of(mutant)
+    path = path_of(mutant.module)
     faulty = codes(mutant.applied(path.read_bytes()), path)
     for function in functions(importlib.import_module(mutant.module), mutant.module):
         if function.__qualname__ in faulty:
@@ -199,7 +201,7 @@ def plant(mutant: Mutant) -> None:
 
 def execute_anew(mutant: Mutant) -> None:
     """Executes its module with the fault, and where that is a part of several methods theirs after it."""
-    path = path_of(mutant)
+    path = path_of(mutant.module)
     module = importlib.import_module(mutant.module)
     exec(compile(mutant.applied(path.read_bytes()), str(path), "exec"), vars(module))
     if is_shared(mutant.module):
@@ -309,15 +311,17 @@ def _gathered(ids: Sequence[str]) -> Evidence | str:
     if first.test:
         return f"{first.test}: {first.message}"
     data = coverage.get_data()
+    lines = {
+        ".".join(Path(file).relative_to(ROOT).with_suffix("").parts): {
+            str(line): [test for test in tests if test] for line, tests in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
     return Evidence(
-        {
-            ".".join(Path(file).relative_to(ROOT).with_suffix("").parts): {
-                str(line): [test for test in tests if test] for line, tests in data.contexts_by_lineno(file).items()
-            }
-            for file in data.measured_files()
-        },
+        lines,
         seconds,
         {test: witness(test) for test in seconds},
+        {module: source_of(module) for module in lines},
     )
 
 

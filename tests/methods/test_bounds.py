@@ -139,7 +139,7 @@ def test_a_sample_that_an_epoch_leaves_out_keeps_its_given_label_in_the_window()
     assert torch.equal(window.mean(0), window.mean(1))
 
 
-def test_a_share_of_no_flipped_labels_flips_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_flip_of_no_share_flips_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.zeros(size))  # the smallest draw there is
     y = torch.tensor([0, 1, 2, 0])
     for mode in ("bernoulli", "exact"):
