@@ -13,6 +13,8 @@ from methods._mixture import mixture_posterior, rescale
 from methods._transition import check_transition
 from methods.backward import Backward
 from methods.batch_flip import BatchFlip
+from methods.dividemix import DivideMix
+from methods.elr import ELR
 from methods.gjs import GJS
 from methods.knn import KNN
 from methods.plc import PLC
@@ -144,3 +146,19 @@ def test_batch_flip_of_no_share_flips_nothing(monkeypatch: pytest.MonkeyPatch) -
     y = torch.tensor([0, 1, 2, 0])
     for mode in ("bernoulli", "exact"):
         assert torch.equal(make(BatchFlip, {"rho": 0.0, "mode": mode}, K=3).flip(y, 3), y)
+
+
+def test_elr_keeps_its_predictions_away_from_0_and_1() -> None:
+    method = make(ELR, {"beta": 0.7, "lam": 1}, K=2, N=1)
+    loss = method.loss(torch.tensor([[40.0, 0.0]], dtype=torch.float64), batch_of(torch.tensor([0])))
+    # The prediction counts as (1 - 1e-4, 1e-4), and the target is three tenths of it.
+    assert loss.item() == pytest.approx(math.log(1 - 0.3 * ((1 - 1e-4) ** 2 + 1e-8)), rel=1e-9)
+
+
+def test_dividemix_tells_the_accuracy_of_its_first_network_in_warm_up() -> None:
+    method = make(DivideMix, K=2, N=4)
+    with torch.no_grad():
+        for net, bias in ((method.net, [9.0, -9.0]), (method.net2, [-9.0, 9.0])):
+            net.classifier.bias.copy_(torch.tensor(bias))
+    y = torch.tensor([0, 0, 0, 1])
+    assert method.step(batch_of(y))["accuracy"].item() == 0.75
