@@ -25,7 +25,7 @@ class CDR(Method):
         cost=1.1,
         cost_note="one k-th value over all weights per step",
         needs=("noise_rate",),
-        phases=(Phase("train", epochs=200, steps=281_400),),
+        phases=(Phase("train", epochs=200, steps=140_800),),
         search=(Search("forget_rate", 0.05, 0.7),),
         official="CIFAR-10, CIFAR-100: SGD 0.01, weight decay 1e-3, 200 epochs, tau = the noise rate",
         deviations=(

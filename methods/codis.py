@@ -34,7 +34,7 @@ class CoDis(PeerMethod):
         cost=2,
         cost_note="two networks",
         needs=("noise_rate",),
-        phases=(Phase("ramp", epochs=10, steps=3900), Phase("select", epochs=190, steps=74_100)),
+        phases=(Phase("ramp", epochs=10, steps=3510), Phase("select", epochs=190, steps=66_690)),
         search=(
             Search("forget_rate", 0.05, 0.7),
             Search("co_lambda", 0.01, 0.5, log=True),

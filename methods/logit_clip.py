@@ -24,7 +24,7 @@ class LogitClip(Method):
         arxiv="2212.04055",
         code="https://github.com/hongxin001/LogitClip",
         family="robust loss",
-        phases=(Phase("train", epochs=200, steps=78_200),),
+        phases=(Phase("train", epochs=200, steps=78_000),),
         search=(Search("tau", 0.5, 6.0, log=True),),
         official="`--temp 1.5`, L2 norm on CIFAR-10, SGD 0.1, weight decay 5e-4, 200 epochs",
         deviations='clips to norm tau, as the paper does (the code to 1 / tau: `rescale = "inverse"`)',

@@ -28,9 +28,9 @@ class Peer(Method):
         code="https://github.com/weijiaheng/Multi-class-Peer-Loss-functions",
         family="robust loss",
         phases=(
-            Phase("warmup", epochs=20, steps=6260, plain=True),
-            Phase("rise", epochs=20, steps=6260),
-            Phase("peer", epochs=260, steps=81_380),
+            Phase("warmup", epochs=20, steps=6240, plain=True),
+            Phase("rise", epochs=20, steps=6240),
+            Phase("peer", epochs=260, steps=81_120),
         ),
         search=(Search("alpha", 0.1, 3.0, log=True),),
         official=(

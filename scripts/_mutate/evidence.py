@@ -2,67 +2,121 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
+import hashlib
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
-from coverage import CoverageData
-
 ROOT = Path(__file__).resolve().parent.parent.parent
-TESTS = ("tests/golden", "tests/methods", "tests/checks/test_contracts.py")
-"""Reference numbers, closed forms and worked examples, and promises; in the order in which they are asked."""
-EXCLUDED = "changes_its_version"
-"""The stored losses tell that numbers changed, and nothing of which are right."""
+TESTS = ("tests/golden", "tests/methods")
+"""Reference numbers, closed forms and worked examples."""
+SETTINGS = "tests/methods/test_published_settings.py"
+"""The published lengths and settings: what a fault outside of functions changes."""
+CONTRACTS = "tests/checks/test_contracts.py"
+"""What every method promises; asked last, as each takes seconds."""
+NO_EVIDENCE = (
+    "list_reads_without_importing",  # compares a loaded card with its file, in which no fault is planted
+    "page_of_the_documentation",  # compares the cards with what was written down from them
+    "changes_its_version",  # compares losses with those of an earlier day
+)
+"""Tests that fail because something has changed, whether it was right or not."""
+NOT_THOSE = " and ".join(f"not {name}" for name in NO_EVIDENCE)
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The tests that execute a line, and those that execute anything of a file."""
 
-    by_line: dict[str, dict[int, frozenset[str]]]
+    lines: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Module -> line -> tests."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of each test."""
+    witnesses: dict[str, str] = field(default_factory=dict)
+    """Of each test, as `witness` gave it then."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Of each module, as `source_of` gave it then."""
 
     def of(self, module: str, first: int, last: int) -> list[str]:
-        """Tests that execute the lines `first` to `last` of `module`, or all of its tests where the lines are executed
-        at import only; in the order of `TESTS`."""
-        lines = self.by_line.get(module, {})
-        chosen: set[str] = set().union(*(lines.get(line, frozenset()) for line in range(first, last + 1)))
-        return sorted(chosen or set().union(*lines.values()), key=_rank)
+        """Tests that execute the lines `first` to `last` of `module`, or all of its tests where none is known to; the
+        quickest first."""
+        lines = self.lines.get(module, {})
+        chosen = {test for line in range(first, last + 1) for test in lines.get(str(line), [])}
+        return sorted(chosen or {test for tests in lines.values() for test in tests}, key=self.seconds.__getitem__)
+
+    def joined(self, other: Evidence) -> Evidence:
+        lines: dict[str, dict[str, list[str]]] = {}
+        for module, by_line in [*self.lines.items(), *other.lines.items()]:
+            for line, tests in by_line.items():
+                lines.setdefault(module, {}).setdefault(line, []).extend(tests)
+        return Evidence(
+            lines,
+            self.seconds | other.seconds,
+            self.witnesses | other.witnesses,
+            self.sources | other.sources,
+        )
+
+    def still_true(self) -> Evidence:
+        """Without the tests that have changed, and those that execute a module which has."""
+        changed = {test for test, then in self.witnesses.items() if witness(test) != then}
+        for module, by_line in self.lines.items():
+            if source_of(module) != self.sources[module]:
+                changed.update(*by_line.values())
+        same = self.seconds.keys() - changed
+        lines = {
+            module: {line: [test for test in tests if test in same] for line, tests in by_line.items()}
+            for module, by_line in self.lines.items()
+            if source_of(module) == self.sources[module]
+        }
+        seconds = {test: self.seconds[test] for test in same}
+        return Evidence(lines, seconds, {test: self.witnesses[test] for test in same}, self.sources)
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Evidence:
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def _rank(test: str) -> tuple[int, str]:
-    return next(at for at, place in enumerate(TESTS) if test.startswith(place)), test
+def digest(paths: Iterable[Path]) -> str:
+    """Of the names and contents of files."""
+    whole = hashlib.sha256()
+    for path in sorted(paths):
+        whole.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return whole.hexdigest()[:16]
 
 
-def gather(only: str | None = None) -> Evidence:
-    """Runs the tests once, those whose names hold `only`. Raises SystemExit where one fails: nothing is proven then."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "coverage"
-        configuration = Path(folder) / "coveragerc"
-        configuration.write_text(f"[run]\ndata_file = {data}\nsource = methods\n")
-        command = [sys.executable, "-m", "pytest", *TESTS, "-q", "-x", "-p", "no:cacheprovider", "-n", "0"]
-        command += ["--cov=methods", f"--cov-config={configuration}", "--cov-context=test", "--cov-report="]
-        command += ["-k", f"not {EXCLUDED}" + (f" and ({only})" if only else "")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"the tests fail without any planted fault; mend that first:\n{done.stdout[-2000:]}")
-        return _read(data)
+def path_of(module: str) -> Path:
+    return ROOT / Path(*module.split(".")).with_suffix(".py")
 
 
-def _read(path: Path) -> Evidence:
-    data = CoverageData(str(path))
-    data.read()
-    by_line: dict[str, dict[int, frozenset[str]]] = {}
-    for file in data.measured_files():
-        lines = data.contexts_by_lineno(file)
-        module = ".".join(Path(file).relative_to(ROOT).with_suffix("").parts)
-        by_line[module] = {line: frozenset(_tests(contexts)) for line, contexts in lines.items()}
-    return Evidence(by_line)
+def is_shared(module: str) -> bool:
+    """Whether it is a part of several methods."""
+    return module.startswith("methods._") or module == "methods.base"
 
 
-def _tests(contexts: Iterable[str]) -> set[str]:
-    """The ids of tests; the empty context is that of an import."""
-    return {context.rpartition("|")[0] for context in contexts if context.endswith("|run")}
+@cache
+def source_of(module: str) -> str:
+    """Of its file; empty where it is gone."""
+    return digest([path_of(module)]) if path_of(module).exists() else ""
+
+
+@cache
+def sources_of(module: str) -> str:
+    """What the outcome of a fault in `module` depends on: its file and the shared ones, or all for a shared one."""
+    files = list((ROOT / "methods").glob("*.py"))
+    if not is_shared(module):
+        files = [path for path in files if is_shared(f"methods.{path.stem}")] + [path_of(module)]
+    return digest(files)
+
+
+@cache
+def witness(test: str) -> str:
+    """Of the file of `test` and of what the tests share; of all of them for what no test did."""
+    files = [path for folder in TESTS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".json")]
+    own = ROOT / test.partition("::")[0]
+    if own.is_file():
+        files = [path for path in files if not path.name.startswith("test_")] + [own]
+    return digest(files)

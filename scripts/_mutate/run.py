@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import sys
 import tomllib
 import zlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from scripts._mutate.evidence import ROOT, Evidence, gather
+from scripts._mutate.evidence import ROOT, Evidence, sources_of, witness
 from scripts._mutate.sites import Mutant, mutants
-from scripts._mutate.trial import Outcome, trials
+from scripts._mutate.trial import Outcome, Session, collected, imported_trials, is_plantable
 
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-NOT_MUTATED = ("__init__", "base", "_card", "_schedule")
-"""Modules that the engine itself loads: a fault in them would not be seen. The rule of `_schedule` is tested with
-hypothesis, `tests/methods/test_schedule.py`."""
+NOT_MUTATED = ("__init__", "_card")
+"""They compute none of a method's numbers: names for other files, and what a card may say."""
+WORK = ROOT / ".mutation"
+"""What was found, so that a call that was cut off goes on. It is found anew where a method has changed, or the test
+that noticed a fault, or for an unnoticed fault any test."""
 EACH = 6
 
 
@@ -61,8 +64,76 @@ def drawn(modules: Sequence[str], each: int, seed: int) -> list[Mutant]:
     return chosen
 
 
-def tasks_of(chosen: Sequence[Mutant], evidence: Evidence) -> list[tuple[Mutant, list[str]]]:
-    return [(one, evidence.of(one.module, one.line, one.line + one.before.count("\n"))) for one in chosen]
+@dataclass
+class Score:
+    """Tries faults, and keeps what was found for the next call with the same methods and tests."""
+
+    chosen: Sequence[Mutant]
+    names: Sequence[str]
+    processes: int
+    outcomes: dict[Mutant, Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kept = WORK / "outcomes.jsonl"
+        WORK.mkdir(exist_ok=True)
+        for line in self.kept.read_text(encoding="utf-8").splitlines() if self.kept.exists() else ():
+            entry = json.loads(line)
+            then = entry.pop("sources"), entry.pop("witness")
+            outcome = Outcome(**entry | {"mutant": Mutant(**entry["mutant"])})
+            if then == stamps(outcome) and outcome.mutant in self.chosen:
+                self.outcomes[outcome.mutant] = outcome
+
+    def try_all(self) -> list[Outcome]:
+        """The outcome of every chosen fault, in their order."""
+        if self.left:
+            collected(self.try_loaded)
+        self.keep(imported_trials(self.left, self.processes))
+        return [self.outcomes[mutant] for mutant in self.chosen]
+
+    @property
+    def left(self) -> list[Mutant]:
+        return [mutant for mutant in self.chosen if mutant not in self.outcomes]
+
+    def try_loaded(self, session: Session) -> None:
+        evidence = self.evidence(session)
+        tasks = []
+        for one in self.left:
+            tests = evidence.of(one.module, one.line, one.line + one.before.count("\n"))
+            inside = is_plantable(one)
+            tasks.append((one, tests + session.contracts(one.module) if inside else session.settings(one.module)))
+        found = session.trials(tasks, self.processes)
+        self.keep(outcome for outcome in found if outcome.killed_by or is_plantable(outcome.mutant))
+
+    def evidence(self, session: Session) -> Evidence:
+        path = WORK / "evidence.json"
+        known = Evidence.read(path).still_true() if path.exists() else Evidence()
+        if missing := [test for test in session.in_question(self.names) if test not in known.seconds]:
+            print(f"first {len(missing)} tests without any fault, which takes minutes", file=sys.stderr, flush=True)
+            known = known.joined(session.gather(missing))
+            known.write(path)
+        return known
+
+    def keep(self, found: Iterable[Outcome]) -> None:
+        for outcome in found:
+            mutant = outcome.mutant
+            self.outcomes[mutant] = outcome
+            sources, test = stamps(outcome)
+            with self.kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(outcome) | {"sources": sources, "witness": test}) + "\n")
+            state = f"noticed by {outcome.killed_by}" if outcome.killed_by else "NOT NOTICED"
+            what = f"{mutant.module}:{mutant.line} {mutant.fault}: {mutant.before[:60]!r} -> {mutant.after[:60]!r}"
+            print(f"[{len(self.outcomes)}/{len(self.chosen)}] {what}: {state}", file=sys.stderr, flush=True)
+
+
+def stamps(outcome: Outcome) -> tuple[str, str]:
+    """What an outcome depends on: the sources, and the test that noticed the fault."""
+    return sources_of(outcome.mutant.module), witness(outcome.killed_by)
+
+
+def tests_of(methods: Sequence[str]) -> list[str]:
+    """What the tests in question have in their names; nothing where all are in question."""
+    shared = any(name.startswith("_") or name == "base" for name in methods)
+    return [] if shared else sorted(methods)
 
 
 def summary(outcomes: Sequence[Outcome], seed: int) -> str:
@@ -144,17 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: no methods/{unknown[0]}.py; expected some of {', '.join(files)}", file=sys.stderr)
         return 2
     chosen = drawn([f"methods.{name}" for name in given.methods or files], given.each, given.seed)
-    print(f"{len(chosen)} faults; first the tests without any, which takes minutes", file=sys.stderr, flush=True)
-    tasks = tasks_of(chosen, gather(" or ".join(given.methods) if given.methods else None))
-    outcomes: list[Outcome] = []
-    for outcome in trials(tasks, given.processes):
-        outcomes.append(outcome)
-        mutant = outcome.mutant
-        state = f"noticed by {outcome.killed_by}" if outcome.killed_by else "NOT NOTICED"
-        what = f"{mutant.module}:{mutant.line} {mutant.fault}: {mutant.before[:60]!r} -> {mutant.after[:60]!r}"
-        print(f"[{len(outcomes)}/{len(tasks)}] {what}: {state}", file=sys.stderr, flush=True)
-    order = {mutant: at for at, mutant in enumerate(chosen)}
-    outcomes.sort(key=lambda one: order[one.mutant])
+    print(f"{len(chosen)} faults", file=sys.stderr, flush=True)
+    outcomes = Score(chosen, tests_of(given.methods), given.processes).try_all()
     print(summary(outcomes, given.seed))
     if given.out:
         write(outcomes, given.seed, given.out)

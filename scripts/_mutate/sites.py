@@ -39,6 +39,10 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 
 
+LENGTHS = ("phases", "lengths", "memories")
+"""What a card says of a method that computes something."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One planted fault."""
@@ -54,6 +58,8 @@ class Mutant:
     start: int
     """First replaced byte of the source, and `end`, the first that stays."""
     end: int
+    in_function: bool
+    """Whether it is in the body of a function, which is read at every call, and not in what an import reads once."""
 
     def applied(self, source: bytes) -> bytes:
         """`source` with the fault."""
@@ -87,14 +93,25 @@ def mutants(module: str, source: bytes) -> list[Mutant]:
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    names = Names.of(tree)
+    names, bodies = (
+        Names.of(tree),
+        [
+            (
+                starts[node.body[0].lineno - 1] + node.body[0].col_offset,
+                starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0),
+            )
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef)
+        ],
+    )
     found: dict[tuple[int, int, str], Mutant] = {}
     for node in _code(tree):
         for fault, replaced, after in _changes(node, names):
             start = starts[replaced.lineno - 1] + replaced.col_offset
             end = starts[(replaced.end_lineno or 0) - 1] + (replaced.end_col_offset or 0)
             before = source[start:end].decode()
-            mutant = Mutant(module, replaced.lineno, fault, before, after, start, end)
+            inside = any(first <= start < last for first, last in bodies)
+            mutant = Mutant(module, replaced.lineno, fault, before, after, start, end, inside)
             if after != before and _compiles(mutant.applied(source)):
                 found.setdefault((start, end, after), mutant)
     return sorted(found.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.after))
@@ -119,8 +136,8 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
             if not isinstance(child, ast.AST) or isinstance(child, (ast.Raise, ast.Assert, ast.JoinedStr)):
                 continue
             if isinstance(child, ast.Call) and (called := _called(child)) in ("Card", "Field"):
-                # Of a card, the lengths of the phases are settings; of an option, its default.
-                parts = child.args[:1] if called == "Field" else [k for k in child.keywords if k.arg == "phases"]
+                # Of a card, the official lengths are settings; of an option, its default.
+                parts = child.args[:1] if called == "Field" else [k for k in child.keywords if k.arg in LENGTHS]
                 for part in parts:
                     yield from _code(part)
                 continue

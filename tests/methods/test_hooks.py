@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from benchmark.registry import METHODS
-from methods import Method
+from methods import Hints, Method
 from methods._ema import AveragedMethod
 from methods.mixup import Mixup
 from tests.golden.harness import TinyData, make
@@ -77,6 +77,42 @@ def test_averages_follow_a_method_that_has_a_step_of_its_own(data):
         method.step(batch)
     assert int(method.updates) == 3
     assert not torch.equal(method.average.module.body.weight, start)
+
+
+def test_an_average_calls_the_hook_of_the_method_below_it_with_the_batch_and_its_logits(data):
+    class Remembering(Method):
+        def after_step(self, batch, logits):
+            self.right = (logits.argmax(1) == batch.y).float().mean()
+
+    class Averaged(AveragedMethod, Remembering):
+        pass
+
+    method: Any = make(Averaged, K=3, N=24)
+    (batch, *_) = method.plan(0, data)
+    assert method.step(batch)["accuracy"] == method.right
+
+
+REPORTING: dict[str, dict[str, float]] = {
+    "cores": {},
+    "coteaching": {},
+    "coteaching_plus": {"initial": 0.95},
+    "codis": {},
+    "jocor": {},
+    "small_loss": {},
+    "gce_truncated": {"k": 0.33},
+}
+"""Methods that report in every step, with options under which they choose among all samples of a batch."""
+
+
+@pytest.mark.parametrize("name", REPORTING)
+def test_what_a_step_keeps_looks_cleaner_than_what_it_leaves_out_and_holds_no_graph(name, data):
+    hints = Hints(given_noise_rate=0.4)
+    method = make(METHODS.load(name), REPORTING[name], K=3, N=24, epochs=8, epoch=7, hints=hints)
+    (batch, *_) = method.plan(7, data)
+    method.step(batch)
+    report = method.kit.reports[-1]
+    assert report["score"][report["kept"]].min() >= report["score"][~report["kept"]].max()
+    assert not any(value.requires_grad for value in report.values() if value is not None)
 
 
 def test_no_step_is_a_copy_of_the_default():

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from benchmark.registry import METHODS
+from methods._card import Card
 from methods.base import Method
 from tests.golden.harness import make
+from tests.methods.published import PUBLISHED
 
-PUBLISHED: dict[str, dict[str, float]] = {
-    "jocor": {"co_lambda": 0.9},
-    "dividemix": {"lambda_u": 25, "temperature": 0.5, "alpha": 4, "threshold": 0.5},
-    "elr": {"lam": 3},
-    "elr_plus": {"lam": 3, "alpha": 1},
-    "cores": {"beta": 2},
-    "pes": {"refine_lr": 1e-4},
-    "plc": {"delta": 0.3, "increment": 0.1, "window": 5 / 180},
-    "joint_optimization": {"alpha": 1.2, "beta": 0.8, "window": 10 / 320},
-    "t_revision": {"lr_correction": 5e-7, "percentile": 97},
-    "volminnet": {"lam": 1e-4, "init": 2, "lr": 0.01},
-    "sop": {"lr_u": 10, "lr_v": 10, "init_std": 1e-8},
-    "disc": {"sigma": 0.5, "cap": 0.99},
-    "anl_ce": {"alpha": 5, "beta": 5, "delta": 5e-5, "weight_decay": 0},
-    "gce": {"q": 0.7},
-    "sce": {"alpha": 0.1, "beta": 1},
-}
-"""Numbers of the papers and official codes for CIFAR-10."""
+UNSTATED = Card().phases
+"""What a card without phases says: one, of unknown length."""
+
+
+def test_the_table_holds_every_method() -> None:
+    assert set(PUBLISHED) == {entry.name for entry in METHODS.entries()}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_defaults_are_the_published_settings(name: str) -> None:
     method: type[Method] = METHODS.load(name)
-    given = method.Config()
-    assert {option: getattr(given, option) for option in PUBLISHED[name]} == pytest.approx(PUBLISHED[name])
+    published, given = PUBLISHED[name], method.Config()
+    expected: dict[str, Any] = published.options | published.chosen | dict.fromkeys(published.by_rule)
+    assert {option: getattr(given, option) for option in method.Config.model_fields} == {
+        option: pytest.approx(value) if isinstance(value, (float, tuple)) else value
+        for option, value in expected.items()
+    }
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_phases_last_as_long_as_published_in_epochs_and_steps(name: str) -> None:
+    published, card = PUBLISHED[name], METHODS.load(name).card
+    if card.phases == UNSTATED:
+        assert not published.steps_per_epoch
+        return
+    assert {phase.name: phase.epochs for phase in card.phases} == published.phases
+    assert [phase.name for phase in card.phases] == list(published.phases)
+    assert {phase.name: phase.steps for phase in card.phases} == in_steps(name, published.phases)
+    assert {phase.name for phase in card.phases if phase.plain} == {*filter(None, [published.plain])}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_ramps_and_memories_last_as_long_as_published(name: str) -> None:
+    published, card = PUBLISHED[name], METHODS.load(name).card
+    assert {length.name: length.epochs for length in card.lengths} == published.lengths
+    assert {length.name: length.steps for length in card.lengths} == in_steps(name, published.lengths)
+    assert {memory.name: (memory.decay, memory.per) for memory in card.memories} == published.memories
+
+
+def in_steps(name: str, epochs: dict[str, int]) -> dict[str, int | None]:
+    published = PUBLISHED[name]
+    per_epoch = published.steps_per_epoch
+    counted = {part for part in epochs if per_epoch and part not in published.uncounted}
+    return {part: length * (per_epoch or 0) if part in counted else None for part, length in epochs.items()}
 
 
 PHASES: dict[str, tuple[int, dict[int, str]]] = {
@@ -40,6 +63,9 @@ PHASES: dict[str, tuple[int, dict[int, str]]] = {
     "disc": (200, {19: "warm-up", 20: "select"}),
     "coteaching": (200, {9: "ramp", 10: "select"}),
     "coteaching_plus": (200, {19: "initial", 20: "disagreement"}),
+    "codis": (200, {9: "ramp", 10: "select"}),
+    "jocor": (200, {9: "ramp", 10: "select"}),
+    "small_loss": (200, {9: "ramp", 10: "select"}),
     "plc": (180, {8: "warm-up", 9: "correct"}),
     "pes": (211, {24: "early", 25: "late stages", 31: "late stages", 32: "head", 36: "head", 37: "confident"}),
     "peer": (300, {19: "warmup", 20: "rise", 39: "rise", 40: "peer"}),
@@ -52,6 +78,10 @@ PHASES: dict[str, tuple[int, dict[int, str]]] = {
     "t_revision": (400, {199: "reweight", 200: "revise"}),
 }
 """Over the published number of epochs: the phase just before and after each change."""
+
+
+def test_every_method_with_phases_is_followed_through_them() -> None:
+    assert set(PHASES) == {entry.name for entry in METHODS.entries() if len(METHODS.load(entry.name).card.phases) > 1}
 
 
 @pytest.mark.parametrize("name", PHASES)
