@@ -27,10 +27,11 @@ def listen():
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the command line in a process of its own, in `tmp_path`."""
+    """Starts the command line in a process of its own, in `tmp_path`; none goes on after the test."""
+    processes = []
 
-    def popen(*arguments, **options):
-        return subprocess.Popen(
+    def popen(*arguments):
+        process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -38,10 +39,14 @@ def start(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=listen,
-            **options,
         )
+        processes.append(process)
+        return process
 
-    return popen
+    yield popen
+    for process in processes:
+        with process:
+            process.kill()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
