@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import pytest
+
+from benchmark.cli import main
+from benchmark.registry import ALL
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONPATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -23,9 +30,50 @@ def real_data() -> Path:
     return folder
 
 
+def command_line(
+    folder: Path,
+    *arguments: object,
+    code: int | None = 0,
+    encoding: str = "utf-8",
+    stderr: TextIO | None = None,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """What `noisybench ARGUMENTS` does in `folder`, in this process, which saves the 2 s that torch takes to start.
+
+    Runs are processes of their own here too, all forked from one server. As in a new process, no plugin file is known,
+    and the streams have an encoding. Code None takes any exit code; `stderr` is written to instead of being returned.
+    """
+    typed = [str(argument) for argument in arguments]
+    written = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(raw, encoding) for raw in written)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(stderr or err):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["noisybench", *typed])
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        for registry in ALL:
+            patch.setattr(registry, "_added", {})
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+    out.flush()
+    err.flush()
+    found = ended.value.code or 0
+    # Click prints UTF-8 where a stream has ASCII.
+    told, complained = (raw.getvalue().decode(encoding, "backslashreplace") for raw in written)
+    assert code is None or found == code, f"{typed}: exit code {found}\n{told}\n{complained}"
+    assert "Traceback" not in complained, complained
+    return subprocess.CompletedProcess(typed, int(found), told, complained)
+
+
+@pytest.fixture
+def here(tmp_path):
+    """Runs the command line in this process, in `tmp_path`: `here("table", "--rule", "last").stdout`."""
+    return partial(command_line, tmp_path)
+
+
 @pytest.fixture
 def noisybench(tmp_path):
-    """Runs the real command line in a process of its own; results go to `tmp_path`/results."""
+    """Runs the command line in a process of its own, where only that shows what is tested; otherwise take `here`."""
 
     def run(*arguments: str, code: int | None = 0, timeout: float = 300, **environment: str):
         done = subprocess.run(

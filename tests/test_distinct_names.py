@@ -58,16 +58,16 @@ def save(path, seed, classes=2):
     np.savez(path, train_images=images, train_labels=labels, test_images=images[:20], test_labels=labels[:20])
 
 
-def test_data_sets_of_one_stem_are_two_blocks_of_the_table(noisybench, tmp_path):
+def test_data_sets_of_one_stem_are_two_blocks_of_the_table(here, tmp_path):
     for seed, folder in enumerate(("a", "b")):
         save(tmp_path / folder / "cells.npz", seed)
     grid = ["run", "-d", "npz:a/cells.npz", "-d", "npz:b/cells.npz", "-m", "ce", "-n", "none", "--seeds", "1"]
-    told = noisybench(*grid, "--epochs", "1", "--dry-run").stdout
+    told = here(*grid, "--epochs", "1", "--dry-run").stdout
     assert "a/cells/cnn/ce" in told and "b/cells/cnn/ce" in told  # noqa: PT018
-    table = noisybench(*grid, "--epochs", "1").stdout
+    table = here(*grid, "--epochs", "1").stdout
     assert "## a/cells, " in table
     assert "## b/cells, " in table
-    alone = noisybench("table", *grid[1:3], *grid[5:], "--epochs", "1").stdout
+    alone = here("table", *grid[1:3], *grid[5:], "--epochs", "1").stdout
     assert "## cells, " in alone, "a grid of one of them needs no folder in its name"
 
 

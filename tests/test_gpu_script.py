@@ -174,7 +174,7 @@ def machine(tmp_path: Path) -> Machine:
     [
         ("print(1)", 60, "done", ""),
         ("print(1); import sys; sys.exit('no memory')", 60, "failed", "exit code 1: no memory"),
-        ("print(1, flush=True); import time; time.sleep(60)", 8, "stopped", "its 8 s were over"),
+        ("print(1, flush=True); import time; time.sleep(60)", 4, "stopped", "its 4 s were over"),
     ],
 )
 def test_a_step_says_how_it_ended_and_keeps_its_figures(

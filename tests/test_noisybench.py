@@ -15,6 +15,9 @@ STARTS = {
     # What the console script does that pip writes.
     "console script": ["-P", "-c", "import sys; from noisybench import main; sys.exit(main())"],
 }
+GRID = (
+    "-d", "digits", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1", "--subset", "60",
+)  # fmt: skip
 FORMS = ("package", "namespace", "file")
 FAILING = "raise RuntimeError('a foreign module was imported')\n"
 
@@ -47,17 +50,29 @@ def start(tmp_path):
     return run
 
 
+@pytest.fixture
+def in_the_way(tmp_path):
+    """Puts foreign packages, name -> form, into the current folder and into another one; returns the other one."""
+
+    def make(forms):
+        for folder in (tmp_path, tmp_path / "elsewhere"):
+            folder.mkdir(exist_ok=True)
+            for name, form in forms.items():
+                foreign(folder, name, form)
+        return tmp_path / "elsewhere"
+
+    return make
+
+
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("place", ["PYTHONPATH", "the current folder"])
-def test_foreign_packages_break_no_command(form, place, start, tmp_path):
-    folder = tmp_path if place == "the current folder" else tmp_path / "elsewhere"
-    folder.mkdir(exist_ok=True)
-    for name in (*entry.PACKAGES, "tests", "scripts"):
-        foreign(folder, name, form)
-    path = [folder] if place == "PYTHONPATH" else []
-    assert "gce" in start("console script", "list", "methods", path=path).stdout
-    grid = ["-d", "digits", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1"]
-    done = start("module", "run", *grid, path=path)  # worker processes import them too
+def test_foreign_packages_on_the_path_and_in_the_current_folder_break_no_command(form, start, in_the_way):
+    elsewhere = in_the_way(dict.fromkeys((*entry.PACKAGES, "tests", "scripts"), form))
+    assert "gce" in start("console script", "list", "methods", path=[elsewhere]).stdout
+
+
+def test_foreign_packages_do_not_reach_worker_processes(start, in_the_way):
+    elsewhere = in_the_way(dict(zip(entry.PACKAGES, FORMS, strict=True)) | {"tests": "package", "scripts": "file"})
+    done = start("module", "run", *GRID, path=[elsewhere])
     assert "1 ok" in done.stderr
     assert "| ce " in done.stdout
 
@@ -65,8 +80,7 @@ def test_foreign_packages_break_no_command(form, place, start, tmp_path):
 def test_modules_of_the_current_folder_do_not_reach_worker_processes(start, tmp_path):
     for name in ("random", "statistics", "torch", "benchmark"):
         (tmp_path / f"{name}.py").write_text(FAILING)
-    grid = ["-d", "digits", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1"]
-    assert "1 ok" in start("console script", "run", *grid, "--no-table").stderr
+    assert "1 ok" in start("console script", "run", *GRID, "--no-table").stderr
 
 
 def test_the_old_way_to_start_it_goes_round_foreign_methods_and_backbones(noisybench, tmp_path):

@@ -37,11 +37,11 @@ def test_the_wheel_holds_packages_suites_maps_and_templates(wheel):
     assert "Provides-Extra: offline-weights" in text
 
 
-def test_the_readmes_plugin_keeps_every_promise_and_runs(noisybench, tmp_path):
+def test_the_readmes_plugin_keeps_every_promise_and_runs(here, tmp_path):
     code = re.search(r'```python\n(""".*?)```', (ROOT / "README.md").read_text(), re.DOTALL).group(1)
     (tmp_path / "mine.py").write_text(code)
-    assert "all promises kept" in noisybench("check", "./mine.py").stdout
-    done = noisybench(
+    assert "all promises kept" in here("check", "./mine.py").stdout
+    done = here(
         "run", "-d", "digits", "-m", "ce", "-m", "mine", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "2",
         "--plugin", "mine.py",
     )  # fmt: skip

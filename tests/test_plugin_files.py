@@ -145,18 +145,18 @@ def test_a_changed_file_is_refused_and_one_that_was_imported_before_its_change_i
         plugin_files.check(sources)
 
 
-def test_two_plugin_files_of_one_name_are_two_methods_of_one_grid(tmp_path, noisybench):
+def test_two_plugin_files_of_one_name_are_two_methods_of_one_grid(tmp_path, here):
     """Their rows are told apart, and a run of either is the run that it is in a grid of its own."""
     for value, folder in ((1, "a"), (2, "b")):
         code = f"import helpers\nfrom methods.gce import GCE\nclass Mine(GCE):\n    x = {value}\n"
         write(tmp_path / folder, mine=code, helpers="")
     grid = ["run", "-d", "digits", "-n", "none", "--seeds", "1", "--epochs", "1", "-m", "ce"]
     both = ["--plugin", "a/mine.py", "--plugin", "b/mine.py"]
-    refused = noisybench(*grid, "-m", "mine", *both, "--dry-run", code=2).stderr
+    refused = here(*grid, "-m", "mine", *both, "--dry-run", code=2).stderr
     assert "there are 2 methods 'mine'; expected one of a/mine, b/mine" in refused
-    done = noisybench(*grid, "-m", "a/mine", "-m", "b/mine", *both)
+    done = here(*grid, "-m", "a/mine", "-m", "b/mine", *both)
     assert done.stdout.count("| mine@") >= 2
-    alone = noisybench(*grid, "-m", "mine", "--plugin", "b/mine.py")
+    alone = here(*grid, "-m", "mine", "--plugin", "b/mine.py")
     assert "2 runs, 2 already done" in alone.stderr
     sources = {record["spec"]["method"]["source"] for record in recorded(tmp_path)}
     assert len(sources) == 3, "of ce, which has none, and of both files"
@@ -182,12 +182,12 @@ def recorded(folder):
 
 
 @pytest.mark.parametrize("edited", ["mine.py", "helpers.py"])
-def test_no_number_of_a_plugin_that_was_edited_while_its_grid_ran_is_stored(tmp_path, noisybench, edited):
+def test_no_number_of_a_plugin_that_was_edited_while_its_grid_ran_is_stored(tmp_path, here, edited):
     """The first run has imported the former code: its record is right. The second run must refuse the new code."""
     code = SLOW.format(marker=str(tmp_path / "started"), go=str(tmp_path / "go"))
     write(tmp_path, mine=code, helpers="SIGN = 1\n")
-    grid = ["run", "-d", "digits", "-m", "mine", "-n", "none", "--seeds", "2", "--epochs", "1", "--slots", "1"]
-    command = [sys.executable, "-m", "benchmark.cli.main", *grid, "--plugin", "mine.py", "--no-table"]
+    grid = ["run", "-d", "digits", "-m", "mine", "-n", "none", "--seeds", "2", "--epochs", "1", "--subset", "60"]
+    command = [sys.executable, "-m", "benchmark.cli.main", *grid, "--slots", "1", "--plugin", "mine.py", "--no-table"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -203,7 +203,7 @@ def test_no_number_of_a_plugin_that_was_edited_while_its_grid_ran_is_stored(tmp_
     assert f"{edited} has changed since the grid was started" in said
     (first,) = recorded(tmp_path)
     assert first["provenance"]["method_digest"] == first["spec"]["method"]["source"]
-    again = noisybench(*grid, "--plugin", "mine.py", "--no-table")
+    again = here(*grid, "--plugin", "mine.py", "--no-table")
     assert "2 runs, 0 already done" in again.stderr
     sources = [record["spec"]["method"]["source"] for record in recorded(tmp_path)]
     assert len(set(sources)) == 2

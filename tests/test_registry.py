@@ -306,16 +306,16 @@ def test_class_names_become_the_names_that_people_type():
     assert [snake_case(name) for name in names] == ["mine", "fast_gce", "gce", "two_nets", "gjs_loss", "elr_plus2"]
 
 
-def test_a_derived_method_is_checked_and_runs_from_the_command_line(noisybench, plugin, tmp_path):
+def test_a_derived_method_is_checked_and_runs_from_the_command_line(here, plugin, tmp_path):
     plugin(
         "from methods import Field\nfrom methods.gce import GCE\n\n\n"
         "class SoftGCE(GCE):\n    class Config(GCE.Config):\n        q: float = Field(0.4, gt=0, le=1)\n\n\n"
         "class HardGCE(GCE):\n    class Config(GCE.Config):\n        q: float = Field(0.9, gt=0, le=1)\n"
     )
-    assert "name one, such as mine.py:SoftGCE" in noisybench("list", "methods", "--plugin", "mine.py", code=2).stderr
-    done = noisybench(
+    assert "name one, such as mine.py:SoftGCE" in here("list", "methods", "--plugin", "mine.py", code=2).stderr
+    done = here(
         "run", "-d", "digits", "-m", "gce", "-m", "soft_gce", "-m", "hard_gce", "-n", "symmetric:0.4", "--seeds", "1",
         "--epochs", "1", "--plugin", "mine.py:SoftGCE", "--plugin", "mine.py:HardGCE",
     )  # fmt: skip
     assert all(f"| {name} " in done.stdout for name in ("gce", "soft_gce", "hard_gce"))
-    assert "all promises kept" in noisybench("check", "mine.py:SoftGCE").stdout
+    assert "all promises kept" in here("check", "mine.py:SoftGCE").stdout

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -81,6 +81,10 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+class _Enough(Exception):
+    """Ends a training early."""
+
+
 @dataclass
 class Lab:
     """One method on the small problem. Everything is a function of the fields, not of global state."""
@@ -146,6 +150,32 @@ class Lab:
     def train(self) -> Progress:
         with tempfile.TemporaryDirectory() as folder:
             return self.trainer(Path(folder) / "checkpoint.pt").run()
+
+    def train_and_save(self, checkpoints: Mapping[int, Path]) -> Progress:
+        """Trains to the end; a checkpoint is written after each number of epochs that `checkpoints` names."""
+        trainer = self.trainer(next(iter(checkpoints.values())))
+
+        def save(done: int, total: int) -> None:
+            if done in checkpoints:
+                trainer.checkpoint = checkpoints[done]
+                trainer._save()
+
+        trainer.on_epoch = save
+        return trainer.run()
+
+    def best_accuracy(self, enough: float) -> float:
+        """The best test accuracy of an epoch; training ends with the first epoch that reaches `enough`."""
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = self.trainer(Path(folder) / "checkpoint.pt")
+
+            def stop(done: int, total: int) -> None:
+                if trainer.progress.curve[-1]["test"]["accuracy"] >= enough:
+                    raise _Enough
+
+            trainer.on_epoch = stop
+            with suppress(_Enough):
+                trainer.run()
+        return max(entry["test"]["accuracy"] for entry in trainer.progress.curve)
 
     def start(self, epoch: int) -> None:
         """Seeds and schedules of an epoch, as the trainer sets them, for checks that step by hand."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,6 @@ import pytest
 from PIL import Image
 
 from benchmark.checks.lab import images
-from benchmark.cli import main
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, capsys):
-    """Runs the command line in this process, from `tmp_path`: what `noisybench` does, without a start-up."""
-
-    def run(*arguments: object, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        typed = [str(argument) for argument in arguments]
-        monkeypatch.setattr(sys, "argv", ["noisybench", *typed])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        told = capsys.readouterr()
-        found = ended.value.code or 0
-        assert code is None or found == code, f"{typed}: exit code {found}\n{told.out}\n{told.err}"
-        assert "Traceback" not in told.err, told.err
-        return subprocess.CompletedProcess(typed, int(found), told.out, told.err)
-
-    return run
 
 
 @pytest.fixture

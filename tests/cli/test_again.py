@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +15,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, r
 from benchmark.store import kept
 from benchmark.store.compaction import compact
 from benchmark.store.store import Store
-from tests.conftest import ROOT
+from tests.conftest import command_line
 
 GRID = ("-d", "digits", "-m", "ce", "-m", "small_loss", "-n", "symmetric:0.4", "--seeds", "2", "--epochs", "2")
 KEPT = (*GRID, "--subset", "200", "--keep", "model", "--extra-test", "again=digits", "--checkpoint-seconds", "0")
-
-
-def command_line(folder: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "benchmark.cli.main", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

@@ -30,11 +30,11 @@ def test_verify_accepts_sound_data_and_names_damage(here, cells):
     assert "copy" in here("data", "verify", f"npz:{cells}", code=1).stderr
 
 
-def test_fetch_takes_names_as_messages_tell_it_and_says_how_to_do_without_network(noisybench, tmp_path):
-    assert "digits: here already" in noisybench("data", "fetch", "digits").stdout
-    missing = noisybench("data", "info", "bloodmnist", code=1, https_proxy="http://127.0.0.1:9").stderr
+def test_fetch_takes_names_as_messages_tell_it_and_says_how_to_do_without_network(here, tmp_path):
+    assert "digits: here already" in here("data", "fetch", "digits").stdout
+    missing = here("data", "info", "bloodmnist", code=1, https_proxy="http://127.0.0.1:9").stderr
     assert "put it at" in missing
-    done = noisybench("data", "fetch", "bloodmnist:size=64", code=1, https_proxy="http://127.0.0.1:9")
+    done = here("data", "fetch", "bloodmnist:size=64", code=1, https_proxy="http://127.0.0.1:9")
     assert "download" in done.stderr
     assert not list((tmp_path / ".medmnist").glob("*")), "a broken download leaves nothing that counts"
 

@@ -6,8 +6,6 @@ import errno
 import io
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 from benchmark.store import record_file
 from benchmark.store.compaction import compact
 from benchmark.store.store import Store
-from tests.conftest import ROOT
+from tests.conftest import command_line
 from tests.store.test_store import DAMAGE, damaged, tree
 
 GRID = ("-d", "digits", "-m", "ce", "-n", "symmetric:0,0.4", "--seeds", "2", "--epochs", "1", "--subset", "100")
@@ -40,13 +38,7 @@ READING = {
 def finished(tmp_path_factory):
     """Results of four runs: two loose records, two in a segment; and a failure."""
     folder = tmp_path_factory.mktemp("grid")
-    subprocess.run(
-        [sys.executable, "-m", "benchmark.cli.main", "run", *GRID, "--no-table"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        capture_output=True,
-    )
+    command_line(folder, "run", *GRID, "--no-table")
     store = Store(folder / "results")
     paths = sorted(store.loose())
     aside = {path: path.read_bytes() for path in paths[:2]}

@@ -16,35 +16,45 @@ from benchmark.errors import NoisybenchError, fault_of_the_system
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "noisybench"]
-GRID = ("-d", "digits", "-b", "cnn", "-n", "symmetric:0.2", "--no-table", "--slots", "2")
+GRID = ("-d", "digits", "-b", "cnn", "-n", "symmetric:0.2", "--no-table", "--slots", "2", "--subset", "60")
+
+
+def listen():
+    """Tests that run in the background of a shell ignore SIGINT, those of nohup SIGHUP, and would hand that on."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the command line in a process of its own, in `tmp_path`."""
+    """Starts the command line in a process of its own, in `tmp_path`; none goes on after the test."""
+    processes = []
 
-    def popen(*arguments, **options):
-        return subprocess.Popen(
+    def popen(*arguments):
+        process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Tests that are started by nohup ignore SIGHUP, and would hand that on.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-            **options,
+            preexec_fn=listen,
         )
+        processes.append(process)
+        return process
 
-    return popen
+    yield popen
+    for process in processes:
+        with process:
+            process.kill()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start, tmp_path, noisybench):
+def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start, tmp_path, here):
     number = getattr(signal, name)
     # One short run, and one that would take an hour.
     grid = [*GRID, "-m", "ce", "--seeds", "1"]
-    noisybench("run", *grid, "--epochs", "1")
+    here("run", *grid, "--epochs", "1")
     (before,) = (tmp_path / "results").glob("runs/*/*.json")
     content = before.read_bytes()
     process = start("run", *grid, "--epochs", "10000", "--checkpoint-seconds", "0")
@@ -61,7 +71,7 @@ def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start,
     assert not out
     assert not list((tmp_path / "results").glob("failures/*"))
     assert before.read_bytes() == content
-    assert "1 already done" in noisybench("run", *grid, "--epochs", "1").stderr
+    assert "1 already done" in here("run", *grid, "--epochs", "1").stderr
 
 
 def test_a_command_with_nothing_to_go_on_with_promises_nothing(here, monkeypatch):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmark.registry import ALL
-from tests.conftest import ROOT
+from tests.conftest import ROOT, command_line
 
 KINDS = ("method", "backbone", "noise", "dataset")
 PLACES = {"method": "methods", "backbone": "backbones", "noise": "benchmark/noise", "dataset": "benchmark/datasets"}
@@ -18,45 +18,28 @@ def skeletons(tmp_path_factory):
     """A folder with a skeleton of every kind and their tests."""
     folder = tmp_path_factory.mktemp("skeletons")
     for kind in KINDS:
-        command = [sys.executable, "-m", "benchmark.cli.main", "new", kind, f"fresh_{kind}", "--to", str(folder)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        done = command_line(folder, "new", kind, f"fresh_{kind}", "--to", folder)
         assert f"noisybench check {folder / f'fresh_{kind}.py'}" in done.stderr
     return folder
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_skeleton_passes_its_own_test_which_runs_every_check(skeletons, kind):
-    test = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-    ]
-    done = subprocess.run(
-        [*test, "--rootdir", str(skeletons), str(skeletons / f"test_fresh_{kind}.py")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_every_skeleton_passes_its_own_test_which_runs_every_check(skeletons):
+    options = ["-v", "-n", "0", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", "--rootdir", skeletons]
+    tests = [skeletons / f"test_fresh_{kind}.py" for kind in KINDS]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+    assert all(path.name in done.stdout for path in tests), done.stdout
 
 
 @pytest.mark.parametrize("kind", ["noise", "dataset", "backbone"])
-def test_the_skeleton_keeps_every_promise(noisybench, skeletons, kind):
-    assert "all promises kept" in noisybench("check", skeletons / f"fresh_{kind}.py").stdout
+def test_the_skeleton_keeps_every_promise(here, skeletons, kind):
+    assert "all promises kept" in here("check", skeletons / f"fresh_{kind}.py").stdout
 
 
-def test_the_four_skeletons_run_together(noisybench, skeletons):
+def test_the_four_skeletons_run_together(here, skeletons):
     plugins = [word for kind in KINDS for word in ("--plugin", skeletons / f"fresh_{kind}.py")]
-    done = noisybench(
+    done = here(
         "run", "-d", "fresh_dataset", "-b", "fresh_backbone", "-m", "fresh_method", "-m", "ce",
         "-n", "fresh_noise:0.3", "--seeds", "1", "--epochs", "1", *plugins,
     )  # fmt: skip
@@ -98,10 +81,10 @@ def test_without_a_folder_the_files_go_to_the_rooms_of_their_kind(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "taken"), [("method", "gce"), ("backbone", "cnn"), ("noise", "pair"), ("dataset", "npz")]
 )
-def test_a_name_that_is_taken_or_no_name_is_refused(noisybench, kind, taken):
-    assert "already" in noisybench("new", kind, taken, code=2).stderr
-    assert "lower_case" in noisybench("new", kind, "My-Idea", code=2).stderr
+def test_a_name_that_is_taken_or_no_name_is_refused(here, kind, taken):
+    assert "already" in here("new", kind, taken, code=2).stderr
+    assert "lower_case" in here("new", kind, "My-Idea", code=2).stderr
 
 
-def test_no_file_is_written_over(noisybench, skeletons):
-    assert "exists already" in noisybench("new", "noise", "fresh_noise", "--to", skeletons, code=2).stderr
+def test_no_file_is_written_over(here, skeletons):
+    assert "exists already" in here("new", "noise", "fresh_noise", "--to", skeletons, code=2).stderr

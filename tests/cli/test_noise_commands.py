@@ -12,19 +12,19 @@ from benchmark.store.digests import seal_json
 from tests.cli.test_run import records
 
 
-def test_made_labels_are_verified_and_a_changed_one_is_found(noisybench, tmp_path):
-    made = noisybench("noise", "make", "-d", "digits", "-n", "instance:0.2", "--seed", "1", "--out", "made")
+def test_made_labels_are_verified_and_a_changed_one_is_found(here, tmp_path):
+    made = here("noise", "make", "-d", "digits", "-n", "instance:0.2", "--seed", "1", "--out", "made")
     manifest, labels = (tmp_path / line for line in made.stdout.split())
     told = json.loads(manifest.read_text())
     assert abs(told["splits"]["train"]["realized_rate"] - 0.2) < 0.05
-    assert noisybench("noise", "verify", manifest).stdout.count("ok ") == 2, "training and validation part"
+    assert here("noise", "verify", manifest).stdout.count("ok ") == 2, "training and validation part"
     with np.load(labels) as file:
         arrays = {name: file[name] for name in file.files}
     wrong = (arrays["train_noisy"] != arrays["train_clean"]).mean()
     assert wrong == pytest.approx(told["splits"]["train"]["realized_rate"])
     arrays["train_noisy"][5] = (arrays["train_noisy"][5] + 1) % 10
     np.savez(labels, **arrays)
-    assert "SHA-256" in noisybench("noise", "verify", manifest, code=1).stdout
+    assert "SHA-256" in here("noise", "verify", manifest, code=1).stdout
 
 
 def test_verify_finds_a_manifest_whose_seed_was_changed(here, tmp_path):

@@ -29,7 +29,7 @@ def test_every_path_option_expands_the_home_folder():
 
 
 @pytest.mark.parametrize("glued", [True, False])
-def test_the_home_folder_may_stand_in_any_option(glued, noisybench, tmp_path):
+def test_the_home_folder_may_stand_in_any_option(glued, here, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     labels = np.arange(60) % 2
@@ -44,7 +44,7 @@ def test_the_home_folder_may_stand_in_any_option(glued, noisybench, tmp_path):
         ]
 
     place = options(results="~/r")
-    noisybench(
+    here(
         "noise",
         "export",
         "-d",
@@ -58,6 +58,6 @@ def test_the_home_folder_may_stand_in_any_option(glued, noisybench, tmp_path):
     assert (home / "n.csv").is_file()
     run = ["run", "-d", "npz:~/c.npz", "-m", "mine", "-n", "transition:~/T.CSV", "--seeds", "1", "--epochs", "1"]
     more = [("noise-file", "~/n.csv"), ("plugin", "~/mine.py"), ("extra-test", "other=npz:~/c.npz")]
-    done = noisybench(*run, *(part for key, value in more for part in options(**{key: value})), *place, HOME=str(home))
+    done = here(*run, *(part for key, value in more for part in options(**{key: value})), *place, HOME=str(home))
     assert re.search(r"2 ok; records in .*/home/r/runs", done.stderr)
     assert not (tmp_path / "~").exists()

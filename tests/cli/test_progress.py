@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -16,22 +17,15 @@ from benchmark.grid.job import Options
 from benchmark.runs.executors.base import Event
 from tests.conftest import ROOT
 
-GRID = ("-d", "digits", "-b", "cnn", "-m", "ce", "-m", "gce", "-n", "symmetric:0.2", "--seeds", "2", "--epochs", "1")
+GRID = (
+    "-d", "digits", "-b", "cnn", "-m", "ce", "-m", "gce", "-n", "symmetric:0.2", "--seeds", "2", "--epochs", "1",
+    "--subset", "200",
+)  # fmt: skip
+TERMINAL = {"COLUMNS": "100", "TERM": "xterm-256color"}
 
 
-def in_a_terminal(folder, *arguments, **environment):
-    """What the command line writes to a terminal of 100 columns, and its exit code."""
-    pty = pytest.importorskip("pty")
-    reader, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "noisybench", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm-256color", **environment},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
+def everything(reader):
+    """What is written to a terminal until its other end is closed."""
     parts = []
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -44,23 +38,47 @@ def in_a_terminal(folder, *arguments, **environment):
                 break
             parts.append(part)
     os.close(reader)
-    return b"".join(parts).decode(errors="replace"), process.wait(30)
+    return b"".join(parts).decode(errors="replace")
 
 
-@pytest.mark.parametrize("environment", [{}, {"TERM": "dumb"}, {"COLUMNS": "1"}, {"NO_COLOR": "1"}], ids=str)
-def test_finished_runs_with_their_accuracies_appear_in_a_terminal(environment, tmp_path):
-    told, code = in_a_terminal(tmp_path, "run", *GRID, "--no-table", **environment)
-    assert code == 0, told
+def ended(told):
+    """(method, seed) of the runs that a terminal shows as finished, with their accuracies."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told)
-    ended = re.findall(r"\[\d/4\] ok digits/cnn/(\w+)/symmetric:0\.2/(s\d) acc=\.\d{3}", plain)
-    assert sorted(ended) == [("ce", "s0"), ("ce", "s1"), ("gce", "s0"), ("gce", "s1")]
+    return sorted(re.findall(r"\[\d/4\] ok digits/cnn/(\w+)/symmetric:0\.2/(s\d) acc=\.\d{3}", plain))
 
 
-def test_a_log_has_a_line_per_run_and_no_line_twice(noisybench):
-    lines = noisybench("run", *GRID, "--no-table").stderr.splitlines()
-    assert lines[0] == "reading the grid: loading PyTorch ..."
-    ended = [line for line in lines if " ok digits/" in line]
-    assert len(ended) == len({line.split()[2] for line in ended}) == 4
+def test_finished_runs_with_their_accuracies_appear_in_a_terminal(tmp_path):
+    pty = pytest.importorskip("pty")
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "noisybench", "run", *GRID, "--no-table"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **TERMINAL},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    told = everything(reader)
+    assert process.wait(30) == 0, told
+    assert ended(told) == [("ce", "s0"), ("ce", "s1"), ("gce", "s0"), ("gce", "s1")]
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"COLUMNS": "1"}, {"NO_COLOR": "1"}], ids=str)
+def test_finished_runs_appear_in_terminals_of_every_kind(environment, here):
+    pty = pytest.importorskip("pty")
+    reader, terminal = pty.openpty()
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(everything, reader)
+        with os.fdopen(terminal, "w") as stream:
+            here("run", *GRID, "--no-table", stderr=stream, **TERMINAL | environment)
+    assert ended(told.result()) == [("ce", "s0"), ("ce", "s1"), ("gce", "s0"), ("gce", "s1")]
+
+
+def test_a_log_has_a_line_per_run_and_no_line_twice(here):
+    lines = here("run", *GRID, "--no-table").stderr.splitlines()
+    finished = [line for line in lines if " ok digits/" in line]
+    assert len(finished) == len({line.split()[2] for line in finished}) == 4
     assert "" not in lines
     assert not any("\x1b" in line for line in lines)
 

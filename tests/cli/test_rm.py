@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from benchmark.store.compaction import compact
 from benchmark.store.record_file import encode, stored
 from benchmark.store.store import Store
-from tests.cli.test_again import command_line
+from tests.conftest import command_line
 
 GRID = ("-d", "digits", "-m", "ce", "-m", "gce:q=0.5", "-m", "gce", "-n", "symmetric:0,0.4", "--seeds", "2")
 SETTINGS = ("--epochs", "1", "--subset", "100")

@@ -1,4 +1,4 @@
-"""The real command line, as a new user types it, on real digits."""
+"""The command line, as a new user types it, on real digits."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, command_line
 
 GRID = ("run", "-d", "digits", "-m", "ce", "-m", "gce:q=0.5", "-n", "symmetric:0,0.4", "--seeds", "2", "--epochs", "3")
 
@@ -29,16 +29,7 @@ def records(folder):
 def finished(tmp_path_factory):
     """A small grid that ran once, and what it printed."""
     folder = tmp_path_factory.mktemp("grid")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark.cli.main", *GRID],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    return folder, command_line(folder, *GRID)
 
 
 def test_a_grid_ends_in_records_and_a_table(finished):
@@ -75,44 +66,36 @@ def test_all_methods_of_one_cell_see_the_same_labels(finished):
 def test_a_finished_grid_runs_nothing_again(finished):
     folder, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (folder / "results" / "runs").rglob("*.json")}
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark.cli.main", *GRID],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0
+    done = command_line(folder, *GRID)
     assert "0 to run" in done.stderr
     assert done.stdout == finished[1].stdout, "the same records give the same bytes"
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "results" / "runs").rglob("*.json")}
 
 
-def test_show_and_status_and_csv(finished, noisybench):
+def test_show_and_status_and_csv(finished, here):
     folder, _ = finished
     results = str(folder / "results")
     run_id = sorted(records(folder / "results"))[0]
-    shown = noisybench("show", run_id[:8], "--results", results).stdout
+    shown = here("show", run_id[:8], "--results", results).stdout
     assert run_id in shown
     assert "memorized" in shown
-    assert "ok         8" in noisybench("status", "--results", results).stdout
-    assert noisybench("table", "--format", "csv", "--rule", "last", "--results", results).stdout.count("\n") > 4
+    assert "ok         8" in here("status", "--results", results).stdout
+    assert here("table", "--format", "csv", "--rule", "last", "--results", results).stdout.count("\n") > 4
 
 
-def test_a_dry_run_names_every_run_and_a_cost_and_runs_nothing(noisybench, tmp_path):
-    done = noisybench(*GRID, "--dry-run")
+def test_a_dry_run_names_every_run_and_a_cost_and_runs_nothing(here, tmp_path):
+    done = here(*GRID, "--dry-run")
     assert done.stdout.count("digits/") == 8
     assert "about " in done.stderr
     assert not records(tmp_path / "results")
 
 
-def test_a_log_says_what_takes_its_time_before_the_first_epoch_and_only_where_it_does(noisybench):
+def test_a_log_says_what_takes_its_time_before_the_first_epoch_and_only_where_it_does(here):
     grid = ("run", "-d", "digits", "-b", "cnn:frozen=true", "-m", "small_loss", "-n", "symmetric:0.2", "--epochs", "1")
-    told = noisybench(*grid, "--seeds", "1").stderr
+    told = here(*grid, "--seeds", "1").stderr
     assert "computes the features of 1,078 images" in told
     assert "estimates the noise rate" in told
-    second = noisybench(*grid, "--seeds", "2").stderr
+    second = here(*grid, "--seeds", "2").stderr
     assert "computes the features" not in second
     assert second.count("estimates the noise rate") == 1
 
@@ -135,26 +118,26 @@ BAD = {
 
 
 @pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD.keys())
-def test_bad_input_is_one_clear_sentence_and_code_2(noisybench, tmp_path, arguments, told):
-    done = noisybench("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "1", *arguments, code=2)
+def test_bad_input_is_one_clear_sentence_and_code_2(here, tmp_path, arguments, told):
+    done = here("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "1", *arguments, code=2)
     assert told in done.stderr
     assert done.stdout == ""
     assert not records(tmp_path / "results")
 
 
-def test_a_suite_with_six_faults_reports_all_six(noisybench, tmp_path):
+def test_a_suite_with_six_faults_reports_all_six(here, tmp_path):
     (tmp_path / "bad.toml").write_text(
         'datasets = ["digist"]\nmethods = ["gec", "gce:q=7"]\nnoise = ["symmetric:2"]\n'
         'backbones = ["cnm"]\nseeds = 0\n[recipe]\nepochs = -1\nlr = "fast"\n'
     )
-    told = noisybench("run", "bad.toml", code=2).stderr
+    told = here("run", "bad.toml", code=2).stderr
     for part in ("gec", "equal to 1", "less than 1", "cnm", "number of seeds", "recipe.epochs", "recipe.lr"):
         assert part in told, told
 
 
-def test_malformed_toml_names_file_and_line(noisybench, tmp_path):
+def test_malformed_toml_names_file_and_line(here, tmp_path):
     (tmp_path / "bad.toml").write_text('methods = ["ce"\nnoise = []\n')
-    told = noisybench("run", "bad.toml", code=2).stderr
+    told = here("run", "bad.toml", code=2).stderr
     assert "bad.toml" in told
     assert "line" in told
 
@@ -180,18 +163,18 @@ BAD_NPZ = {
 
 
 @pytest.mark.parametrize("changes", BAD_NPZ.values(), ids=BAD_NPZ.keys())
-def test_a_bad_npz_is_one_clear_sentence(noisybench, tmp_path, changes):
+def test_a_bad_npz_is_one_clear_sentence(here, tmp_path, changes):
     npz(tmp_path / "mine.npz", **(changes or {}))
     if changes is None:
         content = (tmp_path / "mine.npz").read_bytes()
         (tmp_path / "mine.npz").write_bytes(content[: len(content) // 2])
-    done = noisybench("run", "-d", "npz:mine.npz", "-m", "ce", "-n", "none", "--seeds", "1", code=None)
+    done = here("run", "-d", "npz:mine.npz", "-m", "ce", "-n", "none", "--seeds", "1", code=None)
     assert done.returncode in (1, 2)
     assert "mine.npz" in done.stderr
     assert not records(tmp_path / "results")
 
 
-def test_a_failing_method_is_a_record_and_the_grid_goes_on(noisybench, tmp_path):
+def test_a_failing_method_is_a_record_and_the_grid_goes_on(here, tmp_path):
     (tmp_path / "broken.py").write_text(
         '"""Breaks in the second epoch."""\n'
         "from methods import Method\n\n"
@@ -201,7 +184,7 @@ def test_a_failing_method_is_a_record_and_the_grid_goes_on(noisybench, tmp_path)
         "            raise RuntimeError('the sky fell')\n"
         "        return super().loss(logits, batch)\n"
     )
-    done = noisybench(
+    done = here(
         "run", "-d", "digits", "-m", "broken", "-m", "ce", "-n", "none", "--seeds", "1", "--epochs", "2",
         "--plugin", "broken.py", code=1,
     )  # fmt: skip
@@ -209,14 +192,14 @@ def test_a_failing_method_is_a_record_and_the_grid_goes_on(noisybench, tmp_path)
     failure = json.loads(next((tmp_path / "results" / "failures").iterdir()).read_text())
     assert failure["error"]["class"] == "RuntimeError"
     assert "the sky fell" in failure["error"]["traceback"]
-    assert "the sky fell" in noisybench("status", code=1).stdout
+    assert "the sky fell" in here("status", code=1).stdout
 
 
 DEADLY = {"killed": "os.kill(os.getpid(), 9)", "exited": "os._exit(3)", "slow": "time.sleep(60)"}
 
 
 @pytest.mark.parametrize("what", DEADLY)
-def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(noisybench, tmp_path, what):
+def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(here, tmp_path, what):
     (tmp_path / "deadly.py").write_text(
         '"""Ends its process."""\n'
         "import os, time\n"
@@ -226,9 +209,9 @@ def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(noisybench, tmp_pat
         f"        {DEADLY[what]}\n"
         "        return data.batches()\n"
     )
-    done = noisybench(
+    done = here(
         "run", "-d", "digits", "-m", "deadly", "-m", "ce", "-n", "none", "--seeds", "2", "--epochs", "1",
-        "--plugin", "deadly.py", "--timeout", "12", "--slots", "2", code=1,
+        "--plugin", "deadly.py", "--subset", "60", "--timeout", "8", "--slots", "2", code=1,
     )  # fmt: skip
     assert "2 failed, 2 ok" in done.stderr
     failures = [json.loads(path.read_text()) for path in (tmp_path / "results" / "failures").iterdir()]
@@ -236,7 +219,7 @@ def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(noisybench, tmp_pat
     assert {f["error"]["class"] for f in failures} == {named[what]}
 
 
-def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, finished):
+def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, finished, here):
     command = [sys.executable, "-m", "benchmark.cli.main", *GRID]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
@@ -260,14 +243,14 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, finish
     assert "Traceback" not in told
     kept = records(tmp_path / "results")
     assert 1 <= len(kept) < 8
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    here(*GRID)
     assert records(tmp_path / "results") == records(finished[0] / "results")
 
 
-def test_a_broken_plugin_in_the_folder_blocks_nobody_but_its_user(noisybench, tmp_path):
+def test_a_broken_plugin_in_the_folder_blocks_nobody_but_its_user(here, tmp_path):
     (tmp_path / "torn.py").write_text("class Torn(Method:\n")
-    assert "torn.py" in noisybench("check", "./torn.py", code=2).stderr
+    assert "torn.py" in here("check", "./torn.py", code=2).stderr
     lost = "import nowhere_at_all\nfrom methods import Method\nclass Lost(Method):\n    pass\n"
     (tmp_path / "lost.py").write_text(lost)
-    told = noisybench("run", "-d", "digits", "-m", "lost", "-n", "none", "--plugin", "lost.py", code=2).stderr
+    told = here("run", "-d", "digits", "-m", "lost", "-n", "none", "--plugin", "lost.py", code=2).stderr
     assert "nowhere_at_all" in told

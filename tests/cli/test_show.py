@@ -76,12 +76,12 @@ def test_options_are_told_with_types_bounds_choices_and_defaults():
     assert 'weights: "imagenet" | file-path | null, default null' in shown("backbone", "resnet18")
 
 
-def test_a_plugin_file_of_ones_own_is_shown(noisybench, tmp_path):
+def test_a_plugin_file_of_ones_own_is_shown(here, tmp_path):
     (tmp_path / "mine.py").write_text(
         '"""Mine, of no paper."""\n\nfrom methods import Field, Method\n\n\nclass Mine(Method):\n'
         "    class Config(Method.Config):\n        steps: int = Field(3, ge=1, description='how many')\n"
     )
-    told = noisybench("show", "method", "mine", "--plugin", "mine.py").stdout
+    told = here("show", "method", "mine", "--plugin", "mine.py").stdout
     assert "Mine, of no paper" in told
     assert "steps: integer >= 1, default 3\n      how many" in told
 

@@ -64,9 +64,9 @@ def test_precision_and_recall_at_k_are_those_counted_by_hand():
     assert judge(np.zeros(3, bool), np.arange(3.0))["auroc"] is None
 
 
-def test_added_noise_is_found_and_the_files_say_so(noisybench, tmp_path, cells):
+def test_added_noise_is_found_and_the_files_say_so(here, tmp_path, cells):
     command = ("suspects", "-d", f"npz:{cells}", "-n", "symmetric:0.2", "--seed", "2", "--out", "found")
-    done = noisybench(*command, "--budget", "10", "--folds", "3")
+    done = here(*command, "--budget", "10", "--folds", "3")
     assert "first k  precision  recall" in done.stdout
     table = pd.read_csv(tmp_path / "found" / "suspects.csv")
     assert list(table) == [
@@ -108,11 +108,9 @@ def test_all_splits_and_added_noise_exclude_each_other(here):
 
 
 @pytest.mark.slow
-def test_pbc_with_a_fifth_of_wrong_labels_beats_components_and_regression(noisybench, tmp_path, real_data):
+def test_pbc_with_a_fifth_of_wrong_labels_beats_components_and_regression(here, tmp_path, real_data):
     """The anchor: 64 PCA components of raw pixels, logistic regression, 5 folds, cleanlab 2.9."""
-    noisybench(
-        "suspects", "-d", f"npz:{real_data / 'pbc_28.npz'}", "-n", "symmetric:0.2", "--out", "found", timeout=1800
-    )
+    here("suspects", "-d", f"npz:{real_data / 'pbc_28.npz'}", "-n", "symmetric:0.2", "--out", "found")
     found = json.loads((tmp_path / "found" / "summary.json").read_text())["found"]
     at = {row["k"]: row for row in found["at"]}
     assert found["auroc"] > 0.957 + 0.02

@@ -1,26 +1,17 @@
 """`noisybench run --tune N`: the same number of configurations for every method, chosen by noisy validation."""
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from benchmark.runs.tuning import choose
 from benchmark.seeds import TUNING_SEED
-from tests.conftest import ROOT
+from tests.conftest import command_line
 
 GRID = ["-d", "digits:subset=200", "-b", "cnn", "-m", "ce", "-m", "gce", "-n", "none", "-n", "symmetric:0.4"]
 SETTINGS = ["--seeds", "2", "--epochs", "2", "--tune", "3"]
-
-
-def cli(*arguments):
-    command = [sys.executable, "-m", "benchmark.cli.main", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def records(folder: Path):
@@ -29,10 +20,10 @@ def records(folder: Path):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
+    """The results folder of a small grid with a search for each of two methods, and what it printed."""
     folder = tmp_path_factory.mktemp("tuned")
-    done = cli("run", *GRID, *SETTINGS, "--results", folder)
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    done = command_line(folder, "run", *GRID, *SETTINGS)
+    return folder / "results", done
 
 
 def test_the_chosen_configuration_is_the_best_by_noisy_validation_over_all_columns(tuned):
@@ -55,9 +46,9 @@ def test_the_chosen_configuration_is_the_best_by_noisy_validation_over_all_colum
         assert statistics.mean(scores[chosen.pop()]) == pytest.approx(best)
 
 
-def test_a_table_shows_default_and_tuned_side_by_side_and_no_trial(tuned):
+def test_a_table_shows_default_and_tuned_side_by_side_and_no_trial(tuned, here):
     folder, done = tuned
-    for text in (done.stdout, cli("table", "--results", folder).stdout):
+    for text in (done.stdout, here("table", "--results", folder).stdout):
         rows = [line for line in text.splitlines() if line.startswith("| ")]
         first = [row.split("|")[1].strip().rstrip("\\*") for row in rows[1:5]]
         assert set(first) == {"ce", "ce tuned (N = 3)", "gce", "gce tuned (N = 3)"}
@@ -66,10 +57,9 @@ def test_a_table_shows_default_and_tuned_side_by_side_and_no_trial(tuned):
     assert str(TUNING_SEED) not in done.stdout
 
 
-def test_a_second_call_runs_nothing(tuned):
+def test_a_second_call_runs_nothing(tuned, here):
     folder, _ = tuned
-    again = cli("run", *GRID, *SETTINGS, "--results", folder, "--no-table")
-    assert again.returncode == 0
+    again = here("run", *GRID, *SETTINGS, "--results", folder, "--no-table")
     assert "8 runs, 8 already done" in again.stderr or "16 runs, 16 already done" in again.stderr
 
 
@@ -79,8 +69,8 @@ def test_runs_of_an_untuned_method_keep_their_ids(tuned):
     assert len(plain) == 2 * 2 * 2 + 12
 
 
-def test_before_the_trials_have_ended_nothing_is_chosen(tmp_path):
-    done = cli("table", *GRID, *SETTINGS, "--results", tmp_path)
+def test_before_the_trials_have_ended_nothing_is_chosen(here):
+    done = here("table", *GRID, *SETTINGS)
     assert "no configuration of ce, gce is chosen yet" in done.stderr
     assert choose([["a"], ["b"]], {"a": 0.5}) is None
 
@@ -115,28 +105,25 @@ class Breaks(Method):
 """
 
 
-def test_a_failed_trial_is_told_and_its_method_has_no_tuned_row(tmp_path):
+def test_a_failed_trial_is_told_and_its_method_has_no_tuned_row(here, tmp_path):
     (tmp_path / "breaks.py").write_text(BREAKS)
     grid = ["-d", "digits:subset=100", "-b", "cnn", "-m", "ce", "-m", "breaks", "-n", "none", "--seeds", "1"]
     plugin = ["--plugin", tmp_path / "breaks.py", "--epochs", "1", "--tune", "2"]
-    done = cli("run", *grid, *plugin, "--results", tmp_path / "results")
-    assert done.returncode == 1
+    done = here("run", *grid, *plugin, code=1)
     assert "no configuration of breaks is chosen yet" in done.stderr
     assert "1 run(s) failed" in done.stderr
     assert "ce tuned (N = 2)" in done.stdout
     assert "breaks tuned" not in done.stdout
 
 
-def test_a_column_that_is_skipped_does_not_keep_the_search_from_choosing(tmp_path):
+def test_a_column_that_is_skipped_does_not_keep_the_search_from_choosing(here):
     """`knn` is skipped on a network that is not frozen: every trial of it is, and nothing fails."""
     grid = ["-d", "digits:subset=100", "-b", "cnn", "-m", "ce", "-m", "knn", "-n", "none", "--seeds", "1"]
-    done = cli("run", *grid, "--epochs", "1", "--tune", "2", "--results", tmp_path / "results")
-    assert done.returncode == 0, done.stderr
+    done = here("run", *grid, "--epochs", "1", "--tune", "2")
     assert "chosen yet" not in done.stderr
 
 
-def test_zero_configurations_are_refused():
-    done = cli("run", *GRID, "--tune", "0")
-    assert done.returncode == 2
+def test_zero_configurations_are_refused(here):
+    done = here("run", *GRID, "--tune", "0", code=2)
     assert "tune" in done.stderr
     assert "greater than or equal to 1" in done.stderr

@@ -1,6 +1,7 @@
 """The configurations that a search tries: as many for every method, inside its bounds, the default first."""
 
 import math
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +18,15 @@ from benchmark.seeds import TUNING_SEED
 NAMES = [entry.name for entry in METHODS.entries()]
 
 
+@cache
+def tried_of(method):
+    """The 16 configurations that a search of the method tries."""
+    return candidates(PluginRef(method), 16, lr=1e-3)
+
+
 @pytest.mark.parametrize("method", NAMES)
 def test_every_method_gets_as_many_valid_configurations_and_begins_with_its_default(method):
-    tried = candidates(PluginRef(method), 16, lr=1e-3)
+    tried = tried_of(method)
     assert len(tried) == 16
     assert tried[0] == PluginRef(method)
     parts = [resolve_method(ref) for ref in tried]
@@ -33,7 +40,7 @@ def test_every_method_gets_as_many_valid_configurations_and_begins_with_its_defa
 @pytest.mark.parametrize("method", NAMES)
 def test_search_ranges_hold_the_default_and_vary_every_option(method):
     plugin = METHODS.load(method)
-    parts = [resolve_method(ref).part.config for ref in candidates(PluginRef(method), 16, lr=1e-3)]
+    parts = [resolve_method(ref).part.config for ref in tried_of(method)]
     for search in plugin.card.search:
         default = plugin.Config.model_fields[search.option].default
         assert default is None or search.low <= default <= search.high, search  # None: as the schedule or a hint says
@@ -42,7 +49,7 @@ def test_search_ranges_hold_the_default_and_vary_every_option(method):
 
 
 @given(budget=st.integers(1, 40), more=st.integers(0, 40), lr=st.floats(1e-5, 1.0))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_larger_budget_begins_with_the_configurations_of_a_smaller_one(budget, more, lr):
     small, large = (candidates(PluginRef("gce"), count, lr) for count in (budget, budget + more))
     assert large[:budget] == small

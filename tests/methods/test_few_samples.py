@@ -10,7 +10,7 @@ from benchmark.registry import METHODS
 from benchmark.seeds import seed_for
 
 NAMES = [entry.name for entry in METHODS.entries()]
-SIZES = [(100, 900), (100, 130), (7, 9)]
+SIZES = [(30, 270), (100, 130), (7, 9)]
 """Classes and samples: a tenth of them is smaller than K; most classes have one sample or none; a batch holds all."""
 
 

@@ -10,7 +10,7 @@ PUBLISHED = sorted(path.parent for path in (ROOT / "results" / "published").glob
 
 
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
-def test_a_published_table_is_what_its_records_say(folder, noisybench, tmp_path):
+def test_a_published_table_is_what_its_records_say(folder, here, tmp_path):
     with tarfile.open(folder / "records.tar.xz") as archive:
         archive.extractall(tmp_path / "again", filter="data")
     for name, options in {
@@ -18,7 +18,7 @@ def test_a_published_table_is_what_its_records_say(folder, noisybench, tmp_path)
         "last.md": ("--rule", "last"),
         "val_noisy.csv": ("--format", "csv"),
     }.items():
-        assert noisybench("table", "--results", "again", *options).stdout == (folder / name).read_text(), name
+        assert here("table", "--results", "again", *options).stdout == (folder / name).read_text(), name
 
 
 def test_something_is_published():

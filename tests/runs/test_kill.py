@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 GRID = (
     "run", "-d", "digits", "-m", "elr", "-m", "coteaching", "-n", "symmetric:0.4",
-    "--seeds", "2", "--epochs", "4", "--checkpoint-seconds", "0", "--slots", "2",
+    "--seeds", "2", "--epochs", "4", "--subset", "400", "--checkpoint-seconds", "0", "--slots", "2",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -53,22 +53,22 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the workers")
 @pytest.mark.parametrize("attempt", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))])
-def test_a_grid_killed_at_a_random_moment_resumes_to_the_same_records(tmp_path, undisturbed, attempt):
+def test_a_grid_killed_at_a_random_moment_resumes_to_the_same_records(here, tmp_path, undisturbed, attempt):
     expected, seconds = undisturbed
     kills = random.Random(attempt)
     running = start(tmp_path)
     time.sleep(kills.uniform(0.1, 0.9) * seconds)
     kill_everything(running.pid)
     running.wait(30)
-    assert start(tmp_path).wait(300) == 0
+    here(*GRID)
     assert records(tmp_path / "results") == expected
 
 
-def test_a_torn_checkpoint_starts_the_run_over_and_ends_in_the_same_record(tmp_path, undisturbed):
+def test_a_torn_checkpoint_starts_the_run_over_and_ends_in_the_same_record(here, tmp_path, undisturbed):
     expected, _ = undisturbed
     for run_id in expected:
         checkpoint = tmp_path / "results" / "work" / "runs" / run_id / "checkpoint.pt"
         checkpoint.parent.mkdir(parents=True)
         checkpoint.write_bytes(b"PK\x03\x04 torn")
-    assert start(tmp_path).wait(300) == 0
+    here(*GRID)
     assert records(tmp_path / "results") == expected

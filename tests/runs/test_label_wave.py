@@ -15,9 +15,9 @@ def first_rise_after_a_fall(changed: list[float]) -> int:
     return minima[0] if minima else len(means) - 1
 
 
-def test_label_wave_on_digits(noisybench: Any, tmp_path: Any) -> None:
+def test_label_wave_on_digits(here: Any, tmp_path: Any) -> None:
     grid = ("-d", "digits", "-m", "ce", "-n", "symmetric:0.4", "--seeds", "2", "--epochs", "16")
-    noisybench("run", *grid)
+    here("run", *grid)
     stopped = 0
     for path in (tmp_path / "results" / "runs").rglob("*.json"):
         record = json.loads(path.read_text())
@@ -31,6 +31,6 @@ def test_label_wave_on_digits(noisybench: Any, tmp_path: Any) -> None:
             stopped += 1
             assert figures["accuracy"] > record["metrics"]["last"]["accuracy"] + 0.03
     assert stopped
-    table = noisybench("table", *grid, "--rule", "label_wave").stdout
+    table = here("table", *grid, "--rule", "label_wave").stdout
     assert "label_wave" in table or "change least" in table
     assert "| ce " in table

@@ -55,7 +55,22 @@ def test_a_grid_runs_where_python_has_what_it_has_on_windows(tmp_path):
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(textwrap.dedent(WINDOWS))
-    grid = ["-d", "digits", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1"]
+    grid = [
+        "-d",
+        "digits",
+        "-b",
+        "cnn",
+        "-m",
+        "ce",
+        "-n",
+        "symmetric:0.2",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--subset",
+        "60",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "noisybench", "run", *grid, "--results", tmp_path / "results"],
         cwd=tmp_path,

@@ -54,8 +54,8 @@ def foreign(tmp_path):
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_weights_of_another_network_are_told_before_any_run(noisybench, tmp_path, foreign, more):
-    done = noisybench(*grid(f"resnet18:weights={foreign}", *more), code=2)
+def test_weights_of_another_network_are_told_before_any_run(here, tmp_path, foreign, more):
+    done = here(*grid(f"resnet18:weights={foreign}", *more), code=2)
     assert done.stderr.count("do not fit this network") == 1
     assert "fault of noisybench" not in done.stderr
     assert not list(tmp_path.glob("results/failures/**/*.json"))
@@ -193,26 +193,24 @@ def test_what_is_found_is_what_the_runs_do(cells, tmp_path, monkeypatch):
         assert all(outcome.summary.split(": ")[-1][:40] in reason for reason in told)
 
 
-def test_the_command_line_tells_every_cell_and_trains_nothing(noisybench, tmp_path):
+def test_the_command_line_tells_every_cell_and_trains_nothing(here, tmp_path):
     noise = ("-n", "none", "-n", "symmetric:0.2,0.95", "-n", "pair:0.3,0.7", "-n", "given:nobody")
     for more in ((), ("--dry-run",)):
-        done = noisybench("run", "-d", "digits", "-m", "ce", *noise, "--seeds", "3", "--epochs", "1", *more, code=2)
+        done = here("run", "-d", "digits", "-m", "ce", *noise, "--seeds", "3", "--epochs", "1", *more, code=2)
         assert done.stderr.count("not identifiable") == 2
         assert done.stderr.count("(3 of 18 runs)") == 2
         assert "3 of 18 runs will be skipped: data set 'digits' (train) has no labels named 'nobody'" in done.stderr
     assert not list(tmp_path.glob("results/runs/**/*.json"))
     assert not list(tmp_path.glob("results/failures/**/*.json"))
-    allowed = noisybench(
-        "run", "-d", "digits", "-m", "ce", *noise, "--seeds", "1", "--dry-run", "--allow-unidentifiable"
-    )
+    allowed = here("run", "-d", "digits", "-m", "ce", *noise, "--seeds", "1", "--dry-run", "--allow-unidentifiable")
     assert "about" in allowed.stderr
 
 
-def test_a_method_for_frozen_features_is_skipped_on_other_backbones_with_what_to_type(noisybench):
-    done = noisybench(*grid("cnn", "-m", "knn", "--dry-run"))
+def test_a_method_for_frozen_features_is_skipped_on_other_backbones_with_what_to_type(here):
+    done = here(*grid("cnn", "-m", "knn", "--dry-run"))
     assert (
         "2 of 4 runs will be skipped: knn works on the features of a frozen backbone, and cnn is not frozen"
         in done.stderr
     )
     assert "add cnn:frozen=true (--backbone)" in done.stderr
-    assert "skipped" not in noisybench(*grid("cnn:frozen=true", "-m", "knn", "--dry-run")).stderr
+    assert "skipped" not in here(*grid("cnn:frozen=true", "-m", "knn", "--dry-run")).stderr

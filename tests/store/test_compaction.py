@@ -206,15 +206,15 @@ def test_records_of_a_newer_schema_are_refused_in_segments_too(store, monkeypatc
         store.records()
 
 
-def test_runs_that_ran_again_replace_their_compacted_records(tmp_path, noisybench):
+def test_runs_that_ran_again_replace_their_compacted_records(tmp_path, here):
     grid = ("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "2", "--epochs", "1", "--no-table")
-    noisybench(*grid)
-    noisybench("compact")
-    noisybench(*grid, "--again", "all")
+    here(*grid)
+    here("compact")
+    here(*grid, "--again", "all")
     store = Store(tmp_path / "results")
     assert len(list(store.loose())) == 2
     later = {path.stem: path.read_bytes() for path in store.loose()}
-    told = noisybench("compact")
+    told = here("compact")
     assert "2 earlier records of runs that ran again" in told.stderr
     assert "2 records compacted" in told.stdout
     assert list(store.loose()) == []
@@ -222,22 +222,22 @@ def test_runs_that_ran_again_replace_their_compacted_records(tmp_path, noisybenc
     assert len(list((tmp_path / "results" / "trash").rglob("*.json"))) == 2, "nothing is lost"
 
 
-def test_the_commands_print_the_same_before_and_after(tmp_path, noisybench):
+def test_the_commands_print_the_same_before_and_after(tmp_path, here):
     grid = ("run", "-d", "digits", "-m", "ce", "-n", "symmetric:0,0.4", "--seeds", "1", "--epochs", "2")
-    first = noisybench(*grid).stdout
+    first = here(*grid).stdout
     store = Store(tmp_path / "results")
     run_id = min(store.finished())
-    shown = noisybench("show", run_id[:6]).stdout
-    told = noisybench("status").stdout
+    shown = here("show", run_id[:6]).stdout
+    told = here("status").stdout
     content = store.read_bytes(run_id)
-    assert "2 records compacted" in noisybench("compact").stdout
+    assert "2 records compacted" in here("compact").stdout
     assert list(store.loose()) == []
-    assert noisybench("table").stdout == first, "the table, with the digest of its records"
-    assert noisybench("show", run_id[:6]).stdout == shown
-    assert noisybench("status").stdout == told
+    assert here("table").stdout == first, "the table, with the digest of its records"
+    assert here("show", run_id[:6]).stdout == shown
+    assert here("status").stdout == told
     assert store.read_bytes(run_id) == content
     assert content is not None
     assert orjson.loads(content)["curve"]
-    again = noisybench(*grid)
+    again = here(*grid)
     assert "2 already done, 0 to run" in again.stderr
     assert again.stdout == first
