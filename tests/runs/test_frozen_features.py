@@ -60,13 +60,15 @@ def make_job(cells: Path, tmp_path: Path):
     def make(method: Any = "ce", backbone: dict[str, Any] | None = None, **changes: Any) -> Job:
         backbone = backbone or {}
         recipe = {"epochs": 1, "batch_size": 16, **changes.pop("recipe", {})}
+        needs = METHODS.load(PluginRef.of(method).name).card.needs
         grid = suite.build({
             "datasets": [f"npz:{cells}"],
             "backbones": [backbone if "name" in backbone else {**FROZEN, **backbone}],
             "methods": [method],
             "noise": ["symmetric:0.3"],
             "seeds": 1,
-            "tracks": ["oracle"] if METHODS.load(PluginRef.of(method).name).card.needs else ["blind"],
+            "tracks": ["oracle"] if needs else ["blind"],
+            **({"clean_set": 12} if "clean_set" in needs else {}),
             "recipe": recipe,
             **changes,
         })  # fmt: skip
@@ -330,7 +332,7 @@ def record_of(job: Job) -> Record:
 def test_every_method_trains_unchanged_on_features(make_job, method):
     job = make_job(method, backbone={"name": "cnn", "frozen": True, "views": 2}, recipe={"epochs": 3, **FLIP})
     record = record_of(job)
-    assert record["sizes"]["train"] == 90
+    assert record["sizes"]["train"] + record["sizes"].get("clean_set", 0) == 90
     assert np.isfinite(record["curve"]["train"]["loss"]).all()
 
 
