@@ -30,6 +30,8 @@ class Published:
     chosen: dict[str, Any] = field(default_factory=dict)
     by_rule: tuple[str, ...] = ()
     """Options that are none by default, so that the schedule rule or a hint gives them."""
+    in_steps_alone: dict[str, int] = field(default_factory=dict)
+    """Phases whose length is published in steps, and not in epochs."""
 
 
 def steps(images: int, batch: int, *, last_dropped: bool = False) -> int:
@@ -187,11 +189,15 @@ PUBLISHED: dict[str, Published] = {
     ),
     "js": Published({"label_weight": 0.7}, {"train": 400}, steps(ALL, 128, last_dropped=True), chosen={"scaled": True}),
     "knn": Published({"k": 10, "k_min": 11, "k_max": 51}, chosen={"vote": "reliability"}),  # SimiFeat, WANN
+    "l2rw": Published(in_steps_alone={"train": 80_000}),  # the paper, section 4.3
     "label_smoothing": Published({"epsilon": 0.1}),
     "logit_clip": Published(  # hongxin001/LogitClip, train.py: drop_last; lp 2, temp 1.5
         {"tau": 1.5, "norm": 2}, {"train": 200}, steps(ALL, 128, last_dropped=True), chosen={"rescale": "tau"}
     ),
     "mae": Published({"scale": 2}),  # the sum of |p_k - y_k| is 2 (1 - p_y)
+    "meta_weight_net": Published(  # xjtushujun/meta-weight-net: VNet(1, 100, 1), batch 100, 1,000 clean images
+        {"hidden": 100, "meta_lr": 1e-3, "meta_decay": 1e-4}, {"train": 120}, steps(ALL - 1_000, 100)
+    ),
     "mixup": Published({"alpha": 1}, {"train": 200}, steps(ALL, 128)),  # facebookresearch/mixup-cifar10, train.py
     "mixup_ema": Published({"alpha": 1, "decay": 0.999}, {"train": 200}, steps(ALL, 128)),
     "nce_mae": Published({"alpha": 1, "beta": 1}, {"train": 120}, steps(ALL, 128)),

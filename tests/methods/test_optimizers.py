@@ -33,6 +33,10 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     "elr_plus": TWO,
     "jocor": TWO,
     "knn": {},
+    "meta_weight_net": {  # Adam(lr=1e-3, weight_decay=1e-4) in the official code
+        **ONE,
+        "weight_net": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "scheduled": False},
+    },
     "pes": {**ONE, "last2": LATE, "last1": LATE},  # Adam(lr=PES_lr) in the official code
     "sop": {**ONE, "u": FREE | {"lr": 10}, "v": FREE | {"lr": 10}},
     "strong_ce": {"net": {"weight_decay": 5e-4}},
