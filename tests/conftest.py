@@ -30,6 +30,13 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def forgets_plugin_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test begins without plugin files, so that none meets those of another."""
+    for registry in ALL:
+        monkeypatch.setattr(registry, "_added", {})
+
+
 def command_line(
     folder: Path,
     *arguments: object,

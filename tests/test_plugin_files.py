@@ -9,15 +9,9 @@ import pytest
 
 from benchmark import plugin_files
 from benchmark.plugin_files import SourceChangedError
-from benchmark.registry import ALL, METHODS, RegistryError, add_plugin_file
+from benchmark.registry import METHODS, RegistryError, add_plugin_file
 from benchmark.store.store import Store
 from tests.conftest import ROOT
-
-
-@pytest.fixture(autouse=True)
-def forgets_added_plugins(monkeypatch):
-    for one in ALL:
-        monkeypatch.setattr(one, "_added", {})
 
 
 def write(folder, **files):

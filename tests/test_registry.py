@@ -14,12 +14,6 @@ from benchmark.registry import ALL, BACKBONES, DATASETS, METHODS, NOISE, Registr
 from tests.conftest import ROOT
 
 
-@pytest.fixture(autouse=True)
-def forgets_added_plugins(monkeypatch):
-    for one in ALL:
-        monkeypatch.setattr(one, "_added", {})
-
-
 @pytest.fixture
 def plugin(tmp_path):
     """Writes a plugin file and gives its path."""

@@ -67,11 +67,9 @@ def _order(methods: pd.DataFrame) -> Iterator[str]:
             continue
         repetitions = int(group["repetitions"].iloc[0])
         if repetitions < MIN_UNITS:
-            least = f", whose p cannot go below {0.5 ** (repetitions - 1):.3g}" if repetitions > 1 else ""
-            yield (
-                f"order: none is claimed with n = {repetitions} (an exact sign-flip test{least}); {MIN_UNITS} seeds or "
-                "more are needed for one"
-            )
+            least = 0.5 ** (repetitions - 1)
+            why = f" (an exact sign-flip test cannot go below p = {least:.3g})" if repetitions > 1 else ""
+            yield f"order: none is claimed with n = {repetitions}{why}; {MIN_UNITS} seeds or more are needed for one"
             continue
         width = (group["high"] - group["low"] + 1).median()
         first = group["best"].idxmax()
