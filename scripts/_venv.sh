@@ -5,8 +5,8 @@ stamp=.venv/.installed${extra:+-$extra}
 
 if ! [ "$stamp" -nt pyproject.toml ]; then
   python=${PYTHON:-python3}
-  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "noisybench needs Python 3.11 or newer; $python is $("$python" --version 2>&1). Set PYTHON=/path/to/python3.11" >&2
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || {
+    echo "noisybench needs Python 3.11.4 or newer; $python is $("$python" --version 2>&1). Set PYTHON=/path/to/a/newer/python3" >&2
     exit 2
   }
   [ -x .venv/bin/python ] || { echo "making .venv with $("$python" --version)" >&2; "$python" -m venv .venv; }

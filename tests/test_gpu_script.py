@@ -166,7 +166,7 @@ def test_images_are_a_random_part_of_every_split(tmp_path: Path) -> None:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(ROOT, tmp_path / "work", tmp_path / "out", dict(os.environ), "cpu", True, None)
+    return Machine(ROOT, tmp_path / "work", tmp_path / "out", run.environment(tmp_path), "cpu", True, None)
 
 
 @pytest.mark.parametrize(
