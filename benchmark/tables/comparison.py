@@ -194,7 +194,8 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     lower_is_better = metric in LOWER_IS_BETTER
     table = cells(runs, columns)
     with_value = table.index[table["state"] == "value"]
-    valued = runs[pd.MultiIndex.from_frame(runs[CELL]).isin(with_value)]
+    whole = len(with_value) == len(table)  # the usual case
+    valued = runs if whole else runs[pd.MultiIndex.from_frame(runs[CELL]).isin(with_value)]
     table = table.join(_deltas(valued, compare.baseline)).join(_drops(valued, clean, lower_is_better))
     table = table.join(valued.groupby(CELL)[list(frames.DIAGNOSTICS)].mean())
     for column in ("plain", "early"):
@@ -242,6 +243,7 @@ def cells(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 def _deltas(valued: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Differences from the baseline, paired by seeds within the noise cell; tuned methods from the tuned baseline."""
+    valued = valued[[*CELL, "seeds", "unit", "tuned", "plugin", "value"]]
     is_baseline = (valued["method"] == baseline) | ((valued["tuned"] > 0) & (valued["plugin"] == baseline))
     differences = paired_difference(valued[~is_baseline], valued[is_baseline], on=["noise", "seeds", "tuned"], by=CELL)
     return differences.rename(columns={"mean": "delta", "n": "delta_n", "half": "delta_half"}).drop(
@@ -251,6 +253,7 @@ def _deltas(valued: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 def _drops(valued: pd.DataFrame, clean: str | None, lower_is_better: bool) -> pd.Series:
     """How much worse than the method's own clean runs of the same seeds; positive is worse."""
+    valued = valued[[*CELL, "seeds", "unit", "value"]]
     clean_runs = valued[valued["noise"] == clean]
     others = valued[valued["noise"] != clean]
     change = paired_difference(others, clean_runs, on=["method", "seeds"], by=CELL)["mean"]
@@ -279,7 +282,7 @@ def _resolved(valued: pd.DataFrame, methods: pd.DataFrame, noisy: Sequence[str],
     """
     ranked = methods.index[methods["rank"].notna()]
     runs = valued[valued["noise"].isin(noisy) & valued["method"].isin(ranked)]
-    repetition = runs["unit"].where(runs["unit"] != "", runs["seeds"])
+    repetition = runs["unit"].where(runs["unit"] != "", runs["seeds"].astype(str))
     values = -runs["value"] if lower_is_better else runs["value"]
     scores = values.groupby([repetition.rename("repetition"), runs["method"], runs["noise"]]).mean()
     scores = scores.unstack("noise").dropna().mean(axis=1).unstack("method")

@@ -123,9 +123,9 @@ def flatten(
     """One row per record, and one of state "missing" per `expected` run (its spec and names) that has none.
 
     Columns: state, reason, metric (that of the value: `metric`, or with "main" the data set's own), value (NaN
-    where undefined or not ok), phase (of the reported epoch), seeds, each of `SEEDS` as noise_seed, init_seed, ...,
-    unit (see `independent_units`), protocol,
-    the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
+    where undefined or not ok), phase (of the reported epoch), seeds (a number for each choice of
+    seeds), noise_seed, init_seed, ... (each of `SEEDS`), unit (see `independent_units`), protocol, the names
+    `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
     clean_set (training images that it was given with their true labels, 0 for none), options, hints (that it
     consumed; None if not recorded), deviations, unrecorded (the record does not hold them), source; of the noise
     clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the estimate), doubt (why there is
@@ -136,13 +136,13 @@ def flatten(
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
     missing = [{**run, "state": "missing"} for run in expected if canonical(run["spec"]) not in have]
-    dumped, metrics = _Dumped(), _Metrics(records, metric)
-    rows = [_run(record, rule, metrics(record), extra_test, dumped) for record in [*records, *missing]]
+    rows = [*records, *missing]
     if not rows:
         raise TableError("there are no runs to tabulate; `noisybench run SUITE` makes some (--results DIR)")
-    runs = pd.DataFrame(dict(zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True)))
+    runs = pd.DataFrame(_columns(rows, rule, list(map(_Metrics(records, metric), rows)), extra_test))
     described = cache(lambda recipe: display_names.recipe(orjson.loads(recipe)))
     specs = pd.DataFrame([_spec(key, described) for key in runs["spec_key"].unique()])
+    runs["seeds"] = pd.factorize(runs["seeds"], sort=True)[0]  # numbers are compared faster than texts
     seeds = [f"{source}_seed" for source in SEEDS]
     runs["unit"] = independent_units(runs[seeds].set_axis(SEEDS, axis="columns"), runs["spec_key"])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
@@ -231,40 +231,48 @@ class _Dumped:
         return self._known[key]
 
 
-def _run(record: Record, rule: str, metric: str, extra_test: str | None, dumped: _Dumped) -> dict[str, Any]:
-    """The columns that are read from every record: few, as there are many records."""
-    spec, provenance = record["spec"], _provenance(record)
-    noise = record.get("noise") or {}
-    diagnostics = record.get("diagnostics") or {}
-    interval = noise.get("estimate_interval") or (None, None)
-    figures = (_figures(record, extra_test) or {}).get(rule) or {}
-    test, seeds = _test(record, extra_test), spec["seeds"]
+def _columns(
+    records: Sequence[Record], rule: str, metrics: Sequence[str], extra_test: str | None
+) -> dict[str, list[Any]]:
+    """What is read from every record, a list per column: few, as there are many records."""
+    nothing: Mapping[str, Any] = {}
+    dumped = _Dumped()
+    specs = [record["spec"] for record in records]
+    seeds = [spec["seeds"] for spec in specs]
+    noise = [record.get("noise") or nothing for record in records]
+    origin = [record.get("provenance") or nothing for record in records]
+    tests = [_test(record, extra_test) for record in records]
+    figures = [(_figures(record, extra_test) or nothing).get(rule) or nothing for record in records]
+    found = [record.get("diagnostics") or nothing for record in records]
+    intervals = [of_run.get("estimate_interval") or (None, None) for of_run in noise]
+    states = [record["state"] for record in records]
+    valued = zip(states, figures, metrics, strict=True)
     return {
-        "spec_key": dumped({key: value for key, value in spec.items() if key != "seeds"}),
-        "seeds": dumped(seeds),
-        **{f"{source}_seed": seeds[source] for source in SEEDS},
-        "state": record["state"],
-        "reason": record.get("reason") or (record.get("error") or {}).get("class") or "",
-        "metric": metric,
-        "value": figures.get(metric) if record["state"] == "ok" else None,
-        "phase": figures.get("phase"),
-        "main_metric": record.get("main_metric"),
-        "test_size": test.get("size"),
-        "shared_images": test.get("shared_images"),
-        "test_notes": "\n".join(test.get("notes") or ()),
-        "hints": None if (hints := record.get("hints")) is None else ", ".join(hints),
-        "deviations": display_names.deviations(record.get("deviations") or {}),
-        "unrecorded": "deviations" in record and record["deviations"] is None,
-        "seconds": (record.get("timing") or {}).get("seconds"),
-        "realized": noise.get("realized_rate"),
-        "estimated": noise.get("estimated_rate"),
-        "low": interval[0],
-        "high": interval[1],
-        "doubt": noise.get("estimate_doubt"),
-        "noise_labels": noise.get("labels_sha256"),
-        "source": provenance.get("method_digest"),
-        "dataset_label": _names(record).get("dataset"),
-        **{column: diagnostics.get(name) for column, name in DIAGNOSTICS.items()},
+        "spec_key": [dumped({key: value for key, value in spec.items() if key != "seeds"}) for spec in specs],
+        "seeds": [dumped(of_run) for of_run in seeds],
+        **{f"{source}_seed": [of_run[source] for of_run in seeds] for source in SEEDS},
+        "state": states,
+        "reason": [record.get("reason") or (record.get("error") or nothing).get("class") or "" for record in records],
+        "metric": list(metrics),
+        "value": [by_metric.get(metric) if state == "ok" else None for state, by_metric, metric in valued],
+        "phase": [by_metric.get("phase") for by_metric in figures],
+        "main_metric": [record.get("main_metric") for record in records],
+        "test_size": [test.get("size") for test in tests],
+        "shared_images": [test.get("shared_images") for test in tests],
+        "test_notes": ["\n".join(test.get("notes") or ()) for test in tests],
+        "hints": [None if (hints := record.get("hints")) is None else ", ".join(hints) for record in records],
+        "deviations": [display_names.deviations(record.get("deviations") or {}) for record in records],
+        "unrecorded": ["deviations" in record and record["deviations"] is None for record in records],
+        "seconds": [(record.get("timing") or nothing).get("seconds") for record in records],
+        "realized": [of_run.get("realized_rate") for of_run in noise],
+        "estimated": [of_run.get("estimated_rate") for of_run in noise],
+        "low": [low for low, _ in intervals],
+        "high": [high for _, high in intervals],
+        "doubt": [of_run.get("estimate_doubt") for of_run in noise],
+        "noise_labels": [of_run.get("labels_sha256") for of_run in noise],
+        "source": [made.get("method_digest") for made in origin],
+        "dataset_label": [(made.get("labels") or nothing).get("dataset") for made in origin],
+        **{column: [of_run.get(name) for of_run in found] for column, name in DIAGNOSTICS.items()},
     }
 
 

@@ -49,12 +49,13 @@ def summarize(runs: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd
     Mean, sd and half are over the independent units of the column `unit` (see `independent_units`); each is the
     mean of its runs. `units` is their number: n, unless seeds are crossed.
     """
-    counts = runs.groupby(list(by), sort=True, observed=True)[value].agg(n="count")
     single = runs["unit"] == ""
     values = runs if single.all() else pd.concat([runs[single], _means(runs[~single], [*by, "unit"], value)])
     summary = values.groupby(list(by), sort=True, observed=True)[value].agg(units="count", mean="mean", sd="std")
+    counts = summary["units"] if values is runs else runs.groupby(list(by), sort=True, observed=True)[value].count()
+    summary.insert(0, "n", counts)
     summary["half"] = t_factor(summary["units"]) * summary["sd"]
-    return counts.join(summary)
+    return summary
 
 
 def _means(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from benchmark.checks.speed import machine, ratios
 from benchmark.checks.speed.flops import count
 from benchmark.checks.speed.machine import Division, Training
 from benchmark.checks.speed.steps import Steps, only_loss
-from benchmark.checks.speed.timing import PATIENCE, ratio, seconds
+from benchmark.checks.speed.timing import PATIENCE, ratio
 from benchmark.cli.bench import bench
 from benchmark.registry import METHODS
 
@@ -57,10 +57,11 @@ def test_a_table_reads_segments_at_least_twice_as_fast_as_files(measure, tmp_pat
 def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_path, real):
     """The targets are 2 and 10 s, where this command starts in .1 s and torch is imported in 1.7 s."""
     status, table = list(ratios.readers(real, 100_000, tmp_path))[1:]
-    torch_start = min(seconds(partial(ratios.python, "import torch")) for _ in range(3))
     assert measure(lambda: status).ratio.value <= 20
-    assert table.ratio.work <= 6 * torch_start
-    print(f"status {status.ratio.work:.2f} s, table {table.ratio.work:.2f} s, import torch {torch_start:.2f} s")
+    print(
+        f"status {status.ratio.work:.2f} s, table {table.ratio.work:.2f} s, import torch {table.ratio.baseline:.2f} s"
+    )
+    assert table.ratio.value <= 6
 
 
 @pytest.mark.slow
