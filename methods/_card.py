@@ -31,7 +31,7 @@ UNDER_NOISE = {
     "baseline": "it is what the others are compared with",
     "regularizer": "it smooths targets or weights, by which wrong labels are learned later, but are learned",
     "near cross entropy": "with its published setting the loss hardly differs from cross entropy",
-    "unbounded below": "its loss falls without end for labels that it takes to be wrong, so that it overfits differently",
+    "unbounded below": "its corrected loss has no lower bound, so that fitting all labels keeps lowering it",
     "starts late": "it trains with plain cross entropy for most of the run, and wrong labels are learned by then",
 }
 """Why a method may end no better than cross entropy where wrong labels are memorized: a closed list."""

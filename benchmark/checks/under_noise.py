@@ -1,15 +1,15 @@
 """Checks of what every method promises under label noise: it resists, keeps right labels and corrects to right ones.
 
 The problem is separable, and its network large enough to fit every wrong label: trained with cross entropy it reaches
-a test accuracy of 1.0 within some epochs and ends near .77, as it has memorized the wrong labels.
+a test accuracy of .99 within some epochs and ends at .79, as it has memorized wrong labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -22,10 +22,11 @@ from benchmark.grid.spec import Augment, Recipe
 from benchmark.registry import METHODS
 from benchmark.training.kit import Build
 from benchmark.training.samples import Images
-from methods.base import UNDER_NOISE, Method
+from methods.base import UNDER_NOISE
 
-SEEDS = 3
-NUM_TEST = 500
+SEEDS = 4
+"""Trainings of a method, each of 240 steps: together half a second to a second of one core with one network."""
+NUM_TEST = 1000
 
 
 class WideNetwork(Network):
@@ -59,8 +60,8 @@ class NoisyLab(Lab):
     epochs: int = 24
     noise_rate: float = 0.4
     num_classes: int = 4
-    lr: float = 0.007
-    batch_size: int = 32
+    lr: float = 0.01
+    batch_size: int = 48
     num_samples: int = 480
 
     def images(self, num_samples: int, part: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,12 +130,12 @@ class Outcome:
 
 
 @cache
-def _outcome(plugin: type[Method], method: str, options: str) -> Outcome:
+def _outcome(plugin: Hashable, method: str, options: str) -> Outcome:
     """Of the method with `options`, as JSON. Cached, as the checks of one method share it, and all methods that of ce.
 
     `plugin` is the class that `method` names: two classes may have had that name.
     """
-    settings = plugin.Config.model_validate_json(options).model_dump()
+    settings = METHODS.load(method).Config.model_validate_json(options).model_dump()
     accuracies, kept, corrected = [], [0, 0], [0, 0]
     for seed in range(SEEDS):
         lab = NoisyLab(method, settings, seed=seed)
@@ -150,11 +151,15 @@ def _outcome(plugin: type[Method], method: str, options: str) -> Outcome:
 
 def outcome(method: str, options: dict[str, Any]) -> Outcome:
     plugin = METHODS.load(method)
-    return _outcome(plugin, method, plugin.Config.model_validate(options).model_dump_json())
+    return _outcome(cast(Hashable, plugin), method, plugin.Config.model_validate(options).model_dump_json())
 
 
-BEATS = 0.02
+BEATS = 0.015
+"""Least gain over ce. In seeds 0 to 7 the gain of one seed has a standard deviation of .005 to .02 for methods near ce;
+means over four seeds are +.03 or more for all built-in methods without a reason, and at most +.011 for those with one,
+except SAM's +.021."""
 STALE = 0.06
+"""Gain over ce from which a reason on the card no longer holds."""
 
 
 def beats_ce_under_noise(method: str, options: dict[str, Any]) -> None:
@@ -172,14 +177,18 @@ def beats_ce_under_noise(method: str, options: dict[str, Any]) -> None:
     if not reason and own < plain + BEATS:
         raise CheckFailed(
             f"{figures}; expected at least {plain + BEATS:.3f}. Look for a wrong sign, or for a phase that does not do "
-            f"its work; or, where that is how the method is, say why: `card = Card(under_noise=...)` with one of {reasons}"
+            "its work; or, where that is how the method is, say why: `card = Card(under_noise=...)` with one of "
+            f"{reasons}"
         )
     if reason and own > plain + STALE:
         raise CheckFailed(f"{figures}, but its card says under_noise={reason!r}; drop that")
 
 
 KEPT = 0.70
+"""Least share of right labels among the kept ones; built-in methods reach .85 to 1.0, a choice at random .60."""
 FEW = 0.1
+"""Below this share of the samples, as where only samples are kept on which two networks disagree (Co-teaching+, 1 % to
+9 % of the samples, .61 of them right), it is enough that not more than half are wrong, within three standard errors."""
 
 
 def keeps_right_labels(method: str, options: dict[str, Any]) -> None:
@@ -197,6 +206,7 @@ def keeps_right_labels(method: str, options: dict[str, Any]) -> None:
 
 
 CORRECTED = 0.75
+"""Least share of right labels among the changed ones; built-in methods reach .998 to 1.0, at random .13."""
 
 
 def corrects_to_the_true_class(method: str, options: dict[str, Any]) -> None:
