@@ -74,7 +74,7 @@ class NoisyLab(Lab):
         return pixels.clip(0, 255).astype(np.uint8)[..., None], labels.astype(np.int64)
 
     def flipped(self, labels: np.ndarray) -> np.ndarray:
-        generator = np.random.default_rng((self.seed, 3))
+        generator = np.random.default_rng((self.seed, 0))
         wrong = generator.permutation(len(labels)) < round(self.noise_rate * len(labels))
         others = (labels + generator.integers(1, self.num_classes, len(labels))) % self.num_classes
         return np.where(wrong, others, labels)
