@@ -129,7 +129,10 @@ class Lab:
         )
 
     def images(self, num_samples: int, part: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels [n, 8, 8, 1] uint8 and right labels [n] of the training set (`part` 1), test set (2) or clean set (3)."""
+        """Pixels [n, 8, 8, 1] uint8 and right labels [n].
+
+        `part`: 1 is the training set, 2 the test set, 3 the clean set.
+        """
         return images(num_samples, self.num_classes, part)
 
     def flipped(self, labels: np.ndarray) -> np.ndarray:
