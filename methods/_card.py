@@ -27,6 +27,15 @@ JOURNALS = {
     "TPAMI": "IEEE Transactions on Pattern Analysis and Machine Intelligence",
 }
 
+UNDER_NOISE = {
+    "baseline": "it is what the others are compared with",
+    "regularizer": "it smooths targets or weights, by which wrong labels are learned later, but are learned",
+    "near cross entropy": "with its published setting the loss hardly differs from cross entropy",
+    "unbounded below": "its corrected loss has no lower bound, so that fitting all labels keeps lowering it",
+    "starts late": "it trains with plain cross entropy for most of the run, and wrong labels are learned by then",
+}
+"""Why a method may end no better than cross entropy where wrong labels are memorized: a closed list."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -129,6 +138,8 @@ class Card:
     """The deviations in a few words, for lists."""
     proof: str = "none"
     """What the numbers are checked against: "golden", "closed form" or "worked example"."""
+    under_noise: str = ""
+    """Of `UNDER_NOISE`: why it does not end above `ce` where wrong labels are memorized; empty where it does."""
     equals_ce: str = ""
     """Why the trained weights may equal those of `ce`, where the method's mathematics says so."""
     reproduction: str = "not run"

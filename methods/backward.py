@@ -36,6 +36,7 @@ class Backward(TransitionMethod):
             "the estimating network stops early, as in forward correction; the inverse of a nearly singular "
             "estimate is its pseudoinverse, without singular values below 1e-3 of the largest"
         ),
+        under_noise="unbounded below",
         proof="golden",
         equals_ce="with the identity for T (oracle, no noise), where no probability is clipped",
     )

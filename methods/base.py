@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.settings import Settings as Settings
+from methods._card import UNDER_NOISE as UNDER_NOISE
 from methods._card import Card as Card
 from methods._card import Length as Length
 from methods._card import Memory as Memory
@@ -191,6 +192,7 @@ CARD_ONLY = (
     "phases",
     "lengths",
     "memories",
+    "under_noise",
     "equals_ce",
     "proof",
     "fidelity",

@@ -27,6 +27,7 @@ class BatchFlip(Method):
         search=(Search("rho", 0.01, 0.4, log=True),),
         official="alpha = 0.1 on CIFAR-10",
         deviations="the default rho = 0.05 is this suite's",
+        under_noise="regularizer",
         proof="closed form",
     )
 

@@ -23,6 +23,7 @@ class BootstrapSoft(Method):
         search=(Search("beta", 0.3, 0.99),),
         official="beta = 0.95 (MNIST, Toronto faces)",
         deviations="p is not clamped at 1e-7",
+        under_noise="near cross entropy",
         proof="golden",
     )
 

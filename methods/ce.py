@@ -9,6 +9,7 @@ class CE(Method):
     card = Card(
         family="control",
         deviations="none",
+        under_noise="baseline",
         proof="golden",
         reproduction="paired: 4e-3 over 20 epochs; in float64: at most .000 (version 1)",
         equals_ce="it is cross entropy",

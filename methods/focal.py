@@ -31,6 +31,7 @@ class Focal(Method):
             "of the softmax, as in APL, not of one sigmoid per class; the gradient goes through the factor "
             "(1 - p_y)^gamma, as in the paper (APL's code detaches it: `detach_factor`)"
         ),
+        under_noise="near cross entropy",
         proof="golden",
     )
 

@@ -23,6 +23,7 @@ class LabelSmoothing(Method):
         search=(Search("epsilon", 0.02, 0.6, log=True),),
         official="epsilon = 0.1 (ImageNet)",
         deviations="none",
+        under_noise="regularizer",
         proof="golden",
     )
 

@@ -32,6 +32,7 @@ class NLS(Method):
             "the best on test), with the suite's learning rate"
         ),
         fidelity="documented deviation: one smooth rate, warm-up within the run",
+        under_noise="starts late",
         proof="golden",
     )
 

@@ -29,6 +29,7 @@ class SAM(Method):
             "the running statistics of batch normalization see the first pass only, as in the common PyTorch code; "
             "the gradient's norm is that of the whole batch (of each device's part in the official code)"
         ),
+        under_noise="regularizer",
         proof="worked example",
     )
 

@@ -18,6 +18,7 @@ from backbones.base import HALF, Network
 from benchmark.grid.spec import Augment, Recipe
 from benchmark.registry import METHODS
 from benchmark.seeds import seed_everything, seed_for
+from benchmark.training.kit import Build
 from benchmark.training.samples import Images
 from benchmark.training.session import Session
 from benchmark.training.trainer import Evaluation, Evaluations, Progress, Trainer, Watched
@@ -87,7 +88,12 @@ class _Enough(Exception):
 
 @dataclass
 class Lab:
-    """One method on the small problem. Everything is a function of the fields, not of global state."""
+    """One method on the small problem. Everything is a function of the fields, not of global state.
+
+    Derived classes set other problems: other images, wrong labels, networks and recipes.
+    """
+
+    network: ClassVar[Build] = TinyNetwork
 
     method: str
     options: dict[str, Any]
@@ -100,20 +106,19 @@ class Lab:
     num_samples: int = 90
 
     def __post_init__(self) -> None:
-        pixels, self.clean = images(self.num_samples, self.num_classes, 1)
-        self.noisy = flipped(self.clean, self.num_classes, self.noise_rate)
-        recipe = Recipe(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augment=Augment())
+        pixels, self.clean = self.images(self.num_samples, 1)
+        self.noisy = self.flipped(self.clean)
         session = Session(
             Images(pixels, CPU),
             self.noisy,
             self.num_classes,
-            recipe,
-            TinyNetwork,
+            self.recipe(),
+            type(self).network,
             order_seed=self.seed,
             init_key=(self.seed, "lab"),
             device=CPU,
         )
-        pixels, labels = images(CLEAN_SET, self.num_classes, 3)
+        pixels, labels = self.images(CLEAN_SET, 3)
         self.clean_set = session.train_set(Images(pixels, CPU), labels)
         plugin = METHODS.load(self.method)
         config = plugin.Config.model_validate(self.options)
@@ -123,17 +128,34 @@ class Lab:
             plugin, config, seed=seed_for("method", self.seed, self.method), hints=self.hints(self.required)
         )
 
+    def images(self, num_samples: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels [n, 8, 8, 1] uint8 and right labels [n].
+
+        `part`: 1 is the training set, 2 the test set, 3 the clean set.
+        """
+        return images(num_samples, self.num_classes, part)
+
+    def flipped(self, labels: np.ndarray) -> np.ndarray:
+        """A copy of `labels` [n] with the share `noise_rate` of them wrong."""
+        return flipped(labels, self.num_classes, self.noise_rate)
+
+    def transition(self) -> Tensor:
+        """[K, K] the T of `flipped`."""
+        kept = torch.eye(self.num_classes)
+        return (1 - self.noise_rate) * kept + self.noise_rate * kept.roll(1, 1)
+
+    def recipe(self) -> Recipe:
+        return Recipe(epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, augment=Augment())
+
     def hints(self, names: frozenset[str]) -> Hints:
-        transition = torch.eye(self.num_classes) * (1 - self.noise_rate)
-        transition += self.noise_rate * torch.eye(self.num_classes).roll(1, 1)
         return Hints(
             self.noise_rate if "noise_rate" in names else None,
-            transition if "transition" in names else None,
+            self.transition() if "transition" in names else None,
             self.clean_set if "clean_set" in names else None,
         )
 
     def trainer(self, checkpoint: Path) -> Trainer:
-        pixels, labels = images(60, self.num_classes, 2)
+        pixels, labels = self.images(60, 2)
         evaluation = Evaluation(Images(pixels, CPU), labels, labels)
         return Trainer(
             self.instance,

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.checks import under_noise
 from benchmark.checks.lab import Lab, differing, one_thread
 from benchmark.checks.runner import CheckFailed
 from benchmark.registry import METHODS
@@ -358,7 +359,7 @@ CHECKS: dict[str, Callable[..., None]] = {
         stays_finite_when_sure,
         trains_on_odd_batches,
     )
-}
+} | under_noise.CHECKS
 
 
 @one_thread()

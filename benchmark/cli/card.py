@@ -28,6 +28,7 @@ def facts(card: Card) -> dict[str, str]:
         "deviations": card.deviations,
         "fidelity": card.fidelity,
         "proof": card.proof,
+        "no better than ce under noise": card.under_noise,
         "may equal ce": card.equals_ce,
         "reproduction": card.reproduction,
     }

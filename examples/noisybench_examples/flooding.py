@@ -18,6 +18,7 @@ class Flooding(Method):
         code="https://github.com/takashiishida/flooding",
         family="regularization",
         official="the level is chosen for each data set by validation",
+        under_noise="regularizer",
         proof="closed form",
     )
 

@@ -10,7 +10,11 @@ from torch.nn import functional as F
 from benchmark.checks.all import BY_KIND, check_plugin
 from benchmark.checks.methods import CHECKS
 from benchmark.registry import METHODS
+from methods._selection import as_mask, num_kept, smallest
 from methods.base import Card, Method, Phase, accuracy
+from methods.elr import ELR
+from methods.gce import GCE
+from methods.small_loss import SmallLossControl
 
 
 class LosesTheMean(Method):
@@ -177,6 +181,50 @@ class NeedsThreeClasses(Method):
         return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.y)}
 
 
+class IsCrossEntropy(Method):
+    """Memorizes as ce does."""
+
+
+class DeclaresAnotherReason(Method):
+    card = Card(under_noise="hard to say")
+
+
+class HasResistedForLong(GCE):
+    card = Card(under_noise="regularizer")
+
+
+class ClimbsGCE(GCE):
+    def loss(self, logits, batch):
+        return -super().loss(logits, batch)
+
+
+class PushesELRAway(ELR):
+    def loss(self, logits, batch):
+        return 2 * F.cross_entropy(logits, batch.y) - super().loss(logits, batch)
+
+
+class KeepsTheLargeLosses(SmallLossControl):
+    def loss(self, logits, batch):
+        each = F.cross_entropy(logits, batch.y, reduction="none")
+        kept = smallest(-each, num_kept(len(each), self.forget))
+        self.kit.report(batch.index, kept=as_mask(kept, len(each)))
+        return each[kept].mean()
+
+
+class KeepsAtRandom(Method):
+    def loss(self, logits, batch):
+        each = F.cross_entropy(logits, batch.y, reduction="none")
+        kept = torch.rand(len(each)) < 0.6
+        self.kit.report(batch.index, kept=kept)
+        return each[kept].mean()
+
+
+class CorrectsToTheUnlikeliest(Method):
+    def loss(self, logits, batch):
+        self.kit.report(batch.index, label=logits.argmin(1))
+        return super().loss(logits, batch)
+
+
 @pytest.mark.parametrize(
     ("check", "method", "told"),
     [
@@ -211,6 +259,18 @@ class NeedsThreeClasses(Method):
         ("learns_clean_data", LearnsTheWrongClass, "on clean separable images"),
         ("stays_finite_when_sure", TakesLogarithmsOfProbabilities, "loss.* became infinite or NaN in epoch 1"),
         ("trains_on_odd_batches", NeedsThreeClasses, "out of range"),
+        (
+            "beats_ce_under_noise",
+            IsCrossEntropy,
+            r"accuracy of (0\.[78]\d+), that of ce \1 .* `card = Card\(under_noise=",
+        ),
+        ("beats_ce_under_noise", DeclaresAnotherReason, "says under_noise='hard to say'; expected one of .baseline"),
+        ("beats_ce_under_noise", HasResistedForLong, "but its card says under_noise='regularizer'; drop that"),
+        ("beats_ce_under_noise", ClimbsGCE, "Look for a wrong sign"),
+        ("beats_ce_under_noise", PushesELRAway, "Look for a wrong sign"),
+        ("keeps_right_labels", KeepsTheLargeLosses, "does it keep the small losses and not the large ones"),
+        ("keeps_right_labels", KeepsAtRandom, r"of which \d+ \(0\.[56]\d\) are right; expected 0\.70"),
+        ("corrects_to_the_true_class", CorrectsToTheUnlikeliest, "is it the likeliest class"),
     ],
 )
 def test_a_fault_is_found_and_named(check, method, told, monkeypatch):
