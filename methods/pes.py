@@ -1,9 +1,11 @@
 """PES: progressive early stopping (Bai et al., NeurIPS 2021)."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
@@ -17,7 +19,9 @@ class PES(Method):
 
     Cross entropy for T_1 epochs; the last two stages of the network are initialized anew and trained alone
     for T_2 epochs, then the head alone for T_3. After that every epoch trains the whole network on the
-    samples whose predicted class equals their label, each class weighted by mean count / own count.
+    samples whose predicted class equals their label, each class weighted by mean count / own count. With
+    `form = "official"` the last two stages stay as they are then, as in the published code, whose optimizer does
+    not know the renewed modules.
     """
 
     version = 3
@@ -43,7 +47,8 @@ class PES(Method):
         state="[K] class weights",
         deviations=(
             "the late parts are trained within the run's epochs, the official code adds them; afterwards the whole "
-            "network is trained, while the code gives the renewed layers to no optimizer any more; predictions are "
+            "network is trained, while the code gives the renewed layers to no optimizer any more (form = official); "
+            "predictions are "
             "made without augmentation (the mean of two augmented views in the "
             "code); a last, smaller batch is trained on"
         ),
@@ -58,16 +63,16 @@ class PES(Method):
         second: float | None = Field(None, gt=0, lt=1, description="T_2, likewise")
         third: float | None = Field(None, gt=0, lt=1, description="T_3, likewise")
         refine_lr: float = Field(1e-4, gt=0, description="Adam's official rate for the late parts")
+        form: Literal["paper", "official"] = Field("paper", description="official: late parts rest in the last phase")
 
     def build(self) -> None:
         super().build()
         self.register_buffer("class_weight", torch.ones(self.kit.num_classes, device=self.kit.device))
         self.refiners = {}
         for count, phase in ((2, "late stages"), (1, "head")):
-            late = [p for stage in self.net.stages()[-count:] for p in stage.parameters()]
             lr = self.cfg.refine_lr * self.schedule.rate_factor(phase, *self.given_lengths)
             self.refiners[count] = self.kit.optimizer(
-                f"last{count}", late, optimizer="adam", lr=lr, weight_decay=0.0, scheduled=False
+                f"last{count}", self.late(count), optimizer="adam", lr=lr, weight_decay=0.0, scheduled=False
             )
 
     @property
@@ -77,6 +82,10 @@ class PES(Method):
 
     def starts(self) -> tuple[int, ...]:
         return self.schedule.starts(*self.given_lengths)
+
+    def late(self, count: int) -> list[Parameter]:
+        """The parameters of the last `count` stages."""
+        return [p for stage in self.net.stages()[-count:] for p in stage.parameters()]
 
     def renew(self, count: int) -> None:
         """Initializes the last `count` stages anew."""
@@ -99,6 +108,11 @@ class PES(Method):
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(logits, batch.y, weight=self.class_weight.to(logits.dtype))
+
+    def before_step(self) -> None:
+        if self.cfg.form == "official" and self.phase(self.epoch) == "confident":
+            for parameter in self.late(2):
+                parameter.grad = None  # which also keeps weight decay and momentum from moving it
 
     def optimizers(self) -> tuple[Optimizer, ...]:
         count = {"late stages": 2, "head": 1}.get(self.phase(self.epoch))
