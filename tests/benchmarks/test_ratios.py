@@ -55,13 +55,13 @@ def test_a_table_reads_segments_at_least_twice_as_fast_as_files(measure, tmp_pat
 
 @pytest.mark.slow
 def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_path, real):
-    """The targets are 2 and 10 s, where this command starts in .1 s and torch is imported in 1.7 s."""
+    """The targets are 2 and 10 s, where this command starts in .1 s and torch is imported in 1.4 to 1.7 s."""
     status, table = list(ratios.readers(real, 100_000, tmp_path))[1:]
     assert measure(lambda: status).ratio.value <= 20
     print(
         f"status {status.ratio.work:.2f} s, table {table.ratio.work:.2f} s, import torch {table.ratio.baseline:.2f} s"
     )
-    assert table.ratio.value <= 6
+    assert table.ratio.value <= 7
 
 
 @pytest.mark.slow
