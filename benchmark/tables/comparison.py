@@ -19,6 +19,7 @@ from benchmark.tables import frame as frames
 from benchmark.tables.comparable import TableError
 from benchmark.tables.display_names import Defaults
 from benchmark.tables.order import ORDER, resolve
+from benchmark.tables.per_seed import seed_means, valued_runs
 from benchmark.tables.statistics import average_rank, paired_difference, summarize
 
 __all__ = ["Block", "Defaults", "Marks", "Table", "TableError", "build"]
@@ -80,6 +81,8 @@ class Block:
     not ranked), cost, measured (seconds over the baseline's; NaN unless asked for), needs, networks, deviations (from
     the recipe, as text), unrecorded (some records do not hold them)."""
     notes: tuple[str, ...]
+    runs: pd.DataFrame
+    """The runs of the cells that have a value: see `per_seed.valued_runs`."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,8 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     methods = _methods(runs, valued, table, compare)
     ranked = table["mean"].unstack("noise").reindex(columns=list(noisy))
     methods["rank"] = _ranks(ranked, methods["tuned"], lower_is_better) if compare.ranked and noisy else np.nan
-    methods = methods.join(_resolved(valued, methods, noisy, lower_is_better))
+    kept = valued_runs(valued)
+    methods = methods.join(_resolved(kept, methods, noisy, lower_is_better))
     methods = _default_beside_tuned(methods)
     return Block(
         place,
@@ -218,6 +222,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         notes=tuple(
             footnotes.of_block(runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained)
         ),
+        runs=kept,
     )
 
 
@@ -274,18 +279,15 @@ def _ranks(means: pd.DataFrame, tuned: pd.Series, lower_is_better: bool) -> pd.S
     return pd.concat(groups) if groups else pd.Series(dtype="float64")
 
 
-def _resolved(valued: pd.DataFrame, methods: pd.DataFrame, noisy: Sequence[str], lower_is_better: bool) -> pd.DataFrame:
+def _resolved(runs: pd.DataFrame, methods: pd.DataFrame, noisy: Sequence[str], lower_is_better: bool) -> pd.DataFrame:
     """Per ranked method repetitions, low, high, group and best (see `resolve`), among methods of one tuning budget.
 
     Scores are means over the noisy columns, per seed: rates of one data set share images and flips, so they are no
     repetitions of one another.
     """
     ranked = methods.index[methods["rank"].notna()]
-    runs = valued[valued["noise"].isin(noisy) & valued["method"].isin(ranked)]
-    repetition = runs["unit"].where(runs["unit"] != "", runs["seeds"].astype(str))
-    values = -runs["value"] if lower_is_better else runs["value"]
-    scores = values.groupby([repetition.rename("repetition"), runs["method"], runs["noise"]]).mean()
-    scores = scores.unstack("noise").dropna().mean(axis=1).unstack("method")
+    scores = seed_means(runs, noisy, ranked)
+    scores = -scores if lower_is_better else scores
     groups = [
         resolve(scores.reindex(columns=names).dropna(), np.random.default_rng(ORDER_SEED))
         for names in methods.loc[ranked].groupby("tuned").groups.values()
