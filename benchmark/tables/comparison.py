@@ -80,6 +80,9 @@ class Block:
     not ranked), cost, measured (seconds over the baseline's; NaN unless asked for), needs, networks, deviations (from
     the recipe, as text), unrecorded (some records do not hold them)."""
     notes: tuple[str, ...]
+    """Each a `note_text`."""
+    runs: pd.DataFrame
+    """The runs behind it, a row each: columns as of `frames.flatten`, and needs."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +221,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         notes=tuple(
             footnotes.of_block(runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained)
         ),
+        runs=runs,
     )
 
 
