@@ -81,10 +81,12 @@ def table(
 
 def print_table(store: Store, jobs: list[Job] | None, *, form: str = "md", **choices: Any) -> None:
     """Prints the table of `jobs` (None: of all records) to stdout; `choices` as of `build_table`."""
-    from benchmark.report import csv, markdown
+    from benchmark.report import FORMATS
+    from benchmark.report.csv import render_csv
+    from benchmark.report.layouts import LAYOUTS
 
-    render = csv.render_csv if form == "csv" else markdown.render_markdown
-    click.echo(render(build_table(store, jobs, **choices)), nl=False)
+    tables = [build_table(store, jobs, **choices)]
+    click.echo(render_csv(tables) if form == "csv" else FORMATS[form](LAYOUTS["rates"](tables)), nl=False)
 
 
 def build_table(

@@ -1,6 +1,11 @@
 """Tables as text. Rendering only; `benchmark.tables.comparison` computes what is shown."""
 
-from benchmark.report.csv import render_csv
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmark.report.document import Document
 from benchmark.report.markdown import render_markdown
 
-__all__ = ["render_csv", "render_markdown"]
+FORMATS: dict[str, Callable[[Document], str]] = {"md": render_markdown}
+"""Name on the command line -> what writes the `Document` of a layout."""

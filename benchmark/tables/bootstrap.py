@@ -100,7 +100,8 @@ def sampling_half(values: Floats, groups: Groups | None, generator: np.random.Ge
 def _clusters(values: Floats, groups: Groups | None) -> tuple[Floats, Floats]:
     """Sums and sizes [groups]."""
     codes = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    return np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+    sums: Floats = np.bincount(codes, weights=values).astype(np.float64)
+    return sums, np.bincount(codes).astype(np.float64)
 
 
 def _ratios(weights: Floats, sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:

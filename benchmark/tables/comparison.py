@@ -81,8 +81,11 @@ class Block:
     not ranked), cost, measured (seconds over the baseline's; NaN unless asked for), needs, networks, deviations (from
     the recipe, as text), unrecorded (some records do not hold them)."""
     notes: tuple[str, ...]
+    """Each a `note_text`."""
     runs: pd.DataFrame
-    """The runs of the cells that have a value: see `per_seed.valued_runs`."""
+    """The runs behind it, a row each: columns as of `frames.flatten`, and needs."""
+    valued: pd.DataFrame
+    """Of these the runs of cells that have a value: see `per_seed.valued_runs`."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,8 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         notes=tuple(
             footnotes.of_block(runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained)
         ),
-        runs=kept,
+        runs=runs,
+        valued=kept,
     )
 
 

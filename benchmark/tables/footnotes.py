@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from benchmark.tables.note_text import code
 from benchmark.tables.order import MIN_UNITS
 from benchmark.tables.statistics import t_factor
 
@@ -31,17 +32,17 @@ def of_block(
     yield from _not_begun(cells)
     yield from _tuned(runs)
     if baseline not in methods.index:
-        yield f"no runs of `{baseline}` here: no differences from it, no measured cost"
+        yield f"no runs of {code(baseline)} here: no differences from it, no measured cost"
     yield from _noise(runs)
     yield from _holes(runs, cells)
     unexplained = runs[~runs["plugin"].isin(explained)].drop_duplicates("method").sort_values("method")
-    options = [f"`{m}` {o}" for m, o in zip(unexplained["method"], unexplained["options"], strict=True) if o]
+    options = [f"{code(m)} {o}" for m, o in zip(unexplained["method"], unexplained["options"], strict=True) if o]
     if options:
         yield "full configurations: " + "; ".join(options)
     sources = runs.groupby("method")["source"].nunique()
     for method in sources.index[sources > 1]:
         yield (
-            f"`{method}`: its runs come from {sources[method]} states of its source file under one version "
+            f"{code(method)}: its runs come from {sources[method]} states of its source file under one version "
             "number; run them again, or bump its version, if the change matters"
         )
 
@@ -76,7 +77,7 @@ def _order(methods: pd.DataFrame) -> Iterator[str]:
         yield (
             f"place: 95 % interval among {len(group)} methods (median width {width:g}), by paired t tests of the means "
             f"over the noisy columns, n = {repetitions} seeds, corrected for all comparisons (Holm). Methods that "
-            f"share a letter are not told apart. Most likely the best: `{first}`, with probability "
+            f"share a letter are not told apart. Most likely the best: {code(first)}, with probability "
             f"{group['best'].max():.2f}. The columns share images, and the rates of one kind share flips, so columns "
             "are no repetitions"
         )
@@ -114,21 +115,21 @@ def _tests(runs: pd.DataFrame) -> Iterator[str]:
 
 def _marks(runs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[str]:
     for size, group in methods[methods["clean_set"] > 0].groupby("clean_set"):
-        names = ", ".join(f"`{name}`" for name in sorted(group.index))
+        names = ", ".join(map(code, sorted(group.index)))
         yield f"† privileged: given the true labels of {size} training images, a clean set ({names})"
     needs = methods["needs"].str.replace(r"clean_set(, )?", "", regex=True)
     privileged = needs[needs != ""].sort_index()
     if len(privileged):
-        users = privileged.groupby(privileged).agg(lambda same: ", ".join(f"`{m}`" for m in same.index))
+        users = privileged.groupby(privileged).agg(lambda same: ", ".join(map(code, same.index)))
         how = "uses" if (runs["track"] == "oracle").any() else "uses an estimate of"
         yield f"† privileged: {how} " + "; ".join(f"{needs} ({who})" for needs, who in users.items())
     deviating = methods["deviations"][methods["deviations"] != ""].sort_index()
     if len(deviating):
-        brought = "; ".join(f"`{method}` {text}" for method, text in deviating.items())
-        yield f"\\* deviates from the matched recipe: {brought}"
+        brought = "; ".join(f"{code(method)} {text}" for method, text in deviating.items())
+        yield f"* deviates from the matched recipe: {brought}"
     unrecorded = sorted(methods.index[methods["unrecorded"]])
     if unrecorded:
-        whose = "" if len(unrecorded) == len(methods) else " of " + ", ".join(f"`{name}`" for name in unrecorded)
+        whose = "" if len(unrecorded) == len(methods) else " of " + ", ".join(map(code, unrecorded))
         yield f"where optimizers{whose} deviate from the matched recipe is not recorded (records of schema 1)"
 
 
@@ -146,7 +147,7 @@ def _tuned(runs: pd.DataFrame) -> Iterator[str]:
     tuned = runs[runs["tuned"] > 0].drop_duplicates("method").sort_values("method")
     for budget, group in tuned.groupby("tuned"):
         chosen = "; ".join(
-            f"`{m}` {o or 'the default'}" for m, o in zip(group["plugin"], group["options"], strict=True)
+            f"{code(m)} {o or 'the default'}" for m, o in zip(group["plugin"], group["options"], strict=True)
         )
         yield (
             f"tuned (N = {budget}): of {budget} configurations of every method, the default among them, the one with "
@@ -206,7 +207,7 @@ def _where(places: pd.DataFrame) -> str:
     if len(places) > NAMED_CELLS:
         return f"{len(places)} cells, of {_some(places['method'])} at {_some(places['noise'])}"
     pairs = sorted(zip(places["method"], places["noise"], strict=True))
-    return ", ".join(f"`{method}` at {noise}" for method, noise in pairs)
+    return ", ".join(f"{code(method)} at {noise}" for method, noise in pairs)
 
 
 def _some(labels: pd.Series) -> str:

@@ -145,7 +145,7 @@ def _unit(block: Block, blocks: Sequence[Block], tuned: int) -> _Unit | None:
         return None
     same = [other for other in blocks if other.place.dataset == block.place.dataset]
     name = block.place.dataset if len(same) == 1 else f"{block.place.dataset} ({block.place.recipe})"
-    return _Unit(name, block, seed_means(block.runs, columns, whole))
+    return _Unit(name, block, seed_means(block.valued, columns, whole))
 
 
 def _against(
@@ -185,7 +185,7 @@ def _robustness(units: Sequence[_Unit], methods: pd.Index) -> pd.DataFrame:
 
 def _curves(block: Block, methods: pd.Index) -> pd.DataFrame:
     """Runs by kind of noise, with those on clean labels at rate 0 of every kind."""
-    runs = block.runs[block.runs["method"].isin(methods) & block.runs["rate"].notna()]
+    runs = block.valued[block.valued["method"].isin(methods) & block.valued["rate"].notna()]
     clean = runs["noise"] == block.clean
     kinds = runs.loc[~clean, "kind"].unique()
     return pd.concat([runs[~clean], *(runs[clean].assign(kind=kind) for kind in kinds)])
@@ -256,7 +256,7 @@ def _left_out(
     if missing:
         yield f"left out, as no method has all noisy columns of it: {', '.join(missing)}"
     for unit in units:
-        empty = [name for name in unit.block.noisy if name not in set(unit.block.runs["noise"])]
+        empty = [name for name in unit.block.noisy if name not in set(unit.block.valued["noise"])]
         if empty:
             yield f"left out of {unit.name}, as no method has a value there: {', '.join(empty)}"
         dropped = len(unit.scores) - len(runs.loc[[unit.name]]) if unit.name in runs.index.levels[0] else 0

@@ -18,13 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from benchmark.report.csv import render_csv
-from benchmark.report.markdown import render_markdown
 from benchmark.store.schema import SCHEMA
 from benchmark.tables import comparison
 from benchmark.tables.comparison import Marks, TableError
 from benchmark.tables.frame import part_key
 from benchmark.tables.statistics import paired_difference, summarize, t_factor
+from tests.tables.written import render_csv, render_markdown
 
 Record = dict[str, Any]
 RECIPE = {"epochs": 10, "batch_size": 64, "optimizer": "adam", "lr": 0.001, "weight_decay": 0.0, "clip": None}

@@ -5,10 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from benchmark.report.csv import render_csv
-from benchmark.report.markdown import render_markdown
 from benchmark.tables.order import MIN_UNITS
 from tests.tables.test_comparison import build, ended, record, rows
+from tests.tables.written import render_csv, render_markdown
 
 LEVELS = {"ce": 0.60, "gce": 0.80, "forward": 0.802}
 """The last two lie within the spread of seeds."""

@@ -1,0 +1,77 @@
+"""What all layouts share: title, headings, notes and origin, of one table or of several by other rules and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmark.metrics import LOWER_IS_BETTER
+from benchmark.model_selection import RULES
+from benchmark.report.document import Document, Section, Text, marked, plain
+from benchmark.report.layouts import cells
+from benchmark.tables.comparison import Block, Place, Table
+from benchmark.tables.frame import MAIN
+
+Pair = tuple[Table, Block]
+"""A block and the table that it is of."""
+
+
+def places(tables: Sequence[Table]) -> Iterator[tuple[Pair, ...]]:
+    """The blocks of one place after another, each by every rule and metric: `tables` are of the same records."""
+    for blocks in zip(*(table.blocks for table in tables), strict=True):
+        yield tuple(zip(tables, blocks, strict=True))
+
+
+def document(tables: Sequence[Table], sections: Sequence[Section]) -> Document:
+    first = tables[0]
+    metrics = sorted({block.metric for table in tables for block in table.blocks})
+    rules = list(dict.fromkeys(table.rule for table in tables))
+    lower = " (lower is better)" if LOWER_IS_BETTER.issuperset(metrics) else ""
+    test = f", test set {first.extra_test}" if first.extra_test else ""
+    return Document(
+        title=f"{', '.join(metrics)}{lower}, {', '.join(rules)}{test}",
+        paragraphs=tuple(plain(f"Rule {rule}: {RULES[rule]}.") for rule in rules),
+        sections=tuple(sections),
+        origin=(
+            f"Suite {first.suite}; {first.num_runs} runs",
+            f"Records sha256:{first.digest}",
+            f"Commit {', '.join(first.commits) or 'unknown'}; hardware {'; '.join(first.hardware) or 'unknown'}",
+        ),
+    )
+
+
+def heading(place: Place) -> str:
+    protocol = f", protocol {place.protocol}" if place.protocol else ""
+    return f"{place.dataset}, {place.backbone}, {place.track} track{protocol}"
+
+
+def score(pair: Pair, several: bool) -> str:
+    """The metric of a block, and where there are `several` tables the rule and what is better."""
+    table, block = pair
+    main = ", the main metric" if table.metric == MAIN else ""
+    lower = " (lower is better)" if several and block.metric in LOWER_IS_BETTER else ""
+    rule = f", by {table.rule}" if several else ""
+    return f"{metric_name(block)}{main}{lower}{rule}"
+
+
+def metric_name(block: Block) -> str:
+    return block.metric.replace("_", " ").capitalize()
+
+
+def notes(pairs: Sequence[Pair]) -> tuple[Text, ...]:
+    """The notes of blocks of one place, each once; one that not all have says of which rule and metric it is."""
+    return _once([(pair, note) for pair in pairs for note in pair[1].notes], len(pairs))
+
+
+def legend(pairs: Sequence[Pair]) -> tuple[Text, ...]:
+    return _once([(pair, cells.legend(block, table)) for pair in pairs for table, block in [pair]], len(pairs))
+
+
+def _once(said: Sequence[tuple[Pair, str]], count: int) -> tuple[Text, ...]:
+    holders: dict[str, list[Pair]] = {}
+    for pair, sentence in said:
+        holders.setdefault(sentence, []).append(pair)
+    texts = []
+    for sentence, pairs in holders.items():
+        of = "; ".join(f"{metric_name(block)}, {table.rule}" for table, block in pairs)
+        texts.append(marked(sentence if len(pairs) == count else f"{of}: {sentence}"))
+    return tuple(texts)
