@@ -5,7 +5,7 @@ of the wrong training labels that are predicted, and `source`: repository and co
 of our record ("version 2, 0123456789abcdef"). Both sides train on the same images and noisy labels. "paired": the
 official functions are also given our initial weights, order of batches, augmentation and random draws; "float64": the
 same with both sides in doubles, which makes no record; "independent": they draw these themselves. `explained.toml` has
-a sentence or two on methods whose sides differ, `papers.toml` the figures that papers print.
+a sentence or two on methods whose sides differ; `methods/published_figures.toml` the figures that papers print.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.grid.suite import load
 from benchmark.registry import METHODS
+from benchmark.report import papers
 from benchmark.store.content import Record
 from benchmark.store.places import data_root
 from benchmark.store.store import Store
@@ -187,7 +188,7 @@ def page(frame: pd.DataFrame, today: Mapping[str, int], folder: Path = FOLDER) -
         for (noise, pairing), part in rows.groupby(["noise", "pairing"]):
             lines.append(f"| {' | '.join([noise, pairing, *_figures(part)])} |")
         lines += ["", explained[method], ""] if method in explained else [""]
-    return "\n".join([*lines, paper_figures.table(paper_figures.read(folder / "papers.toml"))])
+    return "\n".join([*lines, paper_figures.table(papers.read().figures)])
 
 
 def versions_of_today() -> dict[str, int]:

@@ -12,6 +12,7 @@ from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.grid.suite import load
 from benchmark.registry import METHODS
+from benchmark.report import papers
 from benchmark.store.schema import SCHEMA
 from benchmark.store.store import Store
 from scripts import _paper_figures as paper_figures
@@ -71,7 +72,9 @@ def test_an_independent_card_gives_the_last_difference_with_its_t_interval() -> 
     assert reproduction.card_text(frame, "m") == "run: +.020 ± .025 (version 3)"
 
 
-FIGURES = """[[figures]]
+FIGURES = """dataset = "CIFAR-10"
+
+[[figures]]
 method = "m"
 source = "A paper, Table 1"
 seen = "the paper"
@@ -88,7 +91,6 @@ def published(tmp_path: Path) -> Path:
     """A folder with what the page of the method "m" needs beside its curves."""
     (tmp_path / "m.toml").write_text('title = "M in two epochs"\n')
     (tmp_path / "explained.toml").write_text('m = "Ours drops no batch."\n')
-    (tmp_path / "papers.toml").write_text(FIGURES)
     return tmp_path
 
 
@@ -107,20 +109,21 @@ def test_a_side_that_lacks_an_epoch_is_refused() -> None:
         reproduction.gaps(frame)
 
 
-def test_the_page_shows_what_papers_print_and_how_far_it_is_above_cross_entropy(published: Path) -> None:
-    text = reproduction.page(curves([[0.5]], [[0.5]]), {"m": 3}, published)
+def test_the_page_shows_what_papers_print_and_how_far_it_is_above_cross_entropy(tmp_path: Path) -> None:
+    (tmp_path / "figures.toml").write_text(FIGURES)
+    text = paper_figures.table(papers.read(tmp_path / "figures.toml").figures)
     row = "| m |  | 89.15 (+7.3) |  |  |  |  | pair:0.45 70 | ResNet-34 | 120 | last | A paper, Table 1 | the paper |"
     assert row in text
 
 
 def test_figures_of_a_paper_with_an_unknown_key_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "papers.toml").write_text(FIGURES + "year = 2020\n")
+    (tmp_path / "figures.toml").write_text(FIGURES + "year = 2020\n")
     with pytest.raises(UsageError, match=r"keys \['year'\]; expected some of"):
-        paper_figures.read(tmp_path / "papers.toml")
+        papers.read(tmp_path / "figures.toml")
 
 
 def test_every_figure_of_a_paper_is_of_a_method_and_a_percentage() -> None:
-    figures = paper_figures.read(reproduction.FOLDER / "papers.toml")
+    figures = papers.read().figures
     assert {figure.method for figure in figures} <= {entry.name for entry in METHODS.entries()}
     for figure in figures:
         values = [*figure.accuracy.values(), *(figure.baseline_accuracy or {}).values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from benchmark.cli.options import UserPath, expand_grid, grid_options
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
+    from benchmark.report.layouts.all import Layout
     from benchmark.store.content import Record
     from benchmark.store.store import Store
     from benchmark.tables.comparison import Marks, Table
@@ -21,18 +22,36 @@ BASELINE = "ce"
 
 @click.command()
 @grid_options
-@click.option("--format", "form", type=click.Choice(["md", "csv"]), default="md", show_default=True)
+@click.option("--format", "form", type=click.Choice(["md", "csv", "latex", "html"]), default="md", show_default=True)
+@click.option(
+    "--layout",
+    default="rates",
+    show_default=True,
+    help="rates: methods by noise; backbones: methods by backbone; cost: beside accuracy; tuned: beside the default; "
+    "papers: ours beside the figures of papers.",
+)
+@click.option(
+    "--rows",
+    type=click.Choice(["cells", "runs"]),
+    default="cells",
+    show_default=True,
+    help="Of --format csv: a row per cell, or per run with all metrics by all rules.",
+)
 @click.option(
     "--rule",
-    default="val_noisy",
+    "rules",
+    multiple=True,
+    default=["val_noisy"],
     show_default=True,
-    help="Which epoch: val_noisy, last, last5, label_wave, val_clean, oracle_test.",
+    help="Which epoch: val_noisy, last, last5, label_wave, val_clean, oracle_test; may be repeated.",
 )
 @click.option(
     "--metric",
-    default="main",
+    "metrics",
+    multiple=True,
+    default=["main"],
     show_default=True,
-    help="main: each data set's own, see `data info`; accuracy, balanced_accuracy, auroc, ece, ...",
+    help="main: each data set's own, see `data info`; accuracy, balanced_accuracy, auroc, ece, ...; may be repeated.",
 )
 @click.option(
     "--with",
@@ -48,64 +67,113 @@ BASELINE = "ce"
 def table(
     suite: str | None,
     form: str,
-    rule: str,
-    metric: str,
+    layout: str,
+    rows: str,
     others: tuple[Path, ...],
     extra: str | None,
     timing: bool,
     diagnostics: bool,
     **options: Any,
 ) -> None:
-    """Print the comparison table of SUITE, of the grid that the options describe, or of all records."""
+    """Print the comparison table of SUITE, of the grid that the options describe, or of all records.
+
+    \b
+    noisybench table --with human --format latex > human.tex   (booktabs; the first lines say what it needs)
+    noisybench table --layout cost --rule val_noisy --rule last
+    noisybench table --format csv --rows runs > runs.csv
+    """
     from benchmark.store.content import collector_paused
     from benchmark.store.store import Store
 
+    layout_of = _layout(layout, form, rows)
     store = Store(options["results"])
     jobs = None
     if suite is not None or options["datasets"]:
         _, jobs = expand_grid(suite, options)
     with collector_paused():
-        print_table(
+        if rows == "runs":
+            _refuse_choices("rules", "metrics", "extra", "timing", "diagnostics")
+            click.echo(_csv_of_runs(store, jobs, others), nl=False)
+            return
+        tables = build_tables(
             store,
             jobs,
             suite=suite,
-            form=form,
             others=others,
-            rule=rule,
-            metric=metric,
+            rules=tuple(dict.fromkeys(options["rules"])),
+            metrics=tuple(dict.fromkeys(options["metrics"])),
             extra_test=extra,
             timing=timing,
             diagnostics=diagnostics,
         )
+        click.echo(_written(tables, form, layout_of), nl=False)
 
 
-def print_table(store: Store, jobs: list[Job] | None, *, form: str = "md", **choices: Any) -> None:
-    """Prints the table of `jobs` (None: of all records) to stdout; `choices` as of `build_table`."""
+def print_table(store: Store, jobs: list[Job], suite: str) -> None:
+    """Prints the table of a suite's `jobs` to stdout, as `noisybench table SUITE` does."""
+    from benchmark.report.layouts.all import LAYOUTS
+
+    click.echo(_written(build_tables(store, jobs, suite=suite), "md", LAYOUTS["rates"]), nl=False)
+
+
+def _written(tables: list[Table], form: str, layout: Layout) -> str:
     from benchmark.report import FORMATS
     from benchmark.report.csv import render_csv
-    from benchmark.report.layouts import LAYOUTS
 
-    tables = [build_table(store, jobs, **choices)]
-    click.echo(render_csv(tables) if form == "csv" else FORMATS[form](LAYOUTS["rates"](tables)), nl=False)
+    return render_csv(tables) if form == "csv" else FORMATS[form](layout(tables))
 
 
-def build_table(
-    store: Store,
-    jobs: list[Job] | None,
-    *,
-    suite: str | None = None,
-    others: tuple[Path, ...] = (),
-    rule: str = "val_noisy",
-    metric: str = "main",
-    **choices: Any,
-) -> Table:
-    """The table of `jobs` (None: of all records). Raises TableError where it would mislead."""
+def _layout(name: str, form: str, rows: str) -> Layout:
+    """The layout of this name. Raises UsageError where there is none, or where options do not go together."""
+    from benchmark.errors import UsageError
+    from benchmark.report.layouts.all import LAYOUTS
+
+    if name not in LAYOUTS:
+        raise UsageError(f"unknown layout {name!r}; expected one of {', '.join(LAYOUTS)} (--layout)")
+    if form == "csv" and name != "rates":
+        raise UsageError(
+            f"--layout {name} chooses what md, latex and html show, and a CSV file has every figure of every cell; "
+            "leave --layout out, or choose another --format"
+        )
+    if form != "csv" and rows != "cells":
+        raise UsageError(f"--rows {rows} belongs to --format csv, not to {form}")
+    return LAYOUTS[name]
+
+
+def _refuse_choices(*names: str) -> None:
+    """Raises UsageError where one of these options of the command was given."""
+    from click.core import ParameterSource
+
+    from benchmark.errors import UsageError
+
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        option = given[0].removesuffix("s") if given[0] in ("rules", "metrics") else given[0]
+        raise UsageError(
+            f"--{option} chooses what cells hold, and --rows runs has every metric by every rule; leave it out"
+        )
+
+
+def _csv_of_runs(store: Store, jobs: list[Job] | None, others: tuple[Path, ...]) -> str:
+    from benchmark.report.csv import render_rows
+    from benchmark.tables import frame
+    from benchmark.tables.comparable import TableError
+    from benchmark.tables.run_rows import FIELDS, run_rows
+
+    records = [record for record, _ in frame.unique(_records(store, jobs, others, FIELDS)).values()]
+    if not records:
+        raise TableError("there are no runs to list; `noisybench run SUITE` makes some (--results DIR)")
+    return render_rows(run_rows(records))
+
+
+def _records(store: Store, jobs: list[Job] | None, others: tuple[Path, ...], fields: Sequence[str]) -> list[Record]:
+    """What is read of the runs of `jobs` (None: of all runs) and of those in the folders `others`."""
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.store import published
-    from benchmark.tables import comparison, frame
 
     names = None if jobs is None else {job.spec.id: job.labels["dataset"] for job in jobs}
-    contents, failures = store.records(frame.fields(rule)), store.failures()
+    contents, failures = store.records(fields), store.failures()
     tell_uncounted(store.folder, contents)
     tell_uncounted(store.folder, failures)
     records = [*contents.records, *failures.records]
@@ -113,22 +181,43 @@ def build_table(
         # The names of this grid: those of an earlier one may not tell its data sets apart.
         records = [_named(record, names[record["id"]]) for record in records if record["id"] in names]
     for other in others:
-        joined = published.read(other, frame.fields(rule))
+        joined = published.read(other, fields)
         tell_uncounted(other, joined)
         records += joined.records
+    return records
+
+
+def build_tables(
+    store: Store,
+    jobs: list[Job] | None,
+    *,
+    suite: str | None = None,
+    others: tuple[Path, ...] = (),
+    rules: tuple[str, ...] = ("val_noisy",),
+    metrics: tuple[str, ...] = ("main",),
+    **choices: Any,
+) -> list[Table]:
+    """A table of `jobs` (None: of all records) for every metric and rule. Raises TableError where it would mislead."""
+    from benchmark.tables import comparison, frame
+
+    records = _records(store, jobs, others, sorted({field for rule in rules for field in frame.fields(rule)}))
     expected = list(map(_missing, jobs or ()))
     marks, defaults = _declared([record["spec"] for record in [*records, *expected]])
-    return comparison.build(
-        records,
-        rule=rule,
-        metric=metric,
-        baseline=BASELINE,
-        expected=expected,
-        suite=suite,
-        marks=marks,
-        defaults=defaults,
-        **choices,
-    )
+    return [
+        comparison.build(
+            records,
+            rule=rule,
+            metric=metric,
+            baseline=BASELINE,
+            expected=expected,
+            suite=suite,
+            marks=marks,
+            defaults=defaults,
+            **choices,
+        )
+        for metric in metrics
+        for rule in rules
+    ]
 
 
 def check_table(jobs: list[Job]) -> None:

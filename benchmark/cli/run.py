@@ -56,7 +56,7 @@ def run(suite: str | None, **options: Any) -> int:
     if not options["no_table"]:
         from benchmark.cli.results import print_table
 
-        print_table(grid.store, grid.jobs, suite=grid.name)
+        print_table(grid.store, grid.jobs, grid.name)
     counts = Counter(states.values())
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
     _say(f"{summary}; records in {grid.store.folder / 'runs'}")

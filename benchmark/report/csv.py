@@ -24,7 +24,7 @@ def render_csv(tables: Sequence[Table]) -> str:
 
     `half` and `delta_half` are half widths of 95 % t intervals; empty where a cell has no figure.
     """
-    return _written(pd.concat(list(map(_cells, tables)), ignore_index=True))
+    return render_rows(pd.concat(list(map(_cells, tables)), ignore_index=True))
 
 
 def _cells(table: Table) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def _rows(block: Block, table: Table) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)
 
 
-def _written(rows: pd.DataFrame) -> str:
+def render_rows(rows: pd.DataFrame) -> str:
     """A name may hold a line break, between quotes; other control characters are written out."""
     text: str = rows.to_csv(index=False, lineterminator="\n", float_format=_PRECISION)
     return "\n".join(map(visible, text.split("\n")))

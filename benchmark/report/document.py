@@ -1,6 +1,6 @@
 """What a page of tables says, before it has a format: headings, paragraphs, grids of cells and notes.
 
-A layout (`benchmark.report.layouts`) makes a `Document`; Markdown, LaTeX and HTML write it. A layout decides what a
+A layout (`benchmark.report.layouts.all`) makes a `Document`; Markdown, LaTeX and HTML write it. A layout decides what a
 cell says, a format only how it looks, so that all formats say the same.
 """
 

@@ -14,7 +14,7 @@ WIDTH = 100
 _ISOLATE = "\u2068{}\u2069"
 """First strong isolate, pop directional isolate: what stands between them does not reorder what stands around."""
 
-_MARKUP = re.compile(r"[\\*`<]|~~|(?<!\w)_|_(?!\w)|!?\[(?=[^\]]*\]\()|&(?=#?\w+;)|\$")
+_MARKUP = re.compile(r"[\\*`<|]|~~|(?<!\w)_|_(?!\w)|!?\[(?=[^\]]*\]\()|&(?=#?\w+;)|\$")
 """What GitHub's Markdown would not print as it stands; an underscore between letters is one."""
 
 
@@ -55,7 +55,7 @@ def _grid(grid: Grid) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return (_escaped(cell.text) + _escaped(cell.marks)).replace("|", "\\|")
+    return _escaped(cell.text) + _escaped(cell.marks)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

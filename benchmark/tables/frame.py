@@ -68,7 +68,8 @@ def digest(runs: Mapping[str, tuple[Record, str]]) -> str:
 
 
 def fields(rule: str) -> tuple[str, ...]:
-    """The fields of a record that a table by `rule` reads, for `Store.records`."""
+    """The fields of a record that a table by `rule` reads, for `Store.records`. Raises TableError."""
+    _check_rule(rule)
     figures = {f"metrics.{rule}"}
     if rule in ("last5", "label_wave", "val_clean"):
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
@@ -167,9 +168,13 @@ def flatten(
     )
 
 
-def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test: str | None) -> None:
+def _check_rule(rule: str) -> None:
     if rule not in RULES:
         raise TableError(f"unknown rule {rule!r}; expected one of {', '.join(RULES)} (--rule)")
+
+
+def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test: str | None) -> None:
+    _check_rule(rule)
     scored = [by_rule for record in records if (by_rule := _figures(record, extra_test))]
     if extra_test is not None and not scored:
         names = {name for record in records for name in record.get("extra_metrics") or {}}

@@ -11,7 +11,8 @@ _FENCE = re.compile(r"`+")
 def code(name: str) -> str:
     """`name` between backticks: more of them than it holds in a row, and spaces where it begins or ends with one."""
     fence = "`" * (1 + max((len(run) for run in _FENCE.findall(name)), default=0))
-    space = " " if name.startswith(("`", " ")) or name.endswith(("`", " ")) else ""
+    padded = name.startswith(("`", " ")) or name.endswith(("`", " "))
+    space = " " if padded and name.strip(" ") else ""
     return f"{fence}{space}{name}{space}{fence}"
 
 

@@ -55,6 +55,14 @@ def difference(row: Row, usual: int) -> Cell:
     return Cell(f"{number(row['delta'], signed=True)}{spread(row['delta_half'])}", marks=runs)
 
 
+def average(summary: pd.DataFrame, name: str, *, signed: bool = False, emphasis: Emphasis | None = None) -> Cell:
+    """The mean of a row of `averages.summary` ± sd, or ± half width where it is a `signed` difference."""
+    if name not in summary.index or pd.isna(summary.at[name, "mean"]):
+        return Cell(ABSENT, meaning="a hole in one of the columns, or nothing to compare")
+    width = summary.at[name, "half" if signed else "sd"]
+    return Cell(f"{number(summary.at[name, 'mean'], signed)}{spread(width)}", emphasis=emphasis)
+
+
 def valued(value: float) -> Cell:
     return Cell(ABSENT, meaning="no value") if pd.isna(value) else Cell(number(value))
 
@@ -69,10 +77,13 @@ def times(factor: float) -> Cell:
 
 def method(block: Block, name: str) -> Cell:
     """The name of a row with its marks, emphasized where the order is resolved."""
+    return Cell(name, marks=marks(block, name), emphasis=emphasis(block.methods.at[name, "group"]))
+
+
+def marks(block: Block, name: str) -> str:
     row = block.methods.loc[name]
     networks = f" ({row['networks']} nets)" if row["networks"] > 1 else ""
-    marks = ("†" if row["needs"] else "") + ("*" if row["deviations"] else "") + networks
-    return Cell(name, marks=marks, emphasis=emphasis(row["group"]))
+    return ("†" if row["needs"] else "") + ("*" if row["deviations"] else "") + networks
 
 
 def emphasis(group: Any) -> Emphasis | None:

@@ -57,21 +57,26 @@ def metric_name(block: Block) -> str:
     return block.metric.replace("_", " ").capitalize()
 
 
+def by(pair: Pair) -> str:
+    """The rule and metric of a block, to tell it from the others of its place."""
+    table, block = pair
+    return f"{metric_name(block)}, {table.rule}"
+
+
 def notes(pairs: Sequence[Pair]) -> tuple[Text, ...]:
-    """The notes of blocks of one place, each once; one that not all have says of which rule and metric it is."""
-    return _once([(pair, note) for pair in pairs for note in pair[1].notes], len(pairs))
+    return once([(by(pair), note) for pair in pairs for note in pair[1].notes], len(pairs))
 
 
 def legend(pairs: Sequence[Pair]) -> tuple[Text, ...]:
-    return _once([(pair, cells.legend(block, table)) for pair in pairs for table, block in [pair]], len(pairs))
+    return once([(by((table, block)), cells.legend(block, table)) for table, block in pairs], len(pairs))
 
 
-def _once(said: Sequence[tuple[Pair, str]], count: int) -> tuple[Text, ...]:
-    holders: dict[str, list[Pair]] = {}
-    for pair, sentence in said:
-        holders.setdefault(sentence, []).append(pair)
-    texts = []
-    for sentence, pairs in holders.items():
-        of = "; ".join(f"{metric_name(block)}, {table.rule}" for table, block in pairs)
-        texts.append(marked(sentence if len(pairs) == count else f"{of}: {sentence}"))
-    return tuple(texts)
+def once(said: Sequence[tuple[str, str]], count: int) -> tuple[Text, ...]:
+    """(name of its block, note) of `count` blocks: every note once, with its blocks where not all have it."""
+    holders: dict[str, list[str]] = {}
+    for name, note in said:
+        holders.setdefault(note, []).append(name)
+    return tuple(
+        marked(note if len(names) == count else f"{'; '.join(dict.fromkeys(names))}: {note}")
+        for note, names in holders.items()
+    )
