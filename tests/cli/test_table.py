@@ -1,0 +1,78 @@
+"""`noisybench table`: formats, layouts, several rules and metrics, and what does not go together."""
+
+import csv
+import io
+
+import pytest
+from click.testing import CliRunner
+
+from benchmark.cli.results import table
+from benchmark.report import FORMATS
+from benchmark.report.layouts.all import LAYOUTS
+
+PUBLISHED = ("table", "--with", "human")
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_the_help_names_every_layout_and_format():
+    told = CliRunner().invoke(table, ["--help"]).output
+    assert all(f"{name}: " in told for name in LAYOUTS)
+    assert "[md|csv|latex|html]" in told
+    assert {*FORMATS, "csv"} == {"md", "csv", "latex", "html"}
+
+
+@pytest.mark.parametrize(
+    ("form", "beginning"), [("md", "# accuracy, last"), ("latex", "% Made by"), ("html", "<article class=")]
+)
+def test_published_records_are_printed_in_every_format(form, beginning, here):
+    assert here(*PUBLISHED, "--rule", "last", "--format", form).stdout.startswith(beginning)
+
+
+def test_csv_of_several_rules_and_metrics_has_a_row_for_each(here):
+    chosen = ("--rule", "val_noisy", "--rule", "last", "--metric", "accuracy", "--metric", "nll", "--rule", "last")
+    found = rows(here(*PUBLISHED, "--format", "csv", *chosen).stdout)
+    kinds = [(row["metric"], row["rule"]) for row in found]
+    expected = [(metric, rule) for metric in ("accuracy", "nll") for rule in ("val_noisy", "last")]
+    assert list(dict.fromkeys(kinds)) == expected
+    assert len({kinds.count(kind) for kind in expected}) == 1
+    alone = rows(here(*PUBLISHED, "--format", "csv", "--rule", "last", "--metric", "nll").stdout)
+    assert [row for row in found if (row["metric"], row["rule"]) == ("nll", "last")] == alone
+
+
+def test_csv_has_a_row_per_run_with_every_metric_by_every_rule(here):
+    found = rows(here(*PUBLISHED, "--format", "csv", "--rows", "runs").stdout)
+    assert len({row["id"] for row in found}) == len(found)
+    assert f"{len(found)} runs" in here(*PUBLISHED).stdout
+    assert all(
+        float(row["last.accuracy"]) <= float(row["oracle_test.accuracy"]) for row in found if row["state"] == "ok"
+    )
+    assert {"val_noisy.nll", "seed.noise", "method", "realized_rate"} <= found[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--layout", "nope"), "unknown layout 'nope'; expected one of rates, backbones"),
+        (("--layout", "cost", "--format", "csv"), "a CSV file has every figure of every cell"),
+        (("--rows", "runs"), "--rows runs belongs to --format csv, not to md"),
+        (("--rule", "nope"), "unknown rule 'nope'; expected one of val_noisy"),
+        (("--rule", "last", "--metric", "nope"), "metric 'nope' is unknown; expected one of main, accuracy"),
+        (("--format", "csv", "--rows", "runs", "--rule", "last"), "--rule chooses what cells hold"),
+        (("--format", "csv", "--rows", "runs", "--timing"), "--timing chooses what cells hold"),
+        (("--layout", "tuned"), "no method is tuned here; expected runs of a search"),
+        (("--layout", "papers"), "no paper prints a figure"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_does_not_go_together_is_refused(options, told, here):
+    assert told in here(*PUBLISHED, *options, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "options", [("--format", form) for form in ("md", "csv", "latex", "html")] + [("--format", "csv", "--rows", "runs")]
+)
+def test_no_records_are_a_sentence(options, here):
+    assert "noisybench run SUITE` makes some" in here("table", *options, code=2).stderr
