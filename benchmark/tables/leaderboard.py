@@ -56,6 +56,8 @@ class Leaderboard:
     matrix: pd.DataFrame
     """`matrix.comparison_matrix` over units."""
     notes: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    """Those of `datasets`."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _board(key: tuple[str, str, str, int], blocks: Sequence[Block], baseline: st
         robustness=_robustness(units, methods.index),
         matrix=comparison_matrix(scores, rope, np.random.default_rng(BOOTSTRAP_SEED)),
         notes=tuple(_notes(blocks, units, runs, methods, rope, reference or "", tuned)),
+        blocks=tuple(unit.block for unit in units),
     )
 
 
@@ -179,8 +182,8 @@ def _robustness(units: Sequence[_Unit], methods: pd.Index) -> pd.DataFrame:
         return together
     by_kind = together.groupby(["method", "kind"])
     same = by_kind[["rates", "low", "high"]].nunique().eq(1).all(axis=1) & by_kind.size().eq(len(units))
-    mean = by_kind[["rates", "low", "high", "mean"]].mean()[same]
-    return mean.assign(n=len(units), half=np.nan)[["rates", "low", "high", "n", "mean", "half"]]
+    shared = by_kind[["rates", "low", "high"]].first().assign(n=len(units), mean=by_kind["mean"].mean(), half=np.nan)
+    return shared[same]
 
 
 def _curves(block: Block, methods: pd.Index) -> pd.DataFrame:
