@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,27 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.store.content import Record
-from benchmark.tables.comparison import Block
+from benchmark.tables.comparison import Block, Table
 from benchmark.tables.leaderboard import Leaderboard
+from benchmark.tables.note_text import code
 from benchmark.tables.sampling import Pairs, duel, right_flags
 
 SAMPLING_SEED = 0
 BALANCED = "balanced_accuracy"
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class TestImages:
-    """Where what single test images came out as is looked up."""
-
-    __test__ = False  # no class of tests
-
-    rule: str
-    extra_test: str | None
-    records: Callable[[Collection[str]], Mapping[str, Record]]
-    """Whole records by run id; those that cannot be had are absent."""
-    labels: Callable[[Collection[str]], NDArray[np.integer[Any]] | None]
-    """The labels [n] of the test set, from kept predictions of one of these runs; None where none are kept."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +31,13 @@ class FirstTwo:
     notes: tuple[str, ...]
 
 
-def first_two(board: Leaderboard, images: TestImages) -> FirstTwo | None:
-    """The first method of `board` against the second, on the test images of each data set; None of a single method."""
-    if len(board.methods) < 2:
+def first_two(board: Leaderboard, table: Table) -> FirstTwo | None:
+    """The first method of `board`, one of `table`, against the second, on the test images of each data set.
+
+    None of a single method, and where the table does not know where to look single images up.
+    """
+    images = table.images
+    if len(board.methods) < 2 or images is None:
         return None
     first, second = board.methods.index[:2]
     pairs = {name: _runs(block, first, second) for name, block in zip(board.datasets, board.blocks, strict=True)}
@@ -55,14 +46,14 @@ def first_two(board: Leaderboard, images: TestImages) -> FirstTwo | None:
     rows, notes = {}, []
     generator = np.random.default_rng(SAMPLING_SEED)
     for (name, found), block in zip(pairs.items(), board.blocks, strict=True):
-        flags = {run: bits for run in ids if (bits := _right(records.get(run), images)) is not None}
+        flags = {run: bits for run in ids if (bits := _right(records.get(run), table)) is not None}
         known = found[found["first"].isin(flags) & found["second"].isin(flags)]
         if known.empty:
-            notes.append(f"{name}: {_unknown(images.rule)}")
+            notes.append(f"{name}: {_unknown(table.rule)}")
             continue
         labels = images.labels([*known["first"]]) if block.metric == BALANCED else None
         weights = None if labels is None else _weights(labels)
-        groups = _groups(records[known["first"].iloc[0]], images)
+        groups = _groups(records[known["first"].iloc[0]], table.extra_test)
         by_noise = {
             str(noise): Pairs(
                 np.stack([flags[run] for run in runs["first"]]),
@@ -87,27 +78,27 @@ def _runs(block: Block, first: str, second: str) -> pd.DataFrame:
     return paired.rename(columns={"id_first": "first", "id_second": "second"})[["noise", "first", "second"]]
 
 
-def _right(record: Record | None, images: TestImages) -> NDArray[np.bool_] | None:
+def _right(record: Record | None, table: Table) -> NDArray[np.bool_] | None:
     """[n] whether the run has each test image right in the epoch of the rule; None where its record does not say."""
     if record is None:
         return None
     outcomes = record.get("outcomes") or {}
-    if images.extra_test is not None:
-        outcomes = (record.get("extra_outcomes") or {}).get(images.extra_test) or {}
-    outcome, test = outcomes.get(images.rule), _test(record, images)
+    if table.extra_test is not None:
+        outcomes = (record.get("extra_outcomes") or {}).get(table.extra_test) or {}
+    outcome, test = outcomes.get(table.rule), _test(record, table.extra_test)
     return right_flags(outcome["right"], test["size"]) if outcome and test else None
 
 
-def _test(record: Record, images: TestImages) -> Mapping[str, Any] | None:
+def _test(record: Record, extra_test: str | None) -> Mapping[str, Any]:
     tests = record.get("tests") or {}
     test: Mapping[str, Any] | None = (
-        tests.get("test") if images.extra_test is None else (tests.get("extra") or {}).get(images.extra_test)
+        tests.get("test") if extra_test is None else (tests.get("extra") or {}).get(extra_test)
     )
-    return test
+    return test or {}
 
 
-def _groups(record: Record, images: TestImages) -> NDArray[np.generic] | None:
-    groups = (_test(record, images) or {}).get("groups")
+def _groups(record: Record, extra_test: str | None) -> NDArray[np.generic] | None:
+    groups = _test(record, extra_test).get("groups")
     return None if groups is None else np.asarray(groups)
 
 
@@ -148,7 +139,7 @@ def _sentences(first: str, second: str, sampling: pd.DataFrame) -> Sequence[str]
     )
     single = sampling["run_false"].median()
     return (
-        f"test images: `{first}` leads `{second}` by {said} (95 % interval over test sets that could have been, "
-        "networks as they are; probability that the second is truly as good: Claims Reloaded, arXiv 2505.04720). By a "
-        f"single run of each, the lead is false with probability {single:.2f} (median over runs and columns)",
+        f"test images: {code(first)} leads {code(second)} by {said} (95 % interval over test sets that could have "
+        "been, networks as they are; probability that the second is truly as good: Claims Reloaded, arXiv 2505.04720). "
+        f"By a single run of each, the lead is false with probability {single:.2f} (median over runs and columns)",
     )

@@ -18,7 +18,8 @@ from benchmark.tables import aggregates
 from benchmark.tables.bootstrap import hierarchical_half
 from benchmark.tables.comparable import TableError
 from benchmark.tables.comparison import ORDER_SEED, UNRANKED_RULE, Block, Table
-from benchmark.tables.matrix import ROPE, comparison_matrix, reach, wins_ties_losses
+from benchmark.tables.matrix import comparison_matrix, reach, wins_ties_losses
+from benchmark.tables.note_text import code
 from benchmark.tables.order import MIN_UNITS, resolve
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.statistics import average_rank, t_factor
@@ -70,7 +71,7 @@ class _Unit:
     """[repetitions, methods] means over the noisy columns, of all methods of the tuning budget without a hole there."""
 
 
-def leaderboards(table: Table, rope: float = ROPE) -> tuple[Leaderboard, ...]:
+def leaderboards(table: Table) -> tuple[Leaderboard, ...]:
     """One per (backbone, track, protocol, tuning budget) in which some method has all noisy columns of some data set.
 
     Raises TableError for a rule that ranks nothing.
@@ -85,7 +86,7 @@ def leaderboards(table: Table, rope: float = ROPE) -> tuple[Leaderboard, ...]:
         for tuned in sorted(block.methods["tuned"].unique()):
             key = (block.place.backbone, block.place.track, block.place.protocol, int(tuned))
             groups.setdefault(key, []).append(block)
-    boards = (_board(key, blocks, table.baseline, rope) for key, blocks in groups.items())
+    boards = (_board(key, blocks, table.baseline, table.rope) for key, blocks in groups.items())
     return tuple(board for board in boards if board is not None)
 
 
@@ -218,10 +219,10 @@ def _notes(
         yield (
             f"place: 95 % interval among {len(methods)} methods by paired t tests, {what}, corrected for all "
             "comparisons (Holm). Methods that share a letter are not told apart. Most likely the best: "
-            f"`{first}`, with probability {methods['best'].max():.2f}"
+            f"{code(str(first))}, with probability {methods['best'].max():.2f}"
         )
     elif over_seeds and len(methods) > 1:
-        yield f"order: none is claimed with {what}; {MIN_UNITS} seeds or more are needed for one"
+        yield f"order: none is claimed with {what}: {reach(count, 1)}"
     if not over_seeds:
         yield (
             "every data set counts once, with the mean over its noisy columns and seeds: columns share images, and the "
@@ -236,14 +237,9 @@ def _notes(
         interval = f" ± half width of its {how}" if over_seeds or count >= MIN_UNITS else ""
         counted = "seeds" if over_seeds else "data sets"
         yield (
-            f"difference from `{reference}`{interval}; W/T/L: {counted} on which the method is better, within {rope:g} "
-            "(practical equivalence), or worse"
+            f"difference from {code(reference)}{interval}; W/T/L: {counted} on which the method is better, "
+            f"within {rope:g} (practical equivalence), or worse"
         )
-    yield (
-        "improvability: by how much the best method's error is smaller, as a share of the method's own error; skill: "
-        "1 - geometric mean of its error over the baseline's; both over data sets"
-    )
-    yield reach(count, len(methods) * (len(methods) - 1) // 2)
     yield from _left_out(blocks, units, runs, methods, tuned)
 
 
@@ -269,7 +265,7 @@ def _left_out(
     holes = [name for name in known if name not in methods.index]
     if holes:
         where = {name: _lacks(name, units) for name in holes}
-        named = "; ".join(f"`{name}` on {places}" for name, places in where.items())
+        named = "; ".join(f"{code(name)} on {places}" for name, places in where.items())
         yield f"not ranked, for want of a value in some noisy column: {named}"
 
 

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from benchmark.tables.comparable import TableError
-from benchmark.tables.first_two import TestImages, first_two
+from benchmark.tables.first_two import first_two
 from benchmark.tables.leaderboard import leaderboards
 from benchmark.tables.order import MIN_UNITS
 from benchmark.tables.sampling import right_flags
+from benchmark.tables.test_images import TestImages
 from tests.tables.test_comparison import build, ended, record
 
 LEVELS = {"ce": 0.60, "gce": 0.80, "forward": 0.802}
@@ -43,7 +44,7 @@ def on(number, value, method, rate, seed):
 
 
 def board(records, **choices):
-    (found,) = leaderboards(build(records), **choices)
+    (found,) = leaderboards(build(records, **choices))
     return found
 
 
@@ -200,15 +201,18 @@ def with_images(records):
     return records
 
 
-def images(records, **choices):
-    by_id = {run["id"]: run for run in records}
-    usual = {"rule": "val_noisy", "extra_test": None, "labels": lambda ids: None}
-    return TestImages(**{**usual, **choices}, records=lambda ids: {run: by_id[run] for run in ids if run in by_id})
+def compared(records, images=(), labels=None, **choices):
+    """The first two of the leaderboard of `records`, where the records of `images` can be looked up."""
+    by_id = {run["id"]: run for run in images}
+    lookup = TestImages(lambda ids: {run: by_id[run] for run in ids if run in by_id}, lambda ids: labels)
+    table = build(records, images=lookup, **choices)
+    (found,) = leaderboards(table)
+    return first_two(found, table)
 
 
 def test_the_first_two_are_compared_image_by_image():
     made = with_images(runs(datasets=2, seeds=3, levels={"ce": 0.6, "gce": 0.8}))
-    found = first_two(board(made), images(made))
+    found = compared(made, made)
     assert (found.first, found.second) == ("gce", "ce")
     assert set(found.sampling.index.get_level_values("dataset")) == {"data0", "data1"}
     row = found.sampling.loc[("data0", "symmetric:0.4")]
@@ -226,11 +230,11 @@ def test_the_first_two_are_compared_image_by_image():
 
 def test_records_that_do_not_say_which_images_came_out_right_give_a_sentence():
     made = runs(datasets=1, seeds=3)
-    found = first_two(board(made), images(made))
+    found = compared(made, made)
     assert found.sampling.empty
     assert "not recorded" in " ".join(found.notes)
-    assert first_two(board(made), images([])).sampling.empty
-    assert first_two(board([run for run in made if name(run) == "ce"]), images(made)) is None
+    assert compared(made).sampling.empty
+    assert compared([run for run in made if name(run) == "ce"], made) is None
 
 
 def test_balanced_accuracy_needs_kept_labels_or_says_so():
@@ -238,10 +242,9 @@ def test_balanced_accuracy_needs_kept_labels_or_says_so():
     for run in made:
         run["main_metric"] = "balanced_accuracy"
         run["metrics"]["val_noisy"]["balanced_accuracy"] = run["metrics"]["val_noisy"]["accuracy"]
-    (found,) = leaderboards(build(made, metric="main"))
-    without = first_two(found, images(made))
+    without = compared(made, made, metric="main")
     assert "--keep predictions" in " ".join(without.notes)
     labels = (np.arange(IMAGES) % 10 == 0).astype(int)
-    kept = first_two(found, images(made, labels=lambda ids: labels))
+    kept = compared(made, made, labels, metric="main")
     assert "--keep predictions" not in " ".join(kept.notes)
     assert not np.allclose(kept.sampling["lead"], without.sampling["lead"])

@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmark.report.document import Document
-from benchmark.report.layouts import rates
+from benchmark.report.layouts import leaderboard, matrix, rates
 from benchmark.tables.comparison import Table
 
 Layout = Callable[[Sequence[Table]], Document]
 
-LAYOUTS: dict[str, Layout] = {"rates": rates.document}
+LAYOUTS: dict[str, Layout] = {
+    "rates": rates.document,
+    "leaderboard": leaderboard.document,
+    "matrix": matrix.document,
+}
 """Name on the command line -> layout."""
