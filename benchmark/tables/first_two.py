@@ -71,7 +71,7 @@ def first_two(board: Leaderboard, table: Table) -> FirstTwo | None:
 
 def _runs(block: Block, first: str, second: str) -> pd.DataFrame:
     """Ids of the runs of both methods in the noisy columns, paired by noise and seeds: noise, first, second."""
-    runs = block.runs[block.runs["noise"].isin(block.noisy)]
+    runs = block.valued[block.valued["noise"].isin(block.noisy)]
     paired = runs[runs["method"] == first].merge(
         runs[runs["method"] == second], on=["noise", "seeds"], suffixes=("_first", "_second")
     )

@@ -96,10 +96,12 @@ def _board(key: tuple[str, str, str, int], blocks: Sequence[Block], baseline: st
     if not units:
         return None
     common = sorted(set.intersection(*(set(unit.scores.columns) for unit in units)))
-    if not common:
+    shared = {unit.name: unit.scores[common].dropna() for unit in units}
+    units = [unit for unit in units if len(shared[unit.name])]
+    if not common or not units:
         return None
     lower = units[0].block.metric in LOWER_IS_BETTER
-    runs = pd.concat({unit.name: unit.scores[common].dropna() for unit in units})
+    runs = pd.concat({unit.name: shared[unit.name] for unit in units})
     means = runs.groupby(level=0).mean().loc[[unit.name for unit in units]]
     oriented = -runs if lower else runs
     over_seeds = len(units) == 1
@@ -253,12 +255,15 @@ def _left_out(
     used = [unit.block for unit in units]
     missing = sorted(block.place.dataset for block in blocks if all(block is not other for other in used))
     if missing:
-        yield f"left out, as no method has all noisy columns of it: {', '.join(missing)}"
+        yield (
+            "left out, as no method has a value in all noisy columns, or no seed is common to all methods: "
+            f"{', '.join(missing)}"
+        )
     for unit in units:
         empty = [name for name in unit.block.noisy if name not in set(unit.block.valued["noise"])]
         if empty:
             yield f"left out of {unit.name}, as no method has a value there: {', '.join(empty)}"
-        dropped = len(unit.scores) - len(runs.loc[[unit.name]]) if unit.name in runs.index.levels[0] else 0
+        dropped = len(unit.scores) - len(runs.loc[unit.name])
         if dropped:
             yield f"{dropped} seeds of {unit.name} are left out: not all methods ran with them"
     known = sorted({name for block in blocks for name in block.methods.index[block.methods["tuned"] == tuned]})

@@ -19,7 +19,7 @@ def test_a_leaderboard_over_data_sets_shows_places_letters_differences_and_count
     assert "n = 6 data sets" in shown
     assert "| forward† | 1-2 | a |" in shown
     assert "| 6/0/0 |" in shown
-    assert "| ce | 3-3 | b | <.01 |" in shown
+    assert "| ce | 3-3 | b | ≤.01 |" in shown
     assert "Means by data set" in shown
     assert "symmetric 0-0.4" in shown
     assert "hierarchical bootstrap-t" in shown
@@ -92,10 +92,10 @@ def test_nothing_complete_gives_a_sentence():
     ("value", "digits", "expected"),
     [
         (0.266, 2, ".27"),
-        (0.0, 2, "<.01"),
-        (0.0004, 3, "<.001"),
+        (0.0, 2, "≤.01"),
+        (0.0004, 3, "≤.001"),
         (0.0016, 3, ".002"),
-        (0.9999, 2, ">.99"),
+        (0.9999, 2, "≥.99"),
         (0.5, 2, ".50"),
     ],
 )

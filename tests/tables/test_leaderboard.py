@@ -7,6 +7,8 @@ import autorank
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from benchmark.tables.comparable import TableError
 from benchmark.tables.first_two import first_two
@@ -248,3 +250,43 @@ def test_balanced_accuracy_needs_kept_labels_or_says_so():
     kept = compared(made, made, labels, metric="main")
     assert "--keep predictions" not in " ".join(kept.notes)
     assert not np.allclose(kept.sampling["lead"], without.sampling["lead"])
+
+
+FATES = st.sampled_from(["ok"] * 6 + ["diverged", "nan", "absent"])
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking a grid takes minutes
+)
+@given(st.integers(1, 3), st.integers(1, 2), st.data())
+def test_whatever_is_missing_no_mean_is_over_a_hole_and_every_method_is_ranked_or_named(datasets, seeds, data):
+    made, cells = [], {}
+    for run in runs(datasets, seeds):
+        spec, dataset = run["spec"], run["provenance"]["labels"]["dataset"]
+        fate = data.draw(FATES)
+        if fate == "absent":
+            continue
+        key = (dataset, name(run), spec["noise"]["config"].get("rate", 0.0))
+        if fate != "ok":
+            run["metrics"]["val_noisy"]["accuracy"] = None
+        if fate == "diverged":
+            run |= {"state": "diverged", "reason": "NaN", "metrics": None}
+        cells.setdefault(key, []).append(run["metrics"]["val_noisy"]["accuracy"] if fate == "ok" else None)
+        made.append(run)
+    if not made or all(run["metrics"] is None for run in made):
+        return
+    whole = {key: values for key, values in cells.items() if None not in values}
+    for found in leaderboards(build(made)):
+        for dataset in found.datasets:
+            columns = {rate for named, _, rate in whole if named == dataset and rate}
+            complete = {m for m in LEVELS if all((dataset, m, rate) in whole for rate in columns)}
+            assert set(found.methods.index) <= complete
+        assert found.means.notna().all().all()
+        known = {name(run) for run in made}
+        for method in known - set(found.methods.index):
+            assert f"`{method}` on" in told(found)
+        for dataset in {named for named, _, _ in cells} - set(found.datasets):
+            assert dataset in told(found)

@@ -58,7 +58,10 @@ def legend(board: Leaderboard) -> tuple[Text, ...]:
 
 
 def _empty() -> Section:
-    return Section("No leaderboard", notes=(plain("no method has a value in all noisy columns of a data set"),))
+    return Section(
+        "No leaderboard",
+        notes=(plain("no method has a value in all noisy columns of a data set with the seeds of the others"),),
+    )
 
 
 def _same(boards: Sequence[Leaderboard], board: Leaderboard) -> Leaderboard | None:
@@ -191,14 +194,14 @@ def _test_images(duel: FirstTwo) -> Iterator[Grid]:
 
 
 def probability(value: float, digits: int = 2) -> Cell:
-    """ ".27"; "<.01" and ">.99" instead of 0 and 1, which no data show."""
+    """ ".27"; "≤.01" and "≥.99" instead of 0 and 1, which no data show."""
     if pd.isna(value):
         return Cell(ABSENT, meaning="no value")
     least = 10.0**-digits
     if value < least / 2:
-        return Cell(f"<{least:.{digits}f}".replace("0.", ".", 1))
+        return Cell(f"≤{least:.{digits}f}".replace("0.", ".", 1))
     text = f"{min(value, 1 - least):.{digits}f}".replace("0.", ".", 1)
-    return Cell(f">{text}" if value > 1 - least / 2 else text)
+    return Cell(f"≥{text}" if value > 1 - least / 2 else text)
 
 
 def _count(value: float) -> Cell:
