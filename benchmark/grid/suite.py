@@ -53,7 +53,7 @@ class Suite(BaseModel):
     backbones: list[Ref] = Field(default=[PluginRef("cnn")], min_length=1)
     methods: list[Ref] = Field(min_length=1)
     noise: list[Ref] = Field(min_length=1)
-    seeds: int | list[int] | SeedAxes = 5
+    seeds: int | list[int] | SeedAxes = 6
     tracks: list[Track] = Field(default=["blind"], min_length=1)
     recipe: Recipe = Recipe()
     subset: int | None = Field(None, ge=2)

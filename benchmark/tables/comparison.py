@@ -18,9 +18,11 @@ from benchmark.tables import footnotes
 from benchmark.tables import frame as frames
 from benchmark.tables.comparable import TableError
 from benchmark.tables.display_names import Defaults
+from benchmark.tables.matrix import ROPE
 from benchmark.tables.order import ORDER, resolve
 from benchmark.tables.per_seed import seed_means, valued_runs
 from benchmark.tables.statistics import average_rank, paired_difference, summarize
+from benchmark.tables.test_images import TestImages
 
 __all__ = ["Block", "Defaults", "Marks", "Table", "TableError", "build"]
 
@@ -105,6 +107,9 @@ class Table:
     timing: bool
     diagnostics: bool
     blocks: tuple[Block, ...]
+    rope: float = ROPE
+    """Differences of at most so much are ties, where wins and losses are counted."""
+    images: TestImages | None = None
 
 
 def build(
@@ -120,6 +125,8 @@ def build(
     extra_test: str | None = None,
     timing: bool = False,
     diagnostics: bool = False,
+    rope: float = ROPE,
+    images: TestImages | None = None,
 ) -> Table:
     """The table of `records` (ended runs and failures, in any order), by one reporting rule and metric.
 
@@ -127,8 +134,8 @@ def build(
     differences are taken from. `expected`: the runs of the grid, each with its spec; those without a record are
     missing. `marks`: by `frame.part_key` of the method. `defaults`: default configurations, so that row names show
     only the options that differ from them. `extra_test`: score on that test set instead. `timing`: measured cost
-    too, which differs between equal runs. `diagnostics`: what methods report of themselves.
-    Raises TableError where the runs are not comparable.
+    too, which differs between equal runs. `diagnostics`: what methods report of themselves. `rope`, `images`: as in
+    `Table`. Raises TableError where the runs are not comparable.
     """
     runs = frames.unique(records)
     kept = [record for record, _ in runs.values()]
@@ -151,6 +158,8 @@ def build(
         timing=timing,
         diagnostics=diagnostics,
         blocks=tuple(_block(place, group, compare, explained) for place, group in _places(frame)),
+        rope=rope,
+        images=images,
     )
 
 

@@ -18,7 +18,8 @@ from benchmark.tables import aggregates
 from benchmark.tables.bootstrap import hierarchical_half
 from benchmark.tables.comparable import TableError
 from benchmark.tables.comparison import ORDER_SEED, UNRANKED_RULE, Block, Table
-from benchmark.tables.matrix import ROPE, comparison_matrix, reach, wins_ties_losses
+from benchmark.tables.matrix import comparison_matrix, reach, wins_ties_losses
+from benchmark.tables.note_text import code
 from benchmark.tables.order import MIN_UNITS, resolve
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.statistics import average_rank, t_factor
@@ -56,6 +57,8 @@ class Leaderboard:
     matrix: pd.DataFrame
     """`matrix.comparison_matrix` over units."""
     notes: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    """Those of `datasets`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class _Unit:
     """[repetitions, methods] means over the noisy columns, of all methods of the tuning budget without a hole there."""
 
 
-def leaderboards(table: Table, rope: float = ROPE) -> tuple[Leaderboard, ...]:
+def leaderboards(table: Table) -> tuple[Leaderboard, ...]:
     """One per (backbone, track, protocol, tuning budget) in which some method has all noisy columns of some data set.
 
     Raises TableError for a rule that ranks nothing.
@@ -83,7 +86,7 @@ def leaderboards(table: Table, rope: float = ROPE) -> tuple[Leaderboard, ...]:
         for tuned in sorted(block.methods["tuned"].unique()):
             key = (block.place.backbone, block.place.track, block.place.protocol, int(tuned))
             groups.setdefault(key, []).append(block)
-    boards = (_board(key, blocks, table.baseline, rope) for key, blocks in groups.items())
+    boards = (_board(key, blocks, table.baseline, table.rope) for key, blocks in groups.items())
     return tuple(board for board in boards if board is not None)
 
 
@@ -93,10 +96,12 @@ def _board(key: tuple[str, str, str, int], blocks: Sequence[Block], baseline: st
     if not units:
         return None
     common = sorted(set.intersection(*(set(unit.scores.columns) for unit in units)))
-    if not common:
+    shared = {unit.name: unit.scores[common].dropna() for unit in units}
+    units = [unit for unit in units if len(shared[unit.name])]
+    if not common or not units:
         return None
     lower = units[0].block.metric in LOWER_IS_BETTER
-    runs = pd.concat({unit.name: unit.scores[common].dropna() for unit in units})
+    runs = pd.concat({unit.name: shared[unit.name] for unit in units})
     means = runs.groupby(level=0).mean().loc[[unit.name for unit in units]]
     oriented = -runs if lower else runs
     over_seeds = len(units) == 1
@@ -127,6 +132,7 @@ def _board(key: tuple[str, str, str, int], blocks: Sequence[Block], baseline: st
         robustness=_robustness(units, methods.index),
         matrix=comparison_matrix(scores, rope, np.random.default_rng(BOOTSTRAP_SEED)),
         notes=tuple(_notes(blocks, units, runs, methods, rope, reference or "", tuned)),
+        blocks=tuple(unit.block for unit in units),
     )
 
 
@@ -179,8 +185,8 @@ def _robustness(units: Sequence[_Unit], methods: pd.Index) -> pd.DataFrame:
         return together
     by_kind = together.groupby(["method", "kind"])
     same = by_kind[["rates", "low", "high"]].nunique().eq(1).all(axis=1) & by_kind.size().eq(len(units))
-    mean = by_kind[["rates", "low", "high", "mean"]].mean()[same]
-    return mean.assign(n=len(units), half=np.nan)[["rates", "low", "high", "n", "mean", "half"]]
+    shared = by_kind[["rates", "low", "high"]].first().assign(n=len(units), mean=by_kind["mean"].mean(), half=np.nan)
+    return shared[same]
 
 
 def _curves(block: Block, methods: pd.Index) -> pd.DataFrame:
@@ -215,10 +221,10 @@ def _notes(
         yield (
             f"place: 95 % interval among {len(methods)} methods by paired t tests, {what}, corrected for all "
             "comparisons (Holm). Methods that share a letter are not told apart. Most likely the best: "
-            f"`{first}`, with probability {methods['best'].max():.2f}"
+            f"{code(str(first))}, with probability {methods['best'].max():.2f}"
         )
     elif over_seeds and len(methods) > 1:
-        yield f"order: none is claimed with {what}; {MIN_UNITS} seeds or more are needed for one"
+        yield f"order: none is claimed with {what}: {reach(count, 1)}"
     if not over_seeds:
         yield (
             "every data set counts once, with the mean over its noisy columns and seeds: columns share images, and the "
@@ -233,14 +239,9 @@ def _notes(
         interval = f" ± half width of its {how}" if over_seeds or count >= MIN_UNITS else ""
         counted = "seeds" if over_seeds else "data sets"
         yield (
-            f"difference from `{reference}`{interval}; W/T/L: {counted} on which the method is better, within {rope:g} "
-            "(practical equivalence), or worse"
+            f"difference from {code(reference)}{interval}; W/T/L: {counted} on which the method is better, "
+            f"within {rope:g} (practical equivalence), or worse"
         )
-    yield (
-        "improvability: by how much the best method's error is smaller, as a share of the method's own error; skill: "
-        "1 - geometric mean of its error over the baseline's; both over data sets"
-    )
-    yield reach(count, len(methods) * (len(methods) - 1) // 2)
     yield from _left_out(blocks, units, runs, methods, tuned)
 
 
@@ -254,19 +255,22 @@ def _left_out(
     used = [unit.block for unit in units]
     missing = sorted(block.place.dataset for block in blocks if all(block is not other for other in used))
     if missing:
-        yield f"left out, as no method has all noisy columns of it: {', '.join(missing)}"
+        yield (
+            "left out, as no method has a value in all noisy columns, or no seed is common to all methods: "
+            f"{', '.join(missing)}"
+        )
     for unit in units:
         empty = [name for name in unit.block.noisy if name not in set(unit.block.valued["noise"])]
         if empty:
             yield f"left out of {unit.name}, as no method has a value there: {', '.join(empty)}"
-        dropped = len(unit.scores) - len(runs.loc[[unit.name]]) if unit.name in runs.index.levels[0] else 0
+        dropped = len(unit.scores) - len(runs.loc[unit.name])
         if dropped:
             yield f"{dropped} seeds of {unit.name} are left out: not all methods ran with them"
     known = sorted({name for block in blocks for name in block.methods.index[block.methods["tuned"] == tuned]})
     holes = [name for name in known if name not in methods.index]
     if holes:
         where = {name: _lacks(name, units) for name in holes}
-        named = "; ".join(f"`{name}` on {places}" for name, places in where.items())
+        named = "; ".join(f"{code(name)} on {places}" for name, places in where.items())
         yield f"not ranked, for want of a value in some noisy column: {named}"
 
 

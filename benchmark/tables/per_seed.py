@@ -10,7 +10,8 @@ from benchmark.tables.display_names import show
 
 
 def valued_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of the `runs` of a table (`frame.flatten`), those with a value: id, method, noise, kind, rate, repetition, value.
+    """Of the `runs` of a table (`frame.flatten`), those with a value: id, method, noise, value, kind, rate, seeds (a
+    number for each choice of seeds) and repetition.
 
     `kind` is the noise without its rate ("symmetric"), `rate` 0 for clean labels and NaN for noise without one. Runs of
     different methods with the same `repetition` have equal seeds; where seeds are crossed, a repetition is the unit
@@ -21,6 +22,7 @@ def valued_runs(runs: pd.DataFrame) -> pd.DataFrame:
     names = rows[["noise", "rate"]].drop_duplicates("noise").set_index("noise")["rate"]
     table["kind"] = rows["noise"].map({name: _kind(name, rate) for name, rate in names.items()})
     table["rate"] = rows["rate"].mask(rows["clean"], 0.0)
+    table["seeds"] = rows["seeds"]
     table["repetition"] = rows["unit"].where(rows["unit"] != "", rows["seeds"].astype(str))
     return table.reset_index(drop=True)
 

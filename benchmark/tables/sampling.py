@@ -6,6 +6,7 @@ Seeds show how a training varies; they all share one test set, so they never sho
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,7 @@ class Pairs:
     """[n] of the images in the metric, with mean 1; None for accuracy, where all count the same."""
 
 
-def duel(by_noise: dict[str, Pairs], generator: np.random.Generator) -> pd.DataFrame:
+def duel(by_noise: Mapping[str, Pairs], generator: np.random.Generator) -> pd.DataFrame:
     """The lead of the first method over the second per noise, and over all of it in the row "all".
 
     Columns: images, groups (their number; NaN where unknown), runs, lead (difference of the metric, mean over runs),

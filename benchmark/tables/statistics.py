@@ -1,4 +1,4 @@
-"""Statistics of seeds: DataFrame in, DataFrame out. No p-values: a handful of seeds carries none."""
+"""Statistics of seeds: DataFrame in, DataFrame out. Without p-values; `sign_flip` says what few pairs can show."""
 
 from __future__ import annotations
 

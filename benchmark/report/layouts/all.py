@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmark.report.document import Document
-from benchmark.report.layouts import backbones, cost, papers, rates, tuned
+from benchmark.report.layouts import backbones, cost, leaderboard, matrix, papers, rates, tuned
 from benchmark.tables.comparison import Table
 
 Layout = Callable[[Sequence[Table]], Document]
@@ -22,5 +22,7 @@ LAYOUTS: dict[str, Layout] = {
     "cost": cost.document,
     "tuned": tuned.document,
     "papers": papers.document,
+    "leaderboard": leaderboard.document,
+    "matrix": matrix.document,
 }
 """Name on the command line -> layout."""

@@ -1,0 +1,67 @@
+"""Methods down, the first of them and the baseline across; a section per backbone, track and tuning budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmark.report.document import Cell, Document, Section, Span, grid, marked, plain, strong
+from benchmark.report.layouts import cells, leaderboard, pages
+from benchmark.tables.comparable import TableError
+from benchmark.tables.comparison import Table
+from benchmark.tables.leaderboard import Leaderboard, leaderboards
+from benchmark.tables.matrix import reach
+
+ACROSS = 4
+"""Methods across, beside the baseline: a cell is wide."""
+
+
+def document(tables: Sequence[Table]) -> Document:
+    """Every method against the first ones and the baseline: mean difference, wins/ties/losses, p corrected by Holm."""
+    table = tables[0]
+    if len(tables) > 1:
+        raise TableError("the layout matrix compares by one rule and metric; expected one --rule and one --metric")
+    sections = [_section(board, table) for board in leaderboards(table) if len(board.methods) > 1]
+    if not sections:
+        raise TableError(
+            "the layout matrix compares methods, and fewer than two have a value in all noisy columns of a data set; "
+            "`noisybench status` says which runs are missing"
+        )
+    return pages.document(tables, sections)
+
+
+def _section(board: Leaderboard, table: Table) -> Section:
+    names = list(board.matrix.index.get_level_values("method").unique())
+    reference = [name for name in names[ACROSS:] if name == table.baseline]
+    across = names[:ACROSS] + reference
+    known = board.matrix.to_dict("index")
+    rows = [[leaderboard.method(board, name), *(_cell(known.get((name, other))) for other in across)] for name in names]
+    unit = f"{board.unit}s"
+    caption = (
+        *strong("Row against column"),
+        Span(
+            f": mean difference; wins/ties/losses over {board.units} {unit}; p of the exact sign-flip test, corrected "
+            "(Holm)"
+        ),
+    )
+    return Section(
+        leaderboard.heading(board),
+        (leaderboard.datasets(board),),
+        (grid(caption, ["method", *across], rows),),
+        leaderboard.legend(board),
+        (
+            plain(
+                f"{len(known)} ordered pairs, of which those with {len(across)} methods are shown; a difference of at "
+                f"most {board.rope:g} is a tie. What a pair says depends on no third method, but for the correction"
+            ),
+            plain(reach(board.units, len(known) // 2)),
+            *map(marked, board.notes),
+        ),
+    )
+
+
+def _cell(pair: dict[str, float] | None) -> Cell:
+    if pair is None:
+        return Cell("", meaning="itself")
+    counts = f"{pair['wins']:.0f}/{pair['ties']:.0f}/{pair['losses']:.0f}"
+    p = cells.number(pair["p_holm"])
+    return Cell(f"{cells.number(pair['difference'], signed=True)} {counts} {p}")
