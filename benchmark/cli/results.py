@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from benchmark.cli.options import UserPath, expand_grid, grid_options
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
     from benchmark.store.content import Record
+    from benchmark.store.published import Missing
     from benchmark.store.store import Store
     from benchmark.tables.comparison import Marks, Table
 
@@ -100,7 +101,7 @@ def build_table(
     """The table of `jobs` (None: of all records). Raises TableError where it would mislead."""
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.store import published
-    from benchmark.tables import comparison, frame
+    from benchmark.tables import frame
 
     names = None if jobs is None else {job.spec.id: job.labels["dataset"] for job in jobs}
     contents, failures = store.records(frame.fields(rule)), store.failures()
@@ -110,19 +111,25 @@ def build_table(
     if names is not None:
         # The names of this grid: those of an earlier one may not tell its data sets apart.
         records = [_named(record, names[record["id"]]) for record in records if record["id"] in names]
+    expected = list(map(_missing, jobs or ()))
     for other in others:
         joined = published.read(other, frame.fields(rule))
         tell_uncounted(other, joined)
         records += joined.records
-    expected = list(map(_missing, jobs or ()))
+        expected += map(missing_run, published.missing(other))
+    return table_of(records, expected, rule=rule, metric=metric, suite=suite, **choices)
+
+
+def table_of(records: Sequence[Record], expected: Sequence[Record], *, metric: str = "main", **choices: Any) -> Table:
+    """The table of `records` and of the runs `expected` beside them. Raises TableError where it would mislead."""
+    from benchmark.tables import comparison
+
     marks, defaults = _declared([record["spec"] for record in [*records, *expected]])
     return comparison.build(
         records,
-        rule=rule,
         metric=metric,
         baseline=BASELINE,
         expected=expected,
-        suite=suite,
         marks=marks,
         defaults=defaults,
         **choices,
@@ -131,20 +138,7 @@ def build_table(
 
 def check_table(jobs: list[Job]) -> None:
     """Raises TableError where the records of `jobs` could not stand in one table; says what it will lack."""
-    from benchmark.tables import comparison
-
-    expected = list(map(_missing, jobs))
-    marks, defaults = _declared([run["spec"] for run in expected])
-    comparison.build(
-        [],
-        rule="val_noisy",
-        metric="main",
-        baseline=BASELINE,
-        expected=expected,
-        suite=None,
-        marks=marks,
-        defaults=defaults,
-    )
+    table_of([], list(map(_missing, jobs)), rule="val_noisy")
     if all(job.spec.method.name != BASELINE for job in jobs):
         click.echo(f"the grid has no runs of {BASELINE}: its table will show no differences from it", err=True)
 
@@ -152,6 +146,11 @@ def check_table(jobs: list[Job]) -> None:
 def _missing(job: Job) -> Record:
     """What a table knows of a run without a record."""
     return _named({"spec": job.spec.model_dump(mode="json")}, job.labels["dataset"])
+
+
+def missing_run(run: Missing) -> Record:
+    """The same of a run that a published folder lacks."""
+    return _named({"spec": run["spec"]}, run["labels"]["dataset"])
 
 
 def _named(record: Record, dataset: str) -> Record:
