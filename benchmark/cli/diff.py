@@ -8,9 +8,6 @@ import click
 
 from benchmark.cli.options import UserPath
 
-SHOWN = 40
-"""Rows of each kind that the text form shows."""
-
 
 @click.command()
 @click.argument("a", type=UserPath())
@@ -25,7 +22,7 @@ def diff(a: Path, b: Path, rule: str, metric: str, form: str) -> int:
     """
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.cli.results import missing_run, table_of
-    from benchmark.report.publishing.difference import difference
+    from benchmark.report.publishing.difference import as_text, difference
     from benchmark.store import published
     from benchmark.tables import frame
 
@@ -42,12 +39,5 @@ def diff(a: Path, b: Path, rule: str, metric: str, form: str) -> int:
     if rows.empty:
         click.echo(f"{a} and {b} do not differ")
         return 0
-    for kind, group in rows.groupby("kind", sort=False):
-        blank = (group == "").all()
-        columns = [name for name in group.columns if name != "kind" and not blank[name]]
-        click.echo(f"{len(group)} {kind} difference(s)")
-        click.echo(group[columns].head(SHOWN).to_string(index=False))
-        if len(group) > SHOWN:
-            click.echo(f"... {len(group) - SHOWN} more: --format csv")
-        click.echo()
+    click.echo(as_text(rows), nl=False)
     return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from benchmark.grid.job import Job
 from benchmark.grid.spec import PROTOCOL, RunSpec
 from benchmark.runs.clean_classifier import attach
 from benchmark.store.content import Record, content_digest
+from benchmark.store.digests import canonical
 
 STANDARD_ERRORS = 4.0
 """Tolerance between different processors, where rounding leads a training another way: the main metric may differ by
@@ -47,20 +48,20 @@ def rerunnable(records: Sequence[Record], jobs: Sequence[Job]) -> list[tuple[Rec
                 "that of the suite with the data given (-d npz:FILE)"
             )
         else:
-            changes = {"spec": RunSpec.model_validate(spec), "sources": sources, "labels": {}}
+            changes = {"spec": RunSpec.model_validate(spec), "sources": sources, "label": record["id"]}
             pairs.append((record, template.model_copy(update=changes)))
     if not pairs:
         raise UsageError(f"no run can be repeated: they have {reasons[0] if reasons else 'no figures'}")
     return pairs
 
 
-def _parts(spec: dict[str, Any]) -> str:
+def _parts(spec: Mapping[str, Any]) -> bytes:
     """What the files of a job depend on; a clean classifier is trained here."""
     noise = {name: value for name, value in spec["noise"].items() if name != "clean_classifier"}
-    return repr([sorted(spec["dataset"].items()), sorted(noise.items()), sorted(spec["backbone"].items())])
+    return canonical([spec["dataset"], noise, spec["backbone"]])
 
 
-def _named(spec: dict[str, Any], part: str) -> str:
+def _named(spec: Mapping[str, Any], part: str) -> str:
     digest = spec[part].get("digest")
     return f"{spec[part]['name']} v{spec[part]['version']}" + (f" ({digest[:19]})" if digest else "")
 
