@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.grid.job import Job
     from benchmark.report.layouts.all import Layout
     from benchmark.store.content import Record
+    from benchmark.store.published import Missing
     from benchmark.store.store import Store
     from benchmark.tables.comparison import Marks, Table
 
@@ -113,7 +114,8 @@ def print_table(store: Store, jobs: list[Job], suite: str) -> None:
     """Prints the table of a suite's `jobs` to stdout, as `noisybench table SUITE` does."""
     from benchmark.report.layouts.all import LAYOUTS
 
-    click.echo(_written(build_tables(store, jobs, suite=suite), "md", LAYOUTS["rates"]), nl=False)
+    tables = build_tables(store, jobs, rules=("val_noisy",), suite=suite)
+    click.echo(_written(tables, "md", LAYOUTS["rates"]), nl=False)
 
 
 def _written(tables: list[Table], form: str, layout: Layout) -> str:
@@ -188,20 +190,29 @@ def _records(store: Store, jobs: list[Job] | None, others: tuple[Path, ...], fie
 
 
 def build_tables(
-    store: Store,
-    jobs: list[Job] | None,
-    *,
-    suite: str | None = None,
-    others: tuple[Path, ...] = (),
-    rules: tuple[str, ...] = ("val_noisy",),
-    metrics: tuple[str, ...] = ("main",),
-    **choices: Any,
+    store: Store, jobs: list[Job] | None, *, rules: tuple[str, ...], others: tuple[Path, ...] = (), **choices: Any
 ) -> list[Table]:
     """A table of `jobs` (None: of all records) for every metric and rule. Raises TableError where it would mislead."""
-    from benchmark.tables import comparison, frame
+    from benchmark.store import published
+    from benchmark.tables import frame
 
     records = _records(store, jobs, others, sorted({field for rule in rules for field in frame.fields(rule)}))
-    expected = list(map(_missing, jobs or ()))
+    lacking = [run for other in others for run in published.missing(other)]
+    expected = [*map(_missing, jobs or ()), *map(missing_run, lacking)]
+    return tables_of(records, expected, rules=rules, **choices)
+
+
+def tables_of(
+    records: Sequence[Record],
+    expected: Sequence[Record],
+    *,
+    rules: Sequence[str],
+    metrics: Sequence[str] = ("main",),
+    **choices: Any,
+) -> list[Table]:
+    """The tables of `records` and of the runs `expected` beside them, for every metric and rule."""
+    from benchmark.tables import comparison
+
     marks, defaults = _declared([record["spec"] for record in [*records, *expected]])
     return [
         comparison.build(
@@ -210,7 +221,6 @@ def build_tables(
             metric=metric,
             baseline=BASELINE,
             expected=expected,
-            suite=suite,
             marks=marks,
             defaults=defaults,
             **choices,
@@ -220,22 +230,15 @@ def build_tables(
     ]
 
 
+def table_of(records: Sequence[Record], expected: Sequence[Record], *, rule: str, metric: str = "main") -> Table:
+    """One of `tables_of`."""
+    (table,) = tables_of(records, expected, rules=(rule,), metrics=(metric,))
+    return table
+
+
 def check_table(jobs: list[Job]) -> None:
     """Raises TableError where the records of `jobs` could not stand in one table; says what it will lack."""
-    from benchmark.tables import comparison
-
-    expected = list(map(_missing, jobs))
-    marks, defaults = _declared([run["spec"] for run in expected])
-    comparison.build(
-        [],
-        rule="val_noisy",
-        metric="main",
-        baseline=BASELINE,
-        expected=expected,
-        suite=None,
-        marks=marks,
-        defaults=defaults,
-    )
+    table_of([], list(map(_missing, jobs)), rule="val_noisy")
     if all(job.spec.method.name != BASELINE for job in jobs):
         click.echo(f"the grid has no runs of {BASELINE}: its table will show no differences from it", err=True)
 
@@ -243,6 +246,11 @@ def check_table(jobs: list[Job]) -> None:
 def _missing(job: Job) -> Record:
     """What a table knows of a run without a record."""
     return _named({"spec": job.spec.model_dump(mode="json")}, job.labels["dataset"])
+
+
+def missing_run(run: Missing) -> Record:
+    """The same of a run that a published folder lacks."""
+    return _named({"spec": run["spec"]}, run["labels"]["dataset"])
 
 
 def _named(record: Record, dataset: str) -> Record:

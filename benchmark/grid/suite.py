@@ -107,14 +107,20 @@ def names() -> list[str]:
     return sorted(path.stem for path in SUITES.glob("*.toml"))
 
 
+def located(name: str) -> Path:
+    """The file of the suite of that name or path. Raises UsageError where there is none."""
+    path = expanded(name) if name.lower().endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
+    if not path.is_file():
+        raise UsageError(f"unknown suite {name!r}; expected one of {', '.join(names())}, or the path of a .toml file")
+    return path
+
+
 def load(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
     """The suite of that name or file, its keys replaced by `overrides` where given.
 
     Relative paths in the file begin in its folder, those in `overrides` in the working directory.
     """
-    path = expanded(name) if name.lower().endswith(".toml") or "/" in name else SUITES / f"{name}.toml"
-    if not path.is_file():
-        raise UsageError(f"unknown suite {name!r}; expected one of {', '.join(names())}, or the path of a .toml file")
+    path = located(name)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

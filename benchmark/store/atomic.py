@@ -84,17 +84,29 @@ def write_folder(place: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a temporary folder, then renames it to `place`, replacing a former folder.
 
     The digests of its files are written too, so that `digests.intact` can detect damage, or a folder that was
-    renamed. If two processes write it at
-    once, either may win. Raises OSError, after removing the temporary folder.
+    renamed. If two processes write it at once, either may win. Raises OSError, after removing the temporary folder.
     """
+
+    def with_digests(scratch: Path) -> None:
+        write(scratch)
+        (scratch / digests.DIGESTS).write_bytes(digests.of_files(scratch, place.name))
+
     place.parent.mkdir(parents=True, exist_ok=True)
     for path in abandoned(place.parent):
         remove(path)
+    replace_folder(place, with_digests)
+
+
+def replace_folder(place: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` fill a temporary folder beside `place`, then renames it to `place`, replacing a former folder.
+
+    Whatever goes wrong, a former folder is there as it was. Raises OSError.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
     scratch, former = _temporary(place), _temporary(place)
     scratch.mkdir()
     try:
         write(scratch)
-        (scratch / digests.DIGESTS).write_bytes(digests.of_files(scratch, place.name))
         for path in (*scratch.rglob("*"), scratch):
             sync(path)
         # Rename the former folder away first, so that no reader sees it half deleted.
@@ -107,6 +119,8 @@ def write_folder(place: Path, write: Callable[[Path], None]) -> None:
                 raise
         sync(place.parent)
     finally:
+        if former.exists() and not place.exists():
+            former.rename(place)
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(former, ignore_errors=True)
 

@@ -1,32 +1,49 @@
-"""Reads the records of a results folder, or of a published folder, where they are in an archive.
+"""Reads the records of a results folder, or of a published folder, where they are in one file.
 
 A published folder is named by its path, or by its name alone if it is one of this checkout (`results/published/NAME`).
 """
 
 from __future__ import annotations
 
-import lzma
-import tarfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from typing_extensions import TypedDict
 
 from benchmark.errors import UsageError
 from benchmark.option_text import expanded
 from benchmark.plugin_source import ROOT
+from benchmark.store import checksums, record_archive, record_file
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record, without_bulk
+from benchmark.store.digests import current, seal_json, unseal_json
+from benchmark.store.schema import Names
+from benchmark.store.segments import Original
 from benchmark.store.store import Contents, Store, cannot_read, parse
 
+TABLE = "records.parquet"
+"""In a published folder: its records, see `record_table`."""
 ARCHIVE = "records.tar.xz"
-"""In a published folder: the `runs/` of the results folder that it was made from."""
+"""The same as earlier versions wrote it: the `runs/` of the results folder."""
+MISSING = "missing.json"
+"""The runs of the grid that have no record, in a folder that was published with holes."""
 PUBLISHED = ROOT / "results" / "published"
-_DAMAGED = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError)
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""What migration raises where a record is not what it should be."""
+
+
+class Missing(TypedDict):
+    """A run of the published grid that has no record."""
+
+    id: str
+    spec: dict[str, Any]
+    labels: Names
 
 
 def names() -> list[str]:
     """Names of the published folders of this checkout."""
-    return sorted(path.parent.name for path in PUBLISHED.glob(f"*/{ARCHIVE}"))
+    return sorted({path.parent.name for name in (TABLE, ARCHIVE) for path in PUBLISHED.glob(f"*/{name}")})
 
 
 def read(place: Path, fields: Sequence[str] | None = None) -> Contents:
@@ -35,62 +52,156 @@ def read(place: Path, fields: Sequence[str] | None = None) -> Contents:
     One record per run, and the last failure of every run that has no record. `fields` as for `Store.records`. Raises
     UsageError where there is nothing to read, StoreError where it cannot be read.
     """
-    path = expanded(place)
-    contents = _read(path, fields)
-    if contents is None and place.name == str(place) and place.name in names():
-        contents = _read(PUBLISHED / place, fields)
-    if contents is None:
-        raise UsageError(_nothing(path))
-    return contents
-
-
-def _read(path: Path, fields: Sequence[str] | None) -> Contents | None:
-    """As `read`, of a path; None if nothing there could be a record."""
-    try:
-        archive = path if path.is_file() else path / ARCHIVE
-        if archive.is_file():
-            return _read_archive(archive)
-        list(path.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise cannot_read(path, error) from error
+    path = located(place)
+    file = file_of(path)
+    if file is not None:
+        return _read_file(file, fields)
     store = Store(path)
     contents, failures = store.records(fields), store.failures()
     contents.records += failures.records
     contents.broken += failures.broken
-    return contents if contents.records or contents.broken else None
-
-
-def _read_archive(archive: Path) -> Contents:
-    contents = Contents()
-    records: dict[str, Record] = {}
-    try:
-        with tarfile.open(archive) as members:
-            for member in members:
-                path = Path(member.name)
-                file = members.extractfile(member)  # None for what is no file, such as a folder
-                if file is None or path.suffix != ".json":
-                    continue
-                record = parse(archive / path, file.read(), contents)
-                if record is not None:
-                    records[record["id"]] = without_bulk(record)
-    except _DAMAGED as error:
-        reason = str(error).partition("\n")[0].rstrip(":") or "it ends too early"  # tarfile lists what it tried
-        raise _damaged(archive, reason) from error
-    except OSError as error:
-        raise cannot_read(archive, error) from error
-    if contents.broken or not records:
-        reason = "{0.path}: {0.reason}".format(contents.broken[0]) if contents.broken else "it holds no record"
-        raise _damaged(archive, reason)
-    contents.records = [record for _, record in sorted(records.items())]
+    if not contents.records and not contents.broken:
+        raise UsageError(_nothing(path))
     return contents
 
 
-def _damaged(archive: Path, reason: str) -> StoreError:
+def originals(place: Path, ids: Collection[str] | None = None) -> Iterator[Original]:
+    """Every run at `place`, once, with the bytes of its record file, of `ids` only where they are given.
+
+    The last failure of a run that has no record is one of them. Raises as `read`; a broken file is an error.
+    """
+    path = located(place)
+    file = file_of(path)
+    if file is None:
+        yield from Store(path).originals(ids)
+        return
+    yield from (original for original in _file_originals(file) if ids is None or original[0] in ids)
+
+
+def whole(place: Path, ids: Collection[str] | None = None) -> Iterator[Record]:
+    """The records of `originals`, with their curves and outcomes."""
+    for run_id, content in originals(place, ids):
+        yield record_file.decode(content, f"the record of {run_id}")
+
+
+def missing(place: Path) -> list[Missing]:
+    """The runs of the published grid that have no record. Raises StoreError where the list is damaged."""
+    path = located(place) / MISSING
+    if not path.is_file():
+        return []
+    try:
+        return unseal_json(path.read_bytes())["runs"]
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except _MALFORMED as error:
+        raise damaged(path, str(error)) from error
+
+
+def encode_missing(runs: Sequence[Missing]) -> bytes:
+    """The content of MISSING."""
+    return seal_json({"runs": sorted(runs, key=lambda run: run["id"])})
+
+
+def located(place: Path) -> Path:
+    """The folder or file that `place` names. Raises UsageError where it holds nothing that could be a record."""
+    path = expanded(place)
+    try:
+        if _may_hold_records(path):
+            return path
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    if place.name == str(place) and place.name in names():
+        return PUBLISHED / place
+    raise UsageError(_nothing(path))
+
+
+def file_of(path: Path) -> Path | None:
+    """The file of published records that `path` is or holds; None of a results folder."""
+    return next((file for file in (path, path / TABLE, path / ARCHIVE) if file.is_file()), None)
+
+
+def _may_hold_records(path: Path) -> bool:
+    """Whether `path` is a file, or a folder that holds records. Raises OSError where it cannot be listed."""
+    if file_of(path) is not None:
+        return True
+    try:
+        list(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    store = Store(path)
+    return any(True for files in (store.loose(), store.segments(), store.attempts()) for _ in files)
+
+
+def _read_file(file: Path, fields: Sequence[str] | None) -> Contents:
+    try:
+        if file.suffix == ".parquet":
+            from benchmark.store import record_table
+
+            _check_sum(file)
+            records: list[Record] = record_table.records(file, fields)
+        else:
+            contents, found = Contents(), []
+            for run_id, content in record_archive.originals(file):
+                # The place that the file has in a results folder: its name must be the record's id.
+                record = parse(file / "runs" / run_id[:2] / f"{run_id}.json", content, contents)
+                found += [] if record is None else [without_bulk(record)]
+            for path, reason in contents.broken:
+                raise damaged(file, f"{path}: {reason}")
+            records = found
+    except StoreError:
+        raise
+    except Exception as error:
+        raise _told(file, error) from error
+    if not records:
+        raise damaged(file, "it holds no record")
+    return Contents(sorted(records, key=lambda record: record["id"]))
+
+
+def _file_originals(file: Path) -> Iterator[Original]:
+    try:
+        if file.suffix == ".parquet":
+            from benchmark.store import record_table
+
+            _check_sum(file)
+            yield from record_table.originals(file)
+        else:
+            yield from record_archive.originals(file)
+    except (StoreError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise _told(file, error) from error
+
+
+def _check_sum(file: Path) -> None:
+    """Raises ValueError where a published folder names another digest of `file`."""
+    try:
+        named = checksums.read(file.parent)
+    except FileNotFoundError:
+        return  # a copy of the file alone
+    if file.name in named and current(file) != f"sha256:{named[file.name]}":
+        raise ValueError(f"it does not have the digest in {checksums.NAME}")
+
+
+def _told(file: Path, error: Exception) -> Exception:
+    """The error to raise in place of `error`, which came up while `file` was read."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return cannot_read(file, error)
+    if isinstance(error, (*_unreadable(), *_MALFORMED, OSError)):
+        reason = str(error).partition("\n")[0].rstrip(":") or "it ends too early"  # tarfile lists what it tried
+        return damaged(file, reason)
+    return error
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    from benchmark.store import segments
+
+    return (*record_archive.UNREADABLE, *segments.UNREADABLE)
+
+
+def damaged(file: Path, reason: str) -> StoreError:
     return StoreError(
-        f"{archive} is damaged ({reason}); expected an archive of record files: put a copy of it back, "
-        f"such as with `git checkout -- {archive}`"
+        f"{file} is damaged ({reason}); expected published records: put a copy of it back, "
+        f"such as with `git checkout -- {file}`"
     )
 
 
@@ -100,6 +211,6 @@ def _nothing(path: Path) -> str:
     hint = f"did you mean {path.parent}? " if path.name in inner and path.is_dir() else ""
     published = ", ".join(names()) or "none in this installation"
     return (
-        f"{path} {missing}; {hint}expected a results folder (with runs/ or segments/), a folder with {ARCHIVE}, "
-        f"or the name of a published table: {published}"
+        f"{path} {missing}; {hint}expected a results folder (with runs/ or segments/), a folder with {TABLE} or "
+        f"{ARCHIVE}, or the name of a published table: {published}"
     )

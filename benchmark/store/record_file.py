@@ -12,7 +12,7 @@ from benchmark.store.digests import check_json, seal_json
 from benchmark.store.migration import current
 from benchmark.store.schema import SCHEMA
 
-_FIRST_WITH_DIGEST = 3
+FIRST_WITH_DIGEST = 3
 """Schema since which every record has one."""
 
 
@@ -35,6 +35,6 @@ def stored(content: bytes) -> Record:
         raise ValueError("it is not a run record")
     if "digest" in record:
         check_json(record, content)
-    elif record["schema"] in range(_FIRST_WITH_DIGEST, SCHEMA + 1):
+    elif record["schema"] in range(FIRST_WITH_DIGEST, SCHEMA + 1):
         raise ValueError("it has no digest")
     return record

@@ -17,17 +17,20 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from benchmark.errors import UsageError
 from benchmark.store.atomic import StoreError, write_atomically, write_new
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.migration import current, earlier_fields
 from benchmark.store.record_file import decode, encode
+
+if TYPE_CHECKING:
+    from benchmark.store.segments import Original
 
 T = TypeVar("T")
 
@@ -130,6 +133,38 @@ class Store:
         for path, reason in contents.broken:
             raise self._broken(f"the record {path}", reason)
         return None
+
+    def originals(self, ids: Collection[str] | None = None) -> Iterator[Original]:
+        """Every run with the bytes of its record file, or of its last failure, once; of `ids` only where given.
+
+        Loose files come first, every segment is read once. Raises StoreError where a file is broken or cannot be read.
+        """
+        from benchmark.store import segments
+
+        contents = Contents()
+        told: set[str] = set()
+
+        def new(run_id: str) -> bool:
+            return run_id not in told and (ids is None or run_id in ids)
+
+        for path in sorted(self.loose(), key=lambda path: (path != self.run_path(run_id_of(path)), path)):
+            if new(run_id_of(path)) and (read := self.read_loose(path, contents)):
+                told.add(read[0]["id"])
+                yield read[0]["id"], read[1]
+        for path in self.segments():
+            try:
+                for run_id, content in segments.originals(path):
+                    if new(run_id):
+                        told.add(run_id)
+                        yield run_id, content
+            except segments.UNREADABLE as error:
+                raise self._broken(f"the segment {path}", _reason(path, error)) from error
+        for path in sorted(self.attempts(), key=lambda path: (-_attempt(path), path)):
+            if new(run_id_of(path)) and (read := self.read_loose(path, contents)):
+                told.add(read[0]["id"])
+                yield read[0]["id"], read[1]
+        for path, reason in contents.broken:
+            raise self._broken(f"the record {path}", reason)
 
     def files_of(self, run_id: str) -> list[Path]:
         """The loose record files of a run: its own first, then second copies of it."""

@@ -3,7 +3,8 @@
 import pytest
 
 from benchmark.report import FORMATS
-from benchmark.report.layouts import LAYOUTS, leaderboard
+from benchmark.report.layouts import leaderboard
+from benchmark.report.layouts.all import LAYOUTS
 from benchmark.tables.comparable import TableError
 from benchmark.tables.test_images import TestImages
 from tests.tables.test_comparison import build
