@@ -10,22 +10,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet, accuracy
+from methods._mixmatch import SemiBatch, forever, sharpen, squared_error
 from methods._mixture import mixture_posterior, rescale
 from methods._mixup import mixup, one_hot, soft_cross_entropy
 from methods._selection import keep_or_all, report_all
 
 
 @dataclass(frozen=True)
-class _Pair(Batch):
-    """A labelled batch for the network `turn`, its clean probabilities and an unlabelled batch beside it."""
+class _Pair(SemiBatch):
+    """A labelled and an unlabelled batch for the network `turn`, and the clean probabilities of the labelled one."""
 
     turn: int
     clean: Tensor
     """[B] probability that the label is right."""
-    unlabelled: Tensor | None
-    """[2, U, C, H, W] two views."""
-    ramp: float
-    """Factor of the unlabelled loss, in [0, 1]."""
 
 
 class DivideMix(Method):
@@ -134,10 +131,10 @@ class DivideMix(Method):
                     batch.x,
                     batch.y,
                     batch.index,
-                    turn,
-                    w[batch.index],
                     next(unlabelled).x if unlabelled else None,
                     self.ramp(past + number / count),
+                    turn,
+                    w[batch.index],
                 )
 
     def ramp(self, past: float) -> float:
@@ -190,8 +187,7 @@ class DivideMix(Method):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """L_x, L_u and the penalty, of logits and targets [.., K]; L_u is 0 without unlabelled rows."""
         supervised = soft_cross_entropy(logits_x, targets_x)
-        squares = (logits_u.softmax(1) - targets_u).square()
-        unsupervised = squares.sum() / max(1, squares.numel())
+        unsupervised = squared_error(logits_u, targets_u)
         log_p = torch.cat([logits_x, logits_u]).log_softmax(1)
         rows, k = log_p.shape
         penalty = -(log_p.logsumexp(0) - math.log(rows) + math.log(k)).mean()
@@ -201,21 +197,10 @@ class DivideMix(Method):
         return (self.net(x) + self.net2(x)) / 2
 
 
-def forever(data: TrainSet, index: Tensor) -> Iterator[Batch]:
-    """Two views of the samples `index` (at least two), over and over."""
-    while True:
-        yield from data.batches(index, views=2)
-
-
 def refine(seen: Tensor, labels: Tensor, clean: Tensor) -> Tensor:
     """w y + (1 - w) mean p: `seen` [views, B, K] probabilities, `labels` [B, K], `clean` [B]."""
     w = clean[:, None]
     return w * labels + (1 - w) * seen.mean(0)
-
-
-def sharpen(p: Tensor, temperature: float) -> Tensor:
-    """p^(1/T) / sum, of probabilities [B, K]."""
-    return (p.clamp(min=1e-30).log() / temperature).softmax(1)
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

@@ -229,7 +229,17 @@ PUBLISHED: dict[str, Published] = {
         steps(TENTH_HELD_OUT, 128, last_dropped=True),
         uncounted=("confident",),
         plain="early",
+        chosen={"form": "paper"},
         by_rule=("first", "second", "third"),
+    ),
+    "pes_semi": Published(  # PES_semi.py: T1 20, T2 5 beside 300 epochs, rampup_length 16, batch 128, 390 steps
+        {"refine_lr": 1e-4, "temperature": 0.5, "alpha": 4, "late_alpha": 0.75},
+        {"early": 20, "head": 5, "mixmatch": 300 - 20},
+        steps(ALL, 128, last_dropped=True),
+        plain="early",
+        lengths={"ramp": 16},
+        chosen={"lambda_u": 15, "form": "paper"},
+        by_rule=("first", "second", "ramp"),
     ),
     "phuber": Published({"tau": 2}, {"train": 200}, None, chosen={"q": 0}),
     "plc": Published(  # cifar/train.py: delta, inc, rollWindow 5, warm_up 8 and an epoch more, of 180

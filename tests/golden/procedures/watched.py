@@ -64,6 +64,7 @@ WATCHED: dict[str, dict[str, Watch]] = {
         "directions": Watch("principal_directions", directions),
         "scores": Watch("scores", result),
     },
+    "pes_semi": {"targets": Watch("sharpen", result)},
     "plc": {
         "probabilities": Watch("correct", argument(0)),
     },
