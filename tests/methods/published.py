@@ -268,6 +268,16 @@ PUBLISHED: dict[str, Published] = {
         by_rule=("revision",),
     ),
     "taylor_ce": Published({"order": 2}),
+    "unicon": Published(  # Train_cifar.py: warm_up 10, num_epochs 350, rampup_length 16, batch 64
+        {"lambda_u": 30, "lambda_c": 0.025, "temperature": 0.5, "alpha": 4},
+        {"warm-up": 10, "select": 340},
+        steps(ALL, 2 * 64),
+        uncounted=("select", "ramp"),
+        plain="warm-up",
+        lengths={"ramp": 16},
+        chosen={"confidence_penalty": False},
+        by_rule=("warmup", "ramp"),
+    ),
     "volminnet": Published(  # main.py: lam 1e-4, lr 0.01, 80 epochs on cifar10; init 2, momentum 0.9
         {"lam": 1e-4, "init": 2, "lr": 0.01, "momentum": 0.9, "optimizer": "sgd"},
         {"train": 80},

@@ -31,6 +31,7 @@ from methods.plc import PLC
 from methods.small_loss import SmallLossControl
 from methods.sop import SOP
 from methods.t_revision import TRevision
+from methods.unicon import UNICON
 from methods.volminnet import VolMinNet
 from tests.golden.harness import TinyData, batch_of, make
 
@@ -310,6 +311,7 @@ def test_plc_corrects_first_when_one_epoch_more_than_the_warm_up_is_past() -> No
         (FINE, {}),
         (PES, {}),
         (PESSemi, {}),
+        (UNICON, {}),
     ],
 )
 def test_training_stays_finite_when_nothing_is_selected(method_cls: type, config: dict[str, Any]) -> None:
