@@ -8,24 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from methods import Batch, Card, Field, Length, Method, Phase, Search, TrainSet, accuracy
+from methods._mixmatch import SemiBatch, forever, sharpen, squared_error
 from methods._mixture import mixture_posterior, rescale
 from methods._mixup import mixup, one_hot, soft_cross_entropy
 from methods._selection import keep_or_all, report_all
 
 
 @dataclass(frozen=True)
-class _Pair(Batch):
-    """A labelled batch for the network `turn`, its clean probabilities and an unlabelled batch beside it."""
+class _Pair(SemiBatch):
+    """A labelled and an unlabelled batch for the network `turn`, and the clean probabilities of the labelled one."""
 
     turn: int
     clean: Tensor
     """[B] probability that the label is right."""
-    unlabelled: Tensor | None
-    """[2, U, C, H, W] two views."""
-    ramp: float
-    """Factor of the unlabelled loss, in [0, 1]."""
 
 
 class DivideMix(Method):
@@ -91,11 +89,15 @@ class DivideMix(Method):
         confidence_penalty: bool = False
 
     def build(self) -> None:
+        self.build_networks()
+        shape = (2, self.cfg.history, self.kit.num_samples)
+        self.register_buffer("losses", torch.zeros(shape, device=self.kit.device))
+
+    def build_networks(self) -> None:
+        """Both networks and their optimizers."""
         super().build()
         self.net2 = self.kit.network("net2")
         self.optimizer2 = self.kit.optimizer("net2", self.net2.parameters())
-        shape = (2, self.cfg.history, self.kit.num_samples)
-        self.register_buffer("losses", torch.zeros(shape, device=self.kit.device))
 
     def starts(self) -> tuple[int, ...]:
         return self.schedule.starts(self.cfg.warmup)
@@ -123,22 +125,39 @@ class DivideMix(Method):
         """Batches of the first network by the split of the second, then the reverse."""
         for turn in (0, 1):
             w = clean[1 - turn]
-            chosen = keep_or_all(w > self.cfg.threshold)
-            labelled, rest = chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
-            unlabelled = forever(data, rest) if len(rest) > 1 else None
-            for number, batch in enumerate(data.batches(labelled, views=2)):
-                if number == 0:
-                    # Batches in an epoch as the code counts them: one too many where all are full.
-                    count = len(labelled) // len(batch.index) + 1
-                yield _Pair(
-                    batch.x,
-                    batch.y,
-                    batch.index,
-                    turn,
-                    w[batch.index],
-                    next(unlabelled).x if unlabelled else None,
-                    self.ramp(past + number / count),
-                )
+            yield from self.turn(turn, past, data, w, keep_or_all(w > self.cfg.threshold))
+
+    def turn(
+        self,
+        turn: int,
+        past: int,
+        data: TrainSet,
+        clean: Tensor,
+        chosen: Tensor,
+        *,
+        views: int = 2,
+        beside: int | None = None,
+    ) -> Iterator[Batch]:
+        """Batches of the network `turn`, with the samples `chosen` [N] as the labelled ones.
+
+        `clean` [N] are the probabilities that labels are right, `beside` the size of unlabelled batches; None: that of
+        the labelled ones.
+        """
+        labelled, rest = chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
+        unlabelled = forever(data, rest, views=views, size=beside) if len(rest) > 1 else None
+        for number, batch in enumerate(data.batches(labelled, views=views)):
+            if number == 0:
+                # Batches in an epoch as the code counts them: one too many where all are full.
+                count = len(labelled) // len(batch.index) + 1
+            yield _Pair(
+                batch.x,
+                batch.y,
+                batch.index,
+                next(unlabelled).x if unlabelled else None,
+                self.ramp(past + number / count),
+                turn,
+                clean[batch.index],
+            )
 
     def ramp(self, past: float) -> float:
         """Factor of the unlabelled loss `past` epochs after the warm-up."""
@@ -159,39 +178,47 @@ class DivideMix(Method):
     def mixmatch(self, batch: _Pair) -> dict[str, Tensor]:
         net, peer = (self.net, self.net2)[:: 1 - 2 * batch.turn]
         x, targets, plain = self.prepare(net, peer, batch)
+        further = self.further_loss(batch)
         mixed_x, mixed_targets = mixup(x, targets, self.cfg.alpha, dominant=True)
         logits = net(mixed_x)
         labelled = 2 * len(batch.index)
         parts = self.semi_loss(logits[:labelled], mixed_targets[:labelled], logits[labelled:], mixed_targets[labelled:])
-        loss = parts[0] + batch.ramp * self.cfg.lambda_u * parts[1] + parts[2]
-        self.kit.update(loss, self.optimizer if batch.turn == 0 else self.optimizer2)
+        loss = parts[0] + batch.ramp * self.cfg.lambda_u * parts[1] + parts[2] + further
+        self.kit.update(loss, *self.optimizers_of(batch.turn))
         return {"loss": loss.detach(), "accuracy": accuracy(plain, batch.y)}
+
+    def further_loss(self, batch: _Pair) -> Tensor | float:
+        """What a derived method adds to the loss of the network in training."""
+        return 0.0
+
+    def optimizers_of(self, turn: int) -> tuple[Optimizer, ...]:
+        """The optimizers of what belongs to the network `turn`."""
+        return (self.optimizer2 if turn else self.optimizer,)
 
     @torch.no_grad()
     def prepare(self, net: Any, peer: Any, batch: _Pair) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs and targets for mixing: both views of the labelled, then of the unlabelled; and predictions
-        [B, K] of the labelled."""
+        """Inputs and targets for mixing: two views of the labelled, then of the unlabelled; and predictions
+        [B, K] of the labelled. Predictions are those of the first two views, the last two are mixed."""
         others, guesses = [], []
         if batch.unlabelled is not None:
             # The peer only advises: its normalization statistics must not see these batches.
             peer.eval()
-            views = [model(view).softmax(1) for model in (net, peer) for view in batch.unlabelled]
+            views = [model(view).softmax(1) for model in (net, peer) for view in batch.unlabelled[:2]]
             peer.train()
             guessed = sharpen(torch.stack(views).mean(0), self.cfg.temperature)
-            others, guesses = [*batch.unlabelled], [guessed, guessed]
+            others, guesses = [*batch.unlabelled[-2:]], [guessed, guessed]
         # After the guess, as in the code: running statistics weigh the last batches most.
-        seen = torch.stack([net(view).softmax(1) for view in batch.x])
+        seen = torch.stack([net(view).softmax(1) for view in batch.x[:2]])
         labels = one_hot(batch.y, self.kit.num_classes, seen.dtype)
         refined = sharpen(refine(seen, labels, batch.clean.to(seen.dtype)), self.cfg.temperature)
-        return torch.cat([*batch.x, *others]), torch.cat([refined, refined, *guesses]), seen.mean(0)
+        return torch.cat([*batch.x[-2:], *others]), torch.cat([refined, refined, *guesses]), seen.mean(0)
 
     def semi_loss(
         self, logits_x: Tensor, targets_x: Tensor, logits_u: Tensor, targets_u: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """L_x, L_u and the penalty, of logits and targets [.., K]; L_u is 0 without unlabelled rows."""
         supervised = soft_cross_entropy(logits_x, targets_x)
-        squares = (logits_u.softmax(1) - targets_u).square()
-        unsupervised = squares.sum() / max(1, squares.numel())
+        unsupervised = squared_error(logits_u, targets_u)
         log_p = torch.cat([logits_x, logits_u]).log_softmax(1)
         rows, k = log_p.shape
         penalty = -(log_p.logsumexp(0) - math.log(rows) + math.log(k)).mean()
@@ -201,21 +228,10 @@ class DivideMix(Method):
         return (self.net(x) + self.net2(x)) / 2
 
 
-def forever(data: TrainSet, index: Tensor) -> Iterator[Batch]:
-    """Two views of the samples `index` (at least two), over and over."""
-    while True:
-        yield from data.batches(index, views=2)
-
-
 def refine(seen: Tensor, labels: Tensor, clean: Tensor) -> Tensor:
     """w y + (1 - w) mean p: `seen` [views, B, K] probabilities, `labels` [B, K], `clean` [B]."""
     w = clean[:, None]
     return w * labels + (1 - w) * seen.mean(0)
-
-
-def sharpen(p: Tensor, temperature: float) -> Tensor:
-    """p^(1/T) / sum, of probabilities [B, K]."""
-    return (p.clamp(min=1e-30).log() / temperature).softmax(1)
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """PES: progressive early stopping (Bai et al., NeurIPS 2021)."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -56,6 +56,8 @@ class PES(Method):
         reproduction="paired: 3e-3 over 20 epochs; run: -.015 ± .020 (version 3)",
     )
 
+    refined: ClassVar[dict[str, int]] = {"late stages": 2, "head": 1}
+    """Phases in which the last stages are initialized anew and trained alone, and how many."""
     class_weight: Tensor
 
     class Config(Method.Config):
@@ -69,7 +71,7 @@ class PES(Method):
         super().build()
         self.register_buffer("class_weight", torch.ones(self.kit.num_classes, device=self.kit.device))
         self.refiners = {}
-        for count, phase in ((2, "late stages"), (1, "head")):
+        for phase, count in self.refined.items():
             lr = self.cfg.refine_lr * self.schedule.rate_factor(phase, *self.given_lengths)
             self.refiners[count] = self.kit.optimizer(
                 f"last{count}", self.late(count), optimizer="adam", lr=lr, weight_decay=0.0, scheduled=False
@@ -94,28 +96,37 @@ class PES(Method):
             stage.load_state_dict(new.state_dict())
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
-        late, head, confident = self.starts()
-        if epoch in (late, head):
-            self.renew(2 if epoch == late else 1)
-        if epoch < confident:
-            return data.batches()
+        count = self.refined.get(self.phase(epoch))
+        if count and epoch in self.starts():
+            self.renew(count)
+        return self.confident(epoch, data, self.choose(data)) if self.refining_is_over(epoch) else data.batches()
+
+    def refining_is_over(self, epoch: int) -> bool:
+        return epoch >= self.starts()[-1]
+
+    def choose(self, data: TrainSet) -> Tensor:
+        """Boolean [N]: the confident samples; sets the class weights by their labels."""
         probabilities = data.scan(lambda x: self.net(x).softmax(1))
         kept = keep_or_all(is_confident(probabilities, data.y))
         self.class_weight.copy_(balance(data.y[kept], self.kit.num_classes))
         given = pick(probabilities, data.y)
         report_all(self.kit, kept=kept, score=given)
+        return kept
+
+    def confident(self, epoch: int, data: TrainSet, kept: Tensor) -> Iterator[Batch]:
+        """Batches of the last phase, with the confident samples `kept` [N]."""
         return data.batches(kept.nonzero().squeeze(1))
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(logits, batch.y, weight=self.class_weight.to(logits.dtype))
 
     def before_step(self) -> None:
-        if self.cfg.form == "official" and self.phase(self.epoch) == "confident":
-            for parameter in self.late(2):
+        if self.cfg.form == "official" and self.refining_is_over(self.epoch):
+            for parameter in self.late(max(self.refined.values())):
                 parameter.grad = None  # which also keeps weight decay and momentum from moving it
 
     def optimizers(self) -> tuple[Optimizer, ...]:
-        count = {"late stages": 2, "head": 1}.get(self.phase(self.epoch))
+        count = self.refined.get(self.phase(self.epoch))
         return (self.refiners[count] if count else self.optimizer,)
 
 

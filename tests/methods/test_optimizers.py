@@ -38,9 +38,11 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
         "weight_net": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-4, "scheduled": False},
     },
     "pes": {**ONE, "last2": LATE, "last1": LATE},  # Adam(lr=PES_lr) in the official code
+    "pes_semi": {**ONE, "last1": LATE},
     "sop": {**ONE, "u": FREE | {"lr": 10}, "v": FREE | {"lr": 10}},
     "strong_ce": {"net": {"weight_decay": 5e-4}},
     "t_revision": {**ONE, "correction": {"optimizer": "adam", "lr": 5e-7, "weight_decay": 1e-4, "scheduled": False}},
+    "unicon": {**TWO, "projection": {}, "projection2": {}},
     "volminnet": {**ONE, "transition": {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 0}},
 }
 """Optimizer -> what it has of its own; it follows the schedule unless said. All others have one for one network."""

@@ -70,6 +70,7 @@ PHASES: dict[str, tuple[int, dict[int, str]]] = {
     "small_loss": (200, {9: "ramp", 10: "select"}),
     "plc": (180, {8: "warm-up", 9: "correct"}),
     "pes": (211, {24: "early", 25: "late stages", 31: "late stages", 32: "head", 36: "head", 37: "confident"}),
+    "pes_semi": (305, {19: "early", 20: "head", 24: "head", 25: "mixmatch"}),
     "peer": (300, {19: "warmup", 20: "rise", 39: "rise", 40: "peer"}),
     "fine": (120, {39: "warm-up", 40: "select"}),
     "cores": (100, {9: "warmup", 10: "regularize", 30: "regularize", 31: "sieve"}),
@@ -77,6 +78,7 @@ PHASES: dict[str, tuple[int, dict[int, str]]] = {
     "joint_optimization": (320, {69: "given labels", 70: "pseudo labels", 199: "pseudo labels", 200: "retrain"}),
     "gce_truncated": (120, {39: "all samples", 40: "truncated"}),
     "nls": (220, {119: "warmup", 120: "smooth"}),
+    "unicon": (350, {9: "warm-up", 10: "select"}),
     "t_revision": (400, {199: "reweight", 200: "revise"}),
 }
 """Over the published number of epochs: the phase just before and after each change."""
@@ -95,6 +97,8 @@ def test_phases_change_at_the_published_epochs(name: str) -> None:
 
 LENGTHS: dict[str, tuple[int, dict[str, int]]] = {
     "dividemix": (300, {"ramp": 16}),
+    "pes_semi": (305, {"ramp": 16}),
+    "unicon": (350, {"ramp": 16}),
     "coteaching_plus": (200, {"ramp": 10}),
     "cores": (100, {"ramp": 30}),
     "aum": (300, {"margins": 150}),
@@ -121,11 +125,15 @@ def test_memories_last_as_long_as_published(name: str) -> None:
         assert method.schedule.decay("ema_decay") == 0.997
 
 
-@pytest.mark.parametrize("name", ["volminnet", "t_revision", "pes"])
-def test_side_parameters_keep_their_learning_rate_in_a_run_of_the_published_length(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "steps_per_epoch"), [("volminnet", 352), ("t_revision", 352), ("pes", 352), ("pes_semi", 390)]
+)
+def test_side_parameters_keep_their_learning_rate_in_a_run_of_the_published_length(
+    name: str, steps_per_epoch: int
+) -> None:
     card = METHODS.load(name).card
     epochs = sum(phase.epochs for phase in card.phases)
-    schedule = make(METHODS.load(name), K=3, N=6, epochs=epochs, steps_per_epoch=352).schedule
+    schedule = make(METHODS.load(name), K=3, N=6, epochs=epochs, steps_per_epoch=steps_per_epoch).schedule
     assert [schedule.rate_factor(phase.name) for phase in card.phases if phase.steps] == pytest.approx(
         [1.0] * sum(phase.steps is not None for phase in card.phases), abs=0.003
     )

@@ -26,10 +26,12 @@ from methods.fine import FINE
 from methods.forward import Forward
 from methods.joint_optimization import JointOptimization
 from methods.pes import PES
+from methods.pes_semi import PESSemi
 from methods.plc import PLC
 from methods.small_loss import SmallLossControl
 from methods.sop import SOP
 from methods.t_revision import TRevision
+from methods.unicon import UNICON
 from methods.volminnet import VolMinNet
 from tests.golden.harness import TinyData, batch_of, make
 
@@ -308,6 +310,8 @@ def test_plc_corrects_first_when_one_epoch_more_than_the_warm_up_is_past() -> No
         (DivideMix, {}),
         (FINE, {}),
         (PES, {}),
+        (PESSemi, {}),
+        (UNICON, {}),
     ],
 )
 def test_training_stays_finite_when_nothing_is_selected(method_cls: type, config: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ class Watch:
     read: Callable[[Call], Values]
 
     def owner(self, method: Any) -> Any:
-        return method if hasattr(method, self.function) else sys.modules[type(method).__module__]
+        modules = (sys.modules[part.__module__] for part in type(method).__mro__)
+        return next(owner for owner in (method, *modules) if hasattr(owner, self.function))
 
 
 def result(call: Call) -> Values:
@@ -64,7 +65,9 @@ WATCHED: dict[str, dict[str, Watch]] = {
         "directions": Watch("principal_directions", directions),
         "scores": Watch("scores", result),
     },
+    "pes_semi": {"targets": Watch("sharpen", result)},
     "plc": {
         "probabilities": Watch("correct", argument(0)),
     },
+    "unicon": {"targets": Watch("sharpen", result)},
 }
