@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+from hypothesis import settings
 
 from benchmark.cli import main
 from benchmark.registry import ALL
+
+# How long an example takes says nothing where several tests share two cores.
+settings.register_profile("noisybench", deadline=None)
+settings.load_profile("noisybench")
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONPATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
