@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from benchmark.report.document import Cell, Document, Grid, Section, Span, Text
+from benchmark.report.document import Cell, Document, Grid, Section, Span, Text, plain
 from benchmark.report.escapes import visible
 
 PREAMBLE = r"""\usepackage{booktabs}
@@ -67,20 +67,21 @@ _AS_IT_IS = re.compile(
 
 def render_latex(document: Document) -> str:
     head = "\n".join(f"% {line}" for line in _HEAD.splitlines())
-    parts = [head, _MACROS, rf"\subsection*{{{_escaped(document.title)}}}", *map(_rendered, document.paragraphs)]
+    parts = [head, _MACROS, rf"\subsection*{{{_escaped(document.title)}}}", *map(_paragraph, document.paragraphs)]
     for section in document.sections:
         parts += _section(section)
-    origin = "\n\n".join(map(_escaped, document.origin))
-    return "\n\n".join([*parts, f"{{\\small\\raggedright\n{origin}\\par}}"]) + "\n"
+    origin = "\n\n".join(_paragraph(plain(line)) for line in document.origin)
+    return "\n\n".join([*parts, f"{{\\small\n{origin}}}"]) + "\n"
 
 
 def _section(section: Section) -> Iterator[str]:
     yield rf"\subsubsection*{{{_escaped(section.heading)}}}"
-    yield from (f"{{\\raggedright {_rendered(text)}\\par}}" for text in section.paragraphs)
+    yield from map(_paragraph, section.paragraphs)
     legend = " ".join(f"{_rendered(text)}." for text in section.legend)
+    emphasized = [grid for grid in section.grids if any(cell.emphasis for row in grid.rows for cell in row)]
     for grid in section.grids:
-        yield _grid(grid, legend if any(cell.emphasis for row in grid.rows for cell in row) else "")
-    notes = [*section.notes, *section.legend]
+        yield _grid(grid, legend if grid in emphasized else "")
+    notes = section.notes if emphasized else (*section.notes, *section.legend)
     if notes:
         # An empty group first: a note that begins with a bracket would be read as an option of \item.
         items = "\n".join(rf"\item{{}} {_rendered(note)}" for note in notes)
@@ -94,7 +95,7 @@ def _grid(grid: Grid, legend: str) -> str:
         [
             r"\begin{table}[htbp]",
             r"\centering",
-            rf"\caption[]{{{_rendered(grid.caption)}. {legend}}}",
+            rf"\caption[]{{{_rendered(grid.caption)}. {legend}}}\smallskip",
             rf"\begin{{lrbox}}{{\noisybenchbox}}\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             lines[0],
@@ -114,6 +115,10 @@ def _cell(cell: Cell) -> str:
         text = "$-$" + _escaped(cell.text[1:])
     command = {None: "", "best": r"\textbf", "second": r"\underline"}[cell.emphasis]
     return f"{command}{{{text}}}{_escaped(cell.marks)}"
+
+
+def _paragraph(text: Text) -> str:
+    return f"{{\\raggedright\\noindent {_rendered(text)}\\par}}"
 
 
 def _rendered(text: Text) -> str:

@@ -44,7 +44,7 @@ def _grid(pair: pages.Pair, several: bool) -> Grid:
         *([Cell("measured", meaning="seconds, of those of the baseline")] if table.timing else []),
         *([block.clean] if block.clean else []),
         Cell("noisy", meaning="mean over the noisy columns"),
-        Cell(f"difference from {table.baseline}"),
+        *([Cell(f"difference from {table.baseline}")] if len(against) else []),
         Cell("front", meaning="no method is better at no more cost"),
     ]
     known = block.cells.to_dict("index")
@@ -55,7 +55,7 @@ def _grid(pair: pages.Pair, several: bool) -> Grid:
             *([cells.times(block.methods.at[name, "measured"])] if table.timing else []),
             *([cells.figure(known[name, block.clean], block.runs_per_cell)] if block.clean else []),
             cells.average(noisy, name),
-            cells.average(against, name, signed=True),
+            *([cells.average(against, name, signed=True)] if len(against) else []),
             "yes" if on_front[name] else "",
         ]
         for name in order
