@@ -206,7 +206,7 @@ def with_images(records):
 def compared(records, images=(), labels=None, **choices):
     """The first two of the leaderboard of `records`, where the records of `images` can be looked up."""
     by_id = {run["id"]: run for run in images}
-    lookup = TestImages(lambda ids: {run: by_id[run] for run in ids if run in by_id}, lambda ids: labels)
+    lookup = TestImages(lambda ids: {run: by_id[run] for run in ids if run in by_id}, lambda ids, test: labels)
     table = build(records, images=lookup, **choices)
     (found,) = leaderboards(table)
     return first_two(found, table)
