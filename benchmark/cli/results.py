@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.cli.lookup import image_lookup
 from benchmark.cli.options import UserPath, expand_grid, grid_options
+from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from benchmark.tables.comparison import Marks, Table
 
 BASELINE = "ce"
+WITH_ROPE = ("leaderboard", "matrix")
 
 
 @click.command()
@@ -29,7 +32,13 @@ BASELINE = "ce"
     default="rates",
     show_default=True,
     help="rates: methods by noise; backbones: methods by backbone; cost: beside accuracy; tuned: beside the default; "
-    "papers: ours beside the figures of papers.",
+    "papers: ours beside the figures of papers; leaderboard: places over data sets; matrix: every method against "
+    "the first ones.",
+)
+@click.option(
+    "--rope",
+    type=float,
+    help="Of the layouts leaderboard and matrix: a difference of at most so much is a tie.  [default: 0.01]",
 )
 @click.option(
     "--rows",
@@ -74,6 +83,7 @@ def table(
     extra: str | None,
     timing: bool,
     diagnostics: bool,
+    rope: float | None,
     **options: Any,
 ) -> None:
     """Print the comparison table of SUITE, of the grid that the options describe, or of all records.
@@ -81,12 +91,19 @@ def table(
     \b
     noisybench table --with human --format latex > human.tex   (booktabs; the first lines say what it needs)
     noisybench table --layout cost --rule val_noisy --rule last
+    noisybench table --layout leaderboard --rule val_noisy --rule last
     noisybench table --format csv --rows runs > runs.csv
     """
     from benchmark.store.content import collector_paused
     from benchmark.store.store import Store
 
     layout_of = _layout(layout, form, rows)
+    if rope is not None and layout not in WITH_ROPE:
+        raise UsageError(
+            f"--rope decides what a tie is in the layouts {' and '.join(WITH_ROPE)}, and {layout} has none"
+        )
+    if rope is not None and not 0 <= rope < 1:
+        raise UsageError(f"--rope {rope:g} is no difference of a metric; expected a number from 0 to 1, such as 0.01")
     store = Store(options["results"])
     jobs = None
     if suite is not None or options["datasets"]:
@@ -106,8 +123,10 @@ def table(
             extra_test=extra,
             timing=timing,
             diagnostics=diagnostics,
+            images=image_lookup(store, others),
+            **({} if rope is None else {"rope": rope}),
         )
-        click.echo(_written(tables, form, layout_of), nl=False)
+        click.echo(_written(tables, form, layout, layout_of), nl=False)
 
 
 def print_table(store: Store, jobs: list[Job], suite: str) -> None:
@@ -115,24 +134,24 @@ def print_table(store: Store, jobs: list[Job], suite: str) -> None:
     from benchmark.report.layouts.all import LAYOUTS
 
     tables = build_tables(store, jobs, rules=("val_noisy",), suite=suite)
-    click.echo(_written(tables, "md", LAYOUTS["rates"]), nl=False)
+    click.echo(_written(tables, "md", "rates", LAYOUTS["rates"]), nl=False)
 
 
-def _written(tables: list[Table], form: str, layout: Layout) -> str:
+def _written(tables: list[Table], form: str, name: str, layout: Layout) -> str:
     from benchmark.report import FORMATS
     from benchmark.report.csv import render_csv
 
-    return render_csv(tables) if form == "csv" else FORMATS[form](layout(tables))
+    return render_csv(tables, name) if form == "csv" else FORMATS[form](layout(tables))
 
 
 def _layout(name: str, form: str, rows: str) -> Layout:
     """The layout of this name. Raises UsageError where there is none, or where options do not go together."""
-    from benchmark.errors import UsageError
+    from benchmark.report.csv import ROWS
     from benchmark.report.layouts.all import LAYOUTS
 
     if name not in LAYOUTS:
         raise UsageError(f"unknown layout {name!r}; expected one of {', '.join(LAYOUTS)} (--layout)")
-    if form == "csv" and name != "rates":
+    if form == "csv" and name not in ROWS:
         raise UsageError(
             f"--layout {name} chooses what md, latex and html show, and a CSV file has every figure of every cell; "
             "leave --layout out, or choose another --format"
@@ -145,8 +164,6 @@ def _layout(name: str, form: str, rows: str) -> Layout:
 def _refuse_choices(*names: str) -> None:
     """Raises UsageError where one of these options of the command was given."""
     from click.core import ParameterSource
-
-    from benchmark.errors import UsageError
 
     context = click.get_current_context()
     given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
@@ -297,8 +314,6 @@ def _marks(plugin: Any, part: Mapping[str, Any]) -> Marks:
 
 def _loaded(registry: Any, parts: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], Any]:
     """Plugins by name and source. Those that are not installed are left out: their rows get no marks."""
-    from benchmark.errors import UsageError
-
     plugins = {}
     for name, source in sorted({(part["name"], part.get("source")) for part in parts}, key=str):
         try:

@@ -51,7 +51,7 @@ def first_two(board: Leaderboard, table: Table) -> FirstTwo | None:
         if known.empty:
             notes.append(f"{name}: {_unknown(table.rule)}")
             continue
-        labels = images.labels([*known["first"]]) if block.metric == BALANCED else None
+        labels = images.labels([*known["first"]], table.extra_test or "test") if block.metric == BALANCED else None
         weights = None if labels is None else _weights(labels)
         groups = _groups(records[known["first"].iloc[0]], table.extra_test)
         by_noise = {

@@ -18,5 +18,6 @@ class TestImages:
 
     records: Callable[[Collection[str]], Mapping[str, Record]]
     """Whole records by run id; those that cannot be had are absent."""
-    labels: Callable[[Collection[str]], NDArray[np.integer[Any]] | None]
-    """The labels [n] of the test set, from kept predictions of one of these runs; None where none are kept."""
+    labels: Callable[[Collection[str], str], NDArray[np.integer[Any]] | None]
+    """The labels [n] of a test set ("test", or an extra one's name), from kept predictions of one of these runs; None
+    where none are kept."""

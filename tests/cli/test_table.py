@@ -52,6 +52,23 @@ def test_csv_has_a_row_per_run_with_every_metric_by_every_rule(here):
     assert {"val_noisy.nll", "seed.noise", "method", "realized_rate"} <= found[0].keys()
 
 
+def test_csv_of_a_leaderboard_has_a_row_per_method_and_of_a_matrix_one_per_pair(here):
+    places = rows(here(*PUBLISHED, "--format", "csv", "--layout", "leaderboard").stdout)
+    pairs = rows(here(*PUBLISHED, "--format", "csv", "--layout", "matrix", "--rope", "0.02").stdout)
+    of_board = [row for row in places if row["track"] == places[0]["track"]]
+    assert len({row["method"] for row in of_board}) == len(of_board) > 1
+    assert sum(row["track"] == places[0]["track"] for row in pairs) == len(of_board) * (len(of_board) - 1)
+    assert {row["rope"] for row in pairs} == {"0.02"}
+    assert {row["group"] for row in places} == {""}  # three seeds
+
+
+def test_a_leaderboard_of_records_without_images_says_so(here):
+    text = " ".join(here(*PUBLISHED, "--layout", "leaderboard").stdout.split())
+    assert "one data set" in text
+    assert "order: none is claimed with n = 3 seeds" in text
+    assert "which test images came out right under the rule val_noisy is not recorded" in text
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -64,6 +81,9 @@ def test_csv_has_a_row_per_run_with_every_metric_by_every_rule(here):
         (("--format", "csv", "--rows", "runs", "--timing"), "--timing chooses what cells hold"),
         (("--layout", "tuned"), "no method is tuned here; expected runs of a search"),
         (("--layout", "papers"), "no paper prints a figure"),
+        (("--rope", ".02"), "--rope decides what a tie is in the layouts leaderboard and matrix, and rates has none"),
+        (("--layout", "matrix", "--rope", "nan"), "expected a number from 0 to 1"),
+        (("--layout", "leaderboard", "--rule", "oracle_test"), "ranks nothing; expected another rule"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -51,7 +51,7 @@ def test_several_rules_show_their_ranks_and_how_far_they_agree():
 def test_the_luck_of_the_test_set_is_told_where_records_hold_the_images():
     made = with_images(runs(datasets=1, seeds=3))
     by_id = {run["id"]: run for run in made}
-    images = TestImages(lambda ids: {run: by_id[run] for run in ids}, lambda ids: None)
+    images = TestImages(lambda ids: {run: by_id[run] for run in ids}, lambda ids, test: None)
     shown = text("leaderboard", build(made, images=images))
     assert "The first two on the test images" in shown
     assert "McNemar p, 1 run" in shown

@@ -118,11 +118,11 @@ def test_the_error_of_a_mean_over_images_is_the_usual_one_and_patients_make_it_l
     generator = np.random.default_rng(8)
     values = generator.integers(-1, 2, 200).astype(float)
     mean, error, count = sampling_error(values, None)
-    assert (mean, error, count) == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1) / 200**0.5), 200)
+    assert [mean, error, count] == pytest.approx([values.mean(), values.std(ddof=1) / 200**0.5, 200])
     repeated = np.repeat(values, 4)
     groups = np.repeat(np.arange(200), 4).astype(str)
     # Four copies of each image say no more than one.
-    assert sampling_error(repeated, groups)[:2] == (pytest.approx(mean), pytest.approx(error))
+    assert list(sampling_error(repeated, groups)[:2]) == pytest.approx([mean, error])
     assert sampling_error(repeated, None)[1] < 0.6 * error
     assert np.isnan(sampling_half(values, np.zeros(200), generator))
 

@@ -96,7 +96,7 @@ def test_one_data_set_has_seeds_as_units_and_says_so():
 def test_means_are_of_noisy_columns_only_and_each_data_set_counts_once():
     made = runs(datasets=2, seeds=2)
     found = board(made)
-    by_hand = {}
+    by_hand: dict[tuple[str, str], list[float]] = {}
     for run in made:
         if run["spec"]["noise"]["name"] != "none":
             key = (run["spec"]["method"]["name"], run["provenance"]["labels"]["dataset"])
@@ -206,7 +206,7 @@ def with_images(records):
 def compared(records, images=(), labels=None, **choices):
     """The first two of the leaderboard of `records`, where the records of `images` can be looked up."""
     by_id = {run["id"]: run for run in images}
-    lookup = TestImages(lambda ids: {run: by_id[run] for run in ids if run in by_id}, lambda ids: labels)
+    lookup = TestImages(lambda ids: {run: by_id[run] for run in ids if run in by_id}, lambda ids, test: labels)
     table = build(records, images=lookup, **choices)
     (found,) = leaderboards(table)
     return first_two(found, table)
@@ -218,7 +218,7 @@ def test_the_first_two_are_compared_image_by_image():
     assert (found.first, found.second) == ("gce", "ce")
     assert set(found.sampling.index.get_level_values("dataset")) == {"data0", "data1"}
     row = found.sampling.loc[("data0", "symmetric:0.4")]
-    right = {"gce": [], "ce": []}
+    right: dict[str, list[np.ndarray]] = {"gce": [], "ce": []}
     for run in made:
         if run["provenance"]["labels"]["dataset"] == "data0" and run["spec"]["noise"]["config"].get("rate") == 0.4:
             right[name(run)].append(right_flags(run["outcomes"]["val_noisy"]["right"], IMAGES))
@@ -263,7 +263,8 @@ FATES = st.sampled_from(["ok"] * 6 + ["diverged", "nan", "absent"])
 )
 @given(st.integers(1, 3), st.integers(1, 2), st.data())
 def test_whatever_is_missing_no_mean_is_over_a_hole_and_every_method_is_ranked_or_named(datasets, seeds, data):
-    made, cells = [], {}
+    made: list[dict] = []
+    cells: dict[tuple[str, str, float], list[float | None]] = {}
     for run in runs(datasets, seeds):
         spec, dataset = run["spec"], run["provenance"]["labels"]["dataset"]
         fate = data.draw(FATES)
