@@ -1,0 +1,70 @@
+"""Text that matplotlib can draw: names are shown as they are, and what has no shape in the font as its code."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so that a figure is the same wherever it is drawn."""
+LONGEST = 30
+"""Characters of a name in a legend or beside an axis: with its options it can be far longer."""
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories without a shape of their own: control characters, marks of direction, surrogates, ..."""
+
+
+def shown_text(text: str) -> str:
+    """`text` with control characters, marks of direction, and characters that the font lacks as codes such as
+    "\\x1b" or "\\U0001f600". `$ _ % & < >` and backslashes stay: `canvas.STYLE` turns mathtext off."""
+    return "".join(
+        char if ord(char) in _glyphs() and unicodedata.category(char) not in _UNSEEN else _code(char) for char in text
+    )
+
+
+def _code(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The characters that the font has a shape for."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
+
+
+def width(text: str, size: float) -> float:
+    """Width of a line in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    return text_to_path.get_text_width_height_descent(text, FontProperties(family=FONT, size=size), ismath=False)[0]
+
+
+def wrapped(text: str, size: float, points: float) -> str:
+    """`text` in lines of at most `points` width, at words where possible."""
+    lines = [""]
+    for word in shown_text(text).split(" "):
+        joined = f"{lines[-1]} {word}".lstrip()
+        if width(joined, size) <= points:
+            lines[-1] = joined
+            continue
+        while width(word, size) > points:
+            head = next(n for n in range(len(word), 0, -1) if n == 1 or width(word[:n], size) <= points)
+            lines.append(word[:head])
+            word = word[head:]
+        lines.append(word)
+    return "\n".join(line for line in lines if line)
+
+
+def labels(names: Sequence[str], most: int = LONGEST) -> list[str]:
+    """Names in at most that many characters, their middles left out; in full where they would then be alike."""
+    full = [shown_text(name) for name in names]
+    short = [_shortened(name, most) for name in full]
+    return [name if short.count(cut) > 1 else cut for name, cut in zip(full, short, strict=True)]
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[-(most // 3) :]}"
