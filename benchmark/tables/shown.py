@@ -183,7 +183,7 @@ def single(one: Shown) -> str:
     """Says so where cells rest on one independent seed: they have no interval."""
     cells = one.block.cells.loc[pd.MultiIndex.from_product([one.methods, one.noise], names=CELL)]
     alone = (cells["state"] == "value") & (cells["units"] == 1)
-    return f"no interval: {alone.sum()} cells have one seed; --seeds 6 makes more" if alone.any() else ""
+    return f"no interval where there is one seed (cells: {alone.sum()}); --seeds 6 makes more" if alone.any() else ""
 
 
 def unfinished(one: Shown) -> str:

@@ -96,12 +96,12 @@ def reliability(material: Material) -> Page:
         for method, own in of_methods.items():
             style = canvas.line_style(names.index(method))
             bins = predictions.reliability(own)
-            axes.plot(bins["confidence"], bins["accuracy"], label=method, **(style | {"markersize": 0.0}))
+            axes.plot(bins["confidence"], bins["accuracy"], label=method, markevery=[], **style)
             areas = 4 + 90 * bins["count"] / bins["count"].sum()
             axes.scatter(bins["confidence"], bins["accuracy"], areas, style["color"], style["marker"], linewidths=0)
             seeds.add(own["id"].nunique())
-        told = [f"{labels([method])[0]}: {_ece(shown.runs(one), own)}" for method, own in of_methods.items()]
-        axes.text(0.02, 0.99, "ECE\n" + "\n".join(told), fontsize=6, va="top", transform=axes.transAxes)
+        told = [f"{labels([method], 20)[0]}:\n  {_ece(shown.runs(one), own)}" for method, own in of_methods.items()]
+        axes.text(1.04, 1.0, "ECE\n" + "\n".join(told), fontsize=6, va="top", transform=axes.transAxes)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_aspect("equal")
@@ -229,7 +229,7 @@ def _no_outcomes(material: Material) -> TableError:
             "one: --rule val_noisy, last, label_wave, val_clean or oracle_test"
         )
     return TableError(
-        f"no run of what is drawn holds its predictions by the rule {rule}; expected records of schema 2 or later and a "
-        "rule that is defined there: run the grid again into a new folder (`noisybench run SUITE --results DIR`), or "
+        f"no run of what is drawn holds its predictions by the rule {rule}; expected records of schema 2 or later and "
+        "a rule that is defined there: run the grid again into a new folder (`noisybench run SUITE --results DIR`), or "
         "choose another --rule"
     )

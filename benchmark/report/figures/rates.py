@@ -104,7 +104,7 @@ def _heat(page: Page, axes: canvas.Axes, one: Shown) -> None:
     limits = float(np.nanmin(values)), float(np.nanmax(values))
     lower = one.block.metric in LOWER_IS_BETTER
     image = canvas.matrix(
-        axes, values, labels(one.methods), labels(one.noise, 20), texts, limits=limits,
+        axes, values, labels(one.methods), labels(one.noise, 26), texts, limits=limits,
         size=5.5, colors="cividis_r" if lower else "cividis",
     )  # fmt: skip
     axes.tick_params(axis="x", labelrotation=30)
