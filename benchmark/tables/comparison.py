@@ -83,8 +83,11 @@ class Block:
     not ranked), cost, measured (seconds over the baseline's; NaN unless asked for), needs, networks, deviations (from
     the recipe, as text), unrecorded (some records do not hold them)."""
     notes: tuple[str, ...]
+    """Each a `note_text`."""
     runs: pd.DataFrame
-    """The rows of `frames.flatten` that it compares, a row per run, and the hints that each consumed (needs)."""
+    """The runs behind it, a row each: columns as of `frames.flatten`, and needs."""
+    valued: pd.DataFrame
+    """Of these the runs of cells that have a value: see `per_seed.valued_runs`."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
             footnotes.of_block(runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained)
         ),
         runs=runs,
+        valued=kept,
     )
 
 

@@ -123,10 +123,10 @@ def flatten(
 ) -> pd.DataFrame:
     """One row per record, and one of state "missing" per `expected` run (its spec and names) that has none.
 
-    Columns: id (None of a missing run), state, reason, metric (that of the value: `metric`, or with "main" the data
-    set's own), value (NaN where undefined or not ok), phase (of the reported epoch), seeds (a number for each choice of
-    seeds), noise_seed, init_seed, ... (each of `SEEDS`), unit (see `independent_units`), protocol, the names
-    `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
+    Columns: id (of the run; None where it is missing), state, reason, metric (that of the value: `metric`, or with
+    "main" the data set's own), value (NaN where undefined or not ok), phase (of the reported epoch), seeds (a number
+    for each choice of seeds), noise_seed, init_seed, ... (each of `SEEDS`), unit (see `independent_units`), protocol,
+    the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
     clean_set (training images that it was given with their true labels, 0 for none), options, hints (that it
     consumed; None if not recorded), deviations, unrecorded (the record does not hold them), source; of the noise
     clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the estimate), doubt (why there is
@@ -257,7 +257,6 @@ def _columns(
         "spec_key": [dumped({key: value for key, value in spec.items() if key != "seeds"}) for spec in specs],
         "seeds": [dumped(of_run) for of_run in seeds],
         **{f"{source}_seed": [of_run[source] for of_run in seeds] for source in SEEDS},
-        "id": [record.get("id") for record in records],
         "state": states,
         "reason": [record.get("reason") or (record.get("error") or nothing).get("class") or "" for record in records],
         "metric": list(metrics),
