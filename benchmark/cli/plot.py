@@ -61,10 +61,11 @@ def plot(
     noisybench plot heatmap --with digits --out all.svg  methods by noise
     noisybench plot curves quick --only ce --only gce --out curves.pdf
 
-    KIND: rate and heatmap (scores); ranks (intervals of places); cost (accuracy against cost); curves and
+    KIND: rate and heatmap (scores); ranks (intervals of places); matrix (every pair of methods); cost; curves and
     memorization (by epoch); confusion, reliability and transition (predictions, and estimates of T).
     """
     from benchmark.errors import UsageError
+    from benchmark.report.escapes import visible
     from benchmark.report.figures import kinds
     from benchmark.store.content import collector_paused
     from benchmark.store.store import Store
@@ -94,7 +95,7 @@ def plot(
     )
     write_atomically(out, content)
     for note in notes:
-        click.echo(note, err=True)
+        click.echo(visible(note), err=True)
     click.echo(f"{out}")
 
 

@@ -5,47 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import orjson
 import pandas as pd
 
-from benchmark.tables import display_names
 from benchmark.tables.statistics import DIGITS, summarize
 
 
-def rates(runs: pd.DataFrame) -> pd.DataFrame:
-    """Per noise column of `runs` (as `frame.flatten` returns them): family, rate, clean, realized.
+def rates(runs: pd.DataFrame, valued: pd.DataFrame) -> pd.DataFrame:
+    """Per noise column: family, rate and clean, of `Block.runs` and `Block.valued`.
 
     Columns of one family differ in their rate alone, which is the one that their name says, or else the mean realized
-    rate; NaN where neither is known. The clean column is of the family "", with rate 0.
+    rate of a kind of noise without rates; NaN where neither is known. The clean column is of the family "", rate 0.
     """
     columns = runs.groupby("noise").agg(
-        kind=("noise_kind", "first"),
-        key=("noise_key", "first"),
-        named=("rate", "first"),
-        clean=("clean", "first"),
-        realized=("realized", "mean"),
+        family=("noise_kind", "first"), clean=("clean", "first"), realized=("realized", "mean")
     )
-    columns["rate"] = columns["named"].fillna(columns["realized"]).mask(columns["clean"], 0.0)
-    options = {name: display_names.options(orjson.loads(key)) for name, key in columns.pop("key").items()}
-    differing = _differing(columns, options)
-    columns["family"] = [
-        "" if row["clean"] else ", ".join([row["kind"], *display_names.pairs(differing[name].items())])
-        for name, row in columns.iterrows()
-    ]
-    return columns[["family", "rate", "clean", "realized"]]
-
-
-def _differing(columns: pd.DataFrame, options: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-    """Of every column with a named rate the options in which columns of its kind and rate differ."""
-    differing: dict[str, dict[str, object]] = {name: {} for name in columns.index}
-    for _, group in columns[columns["named"].notna()].groupby("kind"):
-        names = list(group.index)
-        for option in sorted({option for name in names for option in options[name]} - {"rate"}):
-            values = {name: options[name].get(option) for name in names}
-            if len({orjson.dumps(value) for value in values.values()}) > 1:
-                for name in names:
-                    differing[name][option] = values[name]
-    return differing
+    named = valued.drop_duplicates("noise").set_index("noise")
+    rate = named["rate"].reindex(columns.index)
+    columns["family"] = named["kind"].reindex(columns.index).where(rate.notna(), columns["family"])
+    columns["family"] = columns["family"].mask(columns["clean"], "")
+    columns["rate"] = rate.fillna(columns.pop("realized")).mask(columns["clean"], 0.0)
+    return columns
 
 
 def by_rate(cells: pd.DataFrame, columns: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -62,19 +41,13 @@ def by_rate(cells: pd.DataFrame, columns: pd.DataFrame, methods: Sequence[str]) 
     return points.sort_values(["family", "method", "rate", "noise"], kind="stable", ignore_index=True)
 
 
-def over_noise(runs: pd.DataFrame, noise: Sequence[str]) -> pd.DataFrame:
-    """Per method: n, units, mean, sd and half of its means over the columns `noise`, a mean for each repetition.
+def over_noise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Per method of `scores` [repetitions, methods] (`per_seed.seed_means`): n, units, mean, sd and half.
 
-    Columns share images and the rates of one kind share flips, so that only seeds are repetitions. Methods that lack a
-    value in a column are left out.
+    Methods that lack a score of some repetition of theirs are left out: they have a hole in a column.
     """
-    valued = runs[runs["noise"].isin(noise) & runs["value"].notna()]
-    repetition = valued["unit"].where(valued["unit"] != "", valued["seeds"].astype(str)).rename("repetition")
-    means = valued.groupby([valued["method"], repetition, valued["noise"]])["value"].mean().unstack("noise")
-    means = means.reindex(columns=list(noise))
-    whole = means.dropna().mean(axis=1).rename("value").reset_index().assign(unit="")
-    holes = set(means.index[means.isna().any(axis=1)].get_level_values("method"))
-    return summarize(whole[~whole["method"].isin(holes)], ["method"])
+    rows = scores.rename_axis(index="repetition", columns="method").stack().rename("value").reset_index()
+    return summarize(rows.assign(unit=""), ["method"])
 
 
 def places(scores: pd.Series, tuned: pd.Series, lower_is_better: bool) -> pd.Series:

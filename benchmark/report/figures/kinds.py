@@ -18,6 +18,7 @@ KINDS = {
     "confusion": "predictions",
     "reliability": "predictions",
     "ranks": "order",
+    "matrix": "order",
     "cost": "order",
     "transition": "predictions",
 }

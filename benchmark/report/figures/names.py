@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
+
+from benchmark.report.escapes import visible
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that a figure is the same wherever it is drawn."""
 LONGEST = 30
 """Characters of a name in a legend or beside an axis: with its options it can be far longer."""
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode categories without a shape of their own: control characters, marks of direction, surrogates, ..."""
 
 
 def shown_text(text: str) -> str:
     """`text` with control characters, marks of direction, and characters that the font lacks as codes such as
     "\\x1b" or "\\U0001f600". `$ _ % & < >` and backslashes stay: `canvas.STYLE` turns mathtext off."""
-    return "".join(
-        char if ord(char) in _glyphs() and unicodedata.category(char) not in _UNSEEN else _code(char) for char in text
-    )
+    return "".join(char if ord(char) in _glyphs() else _code(char) for char in visible(text))
 
 
 def _code(char: str) -> str:
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return char.encode("unicode_escape").decode()
 
 
 @cache

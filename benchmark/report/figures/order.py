@@ -1,4 +1,4 @@
-"""`ranks` and `cost`: the place of every method with its interval, and what its accuracy costs."""
+"""`ranks`, `matrix` and `cost`: places with intervals, every method against every other, and what a score costs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import pandas as pd
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, in_a_line, metric_name, origin
+from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, metric_name, origin
 from benchmark.report.figures.names import labels
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
+from benchmark.tables.comparison import ORDER_SEED
+from benchmark.tables.matrix import ROPE, comparison_matrix, reach
 from benchmark.tables.order import MIN_UNITS
+from benchmark.tables.per_seed import seed_means
 from benchmark.tables.shown import Shown
+from benchmark.tables.statistics import DIGITS, LEVEL
 
 MOST_PANELS = 4
+METHODS_OF_MATRIX = 8
+MOST_MATRICES = 2
 ROW = 0.165
 """Inches of a row of the figure of places."""
-GAP = 0.052
-"""Least distance between names of points, as a share of the height of the axes."""
-MOST_NAMED = 12
-"""Methods on the front that are named."""
 
 
 def ranks(material: Material) -> Page:
@@ -57,6 +59,36 @@ def ranks(material: Material) -> Page:
     return page
 
 
+def matrix(material: Material) -> Page:
+    """Every method against every other: mean difference over the noisy columns, wins, ties and losses, exact p."""
+    panels, left_out = [], []
+    for one in (one.first(METHODS_OF_MATRIX, material.baseline) for one in material.blocks):
+        for budget in sorted(set(one.block.methods["tuned"])):
+            pairs = _pairs(one, budget)
+            if len(pairs):
+                (panels if len(panels) < MOST_MATRICES else left_out).append((one, pairs))
+    if not panels:
+        raise _no_score()
+    blocks = [one for one, _ in panels]
+    heights = [0.7 + 0.5 * len(_members(pairs)) for _, pairs in panels]
+    page = canvas.page(
+        f"Differences of {metric_name(material).lower()}", len(panels), heights=heights, inches=canvas.PAGE
+    )
+    for axes, (one, pairs) in zip(page.panels(), panels, strict=True):
+        _differences(axes, pairs)
+        axes.set_title(f"n = {int(pairs['units'].max())}{in_a_line(one, blocks)}")
+    page.caption = [
+        "Row minus column, mean over the noisy columns, positive where the row is better; then seeds on which the row "
+        f"wins / ties / loses (tie: at most {ROPE:g} apart); then p of the exact sign-flip test over the seeds n, "
+        "corrected over all pairs of the panel (Holm). Bold: p below .05.",
+        drawn_methods(blocks, material),
+        *origin(material),
+    ]
+    page.note(*(reach(int(pairs["units"].max()), len(pairs) // 2) for _, pairs in panels))
+    page.note(*map(_unranked, blocks), shown.for_want_of_room([one.title for one, _ in left_out]))
+    return page
+
+
 def cost(material: Material) -> Page:
     """The mean over the noisy columns against the cost in passes, or as measured; the front is drawn as a line."""
     panels = [(one, rows) for one in material.blocks if len(rows := _costs(one, material.table.timing))]
@@ -65,20 +97,22 @@ def cost(material: Material) -> Page:
     left_out = [one.title for one, _ in panels[MOST_PANELS:]]
     panels = panels[:MOST_PANELS]
     blocks = [one for one, _ in panels]
+    fronts = [name for _, rows in panels for name in rows.index[rows["front"] | (rows.index == material.baseline)]]
+    names = list(dict.fromkeys(fronts))[: canvas.MOST_LINES]
     wide = min(2, len(panels))
     page = canvas.page(f"{metric_name(material)} and cost", -(-len(panels) // wide), wide, heights=2.9)
     for axes, (one, rows) in zip(page.panels(), panels, strict=False):
-        _scatter(axes, rows, material.baseline)
+        _scatter(axes, rows, names)
         axes.set_ylabel(f"{one.block.metric.replace('_', ' ')}, mean over noisy columns")
-        axes.set_xlabel("seconds" if material.table.timing else "passes")
         axes.set_xlabel(f"{'seconds' if material.table.timing else 'passes over the data'}, {material.baseline} = 1")
         axes.set_title(f"{len(rows)} methods{in_a_line(one, blocks)}")
     page.fit(len(panels))
+    page.legend = names
     counted = "measured seconds of training and evaluation" if material.table.timing else "forward and backward passes"
     page.caption = [
-        f"Cost: {counted}, as a multiple of the baseline's{'' if material.table.timing else ', as methods declare it'}. "
-        f"Line and filled dots: no other method is as cheap and better; bars: 95 % t interval over "
-        f"n = {shown.span(n for _, rows in panels for n in rows['units'])} seeds; named: the front and the baseline.",
+        f"Cost: {counted}, as a multiple of the baseline's{'' if material.table.timing else ', as declared'}. "
+        "Line: the front, where no other method is as cheap and better; marked: the front and the baseline, with 95 % "
+        f"t intervals over n = {shown.span(n for _, rows in panels for n in rows['units'])} seeds; rings: the others.",
         *origin(material),
     ]
     page.note(*(_unranked(one) for one in blocks), *map(_without_cost, blocks), shown.for_want_of_room(left_out))
@@ -88,7 +122,7 @@ def cost(material: Material) -> Page:
 def _places(one: Shown) -> pd.DataFrame:
     """Per ranked method that is shown: tuned, place, low, high, group, repetitions; best place first."""
     block = one.block
-    scores = points.over_noise(block.runs, block.noisy)["mean"]
+    scores = _scores(one)["mean"]
     ranked = block.methods[block.methods["rank"].notna() & block.methods.index.isin(scores.index)]
     scores = scores.reindex(ranked.index)
     rows = ranked[["tuned", "low", "high", "group", "repetitions"]].assign(
@@ -96,6 +130,58 @@ def _places(one: Shown) -> pd.DataFrame:
     )
     rows = rows[rows.index.isin(one.methods)]
     return rows.sort_values(["tuned", "place", "low", "high", "name"], kind="stable")
+
+
+def _pairs(one: Shown, budget: int) -> pd.DataFrame:
+    """`comparison_matrix` of the methods of one tuning budget that are shown and have no hole in a noisy column."""
+    block = one.block
+    ranked = block.methods[(block.methods["tuned"] == budget) & block.methods["rank"].notna()].index
+    methods = [method for method in one.methods if method in ranked]
+    if len(methods) < 2:
+        return pd.DataFrame()
+    scores = seed_means(block.valued, block.noisy, methods)
+    lower = block.metric in LOWER_IS_BETTER
+    return comparison_matrix(-scores if lower else scores, ROPE, np.random.default_rng(ORDER_SEED))
+
+
+def _members(pairs: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(pairs.index.get_level_values("method")))
+
+
+def _differences(axes: canvas.Axes, pairs: pd.DataFrame) -> None:
+    methods = _members(pairs)
+    values = pairs["difference"].unstack("other").reindex(index=methods, columns=methods).to_numpy(np.float64)
+    most = max(float(np.nanmax(abs(values))), 1e-12)
+    # The diagonal has no difference: it is left blank instead of hatched.
+    known = np.where(np.eye(len(methods), dtype=bool), 0.0, values)
+    names = labels(methods, 22)
+    canvas.matrix(axes, known, names, names, limits=(-most, most), colors="PuOr")
+    for (method, other), pair in pairs.iterrows():
+        sure = pair["p_holm"] < 1 - LEVEL
+        text = (
+            f"{_signed(pair['difference'])}\n{pair['wins']:.0f} / {pair['ties']:.0f} / {pair['losses']:.0f}\n"
+            f"p {_short(pair['p_holm'])}"
+        )
+        at = methods.index(other), methods.index(method)
+        strong = abs(pair["difference"]) > 0.6 * most
+        axes.text(
+            *at, text, ha="center", va="center", fontsize=5.5, linespacing=1.15,
+            fontweight="bold" if sure else "normal", color="white" if strong else "black",
+        )  # fmt: skip
+    axes.tick_params(axis="x", labelrotation=30)
+    for tick in axes.get_xticklabels():
+        tick.set_horizontalalignment("right")
+        tick.set_rotation_mode("anchor")
+
+
+def _signed(value: float) -> str:
+    """ "+.012"."""
+    rounded = round(value, DIGITS) + 0.0
+    return f"{rounded:+.{DIGITS}f}".replace("0.", ".", 1) if abs(rounded) < 1 else f"{rounded:+.{DIGITS}f}"
+
+
+def _short(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def _intervals(axes: canvas.Axes, rows: pd.DataFrame, total: int) -> None:
@@ -107,6 +193,8 @@ def _intervals(axes: canvas.Axes, rows: pd.DataFrame, total: int) -> None:
     axes.set_yticks(y, labels(list(rows.index)))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0.3, total + 0.7)
+    step = max(1, round(total / 5))
+    axes.set_xticks([1, *range(2 * step if step < 3 else step, total + 1, step)])
     axes.set_xlabel("place (1 is best)")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", linewidth=0.3, color="#dddddd")
@@ -118,7 +206,7 @@ def _intervals(axes: canvas.Axes, rows: pd.DataFrame, total: int) -> None:
 def _costs(one: Shown, timing: bool) -> pd.DataFrame:
     """Per method that is shown, with a score and a cost: cost, units, mean, half, front."""
     block = one.block
-    scores = points.over_noise(block.runs, block.noisy)[["units", "mean", "half"]]
+    scores = _scores(one)[["units", "mean", "half"]]
     # A table holds the declared cost as it prints it: "2x".
     declared = pd.to_numeric(block.methods["cost"].str.removesuffix("x"), errors="coerce")
     rows = scores.join((block.methods["measured"] if timing else declared).rename("cost")).dropna(subset=["cost"])
@@ -126,41 +214,25 @@ def _costs(one: Shown, timing: bool) -> pd.DataFrame:
     return rows.join(points.front(rows, block.metric in LOWER_IS_BETTER))
 
 
-def _scatter(axes: canvas.Axes, rows: pd.DataFrame, baseline: str) -> None:
+def _scores(one: Shown) -> pd.DataFrame:
+    """Per method without a hole: units, mean and half of its means over the noisy columns."""
+    block = one.block
+    values = block.cells["mean"].unstack("noise").reindex(columns=list(block.noisy))
+    whole = list(values.index[values.notna().all(axis=1)])
+    return points.over_noise(seed_means(block.valued, block.noisy, whole))
+
+
+def _scatter(axes: canvas.Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    """Every method as a grey ring, those of `names` in the marks of the legend."""
     best = rows[rows["front"]].sort_values("cost", kind="stable")
-    axes.errorbar(
-        rows["cost"], rows["mean"], rows["half"].fillna(0.0), fmt="none", ecolor="#bbbbbb", elinewidth=0.6, zorder=1
-    )
-    axes.scatter(rows["cost"], rows["mean"], 10, facecolors="white", edgecolors="#777777", linewidths=0.7, zorder=2)
-    axes.plot(
-        best["cost"], best["mean"], drawstyle="steps-post", color=canvas.COLORS[1], marker="o", markersize=3.6, zorder=3
-    )
+    named = rows[rows.index.isin(names)]
+    axes.scatter(rows["cost"], rows["mean"], 10, facecolors="white", edgecolors="#999999", linewidths=0.7, zorder=1)
+    axes.plot(best["cost"], best["mean"], drawstyle="steps-post", color="#555555", linewidth=0.8, zorder=2)
+    for name, row in named.iterrows():
+        style = canvas.line_style(names.index(str(name))) | {"linestyle": "none", "markersize": 4.5, "zorder": 3}
+        axes.errorbar(row["cost"], row["mean"], row["half"], ecolor=style["color"], elinewidth=0.7, fmt="none")
+        axes.plot(row["cost"], row["mean"], label=str(name), **style)
     axes.margins(x=0.08)
-    left, right = axes.get_xlim()
-    axes.set_xlim(left, right + 0.35 * (right - left))  # for the names
-    named = [*best.index[:MOST_NAMED], *([baseline] if baseline in rows.index and baseline not in best.index else [])]
-    bottom, top = axes.get_ylim()
-    wanted = [(float(rows.at[name, "mean"]) - bottom) / (top - bottom) for name in named]
-    for name, text, height in zip(named, labels(named), spread(wanted), strict=True):
-        point = float(rows.at[name, "cost"]), float(rows.at[name, "mean"])
-        end = (point[0] + 0.04 * (right - left), bottom + height * (top - bottom))
-        line = {"arrowstyle": "-", "linewidth": 0.4, "color": "#999999", "shrinkA": 0, "shrinkB": 2}
-        axes.annotate(text, point, end, fontsize=6.5, va="center", arrowprops=line, zorder=4)
-
-
-def spread(heights: list[float], gap: float = GAP) -> list[float]:
-    """`heights` in [0, 1], moved so that no two are closer than `gap`, their order kept."""
-    order = np.argsort(heights, kind="stable")
-    placed = np.asarray(heights, dtype=np.float64)[order]
-    for at in range(1, len(placed)):
-        placed[at] = max(placed[at], placed[at - 1] + gap)
-    if len(placed) and placed[-1] > 1:  # what went too high is pushed down again
-        placed[-1] = 1
-        for at in range(len(placed) - 2, -1, -1):
-            placed[at] = min(placed[at], placed[at + 1] - gap)
-    moved = np.empty_like(placed)
-    moved[order] = placed
-    return moved.tolist()
 
 
 def _unclaimed(rows: pd.DataFrame) -> str:

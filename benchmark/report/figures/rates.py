@@ -125,9 +125,8 @@ def _cell(mean: float, cell: pd.Series) -> str:
 
 def _families(one: Shown) -> pd.DataFrame:
     block = one.block
-    columns = points.rates(block.runs[block.runs["noise"].isin(one.noise)])
-    if block.clean is not None and block.clean not in columns.index:  # rate 0 belongs to every kind that is named
-        columns = pd.concat([columns, points.rates(block.runs[block.runs["clean"]])])
+    columns = points.rates(block.runs, block.valued)
+    columns = columns[columns["clean"] | columns.index.isin(one.noise)]  # rate 0 belongs to every kind
     return points.by_rate(block.cells, columns, one.methods)
 
 
@@ -147,8 +146,8 @@ def _gaps(one: Shown) -> list[str]:
 
 
 def _without_rate(one: Shown) -> str:
-    columns = points.rates(one.block.runs[one.block.runs["noise"].isin(one.noise)])
-    unknown = list(columns.index[columns["rate"].isna()])
+    columns = points.rates(one.block.runs, one.block.valued)
+    unknown = [noise for noise in one.noise if np.isnan(columns.at[noise, "rate"])]
     return f"left out, as their rate is unknown: {shown.some(unknown)}" if unknown else ""
 
 
