@@ -59,7 +59,8 @@ def memorization(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def _frame(rows: Iterable[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=columns).astype({"epoch": "int64", "value": "float64"})
+    frame = pd.DataFrame(list(rows), columns=columns).astype({"epoch": "int64", "value": "float64"})
+    return frame.sort_values("id", kind="stable", ignore_index=True)  # sums depend on the order of what is added
 
 
 def over_seeds(runs: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

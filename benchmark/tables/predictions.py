@@ -28,7 +28,7 @@ def confusion(records: Iterable[Record], rule: str, extra_test: str | None = Non
             labels, predictions = np.indices(counts.shape)
             columns = {"label": labels.ravel(), "prediction": predictions.ravel(), "count": counts.ravel()}
             parts.append(pd.DataFrame({"id": record["id"], **columns}))
-    return pd.concat(parts, ignore_index=True) if parts else _nothing(["label", "prediction", "count"])
+    return _joined(parts, ["label", "prediction", "count"])
 
 
 def calibration(records: Iterable[Record], rule: str, extra_test: str | None = None) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def calibration(records: Iterable[Record], rule: str, extra_test: str | None = N
         outcome = outcome_of(record, rule, extra_test)
         if outcome is not None:
             parts.append(pd.DataFrame({"id": record["id"], "bin": range(ECE_BINS), **outcome["calibration"]}))
-    return pd.concat(parts, ignore_index=True) if parts else _nothing(["bin", "count", "confidence", "right"])
+    return _joined(parts, ["bin", "count", "confidence", "right"])
 
 
 def transitions(records: Iterable[Record]) -> pd.DataFrame:
@@ -57,11 +57,14 @@ def transitions(records: Iterable[Record]) -> pd.DataFrame:
             "estimated": (unknown if estimate is None else known).ravel(),
         }
         parts.append(pd.DataFrame({"id": record["id"], "clean": clean.ravel(), "noisy": noisy.ravel(), **columns}))
-    return pd.concat(parts, ignore_index=True) if parts else _nothing(["clean", "noisy", "true", "estimated"])
+    return _joined(parts, ["clean", "noisy", "true", "estimated"])
 
 
-def _nothing(columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(columns=["id", *columns])
+def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """The rows of all runs by id: sums depend on the order of what is added."""
+    if not parts:
+        return pd.DataFrame(columns=["id", *columns])
+    return pd.concat(parts).sort_values("id", kind="stable", ignore_index=True)
 
 
 def of_cell(runs: pd.DataFrame, rows: pd.DataFrame, method: str, noise: str) -> pd.DataFrame:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.style import context
 
-from benchmark.report.figures.names import FONT, labels, shown_text, width, wrapped
+from benchmark.report.figures.names import FONT, LABEL, labels, shown_text, width, wrapped
 from benchmark.tables.comparable import TableError
 
 COLUMN, PAGE = 3.5, 7.0
@@ -21,10 +20,11 @@ COLUMN, PAGE = 3.5, 7.0
 SMALL = 6.5
 """Font size of captions in points."""
 TITLE = 9.0
-LEGEND = 7.0
+LEGEND = LABEL
 SPACING = 1.2
 MARGIN, GAP, HANDLE = 4.0, 12.0, 20.0
 """In points: around text, between the columns of a legend, and the length of a line in it."""
+SLANT = 30
 DPI = 200
 
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -43,11 +43,11 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.useoffset": False,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    "xtick.labelsize": LABEL,
+    "ytick.labelsize": LABEL,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "legend.fontsize": 7,
+    "legend.fontsize": LABEL,
     "legend.frameon": False,
     "lines.linewidth": 1.1,
     "lines.markersize": 3.2,
@@ -242,12 +242,26 @@ def matrix(
         spine.set_visible(False)
     for i, row in enumerate(texts or ()):
         for j, text in enumerate(row):
-            color = _ink(image.cmap, image.norm(values[i, j])) if np.isfinite(values[i, j]) else "black"
+            color = ink(image, values[i, j]) if np.isfinite(values[i, j]) else "black"
             axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
     return image
 
 
-def _ink(colors: Colormap, value: float) -> str:
-    """Black or white, whichever is read more easily on that colour."""
-    red, green, blue, _ = colors(float(value))
+def slanted(axes: Axes) -> None:
+    """Turns the labels of the columns, which are names, so that they do not overlap."""
+    axes.tick_params(axis="x", labelrotation=SLANT)
+    for tick in axes.get_xticklabels():
+        tick.set_horizontalalignment("right")
+        tick.set_rotation_mode("anchor")
+
+
+def slanted_height(names: Sequence[str]) -> float:
+    """Inches that turned labels take below their axes."""
+    widest = max((width(name, LABEL) for name in names), default=0.0)
+    return (widest * np.sin(np.radians(SLANT)) + LABEL) / 72
+
+
+def ink(image: Any, value: float) -> str:
+    """Black or white, whichever is read more easily on the colour of `value`."""
+    red, green, blue, _ = image.cmap(image.norm(float(value)))
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"

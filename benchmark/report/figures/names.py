@@ -9,8 +9,10 @@ from benchmark.report.escapes import visible
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that a figure is the same wherever it is drawn."""
-LONGEST = 30
-"""Characters of a name in a legend or beside an axis: with its options it can be far longer."""
+LABEL = 7.0
+"""Font size of the labels of axes and legends, in points."""
+LONGEST = 125.0
+"""Width of a name in a legend or beside an axis, in points: with its options it can be far wider."""
 
 
 def shown_text(text: str) -> str:
@@ -55,12 +57,24 @@ def wrapped(text: str, size: float, points: float) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def labels(names: Sequence[str], most: int = LONGEST) -> list[str]:
-    """Names in at most that many characters, their middles left out; in full where they would then be alike."""
+def labels(names: Sequence[str], most: float = LONGEST) -> list[str]:
+    """Names of at most that width in points, their middles left out; in full where they would then be alike."""
     full = [shown_text(name) for name in names]
     short = [_shortened(name, most) for name in full]
     return [name if short.count(cut) > 1 else cut for name, cut in zip(full, short, strict=True)]
 
 
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - most // 4 - 1]}…{text[-(most // 4) :]}"
+def _shortened(text: str, most: float) -> str:
+    known = width(text, LABEL)
+    if known <= most:
+        return text
+    kept = int(len(text) * most / known)
+    while width(cut := _without_middle(text, kept), LABEL) > most and kept > 1:
+        kept -= 1
+    return cut
+
+
+def _without_middle(text: str, kept: int) -> str:
+    """`kept` characters of `text`, three quarters of them from its beginning."""
+    end = kept // 4
+    return f"{text[: kept - end]}…{text[len(text) - end :]}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, metric_name, origin
+from benchmark.report.figures.captions import Material, in_a_line, metric_name, origin
 from benchmark.report.figures.names import labels
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
-from benchmark.tables.comparison import ORDER_SEED
-from benchmark.tables.matrix import ROPE, comparison_matrix, reach
+from benchmark.tables.leaderboard import Leaderboard, leaderboards
+from benchmark.tables.matrix import ROPE, reach
 from benchmark.tables.order import MIN_UNITS
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.shown import Shown
@@ -22,6 +24,8 @@ from benchmark.tables.statistics import DIGITS, LEVEL
 MOST_PANELS = 4
 METHODS_OF_MATRIX = 8
 MOST_MATRICES = 2
+NAMES = 95.0
+"""Width of a name beside a matrix, in points."""
 ROW = 0.165
 """Inches of a row of the figure of places."""
 
@@ -60,33 +64,54 @@ def ranks(material: Material) -> Page:
 
 
 def matrix(material: Material) -> Page:
-    """Every method against every other: mean difference over the noisy columns, wins, ties and losses, exact p."""
-    panels, left_out = [], []
-    for one in (one.first(METHODS_OF_MATRIX, material.baseline) for one in material.blocks):
-        for budget in sorted(set(one.block.methods["tuned"])):
-            pairs = _pairs(one, budget)
-            if len(pairs):
-                (panels if len(panels) < MOST_MATRICES else left_out).append((one, pairs))
+    """Every method against every other: mean difference over the noisy columns, wins, ties and losses, exact p.
+
+    The units are data sets, or, where there is one, seeds. p is corrected over the pairs of all methods that were
+    compared, not only of those that are shown, as these were chosen by their ranks.
+    """
+    blocks = material.blocks
+    boards = leaderboards(replace(material.table, blocks=tuple(one.block for one in blocks)))
+    named = any(one.named for one in blocks)
+    chosen = {method for one in blocks for method in one.methods}
+    panels = [(board, _few(board, chosen, None if named else METHODS_OF_MATRIX, material.baseline)) for board in boards]
+    panels = [(board, methods) for board, methods in panels if len(methods) > 1]
     if not panels:
-        raise _no_score()
-    blocks = [one for one, _ in panels]
-    heights = [0.7 + 0.5 * len(_members(pairs)) for _, pairs in panels]
-    page = canvas.page(
-        f"Differences of {metric_name(material).lower()}", len(panels), heights=heights, inches=canvas.PAGE
-    )
-    for axes, (one, pairs) in zip(page.panels(), panels, strict=True):
-        _differences(axes, pairs)
-        axes.set_title(f"n = {int(pairs['units'].max())}{in_a_line(one, blocks)}")
+        raise TableError(
+            "there are no two methods to compare; expected two, each with a figure in every noisy column: name more "
+            "with --only, or finish the grid (`noisybench status`)"
+        )
+    left_out = [_title(board) for board, _ in panels[MOST_MATRICES:]]
+    panels = panels[:MOST_MATRICES]
+    heights = [0.5 + canvas.slanted_height(labels(methods, NAMES)) + 0.5 * len(methods) for _, methods in panels]
+    title = f"Differences of {metric_name(material).lower()}"
+    page = canvas.page(title, len(panels), heights=heights, inches=canvas.PAGE)
+    for axes, (board, methods) in zip(page.panels(), panels, strict=True):
+        both = [board.matrix.index.get_level_values(level).isin(methods) for level in ("method", "other")]
+        _differences(axes, board.matrix[both[0] & both[1]])
+        axes.set_title(f"{canvas.shown_text(_title(board))}\n{len(methods)} of {len(board.methods)} methods")
     page.caption = [
-        "Row minus column, mean over the noisy columns, positive where the row is better; then seeds on which the row "
-        f"wins / ties / loses (tie: at most {ROPE:g} apart); then p of the exact sign-flip test over the seeds n, "
-        "corrected over all pairs of the panel (Holm). Bold: p below .05.",
-        drawn_methods(blocks, material),
+        "Row minus column, mean over the noisy columns, positive where the row is better; then units (seeds, or data "
+        f"sets where there are several) in which the row wins / ties / loses (tie: at most {ROPE:g} apart); then p of "
+        "the exact sign-flip test over the units, corrected over all pairs of methods (Holm). Bold: p below .05.",
         *origin(material),
     ]
-    page.note(*(reach(int(pairs["units"].max()), len(pairs) // 2) for _, pairs in panels))
-    page.note(*map(_unranked, blocks), shown.for_want_of_room([one.title for one, _ in left_out]))
+    page.note(*(reach(board.units, len(board.matrix) // 2) for board, _ in panels))
+    page.note(*map(_unranked, blocks), shown.for_want_of_room(left_out))
     return page
+
+
+def _few(board: Leaderboard, chosen: set[str], most: int | None, baseline: str) -> list[str]:
+    """The methods of a leaderboard that are shown, the best and the baseline if there are more than `most`."""
+    methods = [method for method in board.methods.index if method in chosen]
+    if most is None or len(methods) <= most:
+        return methods
+    others = [method for method in methods if method != baseline]
+    return [*others[: most - (baseline in methods)], *([baseline] if baseline in methods else [])]
+
+
+def _title(board: Leaderboard) -> str:
+    tuned = f", tuned (N = {board.tuned})" if board.tuned else ""
+    return f"{', '.join(board.datasets)}, {board.backbone}, {board.track} track{tuned}; n = {board.units} {board.unit}s"
 
 
 def cost(material: Material) -> Page:
@@ -132,30 +157,14 @@ def _places(one: Shown) -> pd.DataFrame:
     return rows.sort_values(["tuned", "place", "low", "high", "name"], kind="stable")
 
 
-def _pairs(one: Shown, budget: int) -> pd.DataFrame:
-    """`comparison_matrix` of the methods of one tuning budget that are shown and have no hole in a noisy column."""
-    block = one.block
-    ranked = block.methods[(block.methods["tuned"] == budget) & block.methods["rank"].notna()].index
-    methods = [method for method in one.methods if method in ranked]
-    if len(methods) < 2:
-        return pd.DataFrame()
-    scores = seed_means(block.valued, block.noisy, methods)
-    lower = block.metric in LOWER_IS_BETTER
-    return comparison_matrix(-scores if lower else scores, ROPE, np.random.default_rng(ORDER_SEED))
-
-
-def _members(pairs: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys(pairs.index.get_level_values("method")))
-
-
 def _differences(axes: canvas.Axes, pairs: pd.DataFrame) -> None:
-    methods = _members(pairs)
+    methods = list(dict.fromkeys(pairs.index.get_level_values("method")))
     values = pairs["difference"].unstack("other").reindex(index=methods, columns=methods).to_numpy(np.float64)
     most = max(float(np.nanmax(abs(values))), 1e-12)
     # The diagonal has no difference: it is left blank instead of hatched.
     known = np.where(np.eye(len(methods), dtype=bool), 0.0, values)
-    names = labels(methods, 22)
-    canvas.matrix(axes, known, names, names, limits=(-most, most), colors="PuOr")
+    names = labels(methods, NAMES)
+    image = canvas.matrix(axes, known, names, names, limits=(-most, most), colors="PuOr")
     for (method, other), pair in pairs.iterrows():
         sure = pair["p_holm"] < 1 - LEVEL
         text = (
@@ -163,15 +172,11 @@ def _differences(axes: canvas.Axes, pairs: pd.DataFrame) -> None:
             f"p {_short(pair['p_holm'])}"
         )
         at = methods.index(other), methods.index(method)
-        strong = abs(pair["difference"]) > 0.6 * most
         axes.text(
             *at, text, ha="center", va="center", fontsize=5.5, linespacing=1.15,
-            fontweight="bold" if sure else "normal", color="white" if strong else "black",
+            fontweight="bold" if sure else "normal", color=canvas.ink(image, pair["difference"]),
         )  # fmt: skip
-    axes.tick_params(axis="x", labelrotation=30)
-    for tick in axes.get_xticklabels():
-        tick.set_horizontalalignment("right")
-        tick.set_rotation_mode("anchor")
+    canvas.slanted(axes)
 
 
 def _signed(value: float) -> str:

@@ -98,9 +98,11 @@ def reliability(material: Material) -> Page:
             bins = predictions.reliability(own)
             axes.plot(bins["confidence"], bins["accuracy"], label=method, markevery=[], **style)
             areas = 4 + 90 * bins["count"] / bins["count"].sum()
-            axes.scatter(bins["confidence"], bins["accuracy"], areas, style["color"], style["marker"], linewidths=0)
+            axes.scatter(
+                bins["confidence"], bins["accuracy"], areas, style["color"], marker=style["marker"], linewidths=0
+            )
             seeds.add(own["id"].nunique())
-        told = [f"{labels([method], 20)[0]}:\n  {_ece(shown.runs(one), own)}" for method, own in of_methods.items()]
+        told = [f"{labels([method], 70)[0]}:\n  {_ece(shown.runs(one), own)}" for method, own in of_methods.items()]
         axes.text(1.04, 1.0, "ECE\n" + "\n".join(told), fontsize=6, va="top", transform=axes.transAxes)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)

@@ -17,6 +17,10 @@ from benchmark.tables.statistics import DIGITS
 
 METHODS = 5
 MOST_PANELS = 12
+ROW = 0.165
+"""Inches of a row of a heat map."""
+COLUMNS = 110.0
+"""Width of the name of a column, in points."""
 MOST_ROWS = 130
 """Rows of all heat maps of a figure together."""
 
@@ -32,6 +36,8 @@ def rate(material: Material) -> Page:
             "no noisy column has a known rate, so there is nothing to draw against it; expected noise with a rate, "
             "such as --only symmetric, or known true labels; `noisybench plot heatmap` draws columns of any kind"
         )
+    if all(rows["mean"].isna().all() for _, _, rows in panels):
+        raise _no_figure(blocks[0])
     names = list(dict.fromkeys(method for one, _, _ in panels for method in one.methods))
     canvas.check_lines(names)
     left_out = [f"{one.title}, {family}" for one, family, _ in panels[MOST_PANELS:]]
@@ -69,7 +75,7 @@ def heatmap(material: Material) -> Page:
     for one in material.blocks:
         rows += len(one.methods)
         (blocks if not blocks or rows <= MOST_ROWS else left_out).append(one)
-    heights = [0.75 + 0.165 * len(one.methods) for one in blocks]
+    heights = [0.4 + canvas.slanted_height(labels(one.noise, COLUMNS)) + ROW * len(one.methods) for one in blocks]
     wide = canvas.COLUMN if max(len(one.noise) for one in blocks) <= 4 else canvas.PAGE
     page = canvas.page(
         f"{metric_name(material)} of methods at each noise", len(blocks), 1, inches=wide, heights=heights
@@ -97,24 +103,25 @@ def _heat(page: Page, axes: canvas.Axes, one: Shown) -> None:
     ]
     values = means.to_numpy(dtype=np.float64)
     if not np.isfinite(values).any():
-        raise TableError(
-            f"no cell of {one.title} has a figure by this rule and metric; expected one at least: choose another "
-            "--rule or --metric, or finish the grid (`noisybench status`)"
-        )
+        raise _no_figure(one)
     limits = float(np.nanmin(values)), float(np.nanmax(values))
     lower = one.block.metric in LOWER_IS_BETTER
     image = canvas.matrix(
-        axes, values, labels(one.methods), labels(one.noise, 26), texts, limits=limits,
+        axes, values, labels(one.methods), labels(one.noise, COLUMNS), texts, limits=limits,
         size=5.5, colors="cividis_r" if lower else "cividis",
     )  # fmt: skip
-    axes.tick_params(axis="x", labelrotation=30)
-    for tick in axes.get_xticklabels():
-        tick.set_horizontalalignment("right")
-        tick.set_rotation_mode("anchor")
-    axes.set_title(one.title)
+    canvas.slanted(axes)
+    axes.set_title(canvas.shown_text(one.title))
     bar = page.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=30)
     bar.set_label(one.block.metric.replace("_", " ") + (" (lower is better)" if lower else ""))
     bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _no_figure(one: Shown) -> TableError:
+    return TableError(
+        f"no cell of {one.title} has a figure by this rule and metric; expected one at least: choose another --rule or "
+        "--metric, or finish the grid (`noisybench status`)"
+    )
 
 
 def _cell(mean: float, cell: pd.Series) -> str:

@@ -18,6 +18,8 @@ CELLS_IN_A_ROW = 4
 MOST_CELLS = 12
 METHODS_OF_CURVES = 2
 METHODS_OF_MEMORIZATION = 5
+TITLE = 100.0
+"""Width of a name above one of four panels, in points."""
 SPLITS = (TRAIN, VAL_NOISY, VAL_CLEAN, TEST)
 
 
@@ -44,7 +46,7 @@ def curves(material: Material) -> Page:
             _epochs(axes, down)
             axes.set_ylabel(figure.replace("_", " ") if position % wide == 0 else "")
             if down == 0:
-                axes.set_title(f"{labels([method])[0]}\nat {labels([noise])[0]}{in_a_line(one, blocks)}")
+                axes.set_title(f"{labels([method], TITLE)[0]}\nat {labels([noise], TITLE)[0]}{in_a_line(one, blocks)}")
     page.legend = list(SPLITS)
     together = pd.concat(values.values())
     page.caption = [
