@@ -43,6 +43,7 @@ _PLACES = {"results", "data_root", "plugins", "suite"}
 @click.pass_context
 def plot(
     context: click.Context,
+    /,
     kind: str,
     suite: str | None,
     out: Path,

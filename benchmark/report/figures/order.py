@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
 from benchmark.report.figures.captions import Material, in_a_line, metric_name, origin
-from benchmark.report.figures.names import labels
+from benchmark.report.figures.names import labels, shown_text
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
@@ -88,9 +89,9 @@ def matrix(material: Material) -> Page:
     for axes, (board, methods) in zip(page.panels(), panels, strict=True):
         both = [board.matrix.index.get_level_values(level).isin(methods) for level in ("method", "other")]
         _differences(axes, board.matrix[both[0] & both[1]])
-        axes.set_title(f"{canvas.shown_text(_title(board))}\n{len(methods)} of {len(board.methods)} methods")
+        axes.set_title(f"{shown_text(_title(board))}\n{len(methods)} of {len(board.methods)} methods")
     page.caption = [
-        "Row minus column, mean over the noisy columns, positive where the row is better; then units (seeds, or data "
+        "Difference of row and column, mean over the noisy columns, positive where the row is better; then units (seeds, or data "
         f"sets where there are several) in which the row wins / ties / loses (tie: at most {ROPE:g} apart); then p of "
         "the exact sign-flip test over the units, corrected over all pairs of methods (Holm). Bold: p below .05.",
         *origin(material),
@@ -157,7 +158,7 @@ def _places(one: Shown) -> pd.DataFrame:
     return rows.sort_values(["tuned", "place", "low", "high", "name"], kind="stable")
 
 
-def _differences(axes: canvas.Axes, pairs: pd.DataFrame) -> None:
+def _differences(axes: Axes, pairs: pd.DataFrame) -> None:
     methods = list(dict.fromkeys(pairs.index.get_level_values("method")))
     values = pairs["difference"].unstack("other").reindex(index=methods, columns=methods).to_numpy(np.float64)
     most = max(float(np.nanmax(abs(values))), 1e-12)
@@ -165,15 +166,15 @@ def _differences(axes: canvas.Axes, pairs: pd.DataFrame) -> None:
     known = np.where(np.eye(len(methods), dtype=bool), 0.0, values)
     names = labels(methods, NAMES)
     image = canvas.matrix(axes, known, names, names, limits=(-most, most), colors="PuOr")
+    place = {method: float(at) for at, method in enumerate(methods)}
     for (method, other), pair in pairs.iterrows():
         sure = pair["p_holm"] < 1 - LEVEL
         text = (
             f"{_signed(pair['difference'])}\n{pair['wins']:.0f} / {pair['ties']:.0f} / {pair['losses']:.0f}\n"
             f"p {_short(pair['p_holm'])}"
         )
-        at = methods.index(other), methods.index(method)
         axes.text(
-            *at, text, ha="center", va="center", fontsize=5.5, linespacing=1.15,
+            place[other], place[method], text, ha="center", va="center", fontsize=5.5, linespacing=1.15,
             fontweight="bold" if sure else "normal", color=canvas.ink(image, pair["difference"]),
         )  # fmt: skip
     canvas.slanted(axes)
@@ -189,7 +190,7 @@ def _short(p: float) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def _intervals(axes: canvas.Axes, rows: pd.DataFrame, total: int) -> None:
+def _intervals(axes: Axes, rows: pd.DataFrame, total: int) -> None:
     y = np.arange(len(rows))
     claimed = rows["repetitions"].to_numpy() >= MIN_UNITS
     color = np.where(claimed, canvas.COLORS[1], "#aaaaaa")
@@ -199,13 +200,13 @@ def _intervals(axes: canvas.Axes, rows: pd.DataFrame, total: int) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0.3, total + 0.7)
     step = max(1, round(total / 5))
-    axes.set_xticks([1, *range(2 * step if step < 3 else step, total + 1, step)])
+    axes.set_xticks(range(1, total + 1, step))
     axes.set_xlabel("place (1 is best)")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", linewidth=0.3, color="#dddddd")
     axes.set_axisbelow(True)
     for at, letters in zip(y, rows["group"], strict=True):
-        axes.text(1.01, at, str(letters), transform=axes.get_yaxis_transform(), va="center", fontsize=6)
+        axes.text(1.01, float(at), str(letters), transform=axes.get_yaxis_transform(), va="center", fontsize=6)
 
 
 def _costs(one: Shown, timing: bool) -> pd.DataFrame:
@@ -227,7 +228,7 @@ def _scores(one: Shown) -> pd.DataFrame:
     return points.over_noise(seed_means(block.valued, block.noisy, whole))
 
 
-def _scatter(axes: canvas.Axes, rows: pd.DataFrame, names: list[str]) -> None:
+def _scatter(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
     """Every method as a grey ring, those of `names` in the marks of the legend."""
     best = rows[rows["front"]].sort_values("cost", kind="stable")
     named = rows[rows.index.isin(names)]

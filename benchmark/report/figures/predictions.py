@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from benchmark.metrics import ECE_BINS
 from benchmark.report.figures import canvas
@@ -180,7 +181,7 @@ def _estimating(one: Shown, material: Material) -> Shown:
     return replace(one, methods=methods if one.named else methods[:METHODS_OF_MATRICES])
 
 
-def _transition(axes: canvas.Axes, rows: Rows, column: str, title: str) -> None:
+def _transition(axes: Axes, rows: Rows, column: str, title: str) -> None:
     axes.set_visible(True)
     mean = rows.groupby(["clean", "noisy"])[column].mean().unstack("noisy").to_numpy(np.float64)
     texts = [[_share(value) if value >= 0.005 else "" for value in row] for row in mean]
@@ -195,7 +196,7 @@ def _l1(runs: Rows, method: str, noise: str) -> str:
     return f"L1 {cell['transition_l1'].mean():.3f}"
 
 
-def _matrix(axes: canvas.Axes, shares: np.ndarray, texts: list[list[str]], size: float) -> None:
+def _matrix(axes: Axes, shares: np.ndarray, texts: list[list[str]], size: float) -> None:
     """Shares of a row's class, classes numbered; without numbers in the cells where there are many classes."""
     count = len(shares)
     every = -(-count // MOST_TICKS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
 from benchmark.report.figures.captions import Material, drawn_methods, metric_name, origin
-from benchmark.report.figures.names import labels
+from benchmark.report.figures.names import labels, shown_text
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
 from benchmark.tables.shown import Shown
@@ -71,7 +72,9 @@ def rate(material: Material) -> Page:
 
 def heatmap(material: Material) -> Page:
     """The metric of every method in every noise column."""
-    blocks, left_out, rows = [], [], 0
+    blocks: list[Shown] = []
+    left_out: list[Shown] = []
+    rows = 0
     for one in material.blocks:
         rows += len(one.methods)
         (blocks if not blocks or rows <= MOST_ROWS else left_out).append(one)
@@ -94,7 +97,7 @@ def heatmap(material: Material) -> Page:
     return page
 
 
-def _heat(page: Page, axes: canvas.Axes, one: Shown) -> None:
+def _heat(page: Page, axes: Axes, one: Shown) -> None:
     cells = one.block.cells
     means = cells["mean"].unstack("noise").loc[list(one.methods), list(one.noise)]
     states = cells[["state", "n", "total"]].loc[list(one.methods)]
@@ -111,10 +114,10 @@ def _heat(page: Page, axes: canvas.Axes, one: Shown) -> None:
         size=5.5, colors="cividis_r" if lower else "cividis",
     )  # fmt: skip
     canvas.slanted(axes)
-    axes.set_title(canvas.shown_text(one.title))
+    axes.set_title(shown_text(one.title))
     bar = page.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=30)
     bar.set_label(one.block.metric.replace("_", " ") + (" (lower is better)" if lower else ""))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _no_figure(one: Shown) -> TableError:
@@ -145,7 +148,7 @@ def _are_shares(blocks: list[Shown]) -> bool:
 def _panel_title(one: Shown, family: str, blocks: list[Shown]) -> str:
     """The kind of noise, and of the place what differs between the blocks."""
     place = shown.differing(one, blocks) or one.block.place.dataset
-    return canvas.shown_text(f"{place}: {family}")
+    return shown_text(f"{place}: {family}")
 
 
 def _gaps(one: Shown) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.figures import canvas
@@ -125,7 +126,7 @@ def _memorization(one: Shown, material: Material) -> pd.DataFrame:
     return epochs.over_seeds(runs, epochs.memorization(material.whole(set(runs["id"]))))
 
 
-def _lines(axes: canvas.Axes, rows: pd.DataFrame) -> None:
+def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     for number, split in enumerate(SPLITS):
         own = rows[rows["split"] == split]
         if len(own):
@@ -133,7 +134,7 @@ def _lines(axes: canvas.Axes, rows: pd.DataFrame) -> None:
             canvas.band(axes, own["epoch"], own["mean"], own["half"], split, **style)
 
 
-def _epochs(axes: canvas.Axes, down: int) -> None:
+def _epochs(axes: Axes, down: int) -> None:
     """The axis of epochs, which are whole numbers; named below the lower panel only."""
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("epoch" if down else "")
