@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark.cli.options import UserPath, expand_grid, grid_options
-from benchmark.cli.results import build_table
+from benchmark.cli.results import build_tables
 from benchmark.report.figures.kinds import KINDS, SUFFIXES
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def plot(
             "choose what is drawn of all records with --only NAME"
         )
     with collector_paused():
-        table = build_table(
-            store, jobs, suite=suite, others=others, rule=rule, metric=metric, extra_test=extra, timing=timing
+        (table,) = build_tables(
+            store, jobs, suite=suite, others=others, rules=(rule,), metrics=(metric,), extra_test=extra, timing=timing
         )
     from benchmark.report.figures.captions import Material
     from benchmark.store.atomic import write_atomically
@@ -123,14 +124,10 @@ def _of_a_grid(context: click.Context) -> str:
 
 def _whole(store: Store, others: tuple[Path, ...], ids: Collection[str]) -> Iterator[Record]:
     """The whole records of runs, once each, from the first place that holds them."""
-    from benchmark.store import published
+    from benchmark.store import published, record_file
 
     left = set(ids)
-    for record in store.whole(ids):
-        left.discard(record["id"])
-        yield record
-    for place in others:
-        for record in published.whole(place, set(left)):
-            if record["id"] in left:
-                left.discard(record["id"])
-                yield record
+    for run_id, content in chain(store.originals(ids), *(published.originals(place, ids) for place in others)):
+        if run_id in left:
+            left.discard(run_id)
+            yield record_file.decode(content, f"the record of {run_id}")

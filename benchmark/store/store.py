@@ -115,31 +115,6 @@ class Store:
         content = self.read_bytes(run_id)
         return None if content is None else decode(content, f"the record of {run_id}")
 
-    def whole(self, ids: Collection[str]) -> Iterator[Record]:
-        """The whole records of those of `ids` that are here, once each: every segment is read once for all of them.
-
-        Raises StoreError where one cannot be read.
-        """
-        compacted = set()
-        for run_id in sorted(ids):
-            content = next(
-                (read[1] for path in self.files_of(run_id) if (read := self.read_loose(path, Contents()))), None
-            )
-            if content is None:
-                compacted.add(run_id)
-            else:
-                yield decode(content, f"the record of {run_id}")
-        for path in self.segments() if compacted else ():
-            from benchmark.store import segments
-
-            try:
-                for run_id, content in segments.originals(path):
-                    if run_id in compacted:
-                        compacted.discard(run_id)
-                        yield decode(content, f"the record of {run_id}")
-            except segments.UNREADABLE as error:
-                raise self._broken(f"the segment {path}", _reason(path, error)) from error
-
     def read_bytes(self, run_id: str) -> bytes | None:
         """The record file of a run as it was written, wherever it is now."""
         contents = Contents()

@@ -91,9 +91,10 @@ def matrix(material: Material) -> Page:
         _differences(axes, board.matrix[both[0] & both[1]])
         axes.set_title(f"{shown_text(_title(board))}\n{len(methods)} of {len(board.methods)} methods")
     page.caption = [
-        "Difference of row and column, mean over the noisy columns, positive where the row is better; then units (seeds, or data "
-        f"sets where there are several) in which the row wins / ties / loses (tie: at most {ROPE:g} apart); then p of "
-        "the exact sign-flip test over the units, corrected over all pairs of methods (Holm). Bold: p below .05.",
+        "Difference of row and column, mean over the noisy columns, positive where the row is better; then units "
+        "(seeds, or data sets where there are several) in which the row wins / ties / loses (tie: at most "
+        f"{ROPE:g} apart); then p of the exact sign-flip test over the units, corrected over all pairs of methods "
+        "(Holm). Bold: p below .05.",
         *origin(material),
     ]
     page.note(*(reach(board.units, len(board.matrix) // 2) for board, _ in panels))

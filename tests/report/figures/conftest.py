@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def material(grid: Path) -> Material:
         for record in records
     }
     table = comparison.build(records, rule="last", metric="accuracy", baseline="ce", marks=marks)
-    return Material(table, (), store.whole)
+    return Material(table, (), partial(published.whole, grid))
 
 
 def renamed(table: Table, names: dict[str, str]) -> Table:

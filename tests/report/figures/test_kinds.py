@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from benchmark.report.figures import kinds
 from benchmark.report.figures.captions import Material
-from benchmark.store import published
+from benchmark.store import published, record_table
+from benchmark.store.store import Store
 from benchmark.tables.shown import shown
 from tests.conftest import ROOT
 from tests.report.figures.conftest import chosen, renamed
@@ -45,6 +46,14 @@ def test_runs_and_a_published_folder_give_the_same_bytes(kind, grid, archive, he
     for part in ("Suite command line; 8 runs, records sha256:", "forward", "class" if kind == "transition" else "ce"):
         assert part in text, text
     assert ("Rule last: last epoch." in text) == (kind not in ("curves", "memorization", "transition"))
+
+
+def test_the_table_of_published_records_gives_the_same_bytes(grid, here, tmp_path):
+    here("plot", "reliability", "--results", grid, "--rule", "last", "--out", "runs.svg")
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / published.TABLE).write_bytes(record_table.encode(list(Store(grid).originals())))
+    here("plot", "reliability", *NOTHING, "--with", "table", "--rule", "last", "--out", "published.svg")
+    assert (tmp_path / "runs.svg").read_bytes() == (tmp_path / "published.svg").read_bytes()
 
 
 @pytest.mark.parametrize("suffix", kinds.SUFFIXES)
