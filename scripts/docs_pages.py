@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from benchmark.cli.card import facts as card_facts
+from benchmark.cli.main import cli
 from benchmark.cli.show_plugin import _values
 from benchmark.registry import ALL, BACKBONES, DATASETS, METHODS, NOISE, ROOT, Entry, Registry
 from scripts.draw_rooms import draw, room_imports
@@ -30,6 +32,7 @@ INTRODUCTIONS = {
     DATASETS: "Labelled images. `npz` and `folder` read your own.",
     BACKBONES: "Networks. Options stand after a colon, a model of timm after a slash: `timm/resnet18`.",
 }
+HELP_WIDTH = 100
 COPIES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Page -> file of the repository that it shows."""
 
@@ -51,7 +54,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         },
         {"Schedules": "schedules.md"},
         {"Tables": "tables.md"},
+        {"Figures": "figures.md"},
         {"Records": "records.md"},
+        {"Commands": "commands.md"},
         {"Contributing": "contributing.md"},
         {"Changes": "changelog.md"},
     ]
@@ -68,6 +73,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def pages() -> Iterator[tuple[str, str]]:
     """(path below docs/, content) of everything that is made here."""
     yield "rooms.svg", draw(room_imports())
+    yield "commands.md", commands_page()
     for uri, name in COPIES.items():
         yield uri, (ROOT / name).read_text(encoding="utf-8")
     for registry, title in TITLES.items():
@@ -77,6 +83,26 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"{folder(registry)}/index.md", f"# {title}\n\n{INTRODUCTIONS[registry]}\n\n{table}"
         for entry in entries:
             yield page(registry, entry), plugin_page(registry, entry)
+
+
+def commands_page() -> str:
+    """The help text of every command, as `noisybench COMMAND --help` prints it."""
+    parts = ["# Commands", "What `noisybench COMMAND --help` prints."]
+    for names, command in _commands((), cli):
+        context = click.Context(command, info_name=" ".join(("noisybench", *names)), max_content_width=HELP_WIDTH)
+        context.terminal_width = HELP_WIDTH
+        parts += [f"## {' '.join(names)}", f"```text\n{command.get_help(context)}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(names: tuple[str, ...], group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _commands((*names, name), command)
+        elif command is not None:
+            yield (*names, name), command
 
 
 def folder(registry: Registry[Any]) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cli.main import COMMANDS
 from benchmark.registry import ALL
+from benchmark.report.figures.kinds import KINDS, PACKAGE
 from tests.conftest import ROOT
 
 pytest.importorskip("mkdocs", reason="the documentation needs the extra [docs]")
@@ -43,6 +45,17 @@ def test_every_plugin_has_a_page_that_tells_its_options():
             page = made[f"{registry.plural}/{entry.name}.md"]
             missing = [name for name in registry.load(entry.name).Config.model_fields if f"`{name}`" not in page]
             assert not missing, f"{entry.name}: {missing}"
+
+
+def test_the_page_of_commands_holds_what_each_prints_and_every_kind_of_figure():
+    page = dict(pages())["commands.md"]
+    for name in COMMANDS:
+        assert f"\n## {name}" in page
+    assert "\n## noise export" in page
+    assert all(kind in page for kind in KINDS)
+    figures = (ROOT / "docs" / "figures.md").read_text()
+    assert all(f"| `{kind}` |" in figures for kind in KINDS)
+    assert PACKAGE in figures
 
 
 def test_the_page_of_a_method_shows_its_card():

@@ -153,13 +153,15 @@ def test_modules_stay_under_400_lines():
             assert len(path.read_text().splitlines()) <= 400, path
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "methods"], ["list", "datasets"], ["list", "noise"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "methods"], ["list", "datasets"], ["list", "noise"], ["plot", "--help"]]
+)
 def test_help_and_list_import_no_torch(arguments):
     script = (
         "import sys; sys.argv[1:] = " + repr(arguments) + "\n"
         "from benchmark.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code, e.code\n"
-        "heavy = {'torch', 'pandas', 'sklearn', 'scipy', 'timm'} & set(sys.modules)\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'scipy', 'timm', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)

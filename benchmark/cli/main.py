@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "benchmark.cli.verify:verify",
     "diff": "benchmark.cli.diff:diff",
     "merge": "benchmark.cli.merge:merge",
+    "plot": "benchmark.cli.plot:plot",
     "show": "benchmark.cli.show:show",
     "runs": "benchmark.cli.runs:runs",
     "rm": "benchmark.cli.rm:rm",

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 from benchmark.store.schema import Columns, Curve
 
 DIGITS = 5
-VALIDATION = ("accuracy", "balanced_accuracy")
-"""Metrics of a validation set that a curve keeps: those that choose an epoch."""
-TEST = (*VALIDATION, "auroc", "ece", "nll", "auprc", "brier")
+_CHOOSING = ("accuracy", "balanced_accuracy")
+"""Metrics that choose an epoch."""
+VALIDATION = (*_CHOOSING, "nll")
+"""Metrics of a validation set that a curve keeps: its loss is shown beside that of training (`nll` is not in records
+that were written before it was kept)."""
+TEST = (*_CHOOSING, "auroc", "ece", "nll", "auprc", "brier")
 """Metrics of a test set that it keeps: the others follow from the confusion matrix of a rule's epoch."""
 MEMORIZATION = ("true", "memorized")
 """Shares that it keeps; the third follows, as they sum to one."""

@@ -1,0 +1,133 @@
+"""`noisybench plot`: figures of the records that `noisybench table` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.options import UserPath, expand_grid, grid_options
+from benchmark.cli.results import build_tables
+from benchmark.report.figures.kinds import KINDS, SUFFIXES
+
+if TYPE_CHECKING:
+    from benchmark.store.content import Record
+    from benchmark.store.store import Store
+
+_PLACES = {"results", "data_root", "plugins", "suite"}
+"""Parameters of `grid_options` that describe no grid."""
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@grid_options
+@click.option("--out", type=UserPath(dir_okay=False), required=True, help="File to write: .png, .svg or .pdf.")
+@click.option(
+    "--only",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Draw only this data set, backbone, track, method or noise, named as in the table; may be repeated.",
+)
+@click.option("--rule", default="val_noisy", show_default=True, help="Which epoch, as for `table`.")
+@click.option("--metric", default="main", show_default=True, help="Which score, as for `table`.")
+@click.option(
+    "--with", "others", multiple=True, type=UserPath(), metavar="FOLDER", help="Join records, as for `table`."
+)
+@click.option("--extra", help="Score on this extra test set instead.")
+@click.option(
+    "--timing", is_flag=True, help="cost: measured instead of declared cost, which differs between equal runs."
+)
+@click.pass_context
+def plot(
+    context: click.Context,
+    /,
+    kind: str,
+    suite: str | None,
+    out: Path,
+    names: tuple[str, ...],
+    rule: str,
+    metric: str,
+    others: tuple[Path, ...],
+    extra: str | None,
+    timing: bool,
+    **options: Any,
+) -> None:
+    """Draw a figure of SUITE, of the grid that the options describe, or of all records.
+
+    \b
+    noisybench plot rate quick --out rate.png            the metric against the noise rate
+    noisybench plot heatmap --with digits --out all.svg  methods by noise
+    noisybench plot curves quick --only ce --only gce --out curves.pdf
+
+    KIND: rate and heatmap (scores); ranks (intervals of places); matrix (every pair of methods); cost; curves and
+    memorization (by epoch); confusion, reliability and transition (predictions, and estimates of T).
+    """
+    from benchmark.errors import UsageError
+    from benchmark.report.escapes import visible
+    from benchmark.report.figures import kinds
+    from benchmark.store.content import collector_paused
+    from benchmark.store.store import Store
+
+    _check_out(out)
+    kinds.check_package()
+    if timing and kind != "cost":
+        raise UsageError(f"--timing belongs to `noisybench plot cost`; leave it out for {kind}")
+    store = Store(options["results"])
+    jobs = None
+    if suite is not None or options["datasets"]:
+        _, jobs = expand_grid(suite, options)
+    elif ignored := _of_a_grid(context):
+        raise UsageError(
+            f"{ignored} describes a grid, and no grid was named; name a suite or --dataset, --method and --noise, or "
+            "choose what is drawn of all records with --only NAME"
+        )
+    with collector_paused():
+        (table,) = build_tables(
+            store, jobs, suite=suite, others=others, rules=(rule,), metrics=(metric,), extra_test=extra, timing=timing
+        )
+    from benchmark.report.figures.captions import Material
+    from benchmark.store.atomic import write_atomically
+
+    content, notes = kinds.draw(
+        kind, Material(table, names, lambda ids: _whole(store, others, ids)), out.suffix.lower()
+    )
+    write_atomically(out, content)
+    for note in notes:
+        click.echo(visible(note), err=True)
+    click.echo(f"{out}")
+
+
+def _check_out(out: Path) -> None:
+    from benchmark.errors import UsageError
+
+    if out.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"--out {out}: expected a file name that ends with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        )
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}; type `mkdir -p {out.parent}`, or name another")
+
+
+def _of_a_grid(context: click.Context) -> str:
+    """The first option that was given and describes a grid, as it is typed; "" where there is none."""
+    grid = {parameter.name for parameter in grid_options(click.Command("grid")).params} - _PLACES  # type: ignore[attr-defined]
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if parameter.name in grid and given is click.core.ParameterSource.COMMANDLINE:
+            return parameter.opts[0]
+    return ""
+
+
+def _whole(store: Store, others: tuple[Path, ...], ids: Collection[str]) -> Iterator[Record]:
+    """The whole records of runs, once each, from the first place that holds them."""
+    from benchmark.store import published, record_file
+
+    left = set(ids)
+    for run_id, content in chain(store.originals(ids), *(published.originals(place, ids) for place in others)):
+        if run_id in left:
+            left.discard(run_id)
+            yield record_file.decode(content, f"the record of {run_id}")

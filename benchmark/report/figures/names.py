@@ -1,0 +1,80 @@
+"""Text that matplotlib can draw: names are shown as they are, and what has no shape in the font as its code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from benchmark.report.escapes import visible
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so that a figure is the same wherever it is drawn."""
+LABEL = 7.0
+"""Font size of the labels of axes and legends, in points."""
+LONGEST = 125.0
+"""Width of a name in a legend or beside an axis, in points: with its options it can be far wider."""
+
+
+def shown_text(text: str) -> str:
+    """`text` with control characters, marks of direction, and characters that the font lacks as codes such as
+    "\\x1b" or "\\U0001f600". `$ _ % & < >` and backslashes stay: `canvas.STYLE` turns mathtext off."""
+    return "".join(char if ord(char) in _glyphs() else _code(char) for char in visible(text))
+
+
+def _code(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The characters that the font has a shape for."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())
+
+
+def width(text: str, size: float) -> float:
+    """Width of a line in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    return text_to_path.get_text_width_height_descent(text, FontProperties(family=FONT, size=size), ismath=False)[0]
+
+
+def wrapped(text: str, size: float, points: float) -> str:
+    """`text` in lines of at most `points` width, at words where possible."""
+    lines = [""]
+    for word in shown_text(text).split(" "):
+        joined = f"{lines[-1]} {word}".lstrip()
+        if width(joined, size) <= points:
+            lines[-1] = joined
+            continue
+        while width(word, size) > points:
+            head = next(n for n in range(len(word), 0, -1) if n == 1 or width(word[:n], size) <= points)
+            lines.append(word[:head])
+            word = word[head:]
+        lines.append(word)
+    return "\n".join(line for line in lines if line)
+
+
+def labels(names: Sequence[str], most: float = LONGEST) -> list[str]:
+    """Names of at most that width in points, their middles left out; in full where they would then be alike."""
+    full = [shown_text(name) for name in names]
+    short = [_shortened(name, most) for name in full]
+    return [name if short.count(cut) > 1 else cut for name, cut in zip(full, short, strict=True)]
+
+
+def _shortened(text: str, most: float) -> str:
+    known = width(text, LABEL)
+    if known <= most:
+        return text
+    kept = int(len(text) * most / known)
+    while width(cut := _without_middle(text, kept), LABEL) > most and kept > 1:
+        kept -= 1
+    return cut
+
+
+def _without_middle(text: str, kept: int) -> str:
+    """`kept` characters of `text`, three quarters of them from its beginning."""
+    end = kept // 4
+    return f"{text[: kept - end]}…{text[len(text) - end :]}"

@@ -1,0 +1,238 @@
+"""`confusion`, `reliability` and `transition`: what is predicted of which class, how surely, and the noise matrix T."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from benchmark.metrics import ECE_BINS
+from benchmark.report.figures import canvas
+from benchmark.report.figures.canvas import Page
+from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, origin
+from benchmark.report.figures.names import labels
+from benchmark.tables import predictions, shown
+from benchmark.tables.comparable import TableError
+from benchmark.tables.shown import Shown
+from benchmark.tables.statistics import summarize
+
+METHODS_OF_MATRICES = 2
+METHODS_OF_RELIABILITY = 4
+MOST_PANELS = 6
+MOST_NUMBERED = 12
+"""Classes of a matrix whose cells hold numbers."""
+MOST_TICKS = 20
+CLASSES = "Classes are numbered as in the data set: records hold no names of classes."
+
+Rows: TypeAlias = pd.DataFrame
+
+
+def confusion(material: Material) -> Page:
+    """Test confusion matrices, normalised by row, with counts."""
+    blocks, repeated = shown.without_repetition(
+        [one.first(METHODS_OF_MATRICES, material.baseline).few_columns() for one in material.blocks]
+    )
+    cells = []
+    for one, rows in _read(blocks, material, predictions.confusion):
+        for noise in one.noise:
+            for method in one.methods:
+                own = predictions.of_cell(shown.runs(one), rows, method, noise)
+                if len(own):
+                    cells.append((one, method, noise, own))
+    if not cells:
+        raise _no_outcomes(material)
+    left_out = [f"{method} at {noise}" for _, method, noise, _ in cells[MOST_PANELS:]]
+    cells = cells[:MOST_PANELS]
+    wide = min(2, len(cells))
+    page = canvas.page("Confusion on the test set", -(-len(cells) // wide), wide, heights=3.0)
+    for axes, (one, method, noise, own) in zip(page.panels(), cells, strict=False):
+        counts = own.groupby(["label", "prediction"])["count"].sum().unstack("prediction").to_numpy(np.float64)
+        sums = counts.sum(axis=1, keepdims=True)
+        shares = np.divide(counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
+        texts = [[f"{_share(share)}\n{count:.0f}" if count else "" for share, count in zip(*row, strict=True)]
+                 for row in zip(shares, counts, strict=True)]  # fmt: skip
+        _matrix(axes, shares, texts, size=4.3)
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("class by the test labels")
+        axes.set_title(
+            f"{labels([method])[0]} at {labels([noise])[0]}{in_a_line(one, blocks)}, n = {own['id'].nunique()}"
+        )
+    page.fit(len(cells))
+    page.caption = [
+        "Colour and first number: share of the images of the row's class; second number: images, summed over the "
+        "seeds n. " + CLASSES,
+        drawn_methods(blocks, material),
+        *origin(material),
+    ]
+    page.note(repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks))
+    return page
+
+
+def reliability(material: Material) -> Page:
+    """Accuracy against confidence, with the expected calibration error."""
+    blocks, repeated = shown.without_repetition(
+        [one.first(METHODS_OF_RELIABILITY, material.baseline).few_columns() for one in material.blocks]
+    )
+    panels = []
+    for one, rows in _read(blocks, material, predictions.calibration):
+        for noise in one.noise:
+            of_methods = {m: predictions.of_cell(shown.runs(one), rows, m, noise) for m in one.methods}
+            if any(len(own) for own in of_methods.values()):
+                panels.append((one, noise, {method: own for method, own in of_methods.items() if len(own)}))
+    if not panels:
+        raise _no_outcomes(material)
+    names = list(dict.fromkeys(method for one in blocks for method in one.methods))
+    canvas.check_lines(names)
+    left_out = [f"{one.title} at {noise}" for one, noise, _ in panels[MOST_PANELS:]]
+    panels = panels[:MOST_PANELS]
+    wide = min(2, len(panels))
+    page = canvas.page("Reliability on the test set", -(-len(panels) // wide), wide, heights=3.0)
+    seeds: set[int] = set()
+    for axes, (one, noise, of_methods) in zip(page.panels(), panels, strict=False):
+        axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.7, linestyle="--")
+        for method, own in of_methods.items():
+            style = canvas.line_style(names.index(method))
+            bins = predictions.reliability(own)
+            axes.plot(bins["confidence"], bins["accuracy"], label=method, markevery=[], **style)
+            areas = 4 + 90 * bins["count"] / bins["count"].sum()
+            axes.scatter(
+                bins["confidence"], bins["accuracy"], areas, style["color"], marker=style["marker"], linewidths=0
+            )
+            seeds.add(own["id"].nunique())
+        told = [f"{labels([method], 70)[0]}:\n  {_ece(shown.runs(one), own)}" for method, own in of_methods.items()]
+        axes.text(1.04, 1.0, "ECE\n" + "\n".join(told), fontsize=6, va="top", transform=axes.transAxes)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_aspect("equal")
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("accuracy")
+        axes.set_title(f"{labels([noise])[0]}{in_a_line(one, blocks)}")
+    page.fit(len(panels))
+    page.legend = names
+    page.caption = [
+        f"{ECE_BINS} equal bins of the largest probability, over the images of all seeds (n = {shown.span(seeds)}); "
+        "area: share of the images; below the dashed line a model is too sure. ECE (Guo et al., ICML 2017): mean over "
+        "the seeds ± half width of its 95 % t interval.",
+        drawn_methods(blocks, material),
+        *origin(material),
+    ]
+    page.note(
+        repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks),
+        "no interval of ECE where there is one seed; --seeds 6 makes more" if 1 in seeds else "",
+    )  # fmt: skip
+    return page
+
+
+def transition(material: Material) -> Page:
+    """T of the noisy labels, and what methods estimate of it."""
+    estimating = [_estimating(one, material) for one in material.blocks]
+    blocks, repeated = shown.without_repetition([one.worst_of_each_kind() for one in estimating])
+    cells = []
+    for one in blocks:
+        runs = shown.ended(one)
+        rows = predictions.transitions(material.whole(set(runs["id"])))
+        for noise in one.noise:
+            of_noise = runs["id"][runs["noise"] == noise]
+            own = rows[rows["id"].isin(of_noise)]
+            if own["true"].notna().any() or own["estimated"].notna().any():
+                cells.append((one, noise, own))
+    if not cells:
+        raise TableError(
+            "T is unknown in all that is drawn, and no method estimated it; expected runs that ended with noise whose "
+            "true labels are known, such as --only symmetric"
+        )
+    left_out = [f"{one.title} at {noise}" for one, noise, _ in cells[MOST_PANELS:]]
+    cells = cells[:MOST_PANELS]
+    wide = 1 + max(len(one.methods) if own["estimated"].notna().any() else 0 for one, _, own in cells)
+    page = canvas.page("T: true and estimated", len(cells), wide, heights=2.4)
+    page.fit(0)
+    for axes, (one, noise, own) in zip(page.axes, cells, strict=True):
+        _transition(axes[0], own, "true", f"true T, {labels([noise])[0]}{in_a_line(one, blocks)}")
+        for place, method in enumerate(one.methods, start=1):
+            estimates = predictions.of_cell(shown.runs(one), own, method, noise)
+            estimates = estimates[estimates["estimated"].notna()]
+            if len(estimates):
+                n, error = estimates["id"].nunique(), _l1(shown.runs(one), method, noise)
+                _transition(axes[place], estimates, "estimated", f"{labels([method])[0]}, n = {n}\n{error}")
+    page.caption = [
+        "T[i, j]: probability that an image of class i (row) has the label j (column); means over the seeds (n). L1: "
+        "sum of the absolute errors of a row, mean over the rows and seeds. " + CLASSES,
+        *origin(material, rule=False),
+    ]
+    if wide == 1:
+        page.note(
+            "no run here estimated T: `noisybench table --diagnostics` names the methods that do, where there are any"
+        )
+    page.note(repeated, shown.for_want_of_room(left_out))
+    return page
+
+
+def _estimating(one: Shown, material: Material) -> Shown:
+    """With the methods that estimate T, the best by rank first; the baseline where none does."""
+    runs = shown.ended(one)
+    estimating = set(runs["method"][runs["transition_l1"].notna()])
+    methods = tuple(method for method in one.methods if method in estimating)
+    if not methods:
+        return one.first(1, material.baseline)
+    return replace(one, methods=methods if one.named else methods[:METHODS_OF_MATRICES])
+
+
+def _transition(axes: Axes, rows: Rows, column: str, title: str) -> None:
+    axes.set_visible(True)
+    mean = rows.groupby(["clean", "noisy"])[column].mean().unstack("noisy").to_numpy(np.float64)
+    texts = [[_share(value) if value >= 0.005 else "" for value in row] for row in mean]
+    _matrix(axes, mean, texts, size=4.5)
+    axes.set_xlabel("label")
+    axes.set_ylabel("class")
+    axes.set_title(title)
+
+
+def _l1(runs: Rows, method: str, noise: str) -> str:
+    cell = runs[(runs["method"] == method) & (runs["noise"] == noise)]
+    return f"L1 {cell['transition_l1'].mean():.3f}"
+
+
+def _matrix(axes: Axes, shares: np.ndarray, texts: list[list[str]], size: float) -> None:
+    """Shares of a row's class, classes numbered; without numbers in the cells where there are many classes."""
+    count = len(shares)
+    every = -(-count // MOST_TICKS)
+    names = [str(k) if k % every == 0 else "" for k in range(count)]
+    canvas.matrix(
+        axes, shares, names, names, texts if count <= MOST_NUMBERED else None, limits=(0, 1), size=size, colors="Blues"
+    )
+    axes.set_aspect("equal")
+
+
+def _share(value: float) -> str:
+    """ ".93", "1.0": two digits, no zero before the point."""
+    return "1.0" if value >= 0.995 else f"{value:.2f}"[1:]
+
+
+def _ece(runs: Rows, own: Rows) -> str:
+    errors = predictions.ece(own).merge(runs[["id", "method", "unit"]], on="id")
+    found = summarize(errors, ["method"]).iloc[0]
+    spread = "" if np.isnan(found["half"]) else f" ± {found['half']:.3f}"
+    return f"{found['mean']:.3f}{spread}"
+
+
+def _read(blocks: list[Shown], material: Material, read: Callable[..., Rows]) -> list[tuple[Shown, Rows]]:
+    rule, extra = material.table.rule, material.table.extra_test
+    return [(one, read(material.whole(set(shown.ended(one)["id"])), rule, extra)) for one in blocks]
+
+
+def _no_outcomes(material: Material) -> TableError:
+    rule = material.table.rule
+    if rule == "last5":
+        return TableError(
+            "the rule last5 is a mean over epochs, and predictions are kept of one epoch; expected a rule that chooses "
+            "one: --rule val_noisy, last, label_wave, val_clean or oracle_test"
+        )
+    return TableError(
+        f"no run of what is drawn holds its predictions by the rule {rule}; expected records of schema 2 or later and "
+        "a rule that is defined there: run the grid again into a new folder (`noisybench run SUITE --results DIR`), or "
+        "choose another --rule"
+    )
