@@ -1,25 +1,23 @@
-"""What is published can be made again from its own records, to the byte."""
-
-import tarfile
+"""What is published in this checkout is whole, and its tables follow from its records, to the byte."""
 
 import pytest
 
-from tests.conftest import ROOT
+from benchmark.store import published
+from tests.report.conftest import verify
 
-PUBLISHED = sorted(path.parent for path in (ROOT / "results" / "published").glob("*/records.tar.xz"))
-
-
-@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
-def test_a_published_table_is_what_its_records_say(folder, here, tmp_path):
-    with tarfile.open(folder / "records.tar.xz") as archive:
-        archive.extractall(tmp_path / "again", filter="data")
-    for name, options in {
-        "val_noisy.md": (),
-        "last.md": ("--rule", "last"),
-        "val_noisy.csv": ("--format", "csv"),
-    }.items():
-        assert here("table", "--results", "again", *options).stdout == (folder / name).read_text(), name
+LIMIT_BYTES = 15 * 10**6
+"""Of all published records together: a checkout stays small."""
 
 
-def test_something_is_published():
-    assert PUBLISHED
+@pytest.mark.parametrize("name", published.names())
+def test_a_published_folder_is_sound(name):
+    done = verify(published.PUBLISHED / name)
+    assert done.faults == []
+    assert done.records
+    assert {"val_noisy.md", "last.md", "val_noisy.csv"} <= set(done.remade)
+
+
+def test_something_is_published_and_it_is_small():
+    files = [published.file_of(published.PUBLISHED / name) for name in published.names()]
+    assert files
+    assert sum(file.stat().st_size for file in files if file) < LIMIT_BYTES

@@ -24,6 +24,7 @@ _CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -57,6 +58,7 @@ _FORMATS = {".parquet": "application/x-parquet", ".csv": "text/csv"}
 
 def croissant(records: Sequence[Record], files: Mapping[str, bytes], table: str) -> bytes:
     """The metadata of `files`; `table`, one of them, is a CSV whose columns are described."""
+    digest = frame.digest(frame.unique(records))
     columns = pd.read_csv(io.BytesIO(files[table]), low_memory=False)
     described = {
         "@context": _CONTEXT,
@@ -70,7 +72,8 @@ def croissant(records: Sequence[Record], files: Mapping[str, bytes], table: str)
         ),
         "license": "https://www.apache.org/licenses/LICENSE-2.0",
         "creator": {"@type": "sc:Organization", "name": "The noisybench developers"},
-        "version": f"0.0.0+{frame.digest(frame.unique(records))[:16]}",
+        "citeAs": f"The noisybench developers. {title(records)}. Records sha256:{digest}.",
+        "version": f"0.0.0+{digest[:16]}",
         "distribution": [_file(name, content) for name, content in sorted(files.items())],
         "recordSet": [
             {

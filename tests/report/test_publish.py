@@ -1,0 +1,184 @@
+"""`noisybench publish`: equal records make equal bytes, what is doubtful is refused, and nothing is half written."""
+
+import json
+import random
+import shutil
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.cli import publish as command
+from benchmark.cli.publish import make_table
+from benchmark.errors import NoisybenchError, UsageError
+from benchmark.report.publishing import content, folder
+from benchmark.report.publishing.citation import citation
+from benchmark.report.publishing.content import Publication
+from benchmark.report.publishing.readme import readme
+from benchmark.store import atomic, published, record_file
+from benchmark.store.compaction import compact
+from benchmark.store.store import Store
+from tests.report.conftest import SUITE, files_of, verify, write
+
+ALLOWED = {"allow_holes": False, "allow_mixed": False, "allow_dirty": False, "allow_plugins": False}
+
+
+def publication(records, missing=()):
+    originals = [(record["id"], record_file.encode(record)) for record in records]
+    return Publication.of(originals, missing, SUITE.encode(), make_table)
+
+
+def changed(record, path, value):
+    """A copy of `record` in which the field `path` is `value`."""
+    copy = json.loads(json.dumps(record))
+    at = copy
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return copy
+
+
+def missing_of(record):
+    return {"id": record["id"], "spec": record["spec"], "labels": {"dataset": "digits"}}
+
+
+def test_equal_records_make_equal_bytes_in_any_order_loose_or_compacted(trained, records, tmp_path):
+    made = files_of(records)
+    shuffled = list(records)
+    random.Random(0).shuffle(shuffled)
+    assert files_of(shuffled) == made
+    copy = Store(shutil.copytree(trained / "results", tmp_path / "results"))
+    one, other = (
+        content.sources(Publication.of(list(published.originals(copy.folder)), [], b"", make_table))
+        for _ in (0, compact(copy))
+    )
+    assert one == other
+
+
+def test_the_command_publishes_what_verify_finds_sound_and_says_what_to_type_next(trained, here, tmp_path):
+    out = tmp_path / "out" / "tiny"
+    told = here("publish", trained / "suite.toml", "--results", trained / "results", "--out", out, "--allow-dirty")
+    assert f"noisybench verify {out}" in told.stdout
+    assert "are sound" in here("verify", out).stdout
+    assert (out / "suite.toml").read_text() == SUITE
+    assert "8 runs" in here("table", "--with", out, "--results", "none").stdout
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    here("publish", "--results", out, "--out", out, "--allow-dirty")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_records_come_back_from_the_file_as_they_were_written(trained, whole):
+    loose = {path.stem: json.loads(path.read_bytes()) for path in (trained / "results" / "runs").glob("*/*.json")}
+    for run_id, text in published.originals(whole):
+        record = json.loads(text)
+        for part in (record, loose[run_id]):
+            part.pop("digest")
+            part["provenance"].pop("dirty")
+        assert record == loose[run_id]
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "value", "said"),
+    [
+        ("allow_mixed", ("spec", "protocol"), 2, "2 protocols: 2 (1 runs), 3 (7 runs)"),
+        ("allow_mixed", ("spec", "method", "version"), 99, "versions of the method"),
+        ("allow_mixed", ("provenance", "commit"), "0" * 40, "2 commits"),
+        ("allow_mixed", ("provenance", "libraries", "torch"), "1.0", "versions of torch"),
+        ("allow_dirty", ("provenance", "dirty"), True, "1 of 8 runs were made by a checkout with changes"),
+        ("allow_plugins", ("spec", "method", "source"), "sha256:" + "1" * 64, "plugins from outside the project"),
+    ],
+)
+def test_what_is_doubtful_is_refused_unless_it_is_allowed_and_then_printed(option, path, value, said, records):
+    one, *others = records
+    doubtful = publication([changed(one, path, value), *others])
+    with pytest.raises(UsageError) as error:
+        command.refuse(doubtful, ALLOWED)
+    dashed = "--" + option.replace("_", "-")
+    assert said in str(error.value)
+    assert f"allow it with {dashed}" in str(error.value)
+    assert all(found.option == dashed for found in doubtful.doubts)
+
+
+def test_holes_are_refused_and_shown_where_they_are_allowed(records, tmp_path, here):
+    one, other, *rest = records
+    failed = {name: one[name] for name in ("schema", "id", "spec", "provenance")} | {
+        "state": "failed",
+        "error": {"class": "OutOfMemoryError", "message": "", "traceback": "", "log": ""},
+    }
+    with pytest.raises(UsageError, match=r"2 of 8 runs have no value: 1 failed, 1 never carried out.*--allow-holes"):
+        command.refuse(publication([failed, *rest], [missing_of(other)]), ALLOWED)
+    command.refuse(publication([failed, *rest], [missing_of(other)]), ALLOWED | {"allow_holes": True})
+    out = tmp_path / "holes"
+    write(out, files_of([failed, *rest], [missing_of(other)]))
+    assert "`--allow-holes`: 2 of 8 runs have no value" in (out / "README.md").read_text()
+    assert verify(out).faults == []
+    for table in ((out / "val_noisy.md").read_text(), here("table", "--with", out, "--results", "none").stdout):
+        assert "OutOfMemoryError" in table
+        assert "1 not run yet" in table
+
+
+def test_a_record_that_verify_would_refuse_is_not_published(records):
+    one, *others = records
+    false = changed(one, ("metrics", "last", "accuracy"), 0.999)
+    with pytest.raises(NoisybenchError, match=f"not published: record {one['id']}: last: "):
+        command.refuse(publication([false, *others]), ALLOWED)
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(copy, records):
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="notes.txt"):
+        folder.write(copy, files_of(records))
+    assert (copy / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("fails", ["write_bytes", "rename"])
+def test_what_fails_leaves_the_former_folder_and_nothing_beside_it(fails, copy, records, monkeypatch):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    kind = type(copy)
+    genuine = getattr(kind, fails)
+
+    def broken(path, *arguments):
+        if fails == "rename" and not path.name.endswith(".tmp"):
+            return genuine(path, *arguments)
+        if fails == "rename" and path.name.startswith(f".{copy.name}.") and not (path / "README.md").exists():
+            return genuine(path, *arguments)
+        if fails == "write_bytes" and path.name != "last.md":
+            return genuine(path, *arguments)
+        monkeypatch.setattr(kind, fails, genuine)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kind, fails, broken)
+    with pytest.raises(atomic.StoreError, match="No space left on device"):
+        folder.write(copy, files_of(records[1:]))
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    assert list(copy.parent.iterdir()) == [copy]
+
+
+def test_without_a_suite_only_a_published_folder_is_published(trained, here):
+    told = here("publish", "--results", trained / "results", "--out", "out", code=2).stderr
+    assert "name the suite" in told
+    told = here("publish", trained / "suite.toml", "--results", "nothing", "--out", "out", code=2).stderr
+    assert "nothing" in told
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    name=st.text(
+        st.characters(exclude_categories=["Cs"], include_characters='_%&<>|"\x1b\n\u202e'), min_size=1, max_size=30
+    )
+)
+def test_any_name_of_a_suite_is_one_line_of_plain_text(name):
+    record = {
+        "state": "ok",
+        "id": "ab",
+        "spec": {"protocol": 3, "seeds": {"method": 0}},
+        "provenance": {"labels": {"suite": name}},
+    }
+    heading, blank, *_ = readme([record], [], []).split("\n")
+    assert heading.startswith("# noisybench results:")
+    assert blank == ""
+    assert heading.isprintable()
+    assert "<" not in heading.replace("\\<", "")
+    cited = yaml.safe_load(citation([record]))
+    assert cited["title"] == f"noisybench results: {name}"

@@ -1,0 +1,181 @@
+"""`noisybench verify` tells every kind of damage to a published folder, in a sentence that names the file or run."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.report.publishing import identities
+from benchmark.store import checksums, record_table
+from tests.report.conftest import files_of, verify, write
+from tests.report.test_publish import changed
+
+NAMES = (
+    "CITATION.cff", "README.md", "SHA256SUMS", "constraints.txt", "croissant.json", "last.md", "records.parquet",
+    "runs.csv", "suite.toml", "val_noisy.csv", "val_noisy.md",
+)  # fmt: skip
+
+
+def test_the_names_are_all(whole):
+    assert {path.name for path in whole.iterdir()} == set(NAMES)
+    done = verify(whole)
+    assert (done.faults, done.files, done.records) == ([], len(NAMES) - 1, 8)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    name=st.sampled_from(NAMES),
+    place=st.floats(0, 1, exclude_max=True),
+    bit=st.integers(0, 7),
+    kind=st.sampled_from(["flipped", "cut", "longer", "empty"]),
+)
+def test_any_changed_byte_and_any_cut_of_any_file_is_told(whole, tmp_path_factory, name, place, bit, kind):
+    folder = shutil.copytree(whole, tmp_path_factory.mktemp("damaged") / "tiny")
+    text = (folder / name).read_bytes()
+    at = int(place * len(text))
+    damaged = {
+        "flipped": text[:at] + bytes([text[at] ^ 1 << bit]) + text[at + 1 :],
+        "cut": text[:at],
+        "longer": text + text[: at + 1],
+        "empty": b"",
+    }[kind]
+    (folder / name).write_bytes(damaged)
+    faults = verify(folder).faults
+    assert faults
+    assert name in faults[0] or name == "SHA256SUMS"
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_file_is_named(name, copy):
+    (copy / name).unlink()
+    assert name in verify(copy).faults[0]
+
+
+def test_what_does_not_belong_there_is_named(copy, tmp_path):
+    (copy / "more.txt").write_text("")
+    assert verify(copy).faults == ["more.txt is not in SHA256SUMS: move it out of the folder"]
+    (copy / "more.txt").unlink()
+    os.symlink(tmp_path, copy / "folder")
+    assert "folder is a link" in verify(copy).faults[0]
+    (copy / "folder").unlink()
+    outside = shutil.move(copy / "last.md", tmp_path / "last.md")
+    os.symlink(outside, copy / "last.md")
+    assert "last.md is a link" in verify(copy).faults[0]
+
+
+@pytest.mark.parametrize("name", ["../last.md", "/etc/passwd", "a/../../b", "./last.md", "a\\b", "."])
+def test_a_list_that_names_a_file_outside_is_refused(name, copy):
+    sums = (copy / checksums.NAME).read_text().splitlines()
+    lines = sorted([*sums, f"{'0' * 64}  {name}"], key=lambda line: line[66:])
+    (copy / checksums.NAME).write_text("\n".join(lines) + "\n")
+    (fault,) = verify(copy).faults
+    assert "SHA256SUMS is damaged" in fault
+    assert repr(name) in fault
+
+
+def resealed(folder, **contents):
+    """Replaces files of `folder` and lists the digests of what is there now, as a forger would."""
+    for name, text in contents.items():
+        (folder / name.replace("__", ".")).write_bytes(text)
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != checksums.NAME}
+    (folder / checksums.NAME).write_bytes(checksums.encode(files))
+
+
+@pytest.mark.parametrize("name", ["README__md", "last__md", "val_noisy__csv", "runs__csv", "constraints__txt"])
+def test_a_changed_table_with_a_new_digest_is_told(name, copy):
+    text = (copy / name.replace("__", ".")).read_bytes()
+    resealed(copy, **{name: text.replace(b"8", b"9", 1)})
+    (fault,) = verify(copy).faults
+    assert fault.startswith(f"{name.replace('__', '.')} is not what this version of noisybench makes")
+
+
+def test_a_file_that_nothing_makes_is_told_though_it_is_listed(copy):
+    resealed(copy, more__txt=b"")
+    assert verify(copy).faults == ["more.txt is not a file that publish makes of the records"]
+
+
+FORGED = {
+    "accuracy": (("metrics", "last", "accuracy"), 0.99, "accuracy is 0.99"),
+    "balanced accuracy": (("metrics", "val_noisy", "balanced_accuracy"), 0.99, "balanced_accuracy is 0.99"),
+    "f1": (("metrics", "last", "f1"), 0.99, "f1 is 0.99, and the confusion matrix"),
+    "ece": (("metrics", "last", "ece"), 0.5, "ece is 0.5"),
+    "nll": (("metrics", "last", "nll"), 0.1, "nll is 0.1, and the curve"),
+    "epoch": (("metrics", "last", "epoch"), 1, "last: it reports epoch 1, and the curve gives 2"),
+    "no epoch": (("metrics", "last", "epoch"), 7, "its epoch 7 is not one of the 2"),
+    "rule": (("metrics", "last"), None, "last: it reports none"),
+    "confusion": (("outcomes", "last", "confusion", 0, 0), 0, "its confusion matrix sums to"),
+    "bits": (("outcomes", "last", "right"), "AAAA", "its bits of right predictions"),
+    "test size": (("tests", "test", "size"), 5, "its confusion matrix sums to"),
+    "spec": (("spec", "seeds", "noise"), 77, "its id is not that of its spec"),
+    "field": (("sizes", "val"), "many", "holds 'many' in"),
+    "nan": (("metrics", "last", "mcc"), float("nan"), "in metrics.last.mcc"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_record_that_contradicts_itself_is_told_though_all_digests_are_new(name, records, tmp_path):
+    path, value, said = FORGED[name]
+    one, *others = records
+    forged = changed(one, path, value)
+    write(tmp_path / "forged", {"suite.toml": b"", "records.parquet": table_of([forged, *others])})
+    resealed(tmp_path / "forged")
+    faults = verify(tmp_path / "forged").faults
+    assert any(one["id"] in fault and said in fault for fault in faults), faults
+
+
+def table_of(records):
+    from benchmark.store.record_file import encode
+
+    return record_table.encode([(record["id"], encode(record)) for record in records])
+
+
+def test_a_run_that_is_there_twice_is_told(records, tmp_path):
+    write(tmp_path / "twice", {"suite.toml": b"", "records.parquet": table_of([records[0], *records])})
+    resealed(tmp_path / "twice")
+    assert f"record {records[0]['id']} is there twice" in verify(tmp_path / "twice").faults
+
+
+def test_a_list_of_missing_runs_is_checked(records, tmp_path):
+    run = {"id": records[0]["id"], "spec": records[0]["spec"], "labels": {"dataset": "digits"}}
+    write(tmp_path / "there", files_of(records, [run]))
+    assert f"missing.json names run {run['id']}, which is there" in verify(tmp_path / "there").faults[0]
+    write(tmp_path / "false", files_of(records[1:], [{**run, "id": "0" * 16}]))
+    assert "missing.json names run 0000000000000000" in verify(tmp_path / "false").faults[0]
+
+
+def test_every_trained_record_keeps_the_identities(records):
+    assert [fault for record in records for fault in identities.faults(record)] == []
+    assert {record["id"] for record in records} == {identities.id_of(record["spec"]) for record in records}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_single_count_of_a_confusion_matrix_that_changes_is_told(seed, records):
+    rng = np.random.default_rng(seed)
+    record = json.loads(json.dumps(records[seed % len(records)]))
+    matrix = record["outcomes"]["last"]["confusion"]
+    row, column, other = rng.choice(len(matrix), 3, replace=False)
+    matrix[row][row] += 1  # the sum stays, and the support of no class
+    hit = next((k for k in (column, other) if matrix[row][k]), None)
+    if hit is None:
+        matrix[row][row] -= 2
+        matrix[row][column] += 1
+    else:
+        matrix[row][hit] -= 1
+    assert list(identities.faults(record))
+
+
+def test_the_command_tells_faults_in_sentences_and_exits_with_1(copy, here):
+    (copy / "last.md").write_text("forged")
+    told = here("verify", copy, code=1)
+    assert "fault: last.md is damaged" in told.stdout
+    assert "expected one that `noisybench publish` wrote" in here("verify", "nowhere", code=2).stderr
+
+
+def test_runs_are_repeated_bit_for_bit_on_the_processor_that_they_were_made_on(copy, here):
+    told = here("verify", copy, "--rerun", 2)
+    assert told.stdout.count("equal bit for bit") == 2
