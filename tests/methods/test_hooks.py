@@ -118,4 +118,4 @@ def test_what_a_step_keeps_looks_cleaner_than_what_it_leaves_out_and_holds_no_gr
 def test_no_step_is_a_copy_of_the_default():
     """A `step` that only repeats the default's lines would miss the hooks of classes that derive from it."""
     own = {entry.name for entry in METHODS.entries() if "step" in vars(METHODS.load(entry.name))}
-    assert own == {"batch_flip", "disc", "dividemix", "elr_plus", "jocor", "knn", "mixup", "pes_semi", "sam"}
+    assert own == {"batch_flip", "disc", "dividemix", "elr_plus", "jocor", "knn", "mixup", "pes_semi", "promix", "sam"}

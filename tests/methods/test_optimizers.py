@@ -39,6 +39,7 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "pes": {**ONE, "last2": LATE, "last1": LATE},  # Adam(lr=PES_lr) in the official code
     "pes_semi": {**ONE, "last1": LATE},
+    "promix": {**TWO, "pseudo": {}, "pseudo2": {}},
     "sop": {**ONE, "u": FREE | {"lr": 10}, "v": FREE | {"lr": 10}},
     "strong_ce": {"net": {"weight_decay": 5e-4}},
     "t_revision": {**ONE, "correction": {"optimizer": "adam", "lr": 5e-7, "weight_decay": 1e-4, "scheduled": False}},

@@ -78,6 +78,7 @@ PHASES: dict[str, tuple[int, dict[int, str]]] = {
     "joint_optimization": (320, {69: "given labels", 70: "pseudo labels", 199: "pseudo labels", 200: "retrain"}),
     "gce_truncated": (120, {39: "all samples", 40: "truncated"}),
     "nls": (220, {119: "warmup", 120: "smooth"}),
+    "promix": (601, {9: "warm-up", 10: "select"}),
     "unicon": (350, {9: "warm-up", 10: "select"}),
     "t_revision": (400, {199: "reweight", 200: "revise"}),
 }
@@ -99,6 +100,7 @@ LENGTHS: dict[str, tuple[int, dict[str, int]]] = {
     "dividemix": (300, {"ramp": 16}),
     "pes_semi": (305, {"ramp": 16}),
     "unicon": (350, {"ramp": 16}),
+    "promix": (601, {"ramp": 50}),
     "coteaching_plus": (200, {"ramp": 10}),
     "cores": (100, {"ramp": 30}),
     "aum": (300, {"margins": 150}),

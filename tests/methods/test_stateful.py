@@ -28,6 +28,7 @@ from methods.joint_optimization import JointOptimization
 from methods.pes import PES
 from methods.pes_semi import PESSemi
 from methods.plc import PLC
+from methods.promix import ProMix
 from methods.small_loss import SmallLossControl
 from methods.sop import SOP
 from methods.t_revision import TRevision
@@ -311,6 +312,7 @@ def test_plc_corrects_first_when_one_epoch_more_than_the_warm_up_is_past() -> No
         (FINE, {}),
         (PES, {}),
         (PESSemi, {}),
+        (ProMix, {}),
         (UNICON, {}),
     ],
 )

@@ -124,7 +124,8 @@ class ProcedureData(TinyData):
         shown = self.views if self.views is not None and augment else self.x[None]
         for part in order.split(self.size):
             if len(part) > 1:
-                seen = torch.stack([shown[view % len(shown), part] for view in range(views)])
+                # One set of inputs stands for any number of views; where more are recorded, a further one is an error.
+                seen = torch.stack([shown[view if len(shown) > 1 else 0, part] for view in range(views)])
                 yield Batch(x=seen, y=self.y[part], index=part)
 
     def scan(self, fn: Callable[[Tensor], Tensor], index: Tensor | None = None) -> Tensor:
@@ -151,7 +152,7 @@ class Draws:
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
-        """Inside the block, draws of Beta distributions, `torch.randperm` and `torch.rand` are the recorded ones."""
+        """Inside the block, draws of Beta distributions, `torch.randperm`, `rand` and `randn` are the recorded ones."""
 
         def beta(distribution: Any) -> Tensor:
             return self.next("beta", [float(distribution.concentration1), float(distribution.concentration0)])
@@ -162,10 +163,14 @@ class Draws:
         def uniform(*size: int, **_: Any) -> Tensor:
             return self.next("uniform", list(size))
 
+        def normal(*size: int, **_: Any) -> Tensor:
+            return self.next("normal", list(size))
+
         with (
             patch.object(torch.distributions.Beta, "sample", beta),
             patch.object(torch, "randperm", permutation),
             patch.object(torch, "rand", uniform),
+            patch.object(torch, "randn", normal),
         ):
             yield
         assert not self.left, f"{len(self.left)} recorded draws were not asked for"
