@@ -24,7 +24,7 @@ MOST_POINTS = 150_000
 """Epochs of all runs together; with more of them curves are means of cells."""
 MOST_EXACT_RUNS = 20_000
 """With more runs, figures are kept to `ROUNDED_DIGITS`."""
-ROUNDED_DIGITS = 5
+ROUNDED_DIGITS = 4
 MOST_COUNTS = 500_000
 """Counts of all confusion matrices together; with more of them there are none."""
 THOUSAND = 1000
