@@ -12,6 +12,9 @@ LEVEL = 0.95
 DIGITS = 3
 """Digits of a figure in a table. Means are ranked as they are shown: what prints alike ranks alike."""
 
+EXACT_DIGITS = 12
+"""Digits to which means are kept: how they were added up must not decide between .704 and .705 where one is .7045."""
+
 SEEDS = ("noise", "init", "order", "method")
 
 
@@ -52,6 +55,7 @@ def summarize(runs: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd
     single = runs["unit"] == ""
     values = runs if single.all() else pd.concat([runs[single], _means(runs[~single], [*by, "unit"], value)])
     summary = values.groupby(list(by), sort=True, observed=True)[value].agg(units="count", mean="mean", sd="std")
+    summary["mean"] = summary["mean"].round(EXACT_DIGITS)
     counts = summary["units"] if values is runs else runs.groupby(list(by), sort=True, observed=True)[value].count()
     summary.insert(0, "n", counts)
     summary["half"] = t_factor(summary["units"]) * summary["sd"]

@@ -1,0 +1,95 @@
+"""`noisybench report`: the page in which a grid can be read and explored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.options import UserPath, expand_grid, grid_options
+
+if TYPE_CHECKING:
+    from benchmark.report.page.collect import Described
+    from benchmark.store.content import Record
+    from benchmark.store.store import Store
+    from benchmark.tables.comparison import Table
+
+INDEX = "index.html"
+
+
+@click.command()
+@grid_options
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=UserPath(),
+    metavar="FOLDER",
+    help="Join the records of another results folder, or of results/published/FOLDER.",
+)
+@click.option("--metric", default="main", show_default=True, help="As of `table`.")
+@click.option("--out", type=UserPath(file_okay=False), required=True, help="Folder for the page, OUT/index.html.")
+def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, **options: Any) -> None:
+    """Write a page of SUITE, of the grid that the options describe, or of all records.
+
+    One HTML file without outside requests: tables that need no JavaScript, and with it other reporting rules,
+    filters, charts, and the runs behind every cell.
+    """
+    from benchmark.cli.results import build_tables
+    from benchmark.report.layouts import rates
+    from benchmark.report.page.collect import collect
+    from benchmark.report.page.shell import render_page
+    from benchmark.store.atomic import write_atomically
+    from benchmark.store.content import collector_paused
+    from benchmark.store.store import Store
+
+    store = Store(options["results"])
+    jobs = None
+    if suite is not None or options["datasets"]:
+        _, jobs = expand_grid(suite, options)
+    with collector_paused():
+        (table,) = build_tables(store, jobs, rules=("val_noisy",), metrics=(metric,), suite=suite, others=others)
+        data = collect(table, _whole(store, others, table), _described(table))
+    page = render_page(rates.document([table]), data).encode()
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / INDEX, page)
+    click.echo(f"{out / INDEX}: {table.num_runs:,} runs, {len(page) / 1e6:.2f} MB")
+
+
+def _whole(store: Store, others: Iterable[Path], table: Table) -> Iterator[Record]:
+    """The records of a table's runs, each once, with their curves and outcomes."""
+    from benchmark.store import published, record_file
+
+    left = {run_id for block in table.blocks for run_id in block.runs["id"].dropna()}
+    for run_id, content in chain(store.originals(left), *(published.originals(place, left) for place in others)):
+        if run_id in left:
+            left.discard(run_id)
+            yield record_file.decode(content, f"the record of {run_id}")
+
+
+def _described(table: Table) -> Mapping[str, Described]:
+    """Cards of the methods that are installed here."""
+    from benchmark.cli.card import facts
+    from benchmark.errors import UsageError
+    from benchmark.registry import METHODS
+    from benchmark.report.page.collect import Described
+
+    described = {}
+    for plugin in sorted({plugin for block in table.blocks for plugin in block.methods["plugin"]}):
+        try:
+            entry = METHODS.load(plugin)
+        except UsageError:
+            continue  # a method of somebody else's, whose card is not here
+        card = entry.card
+        text = {"about": _about(entry), **facts(card), **({"BibTeX": card.bibtex} if card.bibtex else {})}
+        described[plugin] = Described(text, card.plain_phases)
+    return described
+
+
+def _about(method: type) -> str:
+    import inspect
+
+    return inspect.getdoc(method) or ""

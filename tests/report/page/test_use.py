@@ -1,0 +1,267 @@
+"""The page in a real browser, as its readers use it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.conftest import command_line
+
+READY = "html[data-ready]"
+SHOWN = "article > section:not([hidden]) .scroll table"
+
+
+@pytest.fixture
+def opened(browser, site):
+    """Opens the page at an address' end, and fails on errors, warnings and requests to anywhere."""
+    problems = []
+    pages = []
+
+    def open_at(end="", folder=site / "site", **options):
+        page = browser.new_page(accept_downloads=True, **options)
+        page.set_default_timeout(10_000)
+        pages.append(page)
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "request",
+            lambda sent: None if sent.url.startswith(("file:", "blob:", "data:")) else problems.append(sent.url),
+        )
+        page.goto((folder / "index.html").as_uri() + end)
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector(READY, state="attached")
+        return page
+
+    yield open_at
+    for page in pages:
+        page.close()
+    assert not problems
+
+
+def texts(page):
+    """Heading -> texts of the column, top to bottom."""
+    rows = page.eval_on_selector_all(
+        f"{SHOWN} tr", "rows => rows.map((row) => [...row.children].map((cell) => cell.textContent))"
+    )
+    head, *body = rows
+    return {name.rstrip(" ↑↓"): [row[i] for row in body] for i, name in enumerate(head)}
+
+
+def choose(page, label, value):
+    page.get_by_label(label, exact=True).select_option(value)
+
+
+def printed(site, rule):
+    """Method -> its row, as `noisybench table` prints it."""
+    lines = command_line(site, "table", "--rule", rule).stdout.splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("| method")) :]
+    table = table[: table.index("")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in (table[0], *table[2:])]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+@pytest.mark.parametrize("rule", ["val_noisy", "last", "label_wave", "oracle_test"])
+def test_a_switch_of_the_rule_shows_the_table_of_that_rule(opened, site, rule):
+    page = opened()
+    choose(page, "Reporting rule", rule)
+    shown = texts(page)
+    rows = printed(site, rule)
+    assert sorted(shown["method"]) == sorted(row["method"] for row in rows)
+    for row in rows:
+        place = shown["method"].index(row["method"])
+        assert {name: shown[name][place] for name in row} == row
+    assert ("rank" in shown) == (rule != "oracle_test")
+
+
+def test_the_order_of_another_rule_is_compared_by_kendalls_tau(opened):
+    page = opened()
+    choose(page, "Compare with rule", "last")
+    assert "Kendall's τ between the orders by val_noisy and last: " in page.text_content("#stability")
+    assert "rank by last" in texts(page)
+    choose(page, "Compare with rule", "oracle_test")
+    assert "nothing is ranked" in page.text_content("#stability")
+
+
+def test_a_heading_sorts_and_sorts_back(opened):
+    page = opened()
+    for _ in range(2):
+        page.locator(f"{SHOWN} thead button", has_text="none").click()
+        figures = [float(text.split(" ")[0]) for text in texts(page)["none"]]
+        state = page.get_attribute(f"{SHOWN} thead th:nth-child(2)", "aria-sort")
+        assert figures == sorted(figures, reverse=state == "descending")
+    assert state == "ascending"
+
+
+def test_filters_take_columns_and_methods_out_of_the_ranking(opened):
+    page = opened()
+    page.get_by_text("Kinds of noise").click()
+    page.get_by_label("pair").uncheck()
+    shown = texts(page)
+    assert "pair:0.3" not in shown
+    assert "pair:0.3" not in page.text_content(f"{SHOWN} caption")
+    page.get_by_label("Methods with").fill("ce")
+    shown = texts(page)
+    assert set(shown["method"]) == {"ce", "gce"}
+    assert sorted(shown["rank"]) in (["1.0", "2.0"], ["1.5", "1.5"])
+    page.get_by_role("button", name="Reset").click()
+    assert "pair:0.3" in texts(page)
+
+
+def test_a_contender_is_compared_with_everybody(opened):
+    page = opened()
+    choose(page, "Contender against all", "gce")
+    shown = texts(page)
+    place = shown["method"].index("ce")
+    wins, ties, losses = map(int, shown["wins/ties/losses"][place].split("/"))
+    assert wins + ties + losses == 3, "a column for each kind of noise that changes labels"
+    assert shown["lead of the contender"][shown["method"].index("gce")] == "-"
+    assert " ±" in shown["lead of the contender"][place]
+
+
+def test_the_state_is_in_the_address(opened):
+    page = opened()
+    choose(page, "Reporting rule", "last")
+    choose(page, "Chart", "cost")
+    page.locator(f"{SHOWN} thead button", has_text="rank").click()
+    again = opened("#" + page.url.partition("#")[2])
+    assert texts(again) == texts(page)
+    assert again.locator("#chart svg").count() == 1
+
+
+@pytest.mark.parametrize("end", ["#rule=none&table=99&sort=nothing", "#table=x&contender=nobody&chart=rate+", "#%%%"])
+def test_an_address_that_names_nothing_shows_the_table(opened, end):
+    assert texts(opened(end))["method"]
+
+
+def test_behind_a_cell_are_its_runs_curves_confusion_and_command(opened, site):
+    page = opened()
+    row = page.locator(f"{SHOWN} tbody tr", has=page.get_by_role("rowheader", name="gce", exact=True))
+    row.locator("td button").nth(1).press("Enter")
+    dialog = page.get_by_role("dialog")
+    told = dialog.inner_text()
+    runs = [found.inner_text() for found in dialog.locator("code").all()]
+    assert len(set(runs)) == 6
+    shown = command_line(site, "show", runs[0]).stdout
+    assert "gce" in shown
+    assert dialog.locator("svg").count() == 1
+    assert dialog.locator("table.confusion tbody tr").count() == 10
+    assert "noisybench run -d digits --recipe" in told or "noisybench run -d " in told
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+
+
+def test_the_command_of_a_cell_makes_the_same_runs(opened, site):
+    """Of a method with options and of one without: all runs are there already, so none would be run."""
+    page = opened()
+    for name in ("coteaching†", "elr_plus (2 nets)", "ce"):
+        row = page.locator(f"{SHOWN} tbody tr", has=page.get_by_role("rowheader", name=name, exact=True))
+        row.locator("td button").nth(2).click()
+        command = page.locator("dialog pre").last.inner_text()
+        page.keyboard.press("Escape")
+        done = command_line(site, *split(command)[1:], "--dry-run")
+        assert "0 runs" in done.stdout + done.stderr or "nothing to" in done.stdout + done.stderr, (
+            done.stdout + done.stderr
+        )
+
+
+def split(command):
+    import shlex
+
+    return shlex.split(command)
+
+
+def test_behind_a_method_is_its_card(opened):
+    page = opened()
+    page.get_by_role("button", name="gce", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    assert "@inproceedings{zhang2018generalized" in dialog.inner_text()
+    assert dialog.get_by_role("link").first.get_attribute("href") == "https://arxiv.org/abs/1805.07836"
+
+
+def saved(page, name):
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=name, exact=True).click()
+    return waiting.value.path().read_bytes().decode()
+
+
+def test_csv_is_what_is_shown(opened):
+    page = opened()
+    choose(page, "Reporting rule", "last")
+    rows = list(csv.reader(io.StringIO(saved(page, "CSV"), newline="")))
+    shown = texts(page)
+    assert rows[0] == list(shown)
+    assert [list(column) for column in zip(*rows[1:], strict=True)] == list(shown.values())
+
+
+def test_latex_is_what_is_shown_and_compiles(opened, tmp_path):
+    page = opened()
+    source = saved(page, "LaTeX")
+    assert source.count("\\\\\n") == 1 + len(texts(page)["method"])
+    if shutil.which("pdflatex") is None:
+        pytest.skip("there is no pdflatex here (apt-get install texlive-latex-base)")
+    document = (
+        "\\documentclass{article}\\usepackage{booktabs}\\usepackage[T1]{fontenc}\\usepackage{textcomp}\\begin{document}"
+    )
+    (tmp_path / "page.tex").write_text(f"{document}\n{source}\n\\end{{document}}\n")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("chart", ["places", "cost", "rate symmetric"])
+def test_charts_are_saved_as_svg(opened, chart):
+    page = opened()
+    choose(page, "Chart", chart)
+    drawn = ET.fromstring(saved(page, "SVG"))
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert any("gce" in (text.text or "") for text in drawn.iter("{http://www.w3.org/2000/svg}text"))
+    assert "NaN" not in ET.tostring(drawn, encoding="unicode")
+
+
+def test_without_javascript_every_table_and_note_can_be_read(opened, site):
+    page = opened(java_script_enabled=False)
+    whole = page.inner_text("main")
+    for row in printed(site, "val_noisy"):
+        assert row["method"] in whole
+        assert row["symmetric:0.4"] in whole
+    assert "Records sha256:" in whole
+    assert page.locator("#controls").is_hidden()
+
+
+def test_it_can_be_used_with_the_keyboard_alone(opened):
+    page = opened()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the tables"
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.tagName"))
+    assert {"SELECT", "INPUT", "BUTTON", "SUMMARY"} <= reached
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("dialog", [False, True])
+def test_axe_finds_nothing_serious(opened, scheme, dialog):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    page = opened("#chart=places&other=last&contender=gce", color_scheme=scheme)
+    if dialog:
+        page.locator(f"{SHOWN} td button").first.click()
+    found = axe.Axe().run(page).response["violations"]
+    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
+
+
+def test_it_fits_a_phone_and_prints_every_table(opened, tmp_path):
+    page = opened(viewport={"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.emulate_media(media="print")
+    assert page.locator("#controls").is_hidden()
+    assert page.locator("article > section").last.is_visible()
