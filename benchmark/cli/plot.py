@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from benchmark.cli.options import UserPath, expand_grid, grid_options
-from benchmark.cli.results import build_tables
+from benchmark.cli.results import build_tables, whole_records
 from benchmark.report.figures.kinds import KINDS, SUFFIXES
-
-if TYPE_CHECKING:
-    from benchmark.store.content import Record
-    from benchmark.store.store import Store
 
 _PLACES = {"results", "data_root", "plugins", "suite"}
 """Parameters of `grid_options` that describe no grid."""
@@ -93,7 +87,7 @@ def plot(
     from benchmark.store.atomic import write_atomically
 
     content, notes = kinds.draw(
-        kind, Material(table, names, lambda ids: _whole(store, others, ids)), out.suffix.lower()
+        kind, Material(table, names, lambda ids: whole_records(store, others, ids)), out.suffix.lower()
     )
     write_atomically(out, content)
     for note in notes:
@@ -120,14 +114,3 @@ def _of_a_grid(context: click.Context) -> str:
         if parameter.name in grid and given is click.core.ParameterSource.COMMANDLINE:
             return parameter.opts[0]
     return ""
-
-
-def _whole(store: Store, others: tuple[Path, ...], ids: Collection[str]) -> Iterator[Record]:
-    """The whole records of runs, once each, from the first place that holds them."""
-    from benchmark.store import published, record_file
-
-    left = set(ids)
-    for run_id, content in chain(store.originals(ids), *(published.originals(place, ids) for place in others)):
-        if run_id in left:
-            left.discard(run_id)
-            yield record_file.decode(content, f"the record of {run_id}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ from benchmark.cli.options import UserPath, expand_grid, grid_options
 
 if TYPE_CHECKING:
     from benchmark.report.page.collect import Described
-    from benchmark.store.content import Record
-    from benchmark.store.store import Store
     from benchmark.tables.comparison import Table
 
 INDEX = "index.html"
@@ -38,7 +35,7 @@ def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, 
     One HTML file without outside requests: tables that need no JavaScript, and with it other reporting rules,
     filters, charts, and the runs behind every cell.
     """
-    from benchmark.cli.results import build_tables
+    from benchmark.cli.results import build_tables, whole_records
     from benchmark.report.layouts import rates
     from benchmark.report.page.collect import collect
     from benchmark.report.page.shell import render_page
@@ -52,22 +49,12 @@ def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, 
         _, jobs = expand_grid(suite, options)
     with collector_paused():
         (table,) = build_tables(store, jobs, rules=("val_noisy",), metrics=(metric,), suite=suite, others=others)
-        data = collect(table, _whole(store, others, table), _described(table))
+        ids = {run_id for block in table.blocks for run_id in block.runs["id"].dropna()}
+        data = collect(table, whole_records(store, others, ids), _described(table))
     page = render_page(rates.document([table]), data).encode()
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / INDEX, page)
     click.echo(f"{out / INDEX}: {table.num_runs:,} runs, {len(page) / 1e6:.2f} MB")
-
-
-def _whole(store: Store, others: Iterable[Path], table: Table) -> Iterator[Record]:
-    """The records of a table's runs, each once, with their curves and outcomes."""
-    from benchmark.store import published, record_file
-
-    left = {run_id for block in table.blocks for run_id in block.runs["id"].dropna()}
-    for run_id, content in chain(store.originals(left), *(published.originals(place, left) for place in others)):
-        if run_id in left:
-            left.discard(run_id)
-            yield record_file.decode(content, f"the record of {run_id}")
 
 
 def _described(table: Table) -> Mapping[str, Described]:

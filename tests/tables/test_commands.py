@@ -12,7 +12,11 @@ from benchmark.tables.commands import grid_text, method_text, noise_text
 
 GRIDS = {
     "as it is": {},
-    "options": {"backbones": ["cnn:frozen=true,head=mlp"], "methods": ["gce:q=0.5"], "noise": ["asymmetric:0.3,map=[[0,1],[3,8]]"]},
+    "options": {
+        "backbones": ["cnn:frozen=true,head=mlp"],
+        "methods": ["gce:q=0.5"],
+        "noise": ["asymmetric:0.3,map=[[0,1],[3,8]]"],
+    },
     "recipe": {"recipe": {"epochs": 3, "milestones": [0.3, 0.6], "clip": 1.5, "augment": {"flip": True, "rotate": 10}}},
     "own recipe": {"methods": ["dividemix:recipe.lr=0.01"], "noise": ["pair:0.3"]},
     "subset": {"datasets": ["digits:subset=200"]},
