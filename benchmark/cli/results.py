@@ -159,6 +159,8 @@ def _layout(name: str, form: str, rows: str) -> Layout:
         )
     if form != "csv" and rows != "cells":
         raise UsageError(f"--rows {rows} belongs to --format csv, not to {form}")
+    if rows == "runs" and name != "rates":
+        raise UsageError(f"--layout {name} has no runs in its rows; leave --layout or --rows out")
     return LAYOUTS[name]
 
 

@@ -75,6 +75,7 @@ def test_a_leaderboard_of_records_without_images_says_so(here):
         (("--layout", "nope"), "unknown layout 'nope'; expected one of rates, backbones"),
         (("--layout", "cost", "--format", "csv"), "a CSV file has every figure of every cell"),
         (("--rows", "runs"), "--rows runs belongs to --format csv, not to md"),
+        (("--layout", "matrix", "--format", "csv", "--rows", "runs"), "--layout matrix has no runs in its rows"),
         (("--rule", "nope"), "unknown rule 'nope'; expected one of val_noisy"),
         (("--rule", "last", "--metric", "nope"), "metric 'nope' is unknown; expected one of main, accuracy"),
         (("--format", "csv", "--rows", "runs", "--rule", "last"), "--rule chooses what cells hold"),
