@@ -167,6 +167,13 @@ def test_one_seed_a_missing_clean_column_and_missing_runs_are_drawn_and_said(gri
     assert "not ranked" in here("plot", "ranks", "--results", holes, "--out", "a.svg").stderr
 
 
+def test_measured_cost_is_drawn_and_needs_the_baseline(grid, here, tmp_path):
+    here("plot", "cost", "--results", grid, "--timing", "--out", "a.svg")
+    assert "seconds, ce = 1" in words((tmp_path / "a.svg").read_bytes())
+    alone = chosen(grid, tmp_path / "alone", lambda record: record["spec"]["method"]["name"] == "forward")
+    assert "leave --timing out" in here("plot", "cost", "--results", alone, "--timing", "--out", "b.svg", code=2).stderr
+
+
 def test_without_matplotlib_the_command_that_installs_it_is_named(grid, here, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     told = here("plot", "rate", "--results", grid, "--out", "a.png", code=2).stderr
