@@ -16,7 +16,7 @@ _PLACES = {"results", "data_root", "plugins", "suite"}
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(KINDS)))
+@click.argument("kind", type=click.Choice(list(KINDS)), metavar="KIND")
 @grid_options
 @click.option("--out", type=UserPath(dir_okay=False), required=True, help="File to write: .png, .svg or .pdf.")
 @click.option(

@@ -25,6 +25,8 @@ SPACING = 1.2
 MARGIN, GAP, HANDLE = 4.0, 12.0, 20.0
 """In points: around text, between the columns of a legend, and the length of a line in it."""
 SLANT = 30
+PLACE_DIGITS = 5
+"""Of the corners of axes, as shares of the figure."""
 DPI = 200
 
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -117,7 +119,7 @@ def page(
     """Panels of `heights` inches, one for each row or the same for all; as wide as a column where there is one."""
     tall = [heights] * rows if isinstance(heights, int | float) else list(heights)
     wide = inches or (COLUMN if columns == 1 else PAGE)
-    figure = Figure(figsize=(wide, sum(tall)), layout="constrained")
+    figure = Figure(figsize=(wide, sum(tall)), dpi=DPI, layout="constrained")
     axes = figure.subplots(
         rows,
         columns,
@@ -132,6 +134,7 @@ def page(
 def encoded(drawn: Page, suffix: str) -> bytes:
     """The figure as a file of that suffix. Equal figures give equal bytes: no date, no random id."""
     _lay_out(drawn)
+    _place(drawn.figure)
     metadata: dict[str, Any] = {
         ".png": {"Software": None},
         ".svg": {"Date": None, "Creator": None},
@@ -172,6 +175,22 @@ def _lay_out(drawn: Page) -> None:
             columnspacing=GAP / LEGEND,
             handlelength=HANDLE / LEGEND,
         )
+
+
+def _place(figure: Figure) -> None:
+    """Places the axes once, and rounds their places.
+
+    The solver of the layout (kiwisolver) orders its variables by their addresses in memory, so that its results differ
+    in the last digits from one call to the next, and with them the ids in an SVG.
+    """
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        corners = axes.get_position(original=True).extents
+        left, bottom, right, top = (round(float(corner), PLACE_DIGITS) for corner in corners)
+        axes.set_position((left, bottom, right - left, top - bottom))
 
 
 def _height(text: str, size: float) -> float:

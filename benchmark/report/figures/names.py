@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from benchmark.report.escapes import visible
@@ -50,11 +50,23 @@ def wrapped(text: str, size: float, points: float) -> str:
             lines[-1] = joined
             continue
         while width(word, size) > points:
-            head = next(n for n in range(len(word), 0, -1) if n == 1 or width(word[:n], size) <= points)
-            lines.append(word[:head])
-            word = word[head:]
+            kept = _fitting(word, size, points)
+            lines.append(word[:kept])
+            word = word[kept:]
         lines.append(word)
     return "\n".join(line for line in lines if line)
+
+
+def _fitting(
+    text: str, size: float, points: float, cut: Callable[[str, int], str] = lambda text, kept: text[:kept]
+) -> int:
+    """How many characters of `text`, which is too wide, fit when it is `cut` to them; one at least."""
+    kept = max(1, int(len(text) * points / width(text, size)))
+    while kept < len(text) and width(cut(text, kept + 1), size) <= points:
+        kept += 1
+    while kept > 1 and width(cut(text, kept), size) > points:
+        kept -= 1
+    return kept
 
 
 def labels(names: Sequence[str], most: float = LONGEST) -> list[str]:
@@ -65,13 +77,8 @@ def labels(names: Sequence[str], most: float = LONGEST) -> list[str]:
 
 
 def _shortened(text: str, most: float) -> str:
-    known = width(text, LABEL)
-    if known <= most:
-        return text
-    kept = int(len(text) * most / known)
-    while width(cut := _without_middle(text, kept), LABEL) > most and kept > 1:
-        kept -= 1
-    return cut
+    fits = width(text, LABEL) <= most
+    return text if fits else _without_middle(text, _fitting(text, LABEL, most, _without_middle))
 
 
 def _without_middle(text: str, kept: int) -> str:

@@ -119,6 +119,13 @@ def _title(board: Leaderboard) -> str:
 def cost(material: Material) -> Page:
     """The mean over the noisy columns against the cost in passes, or as measured; the front is drawn as a line."""
     panels = [(one, rows) for one in material.blocks if len(rows := _costs(one, material.table.timing))]
+    if not panels and any(len(_scores(one)) for one in material.blocks):
+        raise TableError(
+            f"no method has a cost: measured ones are multiples of that of {material.baseline}, which has no runs; "
+            "leave --timing out"
+            if material.table.timing
+            else "no method has a cost: plugins declare it, and these are not installed; --timing draws measured costs"
+        )
     if not panels:
         raise _no_score()
     left_out = [one.title for one, _ in panels[MOST_PANELS:]]
@@ -131,7 +138,9 @@ def cost(material: Material) -> Page:
     for axes, (one, rows) in zip(page.panels(), panels, strict=False):
         _scatter(axes, rows, names)
         axes.set_ylabel(f"{one.block.metric.replace('_', ' ')}, mean over noisy columns")
-        axes.set_xlabel(f"{'seconds' if material.table.timing else 'passes over the data'}, {material.baseline} = 1")
+        axes.set_xlabel(
+            f"{'seconds' if material.table.timing else 'passes over the data'}, {shown_text(material.baseline)} = 1"
+        )
         axes.set_title(f"{len(rows)} methods{in_a_line(one, blocks)}")
     page.fit(len(panels))
     page.legend = names
