@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmark.report.publishing import identities
 from benchmark.store import checksums, record_table
 from tests.report.conftest import files_of, verify, write
-from tests.report.test_publish import changed
+from tests.report.test_publish import changed, missing_of
 
 NAMES = (
     "CITATION.cff", "README.md", "SHA256SUMS", "constraints.txt", "croissant.json", "last.md", "records.parquet",
@@ -140,10 +140,10 @@ def test_a_run_that_is_there_twice_is_told(records, tmp_path):
 
 
 def test_a_list_of_missing_runs_is_checked(records, tmp_path):
-    run = {"id": records[0]["id"], "spec": records[0]["spec"], "labels": {"dataset": "digits"}}
+    run = missing_of(records[0])
     write(tmp_path / "there", files_of(records, [run]))
     assert f"missing.json names run {run['id']}, which is there" in verify(tmp_path / "there").faults[0]
-    write(tmp_path / "false", files_of(records[1:], [{**run, "id": "0" * 16}]))
+    write(tmp_path / "false", files_of(records[1:], [missing_of({**records[0], "id": "0" * 16})]))
     assert "missing.json names run 0000000000000000" in verify(tmp_path / "false").faults[0]
 
 
