@@ -1,7 +1,6 @@
 """`noisybench verify` tells every kind of damage to a published folder, in a sentence that names the file or run."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from benchmark.report.publishing import identities
 from benchmark.store import checksums, record_table
 from tests.report.conftest import files_of, verify, write
-from tests.report.test_publish import changed
+from tests.report.test_publish import changed, missing_of
 
 NAMES = (
     "CITATION.cff", "README.md", "SHA256SUMS", "constraints.txt", "croissant.json", "last.md", "records.parquet",
@@ -60,11 +59,11 @@ def test_what_does_not_belong_there_is_named(copy, tmp_path):
     (copy / "more.txt").write_text("")
     assert verify(copy).faults == ["more.txt is not in SHA256SUMS: move it out of the folder"]
     (copy / "more.txt").unlink()
-    os.symlink(tmp_path, copy / "folder")
+    (copy / "folder").symlink_to(tmp_path)
     assert "folder is a link" in verify(copy).faults[0]
     (copy / "folder").unlink()
     outside = shutil.move(copy / "last.md", tmp_path / "last.md")
-    os.symlink(outside, copy / "last.md")
+    (copy / "last.md").symlink_to(outside)
     assert "last.md is a link" in verify(copy).faults[0]
 
 
@@ -108,7 +107,7 @@ FORGED = {
     "epoch": (("metrics", "last", "epoch"), 1, "last: it reports epoch 1, and the curve gives 2"),
     "no epoch": (("metrics", "last", "epoch"), 7, "its epoch 7 is not one of the 2"),
     "rule": (("metrics", "last"), None, "last: it reports none"),
-    "confusion": (("outcomes", "last", "confusion", 0, 0), 0, "its confusion matrix sums to"),
+    "confusion": (("outcomes", "last", "confusion", 0, 0), 1000, "its confusion matrix sums to"),
     "bits": (("outcomes", "last", "right"), "AAAA", "its bits of right predictions"),
     "test size": (("tests", "test", "size"), 5, "its confusion matrix sums to"),
     "spec": (("spec", "seeds", "noise"), 77, "its id is not that of its spec"),
@@ -141,10 +140,10 @@ def test_a_run_that_is_there_twice_is_told(records, tmp_path):
 
 
 def test_a_list_of_missing_runs_is_checked(records, tmp_path):
-    run = {"id": records[0]["id"], "spec": records[0]["spec"], "labels": {"dataset": "digits"}}
+    run = missing_of(records[0])
     write(tmp_path / "there", files_of(records, [run]))
     assert f"missing.json names run {run['id']}, which is there" in verify(tmp_path / "there").faults[0]
-    write(tmp_path / "false", files_of(records[1:], [{**run, "id": "0" * 16}]))
+    write(tmp_path / "false", files_of(records[1:], [missing_of({**records[0], "id": "0" * 16})]))
     assert "missing.json names run 0000000000000000" in verify(tmp_path / "false").faults[0]
 
 

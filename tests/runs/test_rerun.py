@@ -1,6 +1,7 @@
 """A repeated run is compared bit for bit where it must be equal, and with the stated tolerance elsewhere."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from benchmark.runs.rerun import choose, compare, tolerance_of
 
 
 def record(**changes):
-    found = {
+    found: dict[str, Any] = {
         "id": "ab",
         "state": "ok",
         "spec": {},
@@ -19,7 +20,7 @@ def record(**changes):
         "provenance": {"hardware": {"processor": "p", "cores": 2}, "threads": 1, "libraries": {"torch": "2"}},
     }
     for path, value in changes.items():
-        at = found
+        at: dict[str, Any] = found
         *above, last = path.split("__")
         for key in above:
             at = at[key]
@@ -53,7 +54,7 @@ def test_elsewhere_the_tolerance_decides(path, value):
 
 
 def test_the_choice_depends_on_the_seed_alone():
-    pairs = [(record(id=str(number)), None) for number in range(50)]
+    pairs: list[Any] = [(record(id=str(number)), None) for number in range(50)]
     assert choose(pairs, 5, 1) == choose(pairs, 5, 1)
     assert choose(pairs, 5, 1) != choose(pairs, 5, 2)
     assert len(choose(pairs, 99, 1)) == 50
