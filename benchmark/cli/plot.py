@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from benchmark.cli.lookup import whole_records
 from benchmark.cli.options import UserPath, expand_grid, grid_options
-from benchmark.cli.results import build_tables, whole_records
+from benchmark.cli.results import build_tables
 from benchmark.report.figures.kinds import KINDS, SUFFIXES
 
 _PLACES = {"results", "data_root", "plugins", "suite"}

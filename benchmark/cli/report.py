@@ -35,7 +35,8 @@ def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, 
     One HTML file without outside requests: tables that need no JavaScript, and with it other reporting rules,
     filters, charts, and the runs behind every cell.
     """
-    from benchmark.cli.results import build_tables, whole_records
+    from benchmark.cli.lookup import whole_records
+    from benchmark.cli.results import build_tables
     from benchmark.report.layouts import rates
     from benchmark.report.page.collect import collect
     from benchmark.report.page.shell import render_page

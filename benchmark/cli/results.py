@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,17 +206,6 @@ def _records(store: Store, jobs: list[Job] | None, others: tuple[Path, ...], fie
         tell_uncounted(other, joined)
         records += joined.records
     return records
-
-
-def whole_records(store: Store, others: Iterable[Path], ids: Collection[str]) -> Iterator[Record]:
-    """The records of these runs with their curves and outcomes, once each, from the first place that holds them."""
-    from benchmark.store import published, record_file
-
-    left = set(ids)
-    for run_id, content in chain(store.originals(ids), *(published.originals(place, ids) for place in others)):
-        if run_id in left:
-            left.discard(run_id)
-            yield record_file.decode(content, f"the record of {run_id}")
 
 
 def build_tables(

@@ -208,7 +208,7 @@ def _notes(
 ) -> Iterator[str]:
     over_seeds = len(units) == 1
     count = len(runs) if over_seeds else len(units)
-    what = f"n = {count} {'seeds' if over_seeds else 'data sets'}"
+    what = f"n = {count} {'seed' if over_seeds else 'data set'}{'s' if count > 1 else ''}"
     if over_seeds:
         yield f"one data set ({units[0].name}): seeds are the units, and no claim holds beyond it"
     elif count < MIN_UNITS:
@@ -265,7 +265,7 @@ def _left_out(
             yield f"left out of {unit.name}, as no method has a value there: {', '.join(empty)}"
         dropped = len(unit.scores) - len(runs.loc[unit.name])
         if dropped:
-            yield f"{dropped} seeds of {unit.name} are left out: not all methods ran with them"
+            yield f"seeds of {unit.name} that not all methods ran with are left out: {dropped}"
     known = sorted({name for block in blocks for name in block.methods.index[block.methods["tuned"] == tuned]})
     holes = [name for name in known if name not in methods.index]
     if holes:

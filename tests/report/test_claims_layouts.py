@@ -37,7 +37,7 @@ def test_three_seeds_say_that_their_order_is_none():
     shown = text("leaderboard", build(runs(datasets=1, seeds=3)))
     assert "order: none is claimed with n = 3 seeds" in shown
     assert "cannot go below p = 0.25" in shown
-    assert "n = 1 seeds" in text("leaderboard", build(runs(datasets=1, seeds=1)))
+    assert "n = 1 seed: an exact" in text("leaderboard", build(runs(datasets=1, seeds=1)))
 
 
 def test_several_rules_show_their_ranks_and_how_far_they_agree():

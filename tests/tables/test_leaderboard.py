@@ -143,7 +143,7 @@ def test_a_seed_that_one_method_lacks_is_left_out_for_all_and_said():
     made = [run for run in runs(datasets=1, seeds=7) if not (name(run) == "gce" and run["spec"]["seeds"]["noise"] == 6)]
     found = board(made)
     assert found.units == 6
-    assert "1 seeds of data0 are left out" in told(found)
+    assert "seeds of data0 that not all methods ran with are left out: 1" in told(found)
 
 
 def name(run):
