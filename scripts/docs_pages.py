@@ -55,6 +55,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Schedules": "schedules.md"},
         {"Tables": "tables.md"},
         {"Figures": "figures.md"},
+        {"Page": "page.md"},
         {"Publishing": "publishing.md"},
         {"Records": "records.md"},
         {"Commands": "commands.md"},
