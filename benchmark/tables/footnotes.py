@@ -163,7 +163,8 @@ def _noise(runs: pd.DataFrame) -> Iterator[str]:
     realized = noisy.groupby("noise")["realized"].mean().dropna()
     if len(realized):
         yield "realized noise rate: " + ", ".join(f"{noise} {rate:.3f}" for noise, rate in realized.items())
-    estimated = runs.dropna(subset=["estimated"]).drop_duplicates(["noise", "seeds"])
+    # Where the estimator refused, methods got its fallback, which is no estimate.
+    estimated = runs[runs["doubt"].isna()].dropna(subset=["estimated"]).drop_duplicates(["noise", "seeds"])
     if len(estimated) and (runs["track"] == "blind").any():
         means = estimated.groupby("noise")[["estimated", "low", "high"]].mean()
         yield (
