@@ -22,6 +22,8 @@ settings.register_profile("noisybench", deadline=None)
 settings.load_profile("noisybench")
 
 ROOT = Path(__file__).resolve().parent.parent
+SCHEMA_1 = ROOT / "tests" / "store" / "schema_1"
+"""A folder that an earlier version published, of records without predictions: CIFAR-10's human labels, 3 seeds."""
 PYTHONPATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 """For the command line in a process of its own: this tree first, then what this process was given."""
 

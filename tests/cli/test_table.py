@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from benchmark.cli.results import table
 from benchmark.report import FORMATS
 from benchmark.report.layouts.all import LAYOUTS
+from tests.conftest import SCHEMA_1
 
-PUBLISHED = ("table", "--with", "human")
+PUBLISHED = ("table", "--with", SCHEMA_1)
 
 
 def rows(text):

@@ -3,16 +3,20 @@
 import pytest
 
 from benchmark.store import published
+from tests.conftest import SCHEMA_1
 
 GRID = ("-d", "digits", "-b", "cnn", "-m", "ce", "-n", "symmetric:0.4", "--seeds", 1, "--epochs", 1)
 
 
-@pytest.mark.parametrize("by", ["name", "path", "archive"])
+@pytest.mark.parametrize("by", ["name", "path", "table", "archive"])
 def test_published_records_are_joined(by, here):
-    name = published.names()[0]
-    path = {"name": name, "path": published.PUBLISHED / name, "archive": published.PUBLISHED / name / published.ARCHIVE}
-    count = len(published.read(published.PUBLISHED / name).records)
-    assert f"{count} runs" in here("table", "--with", path[by]).stdout
+    name = min(published.names(), key=lambda name: len(published.read(published.PUBLISHED / name).records))
+    folder = published.PUBLISHED / name
+    path = {"name": name, "path": folder, "table": folder / published.TABLE, "archive": SCHEMA_1 / published.ARCHIVE}[
+        by
+    ]
+    count = len(published.read(SCHEMA_1 if by == "archive" else folder).records)
+    assert f"{count} runs" in here("table", "--with", path).stdout
 
 
 @pytest.mark.parametrize("place", ["nonexistent", "empty", "images"])

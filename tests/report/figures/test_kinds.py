@@ -16,7 +16,7 @@ from benchmark.report.figures.captions import Material
 from benchmark.store import published, record_table
 from benchmark.store.store import Store
 from benchmark.tables.shown import shown
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SCHEMA_1
 from tests.report.figures.conftest import chosen, renamed
 
 NOTHING = ("--results", "nothing")
@@ -99,11 +99,11 @@ def test_any_name_can_be_drawn(material, method, noise):
 
 def test_the_published_records_of_older_schemas_are_drawn_too(here, tmp_path):
     """Of human labels: rates are those that were realized, and predictions were not kept then."""
-    here("plot", "rate", *NOTHING, "--with", "human", "--only", "ce", "--only", "gce", "--out", "rate.svg")
+    here("plot", "rate", *NOTHING, "--with", SCHEMA_1, "--only", "ce", "--only", "gce", "--out", "rate.svg")
     text = words((tmp_path / "rate.svg").read_bytes())
     assert "0.41" in text
     assert "n = 3 seeds" in text
-    told = here("plot", "confusion", *NOTHING, "--with", "human", "--out", "c.svg", code=2).stderr
+    told = here("plot", "confusion", *NOTHING, "--with", SCHEMA_1, "--out", "c.svg", code=2).stderr
     assert "noisybench run SUITE --results" in told
     assert not (tmp_path / "c.svg").exists()
 
