@@ -56,6 +56,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Tables": "tables.md"},
         {"Figures": "figures.md"},
         {"Page": "page.md"},
+        {"Results": "results.md"},
         {"Publishing": "publishing.md"},
         {"Records": "records.md"},
         {"Commands": "commands.md"},

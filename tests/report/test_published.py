@@ -21,3 +21,12 @@ def test_something_is_published_and_it_is_small():
     files = [published.file_of(published.PUBLISHED / name) for name in published.names()]
     assert files
     assert sum(file.stat().st_size for file in files if file) < LIMIT_BYTES
+
+
+@pytest.mark.slow
+def test_the_leaderboard_is_what_its_command_prints(here):
+    """The command in docs/results.md."""
+    folders = ("pbc-linear", "colon5-linear", "ham7", "odir8", "human", "human-raters")
+    others = [option for name in folders for option in ("--with", name)]
+    done = here("table", *others, "--rule", "val_noisy", "--rule", "last", "--layout", "leaderboard")
+    assert done.stdout == (published.PUBLISHED / "leaderboard.md").read_text()
