@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "benchmark.cli.run:run",
     "status": "benchmark.cli.status:status",
     "table": "benchmark.cli.results:table",
+    "compare": "benchmark.cli.compare:compare",
     "report": "benchmark.cli.report:report",
     "publish": "benchmark.cli.publish:publish",
     "verify": "benchmark.cli.verify:verify",

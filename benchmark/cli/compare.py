@@ -1,0 +1,74 @@
+"""`noisybench compare`: a method of one's own against those of a published table, without running these again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmark.cli.options import UserPath
+from benchmark.cli.run import run
+from benchmark.errors import UsageError
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("method")
+@click.option(
+    "--with", "other", required=True, type=UserPath(), metavar="FOLDER", help="A published folder, or its name."
+)
+@click.option("--rule", default="val_noisy", show_default=True, help="As of `table`.")
+@click.option("--metric", default="main", show_default=True, help="As of `table`.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF run]...")
+def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[str, ...]) -> int:
+    """Run METHOD on the grid of a published folder, and print its place among all methods there.
+
+    METHOD is a file with a method (mine.py, or mine.py:Class), or a method as of `run --method`. Only its runs are
+    carried out; those of the others are read from the folder. Further options are those of `run`, such as --seeds,
+    --slots, --results, and the data set where the folder's is a file of yours (-d npz:FILE).
+
+    \b
+    noisybench compare mine.py --with digits
+    noisybench compare gce:q=0.5 --with pbc-linear -d npz:pbc_28.npz
+    """
+    from benchmark.cli.results import build_tables
+    from benchmark.cli.run import carry_out, plan_grid
+    from benchmark.report.layouts.contender import document
+    from benchmark.report.markdown import render_markdown
+
+    chosen = ["--method", method]
+    if Path(method.partition(":")[0]).suffix == ".py":
+        chosen = [option for name in _names(Path(method)) for option in ("--method", name)]
+        chosen += ["--plugin", method]
+    parsed = run.make_context("run", [str(_suite(other)), *chosen, "--no-table", *arguments])
+    options = {name: value for name, value in parsed.params.items() if name != "suite"}
+    grid = plan_grid(parsed.params["suite"], options)
+    if options["dry_run"]:
+        raise UsageError("compare prints what runs gave; leave --dry-run out, or type `noisybench run --dry-run`")
+    states = carry_out(grid, options["timeout"])
+    tables = build_tables(grid.store, grid.jobs, others=(other,), rules=(rule,), metrics=(metric,))
+    click.echo(render_markdown(document(tables, {job.spec.id for job in grid.jobs})), nl=False)
+    return 1 if "failed" in states.values() else 0
+
+
+def _names(plugin: Path) -> list[str]:
+    """The methods in a plugin file."""
+    from benchmark.registry import METHODS, add_plugin_file
+
+    names = [entry.name for registry, entry in add_plugin_file(plugin) if registry is METHODS]
+    if not names:
+        raise UsageError(
+            f"{plugin} holds no method; expected a class that derives from Method: `noisybench new method`"
+        )
+    return names
+
+
+def _suite(other: Path) -> Path:
+    from benchmark.store import published
+
+    path = published.located(other) / "suite.toml"
+    if not path.is_file():
+        raise UsageError(
+            f"{other} holds no suite.toml, so its grid is not known; expected a folder that `noisybench publish` made, "
+            f"such as {', '.join(published.names())}"
+        )
+    return path

@@ -1,0 +1,72 @@
+"""`noisybench compare`: a new method among those of a published folder, which are not run again."""
+
+import pytest
+
+MINE = """
+from torch.nn import functional as F
+from methods import Method
+
+class Mine(Method):
+    \"\"\"Cross entropy of smoother predictions.\"\"\"
+    version = 1
+
+    def loss(self, logits, batch):
+        return F.cross_entropy(logits / 2, batch.y)
+"""
+
+
+@pytest.fixture
+def published(here, tmp_path):
+    (tmp_path / "grid.toml").write_text(
+        'name = "grid"\nseeds = 6\ndatasets = ["digits"]\nbackbones = ["cnn"]\nmethods = ["ce", "gce"]\n'
+        'noise = ["none", "symmetric:0.4"]\nsubset = 150\n[recipe]\nepochs = 2\n'
+    )
+    here("run", "grid.toml", "--no-table")
+    here("publish", "grid.toml", "--out", "theirs", "--allow-dirty")
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path / "theirs"
+
+
+def test_only_the_new_method_is_run_and_it_gets_its_place(here, published):
+    done = here("compare", "mine.py", "--with", "theirs", "--results", "mine")
+    assert "suite grid: 12 runs, 0 already done, 12 to run" in done.stderr
+    text = " ".join(done.stdout.split())
+    assert "## mine: digits" in text
+    assert " of 3 (95 % interval), average rank " in text
+    assert all(f"| {name} " in text for name in ("ce", "gce"))
+    again = here("compare", "mine.py", "--with", "theirs", "--results", "mine")
+    assert "0 to run" in again.stderr
+    assert again.stdout == done.stdout
+
+
+def test_a_method_of_the_tree_with_options_and_fewer_seeds(here, published):
+    done = here("compare", "gce:q=0.3", "--with", "theirs", "--results", "mine", "--seeds", 3)
+    text = " ".join(done.stdout.split())
+    assert "## gce:q=0.3: digits" in text
+    assert "with n = 3 seeds no order is claimed, from 6 on it is" in text
+    assert "ahead" not in text.replace("wins/ties/losses", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("mine.py", "--with", "nowhere"), "nowhere does not exist"),
+        (("absent.py", "--with", "theirs"), "absent.py"),
+        (("nope", "--with", "theirs"), "nope"),
+        (("plugin.py", "--with", "theirs"), "holds no method"),
+        (("mine.py",), "--with"),
+        (("mine.py", "--with", "theirs", "--dry-run"), "leave --dry-run out"),
+        (("mine.py", "--with", "theirs", "--nonsense"), "--nonsense"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(arguments, told, here, published):
+    (published.parent / "plugin.py").write_text(
+        "from benchmark.noise.base import NoiseKind\nclass Odd(NoiseKind):\n    names = ('odd',)\n    version = 1\n"
+    )
+    assert told in here("compare", *arguments, code=2).stderr
+
+
+def test_a_folder_without_its_suite_is_refused(here, published):
+    (published / "suite.toml").unlink()
+    told = here("compare", "mine.py", "--with", "theirs", code=2).stderr
+    assert "holds no suite.toml" in told
