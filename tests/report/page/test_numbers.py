@@ -6,7 +6,7 @@ import random
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.report.layouts import rates
@@ -85,6 +85,7 @@ def shown(grid):
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["accuracy", "nll"]))
+@example(688078, "accuracy")  # a column in which no method has a value
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 def test_cells_ranks_places_and_groups_are_those_of_the_table(page, number, metric):
     records = list(grid(random.Random(number)))

@@ -92,7 +92,7 @@ function ranked(data, block, rule, cells, shown, noisy) {
     if (!columns.length || !whole.length) continue;
     const perColumn = columns.map((c) => ranks(whole.map((i) => rounded(cells[i][c].mean)), block.lower_is_better));
     whole.forEach((i, k) => result.set(i, { rank: mean(perColumn.map((of) => of[k])), among: whole.length }));
-    const of = whole.map((i) => scores(data, rule, cells[i], noisy));
+    const of = whole.map((i) => scores(data, rule, cells[i], columns));
     const shared = [...of[0].keys()].filter((key) => of.every((row) => row.has(key)));
     const sign = block.lower_is_better ? -1 : 1;
     const places = resolve(of.map((row) => shared.map((key) => sign * row.get(key))));
