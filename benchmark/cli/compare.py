@@ -9,6 +9,7 @@ import click
 from benchmark.cli.options import UserPath
 from benchmark.cli.run import run
 from benchmark.errors import UsageError
+from benchmark.grid.spec import PROTOCOL
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -27,7 +28,7 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     --slots, --results, and the data set where the folder's is a file of yours (-d npz:FILE).
 
     \b
-    noisybench compare mine.py --with digits
+    noisybench compare mine.py --with published
     noisybench compare gce:q=0.5 --with pbc-linear -d npz:pbc_28.npz
     """
     from benchmark.cli.results import build_tables
@@ -39,7 +40,9 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     if Path(method.partition(":")[0]).suffix == ".py":
         chosen = [option for name in _names(Path(method)) for option in ("--method", name)]
         chosen += ["--plugin", method]
-    parsed = run.make_context("run", [str(_suite(other)), *chosen, "--no-table", *arguments])
+    suite = _suite(other)
+    _check_protocol(other)
+    parsed = run.make_context("run", [str(suite), *chosen, "--no-table", *arguments])
     options = {name: value for name, value in parsed.params.items() if name != "suite"}
     grid = plan_grid(parsed.params["suite"], options)
     if options["dry_run"]:
@@ -60,6 +63,19 @@ def _names(plugin: Path) -> list[str]:
             f"{plugin} holds no method; expected a class that derives from Method: `noisybench new method`"
         )
     return names
+
+
+def _check_protocol(other: Path) -> None:
+    """Raises UsageError where the folder's runs could stand in no block with runs of this version."""
+    from benchmark.store import published
+
+    found = {record["spec"]["protocol"] for record in published.read(other, ("spec",)).records}
+    if PROTOCOL not in found:
+        theirs = ", ".join(map(str, sorted(found)))
+        raise UsageError(
+            f"{other} holds runs of protocol {theirs}, and this version makes runs of protocol {PROTOCOL}, which "
+            f"are never compared with them; expected a folder of protocol {PROTOCOL}"
+        )
 
 
 def _suite(other: Path) -> Path:

@@ -41,6 +41,17 @@ def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def with_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--with",
+        "others",
+        multiple=True,
+        type=UserPath(),
+        metavar="FOLDER",
+        help="Join the records of another results folder, or of results/published/FOLDER.",
+    )(command)
+
+
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Where data lies, and how folders of images are read."""
     options: list[Callable[..., Any]] = [

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from benchmark.cli.lookup import whole_records
-from benchmark.cli.options import UserPath, expand_grid, grid_options
+from benchmark.cli.options import UserPath, expand_grid, grid_options, with_option
 from benchmark.cli.results import build_tables
 from benchmark.report.figures.kinds import KINDS, SUFFIXES
 
@@ -29,9 +29,7 @@ _PLACES = {"results", "data_root", "plugins", "suite"}
 )
 @click.option("--rule", default="val_noisy", show_default=True, help="Which epoch, as for `table`.")
 @click.option("--metric", default="main", show_default=True, help="Which score, as for `table`.")
-@click.option(
-    "--with", "others", multiple=True, type=UserPath(), metavar="FOLDER", help="Join records, as for `table`."
-)
+@with_option
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option(
     "--timing", is_flag=True, help="cost: measured instead of declared cost, which differs between equal runs."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import UserPath, expand_grid, grid_options
+from benchmark.cli.options import UserPath, expand_grid, grid_options, with_option
 
 if TYPE_CHECKING:
     from benchmark.report.page.collect import Described
@@ -19,14 +19,7 @@ INDEX = "index.html"
 
 @click.command()
 @grid_options
-@click.option(
-    "--with",
-    "others",
-    multiple=True,
-    type=UserPath(),
-    metavar="FOLDER",
-    help="Join the records of another results folder, or of results/published/FOLDER.",
-)
+@with_option
 @click.option("--metric", default="main", show_default=True, help="As of `table`.")
 @click.option("--out", type=UserPath(file_okay=False), required=True, help="Folder for the page, OUT/index.html.")
 def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, **options: Any) -> None:

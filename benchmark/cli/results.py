@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.lookup import image_lookup
-from benchmark.cli.options import UserPath, expand_grid, grid_options
+from benchmark.cli.options import expand_grid, grid_options, with_option
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ WITH_ROPE = ("leaderboard", "matrix")
     show_default=True,
     help="main: each data set's own, see `data info`; accuracy, balanced_accuracy, auroc, ece, ...; may be repeated.",
 )
-@click.option(
-    "--with",
-    "others",
-    multiple=True,
-    type=UserPath(),
-    metavar="FOLDER",
-    help="Join the records of another results folder, or of results/published/FOLDER.",
-)
+@with_option
 @click.option("--extra", help="Score on this extra test set instead.")
 @click.option("--timing", is_flag=True, help="Measured cost too, which differs between equal runs.")
 @click.option("--diagnostics", is_flag=True, help="What methods kept, corrected and estimated, against the truth.")

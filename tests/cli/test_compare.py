@@ -70,3 +70,10 @@ def test_a_folder_without_its_suite_is_refused(here, published):
     (published / "suite.toml").unlink()
     told = here("compare", "mine.py", "--with", "theirs", code=2).stderr
     assert "holds no suite.toml" in told
+
+
+def test_a_folder_of_another_protocol_is_refused_before_anything_is_run(here, published, monkeypatch):
+    monkeypatch.setattr("benchmark.cli.compare.PROTOCOL", 99)
+    told = here("compare", "mine.py", "--with", "theirs", "--results", "mine", code=2).stderr
+    assert "holds runs of protocol 3, and this version makes runs of protocol 99" in told
+    assert not (published.parent / "mine").exists()
