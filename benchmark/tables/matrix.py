@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import studentized_range
 
 from benchmark.tables.order import holm
 from benchmark.tables.sign_flip import least_p, sign_flip_p
@@ -64,6 +65,15 @@ def reach(units: int, pairs: int) -> str:
         needed = _needed(pairs)
         return f"{text}; corrected over {pairs} pairs (Holm) no p can be below {alpha:.2g} with fewer than {needed}"
     return text
+
+
+def critical_difference(methods: int, units: int) -> float:
+    """By how much the average ranks of `methods` over `units` data sets must differ (Nemenyi test, 95 %).
+
+    Source: Demšar, JMLR 2006, who asks for more than five data sets.
+    """
+    studentized = float(studentized_range.ppf(LEVEL, methods, np.inf)) / 2**0.5
+    return studentized * (methods * (methods + 1) / (6 * units)) ** 0.5
 
 
 def _needed(pairs: int) -> int:

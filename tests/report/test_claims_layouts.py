@@ -69,6 +69,14 @@ def test_a_matrix_compares_every_method_with_the_first_ones_and_the_baseline():
     assert "0/6/0" in text("matrix", build(runs(), rope=0.5))
 
 
+def test_a_critical_difference_is_told_from_six_data_sets_on():
+    assert "critical difference of average ranks: 1.4 places for 3 methods on 6 data sets" in text(
+        "matrix", build(runs())
+    )
+    assert "critical difference" not in text("matrix", build(runs(datasets=5)))
+    assert "critical difference" not in text("matrix", build(runs(datasets=1, seeds=8)))
+
+
 def test_a_matrix_of_one_method_or_by_two_rules_is_refused_with_what_to_do():
     alone = [run for run in runs(datasets=1) if name(run) == "ce"]
     with pytest.raises(TableError, match="noisybench status"):

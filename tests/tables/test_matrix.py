@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.tables.matrix import ROPE, comparison_matrix, reach, wins_ties_losses
+from benchmark.tables.matrix import ROPE, comparison_matrix, critical_difference, reach, wins_ties_losses
 from benchmark.tables.sign_flip import sign_flip_p
 
 METHODS = ["a", "b", "c", "d"]
@@ -101,3 +101,9 @@ def test_what_so_few_units_can_show_is_told():
     needed = int(told.split()[-1])
     assert sign_flip_p(np.ones((needed, 1)), np.random.default_rng(0))[0] * 28 <= 0.05
     assert sign_flip_p(np.ones((needed - 1, 1)), np.random.default_rng(0))[0] * 28 > 0.05
+
+
+@pytest.mark.parametrize(("methods", "units", "expected"), [(4, 14, 1.25), (5, 6, 2.49), (10, 10, 4.28)])
+def test_the_critical_difference_is_that_of_demsars_table(methods, units, expected):
+    """q of .05 is 2.569, 2.728 and 3.164 for 4, 5 and 10 methods (Demšar 2006, table 5)."""
+    assert critical_difference(methods, units) == pytest.approx(expected, abs=0.01)

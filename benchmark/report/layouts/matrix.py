@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from benchmark.report.document import Cell, Document, Section, Span, grid, marked, plain, strong
 from benchmark.report.layouts import cells, leaderboard, pages
 from benchmark.tables.comparable import TableError
 from benchmark.tables.comparison import Table
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
-from benchmark.tables.matrix import reach
+from benchmark.tables.matrix import critical_difference, reach
 
 ACROSS = 4
 """Methods across, beside the baseline: a cell is wide."""
+
+LEAST_DATASETS = 6
+"""For a critical difference of ranks, which is that of a large number of data sets."""
 
 
 def document(tables: Sequence[Table]) -> Document:
@@ -54,8 +59,22 @@ def _section(board: Leaderboard, table: Table) -> Section:
                 f"most {board.rope:g} is a tie. What a pair says depends on no third method, but for the correction"
             ),
             plain(reach(board.units, len(known) // 2)),
+            *map(plain, _critical(board)),
             *map(marked, board.notes),
         ),
+    )
+
+
+def _critical(board: Leaderboard) -> Iterator[str]:
+    ranks = board.methods["rank"].dropna().to_numpy()
+    if board.unit == "seed" or board.units < LEAST_DATASETS or len(ranks) < 2:
+        return
+    critical = critical_difference(len(ranks), board.units)
+    apart = int((abs(np.subtract.outer(ranks, ranks)) > critical).sum()) // 2
+    yield (
+        f"critical difference of average ranks: {critical:.1f} places for {len(ranks)} methods on {board.units} data "
+        f"sets (Nemenyi, 95 %; Demšar, JMLR 2006); {apart} of {len(ranks) * (len(ranks) - 1) // 2} pairs are further "
+        "apart. It grows with every method that is added, so the pairs above say more"
     )
 
 
