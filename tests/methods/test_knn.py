@@ -98,3 +98,49 @@ def test_the_accuracy_of_a_step_is_that_of_the_votes_of_the_others(data: TinyDat
     expected = (np.array(others) == data.y.numpy()).mean()
     assert method.step(batch_of(data.y))["accuracy"].item() == pytest.approx(expected)
     assert method.kit.optimizers == {}
+
+
+def nearest_others(closeness: np.ndarray, count: int) -> np.ndarray:
+    """[N, count] positions by falling `closeness` [N, N], without the sample itself."""
+    closeness = closeness.copy()
+    np.fill_diagonal(closeness, -np.inf)
+    return np.argsort(-closeness, axis=1)[:, :count]
+
+
+def test_what_reliable_neighbours_say_of_a_training_sample_is_reported(data: TinyData) -> None:
+    method = build("knn", {"k_min": 3, "k_max": 9}, K=CLASSES, N=120)
+    list(method.plan(0, data))
+    (report,) = method.kit.reports
+    x, y = data.x.numpy(), data.y.numpy()
+    others = nearest_others(-np.linalg.norm(x[:, None] - x[None], axis=2), 9)
+
+    def explained(i: int, k: int) -> bool:
+        return bool(np.bincount(y[others[i, :k]], minlength=CLASSES).argmax() == y[i])
+
+    size = np.array([next((k for k in range(3, 9, 2) if explained(i, k)), 9) for i in range(120)])
+    np.testing.assert_allclose(report["score"].numpy(), 1 / size)
+    assert set(size) >= {3, 9}
+    for i in range(120):
+        voters = others[i, : size[others[i, 0]]]
+        votes = np.bincount(y[voters], weights=1 / size[voters], minlength=CLASSES)
+        np.testing.assert_allclose(method.known[i].numpy(), votes / votes.sum())
+        if np.sort(votes)[-1] > np.sort(votes)[-2] + 1e-9:
+            assert report["label"][i] == votes.argmax()
+
+
+def test_a_training_sample_counts_itself_by_its_two_nearest_others(data: TinyData) -> None:
+    method = build("knn", {"vote": "similarity", "k": 6}, K=CLASSES, N=120)
+    list(method.plan(0, data))
+    (report,) = method.kit.reports
+    x, y = data.x.numpy(), data.y.numpy()
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    similarity = x @ x.T
+    others = nearest_others(similarity, 5)
+    for i in range(120):
+        near = similarity[i, others[i]]
+        votes = np.bincount(y[others[i]], weights=near, minlength=CLASSES)
+        votes[y[i]] += 2 * near[0] - near[1]
+        votes = votes.clip(min=0)
+        np.testing.assert_allclose(report["score"][i].item(), votes[y[i]] / votes.sum())
+        assert report["label"][i] == votes.argmax()
+        assert bool(report["kept"][i]) == (votes.argmax() == y[i])
