@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmark.report.document import Document
-from benchmark.report.layouts import backbones, cost, leaderboard, matrix, papers, rates, tuned
+from benchmark.report.layouts import across, cost, leaderboard, matrix, papers, rates, tuned
 from benchmark.tables.comparison import Table
 
 Layout = Callable[[Sequence[Table]], Document]
 
 LAYOUTS: dict[str, Layout] = {
     "rates": rates.document,
-    "backbones": backbones.document,
+    "backbones": across.backbones,
+    "recipes": across.recipes,
     "cost": cost.document,
     "tuned": tuned.document,
     "papers": papers.document,

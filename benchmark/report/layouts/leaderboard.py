@@ -9,7 +9,6 @@ import pandas as pd
 from benchmark.report.document import Cell, Document, Grid, Section, Span, Text, grid, marked, plain, strong
 from benchmark.report.layouts import cells, pages
 from benchmark.report.layouts.cells import ABSENT
-from benchmark.tables.aggregates import agreement
 from benchmark.tables.comparison import Table
 from benchmark.tables.first_two import FirstTwo, first_two
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
@@ -217,11 +216,6 @@ def _ranks(board: Leaderboard, tables: Sequence[Table], same: Sequence[Leaderboa
     )
     ranks = ranks.reindex(index=board.methods.index, columns=names)
     rows = [[method(board, str(name)), *(_count(rank) for rank in values)] for name, values in ranks.iterrows()]
-    said = [
-        marked(
-            f"{first} against {second}: Kendall's tau {row['tau']:.2f} over {row['methods']:.0f} methods; the place "
-            f"of some method changes by {row['moved']:g}"
-        )
-        for (first, second), row in agreement(ranks).iterrows()
-    ]
-    return grid((*strong("Rank"), Span(" by reporting rule and metric")), ["method", *names], rows), said
+    return grid((*strong("Rank"), Span(" by reporting rule and metric")), ["method", *names], rows), list(
+        pages.agreements(ranks)
+    )

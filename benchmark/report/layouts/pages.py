@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import pandas as pd
+
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.model_selection import RULES
 from benchmark.report.document import Document, Section, Text, marked, plain
 from benchmark.report.layouts import cells
+from benchmark.tables.aggregates import agreement
 from benchmark.tables.comparison import Block, Place, Table
 from benchmark.tables.frame import MAIN
 
@@ -69,6 +72,16 @@ def notes(pairs: Sequence[Pair]) -> tuple[Text, ...]:
 
 def legend(pairs: Sequence[Pair]) -> tuple[Text, ...]:
     return once([(by((table, block)), cells.legend(block, table)) for table, block in pairs], len(pairs))
+
+
+def agreements(ranks: pd.DataFrame) -> Iterator[Text]:
+    """How far the orders in the columns of `ranks` [methods, ways of ranking them] agree, a sentence per pair."""
+    for (first, second), row in agreement(ranks).iterrows():
+        tau = "not defined" if pd.isna(row["tau"]) else f"{row['tau']:.2f}"
+        yield marked(
+            f"{first} against {second}: Kendall's tau {tau} over {row['methods']:.0f} methods; the place of some "
+            f"method changes by {row['moved']:g}"
+        )
 
 
 def once(said: Sequence[tuple[str, str]], count: int) -> tuple[Text, ...]:
