@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,17 +37,27 @@ def image_lookup(store: Store, others: Collection[Path]) -> TestImages:
         return {record["id"]: record for record in whole_records(store, others, ids)}
 
     def labels(ids: Collection[str], test: str) -> NDArray[np.integer[Any]] | None:
-        from benchmark.store import kept, published
-        from benchmark.store.store import Store
-
-        for place in (store, *(Store(published.located(other)) for other in others)):
-            for run in ids:
-                try:
-                    arrays = kept.read_predictions(place, run)
-                except (OSError, ValueError):  # none is kept, or it is damaged: those of any other run serve as well
-                    continue
-                if f"{test}/labels" in arrays:
-                    return arrays[f"{test}/labels"]
-        return None
+        predictions = predictions_lookup(store, others)
+        kept = (found for run in ids if (found := predictions(run)) is not None)
+        return next((arrays[f"{test}/labels"] for arrays in kept if f"{test}/labels" in arrays), None)
 
     return TestImages(records, labels)
+
+
+def predictions_lookup(store: Store, others: Collection[Path]) -> Callable[[str], Mapping[str, NDArray[Any]] | None]:
+    """The kept predictions of a run by its id, from the first place that has them; None where they are not kept, or
+    are damaged."""
+    from benchmark.store import kept, published
+    from benchmark.store.store import Store
+
+    places = (store, *(Store(published.located(other)) for other in others))
+
+    def predictions(run: str) -> Mapping[str, NDArray[Any]] | None:
+        for place in places:
+            try:
+                return kept.read_predictions(place, run)
+            except (OSError, ValueError):
+                continue
+        return None
+
+    return predictions

@@ -39,6 +39,7 @@ COMMANDS = {
     "noise": "benchmark.cli.noise:noise",
     "bench": "benchmark.cli.bench:bench",
     "suspects": "benchmark.cli.suspects:suspects",
+    "clinical": "benchmark.cli.clinical:clinical",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

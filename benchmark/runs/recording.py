@@ -105,10 +105,12 @@ def _predictions(run: Trained) -> dict[str, np.ndarray]:
     """The arrays of a file of predictions, so that others can score them: see docs/records.md."""
     prepared, progress = run.prepared, run.progress
     sets = {"test": prepared.test, **prepared.extra_tests}
-    probabilities = {"test": progress.test_probabilities, **progress.extra_probabilities}
-    arrays = {"splits": np.array(list(sets)), "classes": np.array(prepared.classes)}
+    arrays = {"splits": np.array(list(sets)), "classes": np.array(prepared.classes), "val/labels": prepared.val.noisy}
+    if prepared.val.clean is not None:
+        arrays["val/true"] = prepared.val.clean
+    for name, by_rule in progress.probabilities.items():
+        arrays |= {f"{name}/{rule}": _narrow(array) for rule, array in by_rule.items()}
     for name, part in sets.items():
-        arrays |= {f"{name}/{rule}": _narrow(array) for rule, array in probabilities[name].items()}
         arrays |= {f"{name}/labels": part.noisy, f"{name}/index": np.arange(len(part.noisy))}
         if part.files is not None:
             arrays[f"{name}/files"] = np.array(part.files)

@@ -1,0 +1,138 @@
+"""`noisybench clinical`: what a clinic asks of predictions that runs have kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from benchmark.cli.options import UserPath, expand_grid, grid_options, with_option
+from benchmark.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.tables.clinical import Target
+
+
+@click.command()
+@grid_options
+@with_option
+@click.option("--at", metavar="RATE=VALUE", help="Operating point, chosen on the validation images: sensitivity=.95.")
+@click.option(
+    "--by",
+    type=click.Choice(["labels", "true"]),
+    default="labels",
+    show_default=True,
+    help="Of --at: validation labels as the run was given them, or the true ones where they are known.",
+)
+@click.option("--positive", multiple=True, metavar="CLASS", help="Of --at: only this class against all others.")
+@click.option(
+    "--cost",
+    type=UserPath(exists=True, dir_okay=False),
+    help="CSV file with the cost of errors: a row per true class, a column per decision, named by the classes.",
+)
+@click.option("--rule", type=click.Choice(["val_noisy", "last"]), default="val_noisy", show_default=True)
+@click.option("--extra", help="Of this extra test set instead.")
+@click.option("--format", "form", type=click.Choice(["md", "latex", "html"]), default="md", show_default=True)
+def clinical(
+    suite: str | None,
+    others: tuple[Path, ...],
+    at: str | None,
+    by: Literal["labels", "true"],
+    positive: tuple[str, ...],
+    cost: Path | None,
+    rule: str,
+    extra: str | None,
+    form: str,
+    **options: Any,
+) -> None:
+    """Print sensitivity, specificity, PPV and NPV at an operating point, what to refer, and the cost of errors.
+
+    For runs with kept predictions (`run --keep predictions`). Other metrics of a clinic stand in every record:
+    `table --metric mcc`, auprc, brier, kappa (quadratic weights) and mae (ordinal classes).
+
+    \b
+    noisybench clinical --at sensitivity=.95 --positive melanoma
+    noisybench clinical quick --cost costs.csv --rule last
+    """
+    from benchmark.cli.lookup import predictions_lookup, whole_records
+    from benchmark.cli.results import build_tables
+    from benchmark.report import FORMATS
+    from benchmark.report.layouts.clinical import Asked, document
+    from benchmark.store.store import Store
+
+    if positive and at is None:
+        raise UsageError("--positive names the class of an operating point; give one, such as --at sensitivity=.95")
+    target = None if at is None else read_target(at)
+    store = Store(options["results"])
+    jobs = None
+    if suite is not None or options["datasets"]:
+        _, jobs = expand_grid(suite, options)
+    (table,) = build_tables(store, jobs, rules=(rule,), suite=suite, others=others, extra_test=extra)
+    ids = {run for block in table.blocks for run in block.runs["id"].dropna()}
+    groups = {record["id"]: _groups(record, extra) for record in whole_records(store, others, ids)}
+    asked = Asked(
+        predictions=predictions_lookup(store, others),
+        groups=groups.get,
+        target=target,
+        by=by,
+        positive=positive,
+        cost=None if cost is None else _costs(cost),
+    )
+    click.echo(FORMATS[form](document(table, asked)), nl=False)
+
+
+def read_target(text: str) -> Target:
+    """ "sensitivity=.95". Raises UsageError."""
+    from benchmark.tables.clinical import Target
+
+    rate, _, value = text.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if rate not in ("sensitivity", "specificity") or not 0 < number <= 1:
+        raise UsageError(
+            f"--at {text!r} is no operating point; expected sensitivity=VALUE or specificity=VALUE with a value above "
+            "0 and at most 1, such as --at sensitivity=.95"
+        )
+    return Target("sensitivity" if rate == "sensitivity" else "specificity", number)
+
+
+def _groups(record: Any, extra: str | None) -> NDArray[np.generic] | None:
+    import numpy as np
+
+    test = record["tests"]["test"] if extra is None else record["tests"]["extra"].get(extra) or {}
+    return None if test.get("groups") is None else np.array(test["groups"])
+
+
+def _costs(path: Path) -> Callable[[tuple[str, ...]], NDArray[np.float64]]:
+    """The matrix of the file, in the order of the classes that it is asked for. Raises UsageError."""
+    import pandas as pd
+
+    try:
+        read = pd.read_csv(path, index_col=0, dtype={0: str})
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{path} cannot be read as a CSV file: {error}") from error
+    read.index, read.columns = read.index.astype(str).str.strip(), read.columns.astype(str).str.strip()
+    return partial(_ordered, path, read.apply(pd.to_numeric, errors="coerce"))
+
+
+def _ordered(path: Path, costs: Any, classes: tuple[str, ...]) -> NDArray[np.float64]:
+    import numpy as np
+
+    expected = f"expected a row and a column for each of {', '.join(classes)}, in any order, with a number each"
+    for names, axis in ((costs.index, "rows"), (costs.columns, "columns")):
+        if sorted(names) != sorted(classes):
+            found = ", ".join(map(str, names)) or "none"
+            raise UsageError(f"{path} has the {axis} {found}; {expected}")
+    matrix = costs.loc[list(classes), list(classes)].to_numpy(dtype=np.float64)
+    if not np.isfinite(matrix).all():
+        row, column = np.argwhere(~np.isfinite(matrix))[0]
+        raise UsageError(f"{path} has no number for {classes[row]} taken for {classes[column]}; {expected}")
+    return np.asarray(matrix, dtype=np.float64)

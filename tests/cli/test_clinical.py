@@ -1,0 +1,56 @@
+"""`noisybench clinical` shows figures of kept predictions, and says what it lacks."""
+
+import numpy as np
+import pytest
+
+from benchmark.cli.clinical import read_target
+from benchmark.errors import UsageError
+from benchmark.store import kept
+from benchmark.store.store import Store
+
+GRID = ("run", "-d", "digits", "-m", "ce", "-n", "symmetric:0.4", "--seeds", "2", "--epochs", "2", "--no-table")
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("costs") / "costs.csv"
+    names = [str(k) for k in range(10)]
+    rows = [",".join([name, *("0" if name == other else "2" for other in names)]) for name in reversed(names)]
+    path.write_text("\n".join([",".join(["", *names]), *rows]))
+    return path
+
+
+def test_it_shows_rates_costs_and_what_to_refer(here, tmp_path, costs):
+    here(*GRID, "--keep", "predictions")
+    found = here("clinical", "--at", "specificity=.9", "--positive", "8", "--cost", str(costs)).stdout
+    assert "# Clinical figures, val_noisy" in found
+    assert "| ce, 8" in found
+    assert "AURC" in found
+    store = Store(tmp_path / "results")
+    arrays = [kept.read_predictions(store, run["id"]) for run in store.records().records]
+    errors = [(one["test/val_noisy"].argmax(1) != one["test/labels"]).mean() for one in arrays]
+    assert f"{2 * np.mean(errors):.3f}".lstrip("0") in found  # each error costs two
+    assert len(arrays[0]["val/labels"]) == len(arrays[0]["val/true"]) == len(arrays[0]["val/last"])
+    assert (arrays[0]["val/labels"] != arrays[0]["val/true"]).any()
+    true = here("clinical", "--at", "specificity=.9", "--positive", "8", "--by", "true").stdout
+    assert "by their true labels" in " ".join(true.split())
+    assert true != found
+
+    costs.write_text(costs.read_text().replace("\n7,", "\nseven,"))
+    told = here("clinical", "--cost", str(costs), code=2).stderr
+    assert "has the rows" in told
+    assert "expected a row and a column for each of 0, 1" in told
+    assert "no class 'x'" in here("clinical", "--at", "specificity=.9", "--positive", "x", code=2).stderr
+
+
+def test_runs_without_kept_predictions_are_told(here):
+    here(*GRID)
+    assert "--keep predictions" in here("clinical", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["sensitivity", "recall=.9", "sensitivity=high", "sensitivity=0", "specificity=1.5", "=.9"]
+)
+def test_what_is_no_operating_point_is_refused(text):
+    with pytest.raises(UsageError, match="expected sensitivity=VALUE"):
+        read_target(text)
