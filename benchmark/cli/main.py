@@ -40,6 +40,7 @@ COMMANDS = {
     "bench": "benchmark.cli.bench:bench",
     "suspects": "benchmark.cli.suspects:suspects",
     "clinical": "benchmark.cli.clinical:clinical",
+    "advise": "benchmark.cli.advise:advise",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

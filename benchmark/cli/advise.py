@@ -1,0 +1,120 @@
+"""`noisybench advise`: which method to use for one's own data and labels."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark.cli.run import run
+from benchmark.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchmark.cli.run import PlannedGrid
+    from benchmark.report.layouts.advice import Advice
+
+SUITE = "advise"
+RULE = "val_noisy"
+SEED = 0
+"""Of the drawn validation sets: the same records give the same advice."""
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--dataset", "-d", required=True, help="folder:DIR, npz:FILE, pathmnist, ...")
+@click.option(
+    "--noise", "-n", default="as_is", show_default=True, help="Labels: as_is, given:worse, symmetric:0.4, ..."
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF run]...")
+def advise(dataset: str, noise: str, arguments: tuple[str, ...]) -> int:
+    """Say how wrong the labels of a data set are, and which methods may be the best for it.
+
+    Trains the methods of the suite `advise` on the labels as they are, six seeds each, and compares them on the
+    validation labels, which may be wrong too. On frozen features of a pretrained network this takes minutes, and its
+    answer is of use for the network that is fine-tuned later. Further options are those of `run`.
+
+    \b
+    noisybench advise -d npz:ours.npz -b timm/tf_efficientnet_lite0:frozen=true,input_size=96,weights=imagenet
+    noisybench advise -d folder:images --seeds 3
+    """
+    from benchmark.cli.run import carry_out, plan_grid
+    from benchmark.report.layouts.advice import document
+    from benchmark.report.markdown import render_markdown
+
+    typed = [SUITE, "-d", dataset, "-n", noise, "--keep", "predictions", "--no-table", *arguments]
+    parsed = run.make_context("run", list(typed))
+    options = {name: value for name, value in parsed.params.items() if name != "suite"}
+    if options["dry_run"]:
+        raise UsageError(
+            f"advise needs what runs give; leave --dry-run out, or type `noisybench run {SUITE} --dry-run`"
+        )
+    grid = plan_grid(parsed.params["suite"], options)
+    states = carry_out(grid, options["timeout"])
+    for advice in _advice(grid, shlex.join(["noisybench", "run", "-d", dataset, "-n", noise, *arguments])):
+        click.echo(render_markdown(document(advice)), nl=False)
+    return 1 if "failed" in states.values() else 0
+
+
+def _advice(grid: PlannedGrid, command: str) -> list[Advice]:
+    """One per data set, backbone and recipe of the grid."""
+    from benchmark.cli.results import build_tables
+
+    (table,) = build_tables(grid.store, grid.jobs, rules=(RULE,))
+    return [_of_block(grid, block, table.baseline, command) for block in table.blocks]
+
+
+def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Advice:
+    import numpy as np
+
+    from benchmark.labels.advice import LEAST_IMAGES, MARGIN, Validation, recommend
+    from benchmark.report.layouts import pages
+    from benchmark.report.layouts.advice import Advice
+    from benchmark.store import kept
+
+    hits: dict[str, list[Any]] = {}
+    labels = np.array([], dtype=np.int64)
+    for row in block.runs.dropna(subset=["id"]).itertuples():
+        record = grid.store.read(row.id)
+        if record is None or record["state"] != "ok":
+            continue
+        arrays = kept.read_predictions(grid.store, row.id)
+        labels = arrays["val/labels"]
+        hits.setdefault(str(row.method), []).append(arrays[f"val/{RULE}"].argmax(1) == labels)
+    if baseline not in hits:
+        raise UsageError(
+            f"no run of {baseline} came to its end, and gains are told over it; `noisybench status` says why"
+        )
+    rate, interval, doubt = _rate(grid)
+    methods = None
+    if len(labels) >= LEAST_IMAGES:
+        found = Validation({name: np.stack(runs) for name, runs in hits.items()}, labels, "balanced" in block.metric)
+        methods = recommend(found, baseline, rate or 0.0, np.random.default_rng(SEED))
+    return Advice(
+        place=pages.heading(block.place),
+        metric=block.metric,
+        baseline=baseline,
+        images=len(labels),
+        seeds=len(hits[baseline]),
+        rate=rate,
+        rate_interval=interval,
+        rate_doubt=doubt,
+        methods=methods,
+        margin=MARGIN,
+        least_images=LEAST_IMAGES,
+        command=f"{command} -m {{method}}",
+    )
+
+
+def _rate(grid: PlannedGrid) -> tuple[float | None, tuple[float, float] | None, str]:
+    """Mean of the estimates that runs were given, the interval of the first, or why there is none."""
+    import numpy as np
+
+    records = (grid.store.read(job.spec.id) for job in grid.jobs)
+    noise = [record["noise"] for record in records if record is not None and record.get("noise")]
+    estimated = [found for found in noise if found.get("estimated_rate") is not None]
+    doubts = [found["estimate_doubt"] for found in estimated if found.get("estimate_doubt")]
+    known = [found for found in estimated if not found.get("estimate_doubt")]
+    if not known:
+        return None, None, doubts[0] if doubts else "no run asked for it"
+    ends = np.mean([found["estimate_interval"] for found in known], axis=0)
+    return float(np.mean([found["estimated_rate"] for found in known])), (float(ends[0]), float(ends[1])), ""
