@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import UserPath, expand_grid, grid_options, with_option
+from benchmark.cli.options import (
+    UserPath,
+    add_plugins,
+    expand_grid,
+    grid_options,
+    names_grid,
+    with_option,
+)
 
 if TYPE_CHECKING:
     from benchmark.report.page.collect import Described
     from benchmark.tables.comparison import Table
-
-INDEX = "index.html"
 
 
 @click.command()
@@ -32,33 +37,39 @@ def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, 
     from benchmark.cli.results import build_tables
     from benchmark.report.layouts import rates
     from benchmark.report.page.collect import collect
-    from benchmark.report.page.shell import render_page
+    from benchmark.report.page.shell import INDEX, render_page
+    from benchmark.report.publishing.doubts import Counts
+    from benchmark.store import published
     from benchmark.store.atomic import write_atomically
     from benchmark.store.content import collector_paused
     from benchmark.store.store import Store
 
     store = Store(options["results"])
     jobs = None
-    if suite is not None or options["datasets"]:
+    if names_grid(suite, options):
         _, jobs = expand_grid(suite, options)
+    else:
+        add_plugins(options["plugins"])
     with collector_paused():
         (table,) = build_tables(store, jobs, rules=("val_noisy",), metrics=(metric,), suite=suite, others=others)
         ids = {run_id for block in table.blocks for run_id in block.runs["id"].dropna()}
-        data = collect(table, whole_records(store, others, ids), _described(table))
-    page = render_page(rates.document([table]), data).encode()
+        counts = Counts()
+        data = collect(table, counts.counted(whole_records(store, others, ids)), described(table))
+    expected = {job.spec.id for job in jobs or ()}.union(*({run["id"] for run in published.missing(o)} for o in others))
+    page = render_page(rates.document([table]), data, counts.doubts(len(expected - ids))).encode()
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / INDEX, page)
     click.echo(f"{out / INDEX}: {table.num_runs:,} runs, {len(page) / 1e6:.2f} MB")
 
 
-def _described(table: Table) -> Mapping[str, Described]:
+def described(table: Table) -> Mapping[str, Described]:
     """Cards of the methods that are installed here."""
     from benchmark.cli.card import facts
     from benchmark.errors import UsageError
     from benchmark.registry import METHODS
     from benchmark.report.page.collect import Described
 
-    described = {}
+    known = {}
     for plugin in sorted({plugin for block in table.blocks for plugin in block.methods["plugin"]}):
         try:
             entry = METHODS.load(plugin)
@@ -66,8 +77,8 @@ def _described(table: Table) -> Mapping[str, Described]:
             continue  # a method of somebody else's, whose card is not here
         card = entry.card
         text = {"about": _about(entry), **facts(card), **({"BibTeX": card.bibtex} if card.bibtex else {})}
-        described[plugin] = Described(text, card.plain_phases)
-    return described
+        known[plugin] = Described(text, card.plain_phases)
+    return known
 
 
 def _about(method: type) -> str:
