@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,14 @@ from benchmark.cli.options import (
     expand_grid,
     grid_options,
     names_grid,
+    with_folder_options,
     with_option,
 )
 
 if TYPE_CHECKING:
     from benchmark.report.page.collect import Described
+    from benchmark.report.page.thumbnails import Thumbnails
+    from benchmark.store.content import Record
     from benchmark.tables.comparison import Table
 
 
@@ -26,12 +29,20 @@ if TYPE_CHECKING:
 @grid_options
 @with_option
 @click.option("--metric", default="main", show_default=True, help="As of `table`.")
+@click.option(
+    "--images",
+    multiple=True,
+    metavar="DATASET",
+    help="Show thumbnails of this data set (npz:FILE, ...), which runs of the page were trained on; may be repeated.",
+)
 @click.option("--out", type=UserPath(file_okay=False), required=True, help="Folder for the page, OUT/index.html.")
-def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, **options: Any) -> None:
+def report(
+    suite: str | None, others: tuple[Path, ...], metric: str, images: tuple[str, ...], out: Path, **options: Any
+) -> None:
     """Write a page of SUITE, of the grid that the options describe, or of all records.
 
     One HTML file without outside requests: tables that need no JavaScript, and with it other reporting rules,
-    filters, charts, and the runs behind every cell.
+    filters, charts, and the runs behind every cell. It holds no image, unless --images asks for some.
     """
     from benchmark.cli.lookup import whole_records
     from benchmark.cli.results import build_tables
@@ -53,13 +64,50 @@ def report(suite: str | None, others: tuple[Path, ...], metric: str, out: Path, 
     with collector_paused():
         (table,) = build_tables(store, jobs, rules=("val_noisy",), metrics=(metric,), suite=suite, others=others)
         ids = {run_id for block in table.blocks for run_id in block.runs["id"].dropna()}
-        counts = Counts()
-        data = collect(table, counts.counted(whole_records(store, others, ids)), described(table))
+        counts, names = Counts(), dict[str, str]()
+        records = _named(counts.counted(whole_records(store, others, ids)), names)
+        data = collect(table, records, described(table))
+    sheets = [_thumbnails(name, names, options) for name in images]
     expected = {job.spec.id for job in jobs or ()}.union(*({run["id"] for run in published.missing(o)} for o in others))
-    page = render_page(rates.document([table]), data, counts.doubts(len(expected - ids))).encode()
+    page = render_page(rates.document([table]), data, counts.doubts(len(expected - ids)), sheets).encode()
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / INDEX, page)
     click.echo(f"{out / INDEX}: {table.num_runs:,} runs, {len(page) / 1e6:.2f} MB")
+
+
+def _named(records: Iterable[Record], names: dict[str, str]) -> Iterator[Record]:
+    """The records; fills `names`: digest of a data set -> its name in tables."""
+    for record in records:
+        dataset = record["spec"]["dataset"]
+        names[dataset["digest"]] = record["provenance"]["labels"].get("dataset", dataset["name"])
+        yield record
+
+
+def _thumbnails(text: str, names: Mapping[str, str], options: dict[str, Any]) -> Thumbnails:
+    """Of the data set `text`. Raises UsageError where it is private, or none of those that the page is about."""
+    from benchmark.cli.progress import fetch_progress
+    from benchmark.datasets.cache import cached
+    from benchmark.datasets.private import MARK, mark_of
+    from benchmark.errors import UsageError
+    from benchmark.grid.resolve import make_dataset
+    from benchmark.report.page.thumbnails import thumbnails
+    from benchmark.store.store import Store
+
+    (ref,) = with_folder_options([text], options["group_by"], options["skip_corrupt"])
+    dataset = make_dataset(ref, options["data_root"])[0]
+    if (mark := mark_of(dataset)) is not None:
+        raise UsageError(
+            f"--images {text}: {mark} marks this data as private, and a page is made to be sent to others; leave "
+            f"--images out, or remove {MARK} if the images may be shown"
+        )
+    if dataset.digest() not in names:
+        raise UsageError(
+            f"--images {text}: no run of this page was trained on this data; expected the data of "
+            f"{', '.join(sorted(set(names.values()))) or 'its runs'}, unchanged"
+        )
+    with fetch_progress() as progress:
+        loaded = cached(dataset, Store(options["results"]).cache("data"), progress=progress)
+    return thumbnails(names[dataset.digest()], loaded.test.images, loaded.test.labels, loaded.classes)
 
 
 def described(table: Table) -> Mapping[str, Described]:

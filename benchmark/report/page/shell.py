@@ -15,6 +15,7 @@ from benchmark.report.document import Document
 from benchmark.report.escapes import visible
 from benchmark.report.html import render_html
 from benchmark.report.page.columns import Data
+from benchmark.report.page.thumbnails import Thumbnails
 from benchmark.report.publishing.doubts import Doubt
 
 INDEX = "index.html"
@@ -22,7 +23,7 @@ SCRIPTS = ("statistics.js", "model.js", "view.js", "charts.js", "export.js", "de
 """In the order in which they use one another."""
 
 
-def render_page(document: Document, data: Data, doubts: Sequence[Doubt] = ()) -> str:
+def render_page(document: Document, data: Data, doubts: Sequence[Doubt] = (), images: Sequence[Thumbnails] = ()) -> str:
     """One HTML file without outside requests. `document`: the tables of `data`, a section for each of its blocks.
 
     `doubts`: what `noisybench publish` has to be told to allow of these runs.
@@ -30,7 +31,7 @@ def render_page(document: Document, data: Data, doubts: Sequence[Doubt] = ()) ->
     return _PAGE.format(
         title=escape(data.suite),
         doubts=_doubts(doubts),
-        tables=render_html(document),
+        tables=render_html(document) + "".join(map(_images, images)),
         style=_static("page.css"),
         script='(() => {\n"use strict";\n' + "\n".join(map(_static, SCRIPTS)) + "})();",
         data=f"{_DATA}{packed(data)}{_END}",
@@ -42,6 +43,15 @@ def _doubts(doubts: Sequence[Doubt]) -> str:
         return ""
     items = "\n".join(f"<li>{escape(visible(doubt.sentence))} (<code>{doubt.option}</code>)</li>" for doubt in doubts)
     return f'<details class="doubts" open>\n<summary>{_HEADING}</summary>\n<ul>\n{items}\n</ul>\n</details>\n'
+
+
+def _images(sheet: Thumbnails) -> str:
+    description = escape(visible(sheet.description))
+    return (
+        f'<details class="images">\n<summary>{escape(visible(sheet.title))}</summary>\n'
+        f'<figure><img src="{sheet.picture}" alt="{description}"><figcaption>{description}</figcaption></figure>\n'
+        "</details>\n"
+    )
 
 
 def packed(data: Data) -> str:

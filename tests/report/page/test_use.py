@@ -249,6 +249,17 @@ def test_charts_are_saved_as_svg(opened, chart):
     assert "NaN" not in ET.tostring(drawn, encoding="unicode")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_images_are_shown_where_they_were_asked_for(opened, site, scripts):
+    command_line(site, "report", "--out", "illustrated", "--images", "digits")
+    page = opened(folder=site / "illustrated", java_script_enabled=scripts)
+    page.get_by_text("Images of digits").click()
+    picture = page.get_by_role("img", name="Up to 8 test images, drawn at random, of each class")
+    assert picture.is_visible()
+    if scripts:
+        assert picture.evaluate("image => image.naturalWidth") > 8 * 48
+
+
 def test_without_javascript_every_table_and_note_can_be_read(opened, site):
     page = opened(java_script_enabled=False)
     whole = page.inner_text("main")
