@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.grid.suite import Suite
 
+_PLACES = {"results", "data_root", "plugins", "suite"}
+"""Parameters of `grid_options` that describe no grid."""
 PLUGIN_OPTIONS = {"datasets": "--dataset", "backbones": "--backbone", "methods": "--method", "noise": "--noise"}
 
 
@@ -117,6 +119,34 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def names_grid(suite: str | None, axes: dict[str, Any], otherwise: str = "") -> bool:
+    """Whether a command is about the grid of SUITE or of the options, and not about all records.
+
+    Raises UsageError where an option describes a grid that nothing names: it would be ignored. `otherwise`: what else
+    may be typed.
+    """
+    from benchmark.errors import UsageError
+
+    if suite is not None or axes["datasets"]:
+        return True
+    if ignored := _of_a_grid(click.get_current_context()):
+        raise UsageError(
+            f"{ignored} describes a grid, and no grid was named; name a suite, or --dataset, --method and --noise"
+            f"{otherwise}"
+        )
+    return False
+
+
+def _of_a_grid(context: click.Context) -> str:
+    """The first option that was given and describes a grid, as it is typed; "" where there is none."""
+    grid = {parameter.name for parameter in grid_options(click.Command("grid")).params} - _PLACES  # type: ignore[attr-defined]
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if parameter.name in grid and given is click.core.ParameterSource.COMMANDLINE:
+            return parameter.opts[0]
+    return ""
 
 
 def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:

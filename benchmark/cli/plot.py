@@ -8,12 +8,9 @@ from typing import Any
 import click
 
 from benchmark.cli.lookup import whole_records
-from benchmark.cli.options import UserPath, expand_grid, grid_options, with_option
+from benchmark.cli.options import UserPath, expand_grid, grid_options, names_grid, with_option
 from benchmark.cli.results import build_tables
 from benchmark.report.figures.kinds import KINDS, SUFFIXES
-
-_PLACES = {"results", "data_root", "plugins", "suite"}
-"""Parameters of `grid_options` that describe no grid."""
 
 
 @click.command()
@@ -34,10 +31,7 @@ _PLACES = {"results", "data_root", "plugins", "suite"}
 @click.option(
     "--timing", is_flag=True, help="cost: measured instead of declared cost, which differs between equal runs."
 )
-@click.pass_context
 def plot(
-    context: click.Context,
-    /,
     kind: str,
     suite: str | None,
     out: Path,
@@ -71,13 +65,8 @@ def plot(
         raise UsageError(f"--timing belongs to `noisybench plot cost`; leave it out for {kind}")
     store = Store(options["results"])
     jobs = None
-    if suite is not None or options["datasets"]:
+    if names_grid(suite, options, ", or choose what is drawn of all records with --only NAME"):
         _, jobs = expand_grid(suite, options)
-    elif ignored := _of_a_grid(context):
-        raise UsageError(
-            f"{ignored} describes a grid, and no grid was named; name a suite or --dataset, --method and --noise, or "
-            "choose what is drawn of all records with --only NAME"
-        )
     with collector_paused():
         (table,) = build_tables(
             store, jobs, suite=suite, others=others, rules=(rule,), metrics=(metric,), extra_test=extra, timing=timing
@@ -103,13 +92,3 @@ def _check_out(out: Path) -> None:
         )
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}; type `mkdir -p {out.parent}`, or name another")
-
-
-def _of_a_grid(context: click.Context) -> str:
-    """The first option that was given and describes a grid, as it is typed; "" where there is none."""
-    grid = {parameter.name for parameter in grid_options(click.Command("grid")).params} - _PLACES  # type: ignore[attr-defined]
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "")
-        if parameter.name in grid and given is click.core.ParameterSource.COMMANDLINE:
-            return parameter.opts[0]
-    return ""

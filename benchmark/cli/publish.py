@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import UserPath, grid_options
+from benchmark.cli.options import UserPath, grid_options, names_grid
 
 if TYPE_CHECKING:
-    from benchmark.report.publishing.content import Publication
+    from benchmark.report.publishing.publication import Makers, Publication
     from benchmark.store.content import Record
     from benchmark.store.published import Missing
     from benchmark.store.segments import Original
@@ -21,31 +21,51 @@ if TYPE_CHECKING:
 @click.command()
 @grid_options
 @click.option("--out", type=UserPath(file_okay=False), required=True, help="The folder to write, such as results/mine.")
+@click.option("--figures/--no-figures", default=True, show_default=True, help="With figures, which need matplotlib.")
+@click.option("--page/--no-page", default=True, show_default=True, help="With the page of `noisybench report`.")
 @click.option("--allow-holes", is_flag=True, help="Though runs failed, diverged or were never carried out.")
 @click.option("--allow-mixed", is_flag=True, help="Though runs are of several versions, commits or protocols.")
 @click.option("--allow-dirty", is_flag=True, help="Though the checkout had changes that were not committed.")
 @click.option("--allow-plugins", is_flag=True, help="Though plugins from outside the project were used.")
 def publish(suite: str | None, out: Path, **options: Any) -> None:
-    """Write the records of SUITE, with tables, environment, citation and checksums, to a folder for others.
+    """Write the records of SUITE, with tables, figures, page, environment and checksums, to a folder for others.
 
     The options of the grid are those that `noisybench run SUITE` was called with. What was allowed is printed in the
-    folder's README. Without SUITE, --results names a published folder, which is made anew from its records.
+    folder's README and on its page. Without SUITE, --results names a published folder, which is made anew from its
+    records.
 
     \b
     noisybench publish digits --results results --out results/published/digits
     noisybench publish --results results/published/digits --out results/published/digits
     """
-    from benchmark.report.publishing import content, folder
+    from benchmark.errors import UsageError
+    from benchmark.report.publishing import content, folder, views
 
-    publication = _published(options["results"]) if suite is None else _of_grid(suite, options)
+    if suite is None and names_grid(suite, options):
+        raise UsageError(
+            "--dataset names a grid without a suite, and a published folder holds its suite file; write one, and type "
+            "`noisybench publish SUITE.toml --out DIR`"
+        )
+    publication = _published(options["results"], options) if suite is None else _of_grid(suite, options)
     refuse(publication, options)
     files = content.files(publication)
     folder.write(out, files)
     size = sum(map(len, files.values()))
     click.echo(f"published: {out}, {len(publication.records)} runs, {len(files)} files, {size / 2**20:.1f} MiB")
+    for kind in views.FIGURES if options["figures"] else ():
+        if views.name_of(kind) not in files:
+            click.echo(f"no figure {kind}: `noisybench plot {kind} --with {out} --out {kind}.svg` says why")
     for doubt in publication.doubts:
         click.echo(f"allowed ({doubt.option}): {doubt.sentence}")
     click.echo(f"next: `noisybench verify {out}`, then commit the folder")
+
+
+def makers() -> Makers:
+    """How the tables of a publication are made, and its methods described."""
+    from benchmark.cli.report import described
+    from benchmark.report.publishing.publication import Makers
+
+    return Makers(make_table, described)
 
 
 def make_table(records: Sequence[Record], missing: Sequence[Missing], rule: str) -> Table:
@@ -78,7 +98,7 @@ def _of_grid(suite: str, options: dict[str, Any]) -> Publication:
     from benchmark.cli.options import expand_grid, expand_trials
     from benchmark.errors import UsageError
     from benchmark.grid import suite as suites
-    from benchmark.report.publishing.content import Publication
+    from benchmark.report.publishing.publication import Publication
     from benchmark.store import published
 
     content = suites.located(suite).read_bytes()
@@ -96,13 +116,18 @@ def _of_grid(suite: str, options: dict[str, Any]) -> Publication:
         for run_id, job in jobs.items()
         if run_id not in known
     ]
-    return Publication.of(list(map(_without_traces, originals)), missing, content, make_table)
+    return Publication.of(list(map(_without_traces, originals)), missing, content, makers(), **_views(options))
 
 
-def _published(folder: Path) -> Publication:
+def _views(options: dict[str, Any]) -> dict[str, bool]:
+    return {"figures": options["figures"], "page": options["page"]}
+
+
+def _published(folder: Path, options: dict[str, Any]) -> Publication:
     """What a published folder holds. Raises UsageError where `folder` is none."""
     from benchmark.errors import UsageError
-    from benchmark.report.publishing.content import SUITE, Publication
+    from benchmark.report.publishing.content import SUITE
+    from benchmark.report.publishing.publication import Publication
     from benchmark.store import published
 
     path = published.located(folder)
@@ -110,9 +135,8 @@ def _published(folder: Path) -> Publication:
         raise UsageError(
             f"{folder} is not a published folder with {SUITE}; name the suite: `noisybench publish SUITE --out DIR`"
         )
-    return Publication.of(
-        list(published.originals(path)), published.missing(path), (path / SUITE).read_bytes(), make_table
-    )
+    originals, missing = list(published.originals(path)), published.missing(path)
+    return Publication.of(originals, missing, (path / SUITE).read_bytes(), makers(), **_views(options))
 
 
 def _without_traces(original: Original) -> Original:

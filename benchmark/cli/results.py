@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.lookup import image_lookup
-from benchmark.cli.options import expand_grid, grid_options, with_option
+from benchmark.cli.options import expand_grid, grid_options, names_grid, with_option
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def table(
         raise UsageError(f"--rope {rope:g} is no difference of a metric; expected a number from 0 to 1, such as 0.01")
     store = Store(options["results"])
     jobs = None
-    if suite is not None or options["datasets"]:
+    if names_grid(suite, options):
         _, jobs = expand_grid(suite, options)
     with collector_paused():
         if rows == "runs":

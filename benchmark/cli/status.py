@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmark.cli.options import expand_grid, grid_options
+from benchmark.cli.options import expand_grid, grid_options, names_grid
 
 
 @click.command()
@@ -20,7 +20,7 @@ def status(suite: str | None, **options: Any) -> int:
     store = Store(options["results"])
     contents, attempts = store.records(("state", "reason")), store.failures()
     failures = {record["id"]: record for record in attempts.records}
-    if suite is not None or options["datasets"]:
+    if names_grid(suite, options):
         grid, jobs = expand_grid(suite, options)
         ids = {job.spec.id for job in jobs}
         states = {record["id"]: record["state"] for record in contents.records}

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 @click.option("--data-root", type=UserPath(file_okay=False), default=data_root, help="Of --rerun: folder of downloads.")
 @click.option("--plugin", "plugins", multiple=True, type=UserPath(), help="Of --rerun: a plugin file that runs used.")
 def verify(folder: Path, rerun: int | None, **options: Any) -> int:
-    """Check FOLDER: checksums, every record, its metrics, and every table byte for byte. Exit code 1 where one fails.
+    """Check FOLDER: checksums, records, their metrics, and every table, figure and page. Exit code 1 where one fails.
 
     --rerun needs the data that the runs were trained on. On the same kind of processor, with the same libraries, a run
     must be repeated bit for bit; elsewhere within the tolerance that docs/publishing.md states.
     """
-    from benchmark.cli.publish import make_table
+    from benchmark.cli.publish import makers
     from benchmark.report.publishing.verification import verify as carry_out
     from benchmark.store import published
 
     if not folder.exists() and str(folder) in published.names():
         folder = published.PUBLISHED / folder
-    done = carry_out(folder, make_table)
+    done = carry_out(folder, makers())
     for note in done.notes:
         click.echo(f"note: {note}")
     for fault in done.faults:

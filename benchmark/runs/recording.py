@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,11 +22,13 @@ from benchmark.store.atomic import write_atomically
 from benchmark.store.curve import curve_of, rounded
 from benchmark.store.schema import Tests, TestSet
 from benchmark.store.store import Store
+from benchmark.store.tree import printable
 from benchmark.training.trainer import Progress
 
 
-def header(job: Job) -> dict[str, Any]:
-    """What every record begins with, whatever its state."""
+def header(job: Job, classes: Sequence[str] = ()) -> dict[str, Any]:
+    """What every record begins with, whatever its state. `classes`: [K] their names, where the data were read."""
+    names = {"classes": list(map(printable, classes))} if classes else {}
     return {
         "schema": schema.SCHEMA,
         "id": job.spec.id,
@@ -35,7 +37,7 @@ def header(job: Job) -> dict[str, Any]:
             **job.provenance,
             "method_digest": _source_digest(METHODS, job.spec.method, job.sources),
             "backbone_digest": _source_digest(BACKBONES, job.spec.backbone, job.sources),
-            "labels": job.labels,
+            "labels": {**job.labels, **names},
             "device": job.options.device,
             "threads": job.options.threads,
             "fast_paths": list(paths_on()),

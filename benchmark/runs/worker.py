@@ -63,7 +63,7 @@ def _record(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dic
         return header(job) | {"state": "skipped", "reason": str(reason), "timing": {}}
     if job.options.keep != "none" and not run.progress.diverged:
         keep(run, job.options.keep, job.spec.id, store)
-    return header(job) | trained_record(run)
+    return header(job, run.prepared.classes) | trained_record(run)
 
 
 def _summary(record: dict[str, Any]) -> str:

@@ -33,6 +33,8 @@ class Names(TypedDict, total=False):
 
     dataset: str
     suite: str
+    classes: list[str]
+    """[K] in the order of the labels; absent from records of runs that were not trained, and of earlier versions."""
 
 
 @_STRICT

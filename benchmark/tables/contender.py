@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.tables.comparison import Block
 from benchmark.tables.matrix import wins_ties_losses
-from benchmark.tables.order import MIN_UNITS, holm, pairwise
+from benchmark.tables.order import MIN_UNITS, differing, pairwise
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.statistics import LEVEL, t_factor
 
@@ -26,9 +26,9 @@ class Contest:
     """Seeds that all of them have."""
     others: pd.DataFrame
     """Per other method, best first: lead (mean difference in favour of the contender), half (of its 95 % t interval),
-    wins, ties, losses (noisy columns), verdict ("ahead", "behind", or "open": paired t tests corrected by Holm over all
-    others; empty below `MIN_UNITS` seeds), further (seeds beyond those that there are with which such a lead would be
-    told, NaN where it is told or with more than `MOST_SEEDS`)."""
+    wins, ties, losses (noisy columns), verdict ("ahead", "behind", or "open", as in `order.differing`; empty below
+    `MIN_UNITS` seeds), further (seeds beyond those that there are with which such a lead would be told, NaN
+    where it is told or with more than `MOST_SEEDS`)."""
 
 
 def contest(block: Block, method: str, rope: float) -> Contest | None:
@@ -56,10 +56,9 @@ def contest(block: Block, method: str, rope: float) -> Contest | None:
 def _verdicts(scores: pd.DataFrame) -> list[str]:
     """Of the columns after the first, whether the first is ahead of them."""
     tests = pairwise(scores)
-    sure = holm(tests.p[0, 1:]) < 1 - LEVEL
     return [
         "open" if not certain else "ahead" if lead > 0 else "behind"
-        for certain, lead in zip(sure, tests.difference[0, 1:], strict=True)
+        for certain, lead in zip(differing(tests)[0, 1:], tests.difference[0, 1:], strict=True)
     ]
 
 

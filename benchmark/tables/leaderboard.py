@@ -220,8 +220,8 @@ def _notes(
         first = methods["best"].idxmax()
         yield (
             f"place: 95 % interval among {len(methods)} methods by paired t tests, {what}, corrected for all "
-            "comparisons (Holm). Methods that share a letter are not told apart. Most likely the best: "
-            f"{code(str(first))}, with probability {methods['best'].max():.2f}"
+            "comparisons of a method (Holm). Methods that share a letter are not told apart, by the same tests. "
+            f"Most likely the best: {code(str(first))}, with probability {methods['best'].max():.2f}"
         )
     elif over_seeds and len(methods) > 1:
         yield f"order: none is claimed with {what}: {reach(count, 1)}"

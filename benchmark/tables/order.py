@@ -68,32 +68,40 @@ def resolve(scores: pd.DataFrame, generator: np.random.Generator) -> pd.DataFram
     """Per method: repetitions (units), low and high (95 % interval of its place, 1 is best), group (letters of those
     that are not told apart), best (probability of it).
 
-    A method's interval leaves out the places of those that are better or worse than it in paired t tests, corrected
-    by Holm over all others (Klein, Wright & Wieczorek, JRSS A 2020; Mogstad et al., Review of Economic Studies 2024).
-    It covers the place with at least 95 %, more where methods are tied. Methods that share a letter do not differ,
-    by the same tests corrected over all pairs. With fewer than `MIN_UNITS` units nothing is resolved.
+    Places and groups are of the same tests, `differing`: a method's interval leaves out the places of those from which
+    it differs, and methods share a letter if and only if they do not differ. All that is said of one method
+    holds together with at least 95 %, more where methods are tied: its interval covers its place, and it shares a
+    letter with every method that is truly equal. With fewer than `MIN_UNITS` units nothing is resolved.
     """
     count = scores.shape[1]
     if len(scores) < MIN_UNITS:
         unresolved = {"repetitions": len(scores), "low": 1, "high": count, "group": "", "best": np.nan}
         return pd.DataFrame(unresolved, index=scores.columns)
     tests = pairwise(scores)
-    own = np.stack([_holm_of_row(row, position) for position, row in enumerate(tests.p)])
-    sure = own < 1 - LEVEL
-    upper = np.triu_indices(count, 1)
-    together = np.ones_like(tests.p)
-    together[upper] = holm(tests.p[upper])
-    different = np.minimum(together, together.T) < 1 - LEVEL
+    different = differing(tests)
     return pd.DataFrame(
         {
             "repetitions": len(scores),
-            "low": 1 + (sure & (tests.difference < 0)).sum(axis=1),
-            "high": count - (sure & (tests.difference > 0)).sum(axis=1),
+            "low": 1 + (different & (tests.difference < 0)).sum(axis=1),
+            "high": count - (different & (tests.difference > 0)).sum(axis=1),
             "group": letters(different, scores.mean().to_numpy()),
             "best": probability_of_best(scores, generator),
         },
         index=scores.columns,
     )
+
+
+def differing(tests: Pairwise) -> Flags:
+    """Which methods differ [methods, methods], at 95 % for all that is said of one method.
+
+    The tests of one method against all others are corrected by Holm, which gives the interval of its place (Klein,
+    Wright & Wieczorek, JRSS A 2020; Mogstad et al., Review of Economic Studies 2024). A pair belongs to the tests of
+    two methods, and differs where it does in both: else one method would be said to differ from another that is said
+    not to differ from it. Intervals can only become wider by that.
+    """
+    own = np.stack([_holm_of_row(row, position) for position, row in enumerate(tests.p)])
+    sure = own < 1 - LEVEL
+    return sure & sure.T
 
 
 def _holm_of_row(p: Floats, own: int) -> Floats:

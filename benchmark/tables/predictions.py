@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,29 @@ def confusion(records: Iterable[Record], rule: str, extra_test: str | None = Non
             columns = {"label": labels.ravel(), "prediction": predictions.ravel(), "count": counts.ravel()}
             parts.append(pd.DataFrame({"id": record["id"], **columns}))
     return _joined(parts, ["label", "prediction", "count"])
+
+
+class ClassNames:
+    """The names of classes that records agree on, of those that hold any."""
+
+    def __init__(self) -> None:
+        self._found: set[tuple[str, ...]] = set()
+
+    def noted(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records, of which each is looked at as it passes."""
+        for record in records:
+            self.note(record)
+            yield record
+
+    def note(self, record: Record) -> None:
+        names = ((record.get("provenance") or {}).get("labels") or {}).get("classes")
+        if names:
+            self._found.add(tuple(names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """[K], or none where no record holds them or some differ."""
+        return next(iter(self._found)) if len(self._found) == 1 else ()
 
 
 def calibration(records: Iterable[Record], rule: str, extra_test: str | None = None) -> pd.DataFrame:

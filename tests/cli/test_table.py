@@ -32,6 +32,13 @@ def test_published_records_are_printed_in_every_format(form, beginning, here):
     assert here(*PUBLISHED, "--rule", "last", "--format", form).stdout.startswith(beginning)
 
 
+@pytest.mark.parametrize("command", [("table",), ("status",), ("report", "--out", "site"), ("publish", "--out", "p")])
+@pytest.mark.parametrize("option", [("-m", "ce"), ("--seeds", "3"), ("--epochs", "2")])
+def test_an_option_of_a_grid_that_nothing_names_is_refused(command, option, here):
+    told = here(*command, *option, code=2).stderr
+    assert "describes a grid, and no grid was named; name a suite" in told
+
+
 def test_csv_of_several_rules_and_metrics_has_a_row_for_each(here):
     chosen = ("--rule", "val_noisy", "--rule", "last", "--metric", "accuracy", "--metric", "nll", "--rule", "last")
     found = rows(here(*PUBLISHED, "--format", "csv", *chosen).stdout)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.cli.publish import make_table
+from benchmark.cli.publish import makers
 from benchmark.report.publishing import content, verification
-from benchmark.report.publishing.content import Files, Publication
+from benchmark.report.publishing.publication import Files, Publication
 from benchmark.report.publishing.verification import Verification
 from benchmark.store import published, record_file
 from benchmark.store.published import Missing
@@ -47,10 +47,10 @@ def records(trained: Path) -> list[dict[str, Any]]:
 Publish = Callable[..., Files]
 
 
-def files_of(records: Sequence[dict[str, Any]], missing: Sequence[Missing] = ()) -> Files:
-    """What `publish` writes of these records, whatever it would refuse."""
+def files_of(records: Sequence[dict[str, Any]], missing: Sequence[Missing] = (), **views: bool) -> Files:
+    """What `publish` writes of these records, whatever it would refuse. `views`: `figures` and `page`."""
     originals = [(record["id"], record_file.encode(record)) for record in records]
-    return content.files(Publication.of(originals, missing, SUITE.encode(), make_table))
+    return content.files(Publication.of(originals, missing, SUITE.encode(), makers(), **views))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +58,14 @@ def whole(records: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactor
     """The published folder of all records. Not to be written to."""
     folder = tmp_path_factory.mktemp("whole") / "tiny"
     write(folder, files_of(records))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seen(records: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with figures and the page. Not to be written to."""
+    folder = tmp_path_factory.mktemp("seen") / "tiny"
+    write(folder, files_of(records, figures=True, page=True))
     return folder
 
 
@@ -70,8 +78,9 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 def write(folder: Path, files: Files) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(text)
 
 
 def verify(folder: Path) -> Verification:
-    return verification.verify(folder, make_table)
+    return verification.verify(folder, makers())

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.cli import publish as command
-from benchmark.cli.publish import make_table
+from benchmark.cli.publish import makers
 from benchmark.errors import NoisybenchError, UsageError
-from benchmark.report.publishing import content, folder
+from benchmark.report.publishing import content, folder, views
 from benchmark.report.publishing.citation import citation
-from benchmark.report.publishing.content import Publication
+from benchmark.report.publishing.publication import Publication
 from benchmark.report.publishing.readme import readme
 from benchmark.store import atomic, published, record_file
 from benchmark.store.compaction import compact
@@ -26,7 +26,7 @@ ALLOWED = {"allow_holes": False, "allow_mixed": False, "allow_dirty": False, "al
 
 def publication(records, missing=()):
     originals = [(record["id"], record_file.encode(record)) for record in records]
-    return Publication.of(originals, missing, SUITE.encode(), make_table)
+    return Publication.of(originals, missing, SUITE.encode(), makers())
 
 
 def changed(record, path, value):
@@ -50,7 +50,7 @@ def test_equal_records_make_equal_bytes_in_any_order_loose_or_compacted(trained,
     assert files_of(shuffled) == made
     copy = Store(shutil.copytree(trained / "results", tmp_path / "results"))
     one, other = (
-        content.sources(Publication.of(list(published.originals(copy.folder)), [], b"", make_table))
+        content.sources(Publication.of(list(published.originals(copy.folder)), [], b"", makers()))
         for _ in (0, compact(copy))
     )
     assert one == other
@@ -63,9 +63,26 @@ def test_the_command_publishes_what_verify_finds_sound_and_says_what_to_type_nex
     assert "are sound" in here("verify", out).stdout
     assert (out / "suite.toml").read_text() == SUITE
     assert "8 runs" in here("table", "--with", out, "--results", "none").stdout
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = contents(out)
+    assert {"figures/ranks.svg", "figures/rate.svg", "figures/matrix.svg", "index.html"} <= before.keys()
     here("publish", "--results", out, "--out", out, "--allow-dirty")
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert contents(out) == before
+    here("publish", "--results", out, "--out", out, "--allow-dirty", "--no-figures", "--no-page")
+    assert {name for name in before.keys() - contents(out) if "figures/" not in name} == {"index.html"}
+    assert not (out / "figures").exists()
+    assert "are sound" in here("verify", out).stdout
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_page_is_made_of_a_published_folder_alone(seen, here, tmp_path):
+    told = here("report", "--with", seen, "--results", "none", "--out", tmp_path / "site").stdout
+    assert "8 runs" in told
+    assert views.equal(
+        "index.html", (tmp_path / "site" / "index.html").read_bytes(), (seen / "index.html").read_bytes()
+    )
 
 
 def test_records_come_back_from_the_file_as_they_were_written(trained, whole):
@@ -110,8 +127,12 @@ def test_holes_are_refused_and_shown_where_they_are_allowed(records, tmp_path, h
         command.refuse(publication([failed, *rest], [missing_of(other)]), ALLOWED)
     command.refuse(publication([failed, *rest], [missing_of(other)]), ALLOWED | {"allow_holes": True})
     out = tmp_path / "holes"
-    write(out, files_of([failed, *rest], [missing_of(other)]))
+    write(out, files_of([failed, *rest], [missing_of(other)], page=True))
     assert "`--allow-holes`: 2 of 8 runs have no value" in (out / "README.md").read_text()
+    here("report", "--with", out, "--results", "none", "--out", tmp_path / "site")
+    for page in (out, tmp_path / "site"):
+        said = (page / "index.html").read_text()
+        assert "2 of 8 runs have no value: 1 failed, 1 never carried out (<code>--allow-holes</code>)" in said
     assert verify(out).faults == []
     for table in ((out / "val_noisy.md").read_text(), here("table", "--with", out, "--results", "none").stdout):
         assert "OutOfMemoryError" in table

@@ -1,14 +1,17 @@
 """`noisybench verify` tells every kind of damage to a published folder, in a sentence that names the file or run."""
 
+import base64
+import gzip
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.report.publishing import identities
+from benchmark.report.publishing import identities, views
 from benchmark.store import checksums, record_table
 from tests.report.conftest import files_of, verify, write
 from tests.report.test_publish import changed, missing_of
@@ -81,7 +84,8 @@ def resealed(folder, **contents):
     """Replaces files of `folder` and lists the digests of what is there now, as a forger would."""
     for name, text in contents.items():
         (folder / name.replace("__", ".")).write_bytes(text)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != checksums.NAME}
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    files = {name: path.read_bytes() for name, path in paths.items() if name != checksums.NAME}
     (folder / checksums.NAME).write_bytes(checksums.encode(files))
 
 
@@ -96,6 +100,85 @@ def test_a_changed_table_with_a_new_digest_is_told(name, copy):
 def test_a_file_that_nothing_makes_is_told_though_it_is_listed(copy):
     resealed(copy, more__txt=b"")
     assert verify(copy).faults == ["more.txt is not a file that publish makes of the records"]
+
+
+@pytest.fixture
+def seen_copy(seen, tmp_path):
+    return shutil.copytree(seen, tmp_path / "tiny")
+
+
+FIGURE = "figures/rate.svg"
+
+
+def test_figures_and_page_are_made_again(seen):
+    done = verify(seen)
+    assert (done.faults, done.notes) == ([], [])
+    assert {"figures/ranks.svg", FIGURE, "figures/matrix.svg", "index.html"} <= set(done.remade)
+
+
+def test_a_changed_figure_with_a_new_digest_is_told(seen_copy):
+    drawn = (seen_copy / FIGURE).read_bytes()
+    place = drawn.rindex(b"<path") + 20
+    resealed(seen_copy, **{FIGURE: drawn[:place] + b"9" + drawn[place:]})
+    (fault,) = verify(seen_copy).faults
+    assert fault.startswith(f"{FIGURE} is not what this version of noisybench makes")
+
+
+def test_a_figure_of_another_matplotlib_is_checked_by_its_digest_and_that_is_said(seen_copy, monkeypatch):
+    drawn = (seen_copy / FIGURE).read_bytes()
+    ours = version("matplotlib")
+    resealed(seen_copy, **{FIGURE: drawn.replace(f"Matplotlib v{ours}".encode(), b"Matplotlib v3.0.1", 1)})
+    done = verify(seen_copy)
+    assert done.faults == []
+    assert done.notes == [f"{FIGURE} is checked by its digest alone: drawn by matplotlib 3.0.1, and here is {ours}"]
+    assert FIGURE not in done.remade
+
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(views, "version", absent)
+    done = verify(seen_copy)
+    assert done.faults == []
+    assert len(done.notes) == 3
+    assert "index.html" in done.remade
+
+
+def test_a_figure_that_is_gone_from_folder_and_list_is_told(seen_copy):
+    (seen_copy / FIGURE).unlink()
+    resealed(seen_copy)
+    assert verify(seen_copy).faults == [f"{FIGURE} is missing: publish makes it of these records"]
+
+
+def repacked(page, change=lambda data: data):
+    """The page with its data changed, compressed by another level."""
+    head, start, rest = page.partition(b'id="data">')
+    data, end, tail = rest.partition(b"</script>")
+    text = change(gzip.decompress(base64.b64decode(data)))
+    return head + start + base64.b64encode(gzip.compress(text, compresslevel=1, mtime=0)) + end + tail
+
+
+def test_a_page_that_holds_the_same_is_sound_however_it_is_compressed(seen_copy):
+    page = (seen_copy / "index.html").read_bytes()
+    assert repacked(page) != page
+    resealed(seen_copy, index__html=repacked(page))
+    assert verify(seen_copy).faults == []
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda page: page.replace(b"<tbody>", b"<tbody> ", 1),
+        lambda page: repacked(page, lambda data: data.replace(b'"rule":"val_noisy"', b'"rule":"last"')),
+        lambda page: repacked(page, lambda data: data + b" " * 10**8),
+        lambda page: page.replace(b'id="data">', b'id="data">!', 1),
+        lambda page: b"",
+    ],
+    ids=["table", "data", "bomb", "no data", "empty"],
+)
+def test_a_changed_page_with_a_new_digest_is_told(forge, seen_copy):
+    resealed(seen_copy, index__html=forge((seen_copy / "index.html").read_bytes()))
+    (fault,) = verify(seen_copy).faults
+    assert fault.startswith("index.html is not what this version of noisybench makes")
 
 
 FORGED = {

@@ -31,15 +31,22 @@ def true_places(means):
     return 1 + (means > means[:, None]).sum(axis=1), (means >= means[:, None]).sum(axis=1)
 
 
+def shared_letters(groups):
+    """[methods, methods] whether two methods have a letter in common."""
+    return np.array([[bool(set(one) & set(other)) for other in groups] for one in groups])
+
+
 @pytest.mark.parametrize("heavy", [False, True], ids=["normal", "heavy tails"])
 @pytest.mark.parametrize("means", [SEPARATED, CLOSE, TIED], ids=["separated", "close", "tied"])
-def test_intervals_of_places_cover_the_true_place_in_at_least_93_percent_at_six_seeds(means, heavy):
+def test_what_is_said_of_a_method_holds_in_at_least_93_percent_at_six_seeds(means, heavy):
+    """Its interval covers its true places, and it shares a letter with every method that is truly equal."""
     generator = np.random.default_rng(1)
     covered = np.zeros(len(means))
     low, high = true_places(means)
     for _ in range(TRIALS):
         found = resolve(draw(means, generator, heavy=heavy), generator)
-        covered += (found["low"] <= low) & (found["high"] >= high)
+        equal_share = (shared_letters(found["group"]) | (means != means[:, None])).all(axis=1)
+        covered += (found["low"] <= low) & (found["high"] >= high) & equal_share
     print("coverage by method:", covered / TRIALS)
     assert (covered / TRIALS).mean() >= 0.93
     assert (covered / TRIALS).min() >= 0.93 - 2 * (0.95 * 0.05 / TRIALS) ** 0.5
@@ -93,9 +100,27 @@ def test_two_methods_share_a_letter_if_and_only_if_they_do_not_differ(data, coun
     different = np.triu(upper, 1) | np.triu(upper, 1).T
     means = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=count, max_size=count)))
     text = letters(different, means)
-    shared = np.array([[bool(set(one) & set(other)) for other in text] for one in text])
-    np.testing.assert_array_equal(shared, ~different)
+    np.testing.assert_array_equal(shared_letters(text), ~different)
     assert "a" in text[int(np.argsort(-means, kind="stable")[0])]
+
+
+@given(st.integers(0, 10**6), st.integers(2, 20), st.integers(MIN_UNITS, 12), st.sampled_from([0.0, 0.05, 0.3]))
+def test_place_and_letters_say_the_same(seed, count, units, apart):
+    generator = np.random.default_rng(seed)
+    scores = draw(generator.permutation(np.linspace(0, apart, count)), generator, units)
+    found = resolve(scores, generator)
+    shared, means = shared_letters(found["group"]), scores.mean().to_numpy()
+    better = means > means[:, None]
+    np.testing.assert_array_equal(found["low"], 1 + (~shared & better).sum(axis=1))
+    np.testing.assert_array_equal(found["high"], count - (~shared & better.T).sum(axis=1))
+
+
+def test_places_are_no_narrower_than_by_the_tests_of_each_method_alone():
+    scores = draw(np.linspace(0, 0.05, 12), np.random.default_rng(11))
+    found, p = resolve(scores, np.random.default_rng(0)), pairwise(scores).p
+    for position, row in enumerate(found.itertuples()):
+        alone = multipletests(np.delete(p[position], position), method="holm")[0].sum()
+        assert row.low - 1 + 12 - row.high <= alone
 
 
 def test_letters_agree_with_scikit_posthocs():

@@ -132,13 +132,14 @@ def page(
 
 
 def encoded(drawn: Page, suffix: str) -> bytes:
-    """The figure as a file of that suffix. Equal figures give equal bytes: no date, no random id."""
+    """The figure as a file of that suffix. Equal figures give equal bytes, by one version of matplotlib, which
+    is named in it: no date, no random id."""
     _lay_out(drawn)
     _place(drawn.figure)
     metadata: dict[str, Any] = {
-        ".png": {"Software": None},
-        ".svg": {"Date": None, "Creator": None},
-        ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        ".png": {},
+        ".svg": {"Date": None},
+        ".pdf": {"CreationDate": None},
     }[suffix]
     file = io.BytesIO()
     drawn.figure.savefig(file, format=suffix[1:], dpi=DPI, metadata=metadata, facecolor="white")

@@ -56,7 +56,8 @@ def ranks(material: Material) -> Page:
     page.fit(len(panels))
     page.caption = [
         "Dot: place by the mean over the noisy columns; bar: its 95 % interval, from paired t tests over the seeds n, "
-        "corrected for all comparisons (Holm). Methods that share a letter are not told apart.",
+        "corrected for all comparisons of a method (Holm). Methods that share a letter are not told apart, by the same "
+        "tests.",
         *origin(material),
     ]
     page.note(*map(_unclaimed, {id(rows): rows for _, _, rows in panels}.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -26,9 +26,14 @@ MOST_PANELS = 6
 MOST_NUMBERED = 12
 """Classes of a matrix whose cells hold numbers."""
 MOST_TICKS = 20
-CLASSES = "Classes are numbered as in the data set: records hold no names of classes."
+MOST_NAMED = 20
+"""Classes of a matrix whose rows and columns are named; more are numbered."""
+NAMES = 55.0
+"""Width of the name of a class beside a matrix, in points."""
 
 Rows: TypeAlias = pd.DataFrame
+Classes: TypeAlias = tuple[str, ...]
+"""Names [K], or none where records hold none."""
 
 
 def confusion(material: Material) -> Page:
@@ -37,25 +42,26 @@ def confusion(material: Material) -> Page:
         [one.first(METHODS_OF_MATRICES, material.baseline).few_columns() for one in material.blocks]
     )
     cells = []
-    for one, rows in _read(blocks, material, predictions.confusion):
+    for one, rows, classes in _read(blocks, material, predictions.confusion):
         for noise in one.noise:
             for method in one.methods:
                 own = predictions.of_cell(shown.runs(one), rows, method, noise)
                 if len(own):
-                    cells.append((one, method, noise, own))
+                    cells.append((one, method, noise, own, classes))
     if not cells:
         raise _no_outcomes(material)
-    left_out = [f"{method} at {noise}" for _, method, noise, _ in cells[MOST_PANELS:]]
+    left_out = [f"{method} at {noise}" for _, method, noise, _, _ in cells[MOST_PANELS:]]
     cells = cells[:MOST_PANELS]
     wide = min(2, len(cells))
-    page = canvas.page("Confusion on the test set", -(-len(cells) // wide), wide, heights=3.0)
-    for axes, (one, method, noise, own) in zip(page.panels(), cells, strict=False):
+    height = 3.0 + _height_of_names(classes for *_, classes in cells)
+    page = canvas.page("Confusion on the test set", -(-len(cells) // wide), wide, heights=height)
+    for axes, (one, method, noise, own, classes) in zip(page.panels(), cells, strict=False):
         counts = own.groupby(["label", "prediction"])["count"].sum().unstack("prediction").to_numpy(np.float64)
         sums = counts.sum(axis=1, keepdims=True)
         shares = np.divide(counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
         texts = [[f"{_share(share)}\n{count:.0f}" if count else "" for share, count in zip(*row, strict=True)]
                  for row in zip(shares, counts, strict=True)]  # fmt: skip
-        _matrix(axes, shares, texts, size=4.3)
+        _matrix(axes, shares, texts, classes, size=4.3)
         axes.set_xlabel("predicted class")
         axes.set_ylabel("class by the test labels")
         axes.set_title(
@@ -64,7 +70,7 @@ def confusion(material: Material) -> Page:
     page.fit(len(cells))
     page.caption = [
         "Colour and first number: share of the images of the row's class; second number: images, summed over the "
-        "seeds n. " + CLASSES,
+        f"seeds n.{_numbered(classes for *_, classes in cells)}",
         drawn_methods(blocks, material),
         *origin(material),
     ]
@@ -78,7 +84,7 @@ def reliability(material: Material) -> Page:
         [one.first(METHODS_OF_RELIABILITY, material.baseline).few_columns() for one in material.blocks]
     )
     panels = []
-    for one, rows in _read(blocks, material, predictions.calibration):
+    for one, rows, _ in _read(blocks, material, predictions.calibration):
         for noise in one.noise:
             of_methods = {m: predictions.of_cell(shown.runs(one), rows, m, noise) for m in one.methods}
             if any(len(own) for own in of_methods.values()):
@@ -134,33 +140,36 @@ def transition(material: Material) -> Page:
     cells = []
     for one in blocks:
         runs = shown.ended(one)
-        rows = predictions.transitions(material.whole(set(runs["id"])))
+        known = predictions.ClassNames()
+        rows = predictions.transitions(known.noted(material.whole(set(runs["id"]))))
         for noise in one.noise:
             of_noise = runs["id"][runs["noise"] == noise]
             own = rows[rows["id"].isin(of_noise)]
             if own["true"].notna().any() or own["estimated"].notna().any():
-                cells.append((one, noise, own))
+                cells.append((one, noise, own, known.names))
     if not cells:
         raise TableError(
             "T is unknown in all that is drawn, and no method estimated it; expected runs that ended with noise whose "
             "true labels are known, such as --only symmetric"
         )
-    left_out = [f"{one.title} at {noise}" for one, noise, _ in cells[MOST_PANELS:]]
+    left_out = [f"{one.title} at {noise}" for one, noise, _, _ in cells[MOST_PANELS:]]
     cells = cells[:MOST_PANELS]
-    wide = 1 + max(len(one.methods) if own["estimated"].notna().any() else 0 for one, _, own in cells)
-    page = canvas.page("T: true and estimated", len(cells), wide, heights=2.4)
+    wide = 1 + max(len(one.methods) if own["estimated"].notna().any() else 0 for one, _, own, _ in cells)
+    height = 2.4 + _height_of_names(classes for *_, classes in cells)
+    page = canvas.page("T: true and estimated", len(cells), wide, heights=height)
     page.fit(0)
-    for axes, (one, noise, own) in zip(page.axes, cells, strict=True):
-        _transition(axes[0], own, "true", f"true T, {labels([noise])[0]}{in_a_line(one, blocks)}")
+    for axes, (one, noise, own, classes) in zip(page.axes, cells, strict=True):
+        _transition(axes[0], own, classes, "true", f"true T, {labels([noise])[0]}{in_a_line(one, blocks)}")
         for place, method in enumerate(one.methods, start=1):
             estimates = predictions.of_cell(shown.runs(one), own, method, noise)
             estimates = estimates[estimates["estimated"].notna()]
             if len(estimates):
                 n, error = estimates["id"].nunique(), _l1(shown.runs(one), method, noise)
-                _transition(axes[place], estimates, "estimated", f"{labels([method])[0]}, n = {n}\n{error}")
+                _transition(axes[place], estimates, classes, "estimated", f"{labels([method])[0]}, n = {n}\n{error}")
     page.caption = [
         "T[i, j]: probability that an image of class i (row) has the label j (column); means over the seeds (n). L1: "
-        "sum of the absolute errors of a row, mean over the rows and seeds. " + CLASSES,
+        "sum of the absolute errors of a row, mean over the rows and seeds."
+        + _numbered(classes for *_, classes in cells),
         *origin(material, rule=False),
     ]
     if wide == 1:
@@ -181,11 +190,11 @@ def _estimating(one: Shown, material: Material) -> Shown:
     return replace(one, methods=methods if one.named else methods[:METHODS_OF_MATRICES])
 
 
-def _transition(axes: Axes, rows: Rows, column: str, title: str) -> None:
+def _transition(axes: Axes, rows: Rows, classes: Classes, column: str, title: str) -> None:
     axes.set_visible(True)
     mean = rows.groupby(["clean", "noisy"])[column].mean().unstack("noisy").to_numpy(np.float64)
     texts = [[_share(value) if value >= 0.005 else "" for value in row] for row in mean]
-    _matrix(axes, mean, texts, size=4.5)
+    _matrix(axes, mean, texts, classes, size=4.5)
     axes.set_xlabel("label")
     axes.set_ylabel("class")
     axes.set_title(title)
@@ -196,15 +205,38 @@ def _l1(runs: Rows, method: str, noise: str) -> str:
     return f"L1 {cell['transition_l1'].mean():.3f}"
 
 
-def _matrix(axes: Axes, shares: np.ndarray, texts: list[list[str]], size: float) -> None:
-    """Shares of a row's class, classes numbered; without numbers in the cells where there are many classes."""
+def _matrix(axes: Axes, shares: np.ndarray, texts: list[list[str]], classes: Classes, size: float) -> None:
+    """Shares of a row's class; without numbers in the cells where there are many classes."""
     count = len(shares)
     every = -(-count // MOST_TICKS)
-    names = [str(k) if k % every == 0 else "" for k in range(count)]
+    numbers = [str(k) if k % every == 0 else "" for k in range(count)]
+    named = _are_shown(classes) and len(classes) == count
+    names = labels(classes, NAMES) if named else numbers
     canvas.matrix(
         axes, shares, names, names, texts if count <= MOST_NUMBERED else None, limits=(0, 1), size=size, colors="Blues"
     )
     axes.set_aspect("equal")
+    if named:
+        canvas.slanted(axes)
+
+
+def _are_shown(classes: Classes) -> bool:
+    """Whether classes have names, which say more than their numbers do, and few enough."""
+    return 0 < len(classes) <= MOST_NAMED and classes != tuple(map(str, range(len(classes))))
+
+
+def _height_of_names(cells: Iterable[Classes]) -> float:
+    """Inches that the names of columns take below their axes."""
+    return max((canvas.slanted_height(labels(classes, NAMES)) for classes in cells if _are_shown(classes)), default=0.0)
+
+
+def _numbered(cells: Iterable[Classes]) -> str:
+    """The sentence on numbers that stand for classes, with a space before it; "" where all are named."""
+    different = set(cells)
+    if all(map(_are_shown, different)):
+        return ""
+    unknown = ": some records hold no names of classes" if () in different else ""
+    return f" Classes are numbered as in the data set{unknown}."
 
 
 def _share(value: float) -> str:
@@ -219,9 +251,12 @@ def _ece(runs: Rows, own: Rows) -> str:
     return f"{found['mean']:.3f}{spread}"
 
 
-def _read(blocks: list[Shown], material: Material, read: Callable[..., Rows]) -> list[tuple[Shown, Rows]]:
-    rule, extra = material.table.rule, material.table.extra_test
-    return [(one, read(material.whole(set(shown.ended(one)["id"])), rule, extra)) for one in blocks]
+def _read(blocks: list[Shown], material: Material, read: Callable[..., Rows]) -> Iterator[tuple[Shown, Rows, Classes]]:
+    """What `read` makes of the records of each block, and the names of its classes."""
+    for one in blocks:
+        known = predictions.ClassNames()
+        records = known.noted(material.whole(set(shown.ended(one)["id"])))
+        yield one, read(records, material.table.rule, material.table.extra_test), known.names
 
 
 def _no_outcomes(material: Material) -> TableError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from benchmark.store.content import Record
 from benchmark.tables.commands import grid_text, method_text, noise_text
 from benchmark.tables.comparison import STATES, UNRANKED_RULE, Block, Table
 from benchmark.tables.frame import DIAGNOSTICS
+from benchmark.tables.predictions import ClassNames
 from benchmark.tables.statistics import SEEDS
 
 MOST_POINTS = 150_000
@@ -73,6 +75,8 @@ def collect(table: Table, records: Iterable[Record], described: Mapping[str, Des
     figures = _Figures(table.rule, listed, methods, described)
     for record in records:
         figures.add(record)
+    for position, block in enumerate(blocks):
+        block.classes = list(figures.classes[position].names)
     exact = len(listed.runs.id) <= MOST_EXACT_RUNS
     runs, numbers = figures.columns(exact)
     return Data(
@@ -138,6 +142,7 @@ class _Listed:
                 for name, row in block.methods.iterrows()
             ],
             runs=members,
+            classes=[],
             command=grid_text(specs.iloc[0]),
         )
 
@@ -186,12 +191,15 @@ class _Figures:
         self._curves: dict[int, dict[str, NDArray[np.float64]]] = {}
         self._points = 0
         self._confusion: dict[Cell, NDArray[np.int64]] = {}
+        self.classes: defaultdict[int, ClassNames] = defaultdict(ClassNames)
+        """By the position of a block."""
 
     def add(self, record: Record) -> None:
         run = self._listed.place.get(record["id"])
         if run is None or record["state"] not in ("ok", "diverged"):
             return
         cell, metric = self._listed.cell[run], self._listed.metric[run]
+        self.classes[cell[0]].note(record)
         for rule, figures in (record.get("metrics") or {}).items():
             if figures is not None and record["state"] == "ok":
                 value = figures.get(metric)

@@ -63,6 +63,8 @@ class PageBlock:
     """The number of runs of most cells."""
     rows: list[Row]
     runs: list[int]
+    classes: list[str]
+    """[K] names; none where records hold none."""
     command: str
     """That trains on it, without methods, noise and seeds."""
 

@@ -1,71 +1,34 @@
 """Everything that a published folder holds, made of its records, its suite file and the list of missing runs.
 
-`publish` writes what is made here, and `verify` makes it again and compares the bytes. A further part of the folder,
-such as figures or the page, is a function more in `PARTS`, and both commands know it.
+`publish` writes what is made here, and `verify` makes it again and compares the bytes. A further part of the folder is
+a function more in `PARTS`, and both commands know it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from benchmark.report import csv, markdown
 from benchmark.report.layouts import rates
+from benchmark.report.publishing import views
 from benchmark.report.publishing.citation import citation
 from benchmark.report.publishing.croissant import croissant
-from benchmark.report.publishing.doubts import Doubt, doubts
 from benchmark.report.publishing.environment import constraints
+from benchmark.report.publishing.publication import RULES, Files, Publication
 from benchmark.report.publishing.readme import readme
 from benchmark.store import checksums
-from benchmark.store.content import Record, without_bulk
-from benchmark.store.published import MISSING, TABLE, Missing, encode_missing
-from benchmark.store.record_file import decode
-from benchmark.store.segments import Original
-from benchmark.tables.comparison import Table
+from benchmark.store.published import MISSING, TABLE, encode_missing
 from benchmark.tables.run_rows import run_rows
 
 SUITE = "suite.toml"
 README = "README.md"
-RULES = ("val_noisy", "last")
-"""Reporting rules that have a table."""
 RUNS = "runs.csv"
 _PRECISION = "%.8g"
-
-MakeTable = Callable[[Sequence[Record], Sequence[Missing], str], Table]
-"""The table of records and missing runs by a reporting rule."""
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What a folder is made of."""
-
-    originals: Sequence[Original]
-    """All records, as they were written."""
-    records: Sequence[Record]
-    """The same without their bulk, those of failed runs too."""
-    missing: Sequence[Missing]
-    suite: bytes
-    make_table: MakeTable
-
-    @classmethod
-    def of(
-        cls, originals: Sequence[Original], missing: Sequence[Missing], suite: bytes, make_table: MakeTable
-    ) -> Publication:
-        ordered = sorted(originals)
-        records = [without_bulk(decode(content, f"the record of {run_id}")) for run_id, content in ordered]
-        return cls(ordered, records, missing, suite, make_table)
-
-    @property
-    def doubts(self) -> list[Doubt]:
-        return doubts(self.records, self.missing)
-
-
-Files = dict[str, bytes]
 
 
 def tables(publication: Publication, known: Mapping[str, bytes] | None = None) -> Files:
     """The tables alone, which folders of earlier versions hold too."""
-    by_rule = {rule: publication.make_table(publication.records, publication.missing, rule) for rule in RULES}
+    by_rule = {rule: publication.table(rule) for rule in RULES}
     files = {
         f"{rule}.md": markdown.render_markdown(rates.document([table])).encode() for rule, table in by_rule.items()
     }
@@ -98,11 +61,12 @@ PARTS: tuple[Callable[[Publication, Mapping[str, bytes]], Files], ...] = (
     _runs,
     _environment,
     _citation,
+    views.figures,
+    views.page,
     _croissant,
     _readme,
 )
-"""What is made of the records, in this order; each gets the files that were made before it. Figures and the page are
-added here."""
+"""What is made of the records, in this order; each gets the files that were made before it."""
 
 
 def sources(publication: Publication) -> Files:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from benchmark.report.page.shell import INDEX
+from benchmark.report.publishing import views
 from benchmark.report.publishing.citation import title
 from benchmark.report.publishing.doubts import Doubt
 from benchmark.store.content import Record
@@ -21,6 +23,8 @@ _MEANINGS = {
     "constraints.txt": "Python and the packages that the runs were made with",
     "CITATION.cff": "how to cite this",
     "croissant.json": "metadata for data set tools (Croissant 1.0)",
+    INDEX: "the page, in which tables, runs and curves can be explored: open it in a browser",
+    **{views.name_of(kind): meaning for kind, meaning in views.FIGURES.items()},
 }
 
 
@@ -39,6 +43,9 @@ def readme(records: Sequence[Record], doubts: Sequence[Doubt], names: Sequence[s
             "## What was allowed",
             "\n".join(f"- `{doubt.option}`: {_plain(doubt.sentence)}." for doubt in doubts),
         ]
+    drawn = [f"![{_MEANINGS[name]}]({name})" for name in names if views.is_figure(name)]
+    if drawn:
+        parts += ["## Figures", *drawn]
     listed = [f"| [{name}]({name}) | {_MEANINGS.get(name, '')} |" for name in names]
     parts += [
         "## Files",

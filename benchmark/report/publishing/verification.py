@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.errors import NoisybenchError, UsageError
-from benchmark.report.publishing import content, identities
-from benchmark.report.publishing.content import MakeTable, Publication
+from benchmark.report.page.shell import INDEX
+from benchmark.report.publishing import content, identities, views
+from benchmark.report.publishing.publication import Makers, Publication
 from benchmark.store import checksums, published, schema
 from benchmark.store.content import Record, content_digest
 from benchmark.store.digests import digest
@@ -37,7 +38,7 @@ class Verification:
     """What could not be checked."""
 
 
-def verify(folder: Path, make_table: MakeTable) -> Verification:
+def verify(folder: Path, makers: Makers) -> Verification:
     """Checks everything in `folder` that can be checked without training. Raises UsageError where it is no folder."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; expected one that `noisybench publish` wrote")
@@ -55,7 +56,7 @@ def verify(folder: Path, make_table: MakeTable) -> Verification:
     if done.faults:
         done.notes.append("records and tables are not checked while files are damaged")
         return done
-    publication = _read(folder, done, make_table)
+    publication = _read(folder, names, done, makers)
     if publication is not None and not done.faults:
         _check_derived(folder, names, publication, done)
     return done
@@ -103,7 +104,7 @@ def _check_bytes(folder: Path, names: set[str], done: Verification) -> None:
             done.faults.append(f"{name} is not in {checksums.NAME}: it is no list of a published folder")
 
 
-def _read(folder: Path, done: Verification, make_table: MakeTable) -> Publication | None:
+def _read(folder: Path, names: set[str], done: Verification, makers: Makers) -> Publication | None:
     """The publication, with every record checked; None where it cannot be read."""
     try:
         originals = list(published.originals(folder))
@@ -121,7 +122,16 @@ def _read(folder: Path, done: Verification, make_table: MakeTable) -> Publicatio
     done.faults += found[:NAMED]
     if len(found) > NAMED:
         done.faults.append(f"and {len(found) - NAMED} more faults of records")
-    return None if found else Publication.of(originals, missing, suite, make_table)
+    if found:
+        return None
+    figures = any(views.is_figure(name) for name in names - _drawn_elsewhere(folder, names).keys())
+    return Publication.of(originals, missing, suite, makers, figures=figures, page=INDEX in names)
+
+
+def _drawn_elsewhere(folder: Path, names: set[str]) -> dict[str, str]:
+    """The figures that cannot be drawn again with equal bytes here, and why."""
+    reasons = {name: views.drawn_elsewhere((folder / name).read_bytes()) for name in names if views.is_figure(name)}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _recorded_digests(folder: Path) -> Iterator[tuple[str, str]]:
@@ -162,12 +172,17 @@ def _faults_of(record: Record, known: str | None) -> Iterator[str]:
 def _check_derived(folder: Path, names: set[str], publication: Publication, done: Verification) -> None:
     """Makes every other file again and compares its bytes."""
     listed = checksums.NAME in names
-    sources = {name: (folder / name).read_bytes() for name in (TABLE, MISSING, content.SUITE) if name in names}
+    foreign = _drawn_elsewhere(folder, names)
+    done.notes += [f"{name} is checked by its digest alone: {reason}" for name, reason in sorted(foreign.items())]
+    given = (TABLE, MISSING, content.SUITE, *foreign)
+    sources = {name: (folder / name).read_bytes() for name in given if name in names}
     made = content.derived(publication, sources) if listed else content.tables(publication)
+    for name in sorted(made.keys() - names) if listed else ():
+        done.faults.append(f"{name} is missing: publish makes it of these records")
     for name in sorted(names - sources.keys() - {checksums.NAME, ARCHIVE}):
         if name not in made:
             done.faults += [f"{name} is not a file that publish makes of the records"] if listed else []
-        elif (folder / name).read_bytes() != made[name]:
+        elif not views.equal(name, (folder / name).read_bytes(), made[name]):
             done.faults.append(
                 f"{name} is not what this version of noisybench makes of the records: it was changed, or another "
                 "version made it (`noisybench publish --results FOLDER --out FOLDER` makes it anew)"

@@ -73,6 +73,16 @@ def test_the_calibration_error_is_the_recorded_one(records, cell):
     assert bins["accuracy"].between(0, 1).all()
 
 
+def test_names_of_classes_are_those_that_records_agree_on(records):
+    known = predictions.ClassNames()
+    assert list(known.noted(records)) == records
+    assert known.names == tuple(map(str, range(10))), "the names of digits are their numbers"
+    known.note({"provenance": {"labels": {}}})
+    assert known.names, "records of earlier versions hold none"
+    known.note({"provenance": {"labels": {"classes": ["cat", "dog"]}}})
+    assert known.names == ()
+
+
 def test_transitions_are_the_recorded_ones(records, runs, cell):
     rows = predictions.of_cell(runs, predictions.transitions(records), *CELL)
     estimated = rows.groupby(["clean", "noisy"])["estimated"].mean().unstack()

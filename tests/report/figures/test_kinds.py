@@ -87,6 +87,24 @@ def test_names_are_no_mathtext_no_markup_and_no_control_characters(kind, materia
                 assert "\u202e" not in drawn.decode()
 
 
+@pytest.mark.parametrize("kind", ["confusion", "transition"])
+def test_matrices_name_the_classes_that_records_name(kind, material):
+    def drawn(classes):
+        def whole(ids):
+            for record in material.whole(ids):
+                origin = record["provenance"]
+                yield {**record, "provenance": {**origin, "labels": {**origin["labels"], "classes": classes}}}
+
+        few = ("forward", "symmetric:0.4")
+        return " ".join(words(kinds.draw(kind, Material(material.table, few, whole), ".svg")[0]).split())
+
+    named = drawn([f"cell {letter}_$^" for letter in "abcdefghij"])
+    assert all(f"cell {letter}_$^" in named for letter in "abcdefghij")
+    assert "Classes are numbered" not in named
+    assert "Classes are numbered as in the data set." in drawn([str(k) for k in range(10)])
+    assert "some records hold no names of classes" in drawn([])
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=8))
 @example("W" * 60, "\x90\U00010000\U00010330")

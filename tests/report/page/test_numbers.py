@@ -107,6 +107,29 @@ def test_cells_ranks_places_and_groups_are_those_of_the_table(page, number, metr
         assert sorted(found) == sorted(shown(whole)), rule
 
 
+@pytest.mark.parametrize("classes", [["benign <b>", "malignant"], []])
+def test_a_confusion_matrix_names_the_classes_that_records_name(page, classes):
+    data = {
+        "blocks": [{"classes": classes, "rows": [{"method": 0}], "columns": [0]}],
+        "confusions": {"omitted": False, "keys": [[0, 0, 0]], "counts": [[3, 1, 0, 4]]},
+    }
+    rows = page.evaluate(
+        """(data) => [...confusionTable(data, 0, 0, 0).querySelectorAll("tr")]
+            .map((row) => [...row.children].map((cell) => cell.textContent))""",
+        data,
+    )
+    first, second = classes or ("0", "1")
+    assert rows == [["", first, second], [first, "3", "1"], [second, "0", "4"]]
+
+
+def test_the_page_has_the_names_that_the_records_of_a_block_agree_on():
+    records = [record(0.5 + s / 50, m, r, s) for m in METHODS for r in (0.0, 0.4) for s in range(6)]
+    assert collect(build(records), records, {}).blocks[0].classes == []
+    for run in records[3:]:
+        run["provenance"]["labels"] = {**run["provenance"]["labels"], "classes": ["benign", "malignant"]}
+    assert collect(build(records), records, {}).blocks[0].classes == ["benign", "malignant"]
+
+
 def test_the_records_may_come_in_any_order():
     records = [record(0.5 + s / 50, m, r, s) for m in METHODS for r in (0.0, 0.4) for s in range(6)]
     mixed = random.Random(0).sample(records, len(records))

@@ -87,6 +87,30 @@ def test_the_order_of_another_rule_is_compared_by_kendalls_tau(opened):
     assert "nothing is ranked" in page.text_content("#stability")
 
 
+def test_a_switch_of_the_rule_says_how_far_the_order_follows_it(opened, site):
+    """Kendall's tau between the ranks that `noisybench table` prints by the two rules."""
+    scipy = pytest.importorskip("scipy.stats")
+    page = opened()
+    assert page.text_content("#stability") == ""
+    choose(page, "Reporting rule", "last")
+    shown, first = texts(page), {row["method"]: row for row in printed(site, "val_noisy")}
+    ranks = {row["method"]: row["rank"] for row in printed(site, "last")}
+    assert shown["rank"] == [ranks[name] for name in shown["method"]]
+    assert [float(rank) for rank in shown["rank"]] == sorted(float(rank) for rank in shown["rank"])
+    assert shown["rank by val_noisy"] == [first[name]["rank"] for name in shown["method"]]
+    pairs = [[float(rank) for rank in shown[name]] for name in ("rank", "rank by val_noisy")]
+    said = page.text_content("#stability")
+    tau = scipy.kendalltau(*pairs).statistic
+    assert f"Kendall's τ between the orders by last and val_noisy: {tau:.3f}".replace("0.", ".") in said
+    assert page.get_by_label("Compare with rule", exact=True).input_value() == ""
+    choose(page, "Compare with rule", "label_wave")
+    assert "by last and label_wave: " in page.text_content("#stability")
+    choose(page, "Reporting rule", "label_wave")
+    assert "by label_wave and val_noisy: " in page.text_content("#stability")
+    page.get_by_role("button", name="Reset").click()
+    assert page.text_content("#stability") == ""
+
+
 def test_a_heading_sorts_and_sorts_back(opened):
     page = opened()
     for _ in range(2):
@@ -223,6 +247,17 @@ def test_charts_are_saved_as_svg(opened, chart):
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
     assert any("gce" in (text.text or "") for text in drawn.iter("{http://www.w3.org/2000/svg}text"))
     assert "NaN" not in ET.tostring(drawn, encoding="unicode")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_images_are_shown_where_they_were_asked_for(opened, site, scripts):
+    command_line(site, "report", "--out", "illustrated", "--images", "digits")
+    page = opened(folder=site / "illustrated", java_script_enabled=scripts)
+    page.get_by_text("Images of digits").click()
+    picture = page.get_by_role("img", name="Up to 8 test images, drawn at random, of each class")
+    assert picture.is_visible()
+    if scripts:
+        assert picture.evaluate("image => image.naturalWidth") > 8 * 48
 
 
 def test_without_javascript_every_table_and_note_can_be_read(opened, site):

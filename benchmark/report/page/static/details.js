@@ -66,14 +66,15 @@ function confusionTable(data, blockIndex, i, column) {
   if (place < 0) return make("p", {}, "Not recorded.");
   const size = Math.round(Math.sqrt(counts[place].length));
   const rows = Array.from({ length: size }, (_, k) => counts[place].slice(k * size, (k + 1) * size));
+  const names = rows.map((_, k) => (block.classes.length === size ? block.classes[k] : String(k)));
   const shade = (value, row) => {
     const share = value / (sum(row) || 1);
     return `background:rgb(0 114 178 / ${share.toFixed(2)})${share > 0.6 ? ";color:#fff" : ""}`;
   };
   return make("div", { class: "scroll", tabindex: "0" }, make("table", { class: "confusion" },
     make("caption", {}, "Rows: true class; columns: predicted class; test images of all runs together"),
-    make("thead", {}, make("tr", {}, make("td", {}), rows.map((_, k) => make("th", { scope: "col" }, String(k))))),
-    make("tbody", {}, rows.map((row, k) => make("tr", {}, make("th", { scope: "row" }, String(k)),
+    make("thead", {}, make("tr", {}, make("td", {}), names.map((name) => make("th", { scope: "col" }, isolated(name))))),
+    make("tbody", {}, rows.map((row, k) => make("tr", {}, make("th", { scope: "row" }, isolated(names[k])),
       row.map((value) => make("td", { style: shade(value, row) }, String(value))))))));
 }
 

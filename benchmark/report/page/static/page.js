@@ -109,8 +109,11 @@ class Page {
     const block = data.blocks[state.table];
     const table = this.computed(state.rule);
     const contender = block.rows.findIndex((row) => data.methods[row.method].name === state.contender);
+    // A switch of the rule says at once how far the order follows it.
+    const chosen = state.other === state.rule ? "" : state.other;
+    const otherRule = chosen || (state.rule === data.rule ? "" : data.rule);
     const view = {
-      rule: state.rule, otherRule: state.other, other: state.other ? this.computed(state.other) : null,
+      rule: state.rule, otherRule, other: otherRule ? this.computed(otherRule) : null,
       contender: contender < 0 ? null : contender, sort: { key: state.sort, descending: state.down === "1" },
     };
     this.sections.forEach(({ section, notes }, i) => {
@@ -157,7 +160,7 @@ class Page {
       data.blocks.length > 1 && selectOf("Table", tableNames(data).map((name, i) => [i, name]), state.table,
         (value) => this.set({ table: Number(value), contender: "", chart: "none", sort: "", down: "" })),
       selectOf("Reporting rule", rules, state.rule, only("rule")),
-      selectOf("Compare with rule", [["", "none"], ...rules.filter(([name]) => name !== state.rule)], state.other, only("other")),
+      selectOf("Compare with rule", [["", state.rule === data.rule ? "none" : `${data.rule}, by which the page opened`], ...rules.filter(([name]) => name !== state.rule && name !== data.rule)], state.other, only("other")),
       selectOf("Contender against all", [["", "none"], ...names.map((name) => [name, name])], state.contender, only("contender")),
       selectOf("Chart", charts, state.chart, only("chart")),
       make("div", {}, make("label", { for: "search" }, "Methods with"), search),

@@ -158,31 +158,29 @@ function letters(alike) {
   return text;
 }
 
+// Which methods differ: each from the other, among all tests of it. p: of every two methods.
+function differing(p) {
+  const sure = p.map((row, i) => {
+    const corrected = holm(row.filter((_, j) => j !== i));
+    return row.map((_, j) => j !== i && corrected[j < i ? j : j - 1] < 1 - LEVEL);
+  });
+  return sure.map((row, i) => row.map((yes, j) => yes && sure[j][i]));
+}
+
 // Per row of scores [methods][units], higher is better: the ends of the interval of its place, and its letters.
 function resolve(scores) {
   const count = scores.length;
   if (!count || scores[0].length < MIN_UNITS) return scores.map(() => null);
   const { means, p } = pairwise(scores);
-  const places = scores.map((_, i) => {
-    const others = [...scores.keys()].filter((j) => j !== i);
-    const corrected = holm(others.map((j) => p[i][j]));
-    const sure = others.filter((_, k) => corrected[k] < 1 - LEVEL);
-    return {
-      low: 1 + sure.filter((j) => means[j] > means[i]).length,
-      high: count - sure.filter((j) => means[j] < means[i]).length,
-    };
-  });
-  const upper = [...scores.keys()].flatMap((i) => [...scores.keys()].filter((j) => j > i).map((j) => [i, j]));
-  const together = holm(upper.map(([i, j]) => p[i][j]));
-  const order = [...scores.keys()].sort((i, j) => means[j] - means[i] || i - j);
-  const rankOf = new Array(count);
-  order.forEach((method, position) => (rankOf[method] = position));
-  const alike = order.map(() => new Array(count).fill(true));
-  upper.forEach(([i, j], k) => {
-    if (together[k] < 1 - LEVEL) alike[rankOf[i]][rankOf[j]] = alike[rankOf[j]][rankOf[i]] = false;
-  });
-  const groups = letters(alike);
-  return places.map((place, i) => ({ ...place, group: groups[rankOf[i]] }));
+  const different = differing(p);
+  const methods = [...scores.keys()];
+  const order = [...methods].sort((i, j) => means[j] - means[i] || i - j);
+  const groups = letters(order.map((i) => order.map((j) => !different[i][j])));
+  return methods.map((i) => ({
+    low: 1 + methods.filter((j) => different[i][j] && means[j] > means[i]).length,
+    high: count - methods.filter((j) => different[i][j] && means[j] < means[i]).length,
+    group: groups[order.indexOf(i)],
+  }));
 }
 
 // Ranks of values, 1 is best; ties share the mean of their places.
