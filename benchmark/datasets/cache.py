@@ -19,7 +19,9 @@ from benchmark.store.atomic import write_folder
 from benchmark.store.digests import intact
 from benchmark.store.once import once
 
-FORMAT = 3
+FORMAT = 4
+NAMES = ("files", "groups", "sites")
+"""What is known of every image of a split, as text."""
 PACKAGE = Path(__file__).parents[1]
 
 Parts = Mapping[str, Arrays]
@@ -141,7 +143,7 @@ def _read_split(place: Path, facts: Facts) -> Arrays:
         labels=np.load(place / facts["labels"], allow_pickle=False),
         given={name: np.load(place / file, allow_pickle=False) for name, file in facts["given"].items()},
         counts=None if facts["counts"] is None else np.load(place / facts["counts"], allow_pickle=False),
-        files=None if facts["files"] is None else tuple(facts["files"]),
+        **{name: None if facts[name] is None else tuple(facts[name]) for name in NAMES},
         stored_fingerprints=np.load(place / facts["fingerprints"], allow_pickle=False),
     )
 
@@ -152,7 +154,7 @@ def _write(parts: Parts, facts: Facts, scratch: Path) -> None:
         given = {name: f"{split}_given_{i}.npy" for i, name in enumerate(part.given)}
         names = {kind: f"{split}_{kind}.npy" for kind in ("images", "labels", "fingerprints")}
         counts = None if part.counts is None else f"{split}_counts.npy"
-        splits[split] = {**names, "given": given, "counts": counts, "files": part.files}
+        splits[split] = {**names, "given": given, "counts": counts} | {name: getattr(part, name) for name in NAMES}
         for kind, name in names.items():
             save(scratch / name, getattr(part, kind))
         for rater, name in given.items():
