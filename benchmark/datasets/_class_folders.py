@@ -106,11 +106,11 @@ def arrange(root: Path, tree: Tree, *, test_only: bool = False) -> Listing:
     folders = [PurePosixPath(name).parts for name in tree.folders]
     classes = sorted({parts[-1] for parts in folders if len(parts) == depth and (depth == 1 or parts[0] in split_of)})
     if len(classes) < (1 if test_only else 2):
-        listed = ", ".join(classes) or "none"
+        named = ", ".join(classes) or "none"
         around = len(classes) == 1 and any(name.startswith(f"{classes[0]}/") for name in tree.folders)
         hint = f"; perhaps folder:{root / classes[0]} is meant" if around else ""
         hint += f"; links that lead nowhere: {listed(tree.broken)}" if tree.broken else ""
-        raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class{hint}")
+        raise DataError(f"{root} has {len(classes)} class folder(s) ({named}), expected one per class{hint}")
     splits = () if "" in places else tuple(split for split in SPLIT_NAMES if split in places)
     notes = tuple(_notes(tree.skipped, classes, places))
     return Listing(images, classes, stray, tree.broken, splits, notes)

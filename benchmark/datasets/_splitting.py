@@ -28,6 +28,15 @@ def split(root: Path, labels: Labels, groups: Sequence[str] | None, seed: int) -
     return {"train": rest[train], "val": rest[val], "test": test}
 
 
+def held_out(labels: Labels, groups: Sequence[str] | None, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted indices (rest, held out) of a stratified split; no group is in both. Raises DataError where one is empty
+    of images without groups."""
+    if groups is None:
+        return stratified_split(labels, share, seed)
+    parts = grouped_split(labels, groups, {"rest": 1 - share, "held": share}, seed)
+    return parts["rest"], parts["held"]
+
+
 def grouped_split(
     labels: Labels, groups: Sequence[str], shares: Mapping[str, float], seed: int
 ) -> dict[str, np.ndarray]:

@@ -116,7 +116,8 @@ def near_findings(data: Data, most_pairs: int = 10**10) -> list[str]:
     for name, part in splits(data).items():
         for other, theirs in {name: part, "train": data.train}.items():
             if len(part) * len(theirs) > most_pairs:
-                sentences.append(f"images of {name} and {other} that look the same were not sought, as there are many")
+                both = name if name == other else f"{name} and {other}"
+                sentences.append(f"images of {both} that look the same were not sought, as there are many")
                 continue
             pairs = near_duplicates(part, theirs)
             if pairs:

@@ -22,7 +22,7 @@ from benchmark.datasets._files import File, InputPlace, place_of
 from benchmark.datasets._images import SUFFIXES
 from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
 from benchmark.datasets._sheets import read_sheet
-from benchmark.datasets._splitting import SHARES, grouped_split, in_two_splits, split
+from benchmark.datasets._splitting import SHARES, held_out, in_two_splits, split
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
 from benchmark.datasets.class_names import suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
@@ -33,6 +33,8 @@ from benchmark.store.schema import Images
 from benchmark.store.tree import readable
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+VALIDATION_SHARE = 0.1
+"""Of the training images, where the table names no validation images."""
 NAMED = 5
 """Patients that a message names."""
 
@@ -152,7 +154,7 @@ class Table(ListedImages):
         if foreign:
             notes.append(f"{foreign} label(s) of raters name a class that no image has, and were left out")
         if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - found.by_file.keys()):
-            notes.append(f"{unlisted} image file(s) in {self.images_root.name} are not in the table")
+            notes.append(f"{unlisted} image file(s) in the folder of images are not in the table")
         entries = tuple(
             Entry(
                 File(place, file),
@@ -233,13 +235,12 @@ class Table(ListedImages):
             splits = np.array([entry.split for entry in found.entries])
             index = {name: np.flatnonzero(splits == name) for name in SHARES}
             notes += _shared_patients(groups, splits.tolist()) if groups else []
-            if groups and not len(index["val"]):
+            if not len(index["val"]) and len(index["train"]):
                 train = index["train"]
-                parts = grouped_split(
-                    labels[train], [groups[i] for i in train], {"train": 0.9, "val": 0.1}, cfg.split_seed
-                )
-                index |= {name: train[chosen] for name, chosen in parts.items()}
-                notes.append("a tenth of the training images is taken for validation, by patient")
+                inside = groups and [groups[i] for i in train]
+                rest, held = held_out(labels[train], inside, VALIDATION_SHARE, cfg.split_seed)
+                index |= {"train": train[rest], "val": train[held]}
+                notes.append(f"a tenth of the training images is taken for validation{', by patient' * bool(groups)}")
         where = {int(i): name for name, chosen in index.items() for i in chosen}
         entries = [replace(entry, split=where[i]) for i, entry in enumerate(found.entries)]
         if groups:

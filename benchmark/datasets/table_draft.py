@@ -19,6 +19,8 @@ from benchmark.datasets._sheets import Sheet, read_sheet, text_of
 TRIED = 200
 """Names of the table by which the folder of images is sought."""
 MOST_CLASSES = 50
+IMAGES_A_CLASS = 10
+"""Fewest on average of a column whose name does not say that it holds classes: a patient has fewer."""
 EXAMPLES = 3
 ROLES = {
     "file": "names the image file of each row",
@@ -125,7 +127,7 @@ def _best(places: Sequence[Path], columns: Sequence[_Column], roles: dict[str, s
 
 def _may_be_label(column: _Column) -> bool:
     counts = column.counts
-    return 2 <= len(counts) <= MOST_CLASSES and min(counts.values()) > 1
+    return 2 <= len(counts) <= min(MOST_CLASSES, counts.total() / IMAGES_A_CLASS)
 
 
 def _raters(columns: Sequence[_Column], label: _Column | None) -> tuple[str, ...]:
