@@ -81,7 +81,9 @@ def choose(
                 f"{path}: which column holds the {role}s?{several}; expected {role}=COLUMN{or_raters}; "
                 f"it has {_listed(columns)}"
             )
-    named = [name for name in (*chosen.values(), *raters) if name is not None]
+    # The labels may be those of a rater.
+    named = [name for name in (*chosen.values(), *raters) if name is not None and name != chosen["label"]]
+    named += [name for name in (chosen["label"],) if name is not None and name not in raters]
     doubled = sorted({name for name in named if named.count(name) > 1})
     if doubled:
         raise DataError(f"{path}: the column {doubled[0]!r} is named twice; expected one column for each meaning")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.datasets._decoding import Decoded, ImageOptions, decode, refuse
+from benchmark.datasets._decoding import Decoded, ImageOptions, decode
 from benchmark.datasets._files import File
 from benchmark.datasets._images import pages_of_all
 from benchmark.datasets.base import Arrays, Labels, Progress
+from benchmark.datasets.left_out import refuse
 from benchmark.store.tree import printable
 
 
@@ -70,7 +71,8 @@ def read_entries(
     decoded = decode([entry.file for entry in entries], options, progress)
     skipped = {entries[i].file.label: why for i, why in decoded.problems}
     skipped |= {printable(name): why for name, why in (unusable or {}).items()}
-    refuse(root, skipped, len(entries) + len(unusable or {}), options)
+    if skipped and not options.skip_corrupt:
+        refuse(root, skipped, len(entries) + len(unusable or {}))
     return Read([entries[i] for i in decoded.files], decoded, skipped)
 
 

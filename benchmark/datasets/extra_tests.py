@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.datasets._decoding import kinds
 from benchmark.datasets.base import Arrays, Data, DataError, ExtraTest
 from benchmark.datasets.class_names import plain
 from benchmark.datasets.conversion import describe
+from benchmark.datasets.left_out import kinds
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.datasets._decoding import by_kind
 from benchmark.datasets.base import Arrays, Data
+from benchmark.datasets.left_out import by_kind
 from benchmark.datasets.near_duplicates import near_duplicates
 
 CHUNK_BYTES = 1 << 22

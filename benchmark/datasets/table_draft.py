@@ -22,6 +22,8 @@ MOST_CLASSES = 50
 IMAGES_A_CLASS = 10
 """Fewest on average of a column whose name does not say that it holds classes: a patient has fewer."""
 EXAMPLES = 3
+MOST_FOLDERS = 100
+"""Of one depth that are looked through."""
 ROLES = {
     "file": "names the image file of each row",
     "label": "what the image shows: the class to be learned",
@@ -107,13 +109,17 @@ def _places(folder: Path) -> list[Path]:
         inner for path in folders for inner in sorted(path.iterdir()) if inner.is_dir() and not is_junk(inner.name)
     ]
     archives = [path for path in below if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)]
-    return [folder, *folders, *deeper, *archives]
+    # Folders of single patients are none that all names begin in.
+    return [folder, *(one for ones in (folders, deeper) if len(ones) <= MOST_FOLDERS for one in ones), *archives]
 
 
 def _best(places: Sequence[Path], columns: Sequence[_Column], roles: dict[str, str]) -> tuple[Path, _Hit | None]:
     """Where most files of the column of files lie, by their plain names if possible; the first of equals."""
-    candidates = [column for column in columns if roles.get("file") in (None, column.name)]
-    names = {column.name: list(column.counts)[:TRIED] for column in candidates if len(column.counts) > 1}
+    if "file" in roles:
+        candidates = [column for column in columns if column.name == roles["file"]]
+    else:  # nearly every row has a file of its own
+        candidates = [column for column in columns if 2 * len(column.counts) > len(column.texts)]
+    names = {column.name: list(column.counts)[:TRIED] for column in candidates}
     best, folder, score = None, places[0], (0, 0)
     for place in places:
         files = place_of(place).tree(is_junk).files

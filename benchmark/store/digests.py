@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import orjson
@@ -41,7 +42,7 @@ def digest(path: Path) -> str:
     return of_listing((name, digest(path / name)) for name in walk(path).files)
 
 
-def of_stream(stream: BinaryIO) -> str:
+def of_stream(stream: BufferedReader | BytesIO) -> str:
     """ "sha256:..." of what is left to read."""
     return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -184,6 +184,14 @@ def test_columns_are_guessed_where_one_fits_and_this_is_told(study: Study, tmp_p
         load(two, root=study.images)
 
 
+def test_one_raters_labels_may_be_the_labels_and_other_columns_mean_one_thing(study: Study) -> None:
+    options = {**OPTIONS, "label": READERS[0], "raters": READERS}
+    data = load(study.table, root=study.images, **options)
+    assert np.array_equal(data.train.labels, data.train.given[READERS[0]])
+    with pytest.raises(DataError, match="the column 'Hospital' is named twice"):
+        load(study.table, root=study.images, **{**options, "split": "Hospital"})
+
+
 def test_an_unknown_column_is_refused_with_the_nearest_one(study: Study) -> None:
     with pytest.raises(DataError, match=r"no column 'Patientid'; did you mean 'Patient ID'\?"):
         load(study.table, root=study.images, patient="Patientid")
