@@ -41,9 +41,6 @@ class Columns:
     split: str | None = None
     notes: tuple[str, ...] = ()
 
-    def named(self) -> list[str]:
-        return [name for name in (self.file, self.label, *self.raters, self.patient, self.site, self.split) if name]
-
 
 def plain_name(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()

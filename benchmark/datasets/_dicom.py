@@ -56,7 +56,8 @@ def open_dicom(file: File, *, windowed: bool) -> Image.Image:
         if windowed:
             image, inverted, bits = Image.fromarray(_through_window(values, data, inverted)), False, EIGHT_BITS
         elif values.dtype == np.uint8:
-            image, inverted = Image.fromarray(255 - values if inverted else values), False
+            full = (values * (255 / (2**bits - 1))).clip(0, 255).astype(np.uint8)  # masks have one bit
+            image, inverted = Image.fromarray(255 - full if inverted else full), False
         else:
             image = Image.fromarray(values)
     else:
@@ -118,7 +119,7 @@ def _gray(stored: np.ndarray, data: Dataset) -> np.ndarray:
     steps = [float(data.get(name, default)) for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))]
     if stored.dtype == np.uint8 and steps == [1, 0] and "ModalityLUTSequence" not in data:
         return values.astype(np.uint8)
-    whole = stored.dtype.kind in "iu" and all(step.is_integer() for step in steps)
+    whole = stored.dtype.kind in "iu" and all(step.is_integer() for step in steps) and abs(values).max() < 2**31
     return values.astype(np.int32 if whole else np.float32)
 
 

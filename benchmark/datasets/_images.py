@@ -201,8 +201,13 @@ def _is_deep(image: Image.Image) -> bool:
 def _gray_values(upright: Image.Image, image: Image.Image) -> np.ndarray:
     """[H, W] the values of the deep image `upright`; `image`: as it was opened, with its tags."""
     values = np.asarray(upright)
-    # Pillow takes all integers of 32 bits for signed ones.
-    unsigned = image.mode == "I" and _bits(image) == 32 and _tag(image, SAMPLE_FORMAT, UNSIGNED) == UNSIGNED
+    # Pillow takes all integers of 32 bits in TIFF files for signed ones.
+    unsigned = (
+        image.format == "TIFF"
+        and image.mode == "I"
+        and _bits(image) == 32
+        and _tag(image, SAMPLE_FORMAT, UNSIGNED) == UNSIGNED
+    )
     return values.view(np.uint32) if unsigned else values
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 pydicom = pytest.importorskip("pydicom")
 
+from pydicom.data import get_testdata_file  # noqa: E402
 from pydicom.dataset import FileDataset, FileMetaDataset  # noqa: E402
 from pydicom.pixels.processing import apply_windowing  # noqa: E402
 from pydicom.uid import (  # noqa: E402
@@ -154,6 +155,31 @@ def test_colors_and_compressed_files_are_read(tmp_path: Path) -> None:
     packed = dicom(ramp(), BitsStored=12, HighBit=11)
     packed.compress(RLELossless)
     assert np.array_equal(first(write(tmp_path / "rle", packed)), first(write(tmp_path / "raw", dicom(ramp()))))
+
+
+@pytest.mark.parametrize("name", ["RLE", "jp2klossless", "jpeg_ls_lossless", "bigendian", "implicit", "expb"])
+def test_a_real_scan_is_the_same_in_every_lossless_compression(name: str) -> None:
+    def scan(file: str) -> np.ndarray:
+        path = get_testdata_file(file, download=False)
+        if path is None:
+            pytest.skip(f"this version of pydicom comes without {file}")
+        return np.asarray(_dicom.open_dicom(File(DiskFolder(Path(str(path)).parent), file), windowed=False))
+
+    plain = scan("MR_small.dcm")
+    assert plain.max() > 1000
+    assert np.array_equal(scan(f"MR_small_{name}.dcm"), plain)
+
+
+def test_masks_of_one_bit_are_black_and_white_and_large_values_stay_what_they_are(tmp_path: Path) -> None:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[3:9] = 1
+    assert set(np.unique(np.asarray(opened(tmp_path, dicom(mask, BitsStored=1, HighBit=0))))) == {0, 255}
+    large = np.full((SIDE, SIDE), 3_000_000_000, np.uint32)
+    large[0] = 0
+    assert np.asarray(opened(tmp_path, dicom(large))).max() == pytest.approx(3e9)
+    negative = first(write(tmp_path / "n", dicom(ramp(-1000, 1000, np.int32))))
+    assert negative[0, 0] == 0
+    assert negative[-1, -1] == 255
 
 
 @pytest.mark.parametrize(
