@@ -19,7 +19,10 @@ from benchmark.store.atomic import write_folder
 from benchmark.store.digests import intact
 from benchmark.store.once import once
 
-FORMAT = 4
+FORMAT = 3
+"""Of the arrays. It is part of the key, and so of that of the features made from them."""
+LAYOUT = 2
+"""Of what is stored beside the arrays; what was stored in another layout is decoded again, under the same key."""
 NAMES = ("files", "groups", "sites")
 """What is known of every image of a split, as text."""
 PACKAGE = Path(__file__).parents[1]
@@ -129,6 +132,8 @@ def _read(place: Path, kind: _Kind[T]) -> T | None:
         return None
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
+        if meta.get("layout") != LAYOUT:
+            return None
         parts = {split: _read_split(place, facts) for split, facts in meta["splits"].items()}
         # JSON has no tuples.
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in meta["facts"].items()}
@@ -161,5 +166,5 @@ def _write(parts: Parts, facts: Facts, scratch: Path) -> None:
             save(scratch / name, part.given[rater])
         if part.counts is not None:
             save(scratch / str(counts), part.counts)
-    meta = {"format": FORMAT, "facts": facts, "splits": splits}
+    meta = {"layout": LAYOUT, "facts": facts, "splits": splits}
     (scratch / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
