@@ -29,7 +29,7 @@ HOW_TO_USE = {METHODS: "--method", NOISE: "--noise", DATASETS: "--dataset", BACK
 INTRODUCTIONS = {
     METHODS: "Ways of training with noisy labels. † marks those that are told more than the noisy labels.",
     NOISE: "Kinds of label noise. The options stand after a colon: `symmetric:0.4`.",
-    DATASETS: "Labelled images. `npz` and `folder` read your own.",
+    DATASETS: "Labelled images. `table`, `folder` and `npz` read your own.",
     BACKBONES: "Networks. Options stand after a colon, a model of timm after a slash: `timm/resnet18`.",
 }
 HELP_WIDTH = 100
@@ -41,6 +41,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Sets the navigation, which holds a page for every plugin."""
     config.nav = [
         {"Start": "index.md"},
+        {"Your own images": "own-images.md"},
         {"Architecture": "architecture.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {

@@ -1,4 +1,4 @@
-"""`noisybench data fetch|verify|info|preview`: downloads, checks and describes data sets."""
+"""`noisybench data fetch|verify|info|preview|describe`: downloads, checks and describes data sets."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from benchmark.grid.plugin_ref import PluginRef
 
 SHOWN_DUPLICATES = 10
+MOST_PAIRS = 25_000**2
+"""Pairs of images of two splits that `info` compares: some seconds. `verify` compares them all."""
 
 
 @click.group()
@@ -77,9 +79,14 @@ def verify(name: str, extra_tests: tuple[str, ...], **options: Any) -> int:
 
 @data.command()
 @click.argument("name")
+@click.option("--left-out", is_flag=True, help="Name every file that was left out, and say why.")
 @place_options
-def info(name: str, **options: Any) -> None:
-    """Print counts per class and split, pixel statistics, duplicates and further label arrays of NAME."""
+def info(name: str, left_out: bool, **options: Any) -> None:
+    """Print what NAME holds, how its files were read, and what may be wrong with it.
+
+    Counts per class and split, patients and sites, raters, pixel statistics, equal and similar images, doubtful names
+    of classes, and what was left out.
+    """
     from benchmark.datasets import statistics
     from benchmark.metrics import main_metric
 
@@ -97,18 +104,19 @@ def info(name: str, **options: Any) -> None:
     for split, part in parts.items():
         mean, sd = statistics.channel_stats(part)
         click.echo(f"{split}: {len(part)} images, mean {_figures(mean)}, sd {_figures(sd)} of [0, 1]")
-        for label, values in part.given.items():
-            click.echo(f"{split}: labels {label!r} differ from the main ones in {(values != part.labels).mean():.4f}")
+        for line in statistics.about_names(part):
+            click.echo(f"{split}: {line}")
     repeated = statistics.duplicates(loaded)
     click.echo(f"\nequal images: {len(repeated)} in {repeated['group'].nunique()} groups")
     if len(repeated):
         click.echo(repeated.head(SHOWN_DUPLICATES).to_string(index=False))
         click.echo("groups with members in both splits (diagonal: twice within one):")
         click.echo(statistics.duplicate_counts(repeated, list(parts)).to_string())
-    for sentence in [*loaded.notes, *statistics.findings(loaded)]:
+    for sentence in [*loaded.notes, *statistics.findings(loaded), *statistics.near_findings(loaded, MOST_PAIRS)]:
         click.echo(f"note: {sentence}")
-    for file in loaded.skipped:
-        click.echo(f"left out: {file}")
+    if left_out:
+        for file, why in loaded.skipped.items():
+            click.echo(f"left out: {file}: {why}")
 
 
 @data.command()
@@ -135,6 +143,32 @@ def preview(name: str, out: Path, split: str, per_class: int, **options: Any) ->
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}; choose another file with --out") from None
     click.echo(f"{out}")
+
+
+@data.command()
+@click.argument("table", type=UserPath(exists=True, dir_okay=False))
+@click.option("--out", type=UserPath(dir_okay=False), required=True, help="TOML file to write.")
+@click.option("--root", type=UserPath(exists=True), help="Folder or zip archive of the images; sought if left out.")
+@click.option("--sheet", help="Of an Excel file with several.")
+def describe(table: Path, out: Path, root: Path | None, sheet: str | None) -> None:
+    """Draft a TOML file that says what the columns of TABLE mean and where its images lie, to be corrected by hand.
+
+    `noisybench data describe labels.xlsx --out study.toml`; the data set is then table:study.toml.
+    """
+    from benchmark.datasets.table_draft import draft
+    from benchmark.errors import UsageError
+
+    if out.exists():
+        raise UsageError(f"{out} exists already, and may have been corrected; choose another file with --out")
+    drafted = draft(table, out, root=root, sheet=sheet)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(drafted.text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}; choose another file with --out") from None
+    for line in drafted.lines:
+        click.echo(line)
+    click.echo(f"{out}: check it, then `noisybench data info table:{out}`")
 
 
 def _dataset(

@@ -66,7 +66,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--group-by", metavar="REGEX", help="Of folder:DIR: images with the same first group stay in one split."
         ),
-        click.option("--skip-corrupt", is_flag=True, help="Of folder:DIR: leave out and count unreadable images."),
+        click.option("--skip-corrupt", is_flag=True, help="Of folder and table: leave out and count unusable images."),
         click.option(
             "--plugin",
             "plugins",
@@ -85,7 +85,9 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """SUITE, and the options that override its axes or describe a grid without it."""
     options: list[Callable[..., Any]] = [
         click.argument("suite", required=False),
-        click.option("--dataset", "-d", "datasets", multiple=True, help="digits, pathmnist:size=64, npz:FILE, ..."),
+        click.option(
+            "--dataset", "-d", "datasets", multiple=True, help="digits, pathmnist:size=64, npz:FILE, table:FILE, ..."
+        ),
         click.option("--backbone", "-b", "backbones", multiple=True, help="cnn, resnet18, timm/NAME, ..."),
         click.option("--method", "-m", "methods", multiple=True, help="ce, gce:q=0.5, ..."),
         click.option("--noise", "-n", "noise", multiple=True, help="none, symmetric:0.2,0.4, given:worse, ..."),

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from benchmark.datasets._files import Place, ZipArchive
 from benchmark.datasets._images import SUFFIXES
 from benchmark.datasets.base import DataError
-from benchmark.store.tree import Tree, is_hidden, printable, walk
+from benchmark.datasets.class_names import listed, suspicions
+from benchmark.store.tree import Tree, is_hidden
 
 JUNK = frozenset(
     (
@@ -37,7 +38,7 @@ EXPECTED = "expected train/CLASS/..., test/CLASS/... and perhaps val/CLASS/..., 
 
 
 @dataclass(frozen=True)
-class ImageFile:
+class ClassImage:
     """An image below a class folder."""
 
     name: str
@@ -51,7 +52,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Listing:
-    images: list[ImageFile]
+    images: list[ClassImage]
     """In the order in which they are read."""
     classes: list[str]
     """Sorted."""
@@ -65,12 +66,28 @@ class Listing:
     """What was skipped, and what may be a mistake; a sentence each."""
 
 
-def list_images(root: Path, *, test_only: bool = False) -> Listing:
-    """The images below `root`. With `test_only` a folder that has splits needs no other split than test.
+def list_images(place: Place, *, test_only: bool = False) -> tuple[Place, Listing]:
+    """The images in `place`, and where their names begin: in an archive of one folder, in that folder.
 
-    Raises DataError, ReadError where they cannot be told apart into splits and classes.
+    With `test_only` a folder that has splits needs no other split than test. Raises DataError, ReadError where they
+    cannot be told apart into splits and classes.
     """
-    return arrange(root, walk(root, lambda name: is_hidden(name) or name.lower() in JUNK), test_only=test_only)
+    tree = place.tree(is_junk)
+    if isinstance(place, ZipArchive) and (top := _wrapping(tree)):
+        return list_images(place.below(top), test_only=test_only)
+    return place, arrange(place.root, tree, test_only=test_only)
+
+
+def is_junk(name: str) -> bool:
+    """Whether no image is meant by a file or folder of that name."""
+    return is_hidden(name) or name.lower() in JUNK
+
+
+def _wrapping(tree: Tree) -> str:
+    """The only top folder, where it holds folders only, as packing a folder makes it; "" where there is none."""
+    (top, *others) = [name for name in tree.folders if "/" not in name] or [""]
+    lone = not others and not any(name.count("/") < 2 for name in tree.files)
+    return top if lone and not any(names.fullmatch(top) for names in SPLIT_NAMES.values()) else ""
 
 
 def arrange(root: Path, tree: Tree, *, test_only: bool = False) -> Listing:
@@ -83,33 +100,20 @@ def arrange(root: Path, tree: Tree, *, test_only: bool = False) -> Listing:
         parts = PurePosixPath(name).parts
         split = "" if depth == 1 else split_of.get(parts[0])
         if len(parts) > depth and split is not None:
-            images.append(ImageFile(name, split, parts[depth - 1], "/".join(parts[depth:])))
+            images.append(ClassImage(name, split, parts[depth - 1], "/".join(parts[depth:])))
         elif PurePosixPath(name).suffix.lower() in SUFFIXES:
             stray.append(name)
     folders = [PurePosixPath(name).parts for name in tree.folders]
     classes = sorted({parts[-1] for parts in folders if len(parts) == depth and (depth == 1 or parts[0] in split_of)})
     if len(classes) < (1 if test_only else 2):
-        listed = ", ".join(classes) or "none"
+        named = ", ".join(classes) or "none"
         around = len(classes) == 1 and any(name.startswith(f"{classes[0]}/") for name in tree.folders)
         hint = f"; perhaps folder:{root / classes[0]} is meant" if around else ""
-        hint += f"; links that lead nowhere: {_list(tree.broken)}" if tree.broken else ""
-        raise DataError(f"{root} has {len(classes)} class folder(s) ({listed}), expected one per class{hint}")
+        hint += f"; links that lead nowhere: {listed(tree.broken)}" if tree.broken else ""
+        raise DataError(f"{root} has {len(classes)} class folder(s) ({named}), expected one per class{hint}")
     splits = () if "" in places else tuple(split for split in SPLIT_NAMES if split in places)
     notes = tuple(_notes(tree.skipped, classes, places))
     return Listing(images, classes, stray, tree.broken, splits, notes)
-
-
-def look_alikes(names: Iterable[str]) -> list[list[str]]:
-    """Groups of `names` that differ by upper and lower case or white space only, sorted."""
-    groups: dict[str, list[str]] = {}
-    for name in sorted(set(names)):
-        groups.setdefault(plain(name), []).append(name)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def plain(name: str) -> str:
-    """`name` in lower case, without white space, and with one spelling of accents."""
-    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
@@ -126,24 +130,25 @@ def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
     if not with_classes and len(roles) < 2:
         worded = {split: [name for name in tops if word.search(name)] for split, word in SPLIT_WORDS.items()}
         if all(worded.values()):
-            listed = _list({*worded["train"], *worded["test"]})
-            raise DataError(f"{root}: {listed} may be splits or classes; {EXPECTED}: rename them")
+            both = listed({*worded["train"], *worded["test"]})
+            raise DataError(f"{root}: {both} may be splits or classes; {EXPECTED}: rename them")
         # Without class folders in it, a single folder of such a name is a class, such as "test" beside "control".
         return {}
     if flat:
         raise DataError(
-            f"{root}: {_list(flat)} hold(s) images without class folders, so that their classes are unknown; {EXPECTED}"
+            f"{root}: {listed(flat)} hold(s) images without class folders, so that their classes are unknown; "
+            f"{EXPECTED}"
         )
     others = [name for name in tops if name not in roles and images[name]]
     if others:
         raise DataError(
-            f"{root}: {_list(roles)} look(s) like splits and {_list(others)} like classes; {EXPECTED}: "
+            f"{root}: {listed(roles)} look(s) like splits and {listed(others)} like classes; {EXPECTED}: "
             "rename or move one of them"
         )
     for split in SPLIT_NAMES:
         same = [name for name in roles if roles[name] == split]
         if len(same) > 1:
-            raise DataError(f"{root}: {_list(same)} may each be the {split} split, expected one: merge or rename them")
+            raise DataError(f"{root}: {listed(same)} may each be the {split} split, expected one: merge or rename them")
     names = {split: name for name, split in roles.items()}
     found = {split: names[split] for split in SPLIT_NAMES if split in names}
     needed = ("test",) if test_only else ("train", "test")
@@ -152,7 +157,7 @@ def _splits(root: Path, tree: Tree, test_only: bool) -> dict[str, str]:
         only_test = found.keys() == {"test"}
         hint = " (it can be an extra test set: --extra-test NAME=folder:DIR)" if only_test else ""
         raise DataError(
-            f"{root} has a folder {_list(roles)} but no folder {missing[0]}{hint}: add it, or drop the level of splits"
+            f"{root} has a folder {listed(roles)} but no folder {missing[0]}{hint}: add it, or drop the level of splits"
         )
     return found
 
@@ -161,13 +166,8 @@ def _notes(skipped: Sequence[str], classes: Sequence[str], places: dict[str, str
     # Other hidden files, such as .DS_Store, are in nearly every folder and never were images.
     named = [name for name in skipped if PurePosixPath(name).name.lower() in JUNK | {".ipynb_checkpoints"}]
     if named:
-        yield f"skipped, as no class is meant by it: {_list(named)}"
+        yield f"skipped, as no class is meant by it: {listed(named)}"
     renamed = [f"{folder} as {split}" for split, folder in places.items() if folder != split]
     if renamed:
         yield f"read {', '.join(renamed)}"
-    for group in look_alikes(classes):
-        yield f"classes {_list(group)} differ by case or white space only: rename them if they are one class"
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(repr(printable(name)) for name in names))
+    yield from suspicions(classes)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
+from benchmark.datasets import _dicom
+from benchmark.datasets._files import File, UnusableError
 from benchmark.datasets.base import DataError, Progress
 from benchmark.datasets.conversion import Conversion, Look
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
-FORMATS = ("PNG", "JPEG", "TIFF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}) | _dicom.SUFFIXES
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+READ = "PNG, JPEG, TIFF, BMP, WebP or DICOM"
 GRAY = frozenset({"1", "L", "LA", "La", "I", "F"})
 TRANSPARENT = (255, 255, 255, 255)
 """Color behind transparent parts: white, as viewers and documents show it."""
+TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 MIN_IS_WHITE, REDUCED, UNSIGNED = 0, 1, 1
 SUBFILE, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLE_FORMAT = 254, 258, 262, 274, 339
 """Tags of TIFF and EXIF."""
@@ -29,20 +33,32 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def look_at_all(paths: Sequence[Path], sample: int, progress: Progress | None = None) -> list[Look | str]:
-    """Per path what its image is like, or why it cannot be decoded; `sample`: of deep images, values to take each."""
+@dataclass(frozen=True)
+class Opening:
+    """How files are opened."""
+
+    first_page: bool = False
+    """Of a file of several pictures take the first one."""
+    windowed: bool = False
+    """Show DICOM images through the window that each file stores."""
+
+
+def look_at_all(
+    files: Sequence[File], sample: int, opening: Opening, progress: Progress | None = None
+) -> list[Look | str]:
+    """Per file what its image is like, or why it cannot be decoded; `sample`: of deep images, values to take each."""
     looks = []
-    for look in _in_parallel(lambda path: _guarded(path, lambda image: _look(image, sample)), paths):
+    for look in _in_parallel(lambda file: _guarded(file, lambda: _use(file, opening, _looker(sample))), files):
         looks.append(look)
         if progress:
-            progress("look at images", len(looks), len(paths))
+            progress("look at images", len(looks), len(files))
     return looks
 
 
 def decode_all(
-    paths: Sequence[Path], out: np.ndarray, how: Conversion, progress: Progress | None = None
+    files: Sequence[File], out: np.ndarray, how: Conversion, opening: Opening, progress: Progress | None = None
 ) -> dict[int, str]:
-    """Decodes `paths` into `out` [n, size, size, 1 or 3] uint8; returns position -> why a file cannot be decoded.
+    """Decodes `files` into `out` [n, size, size, 1 or 3] uint8; returns position -> why a file cannot be decoded.
 
     What lies in `out` for such a file is undefined. Raises DataError where a file cannot be read now.
     """
@@ -52,15 +68,28 @@ def decode_all(
             pixels = np.asarray(_squared(_to_uint8(image, how), out.shape[1], how.fit))
             out[position] = pixels if pixels.ndim == 3 else pixels[..., None]
 
-        return _guarded(paths[position], fill)
+        return _guarded(files[position], lambda: _use(files[position], opening, fill))
 
     reasons = {}
-    for position, reason in enumerate(_in_parallel(decode, range(len(paths)))):
+    for position, reason in enumerate(_in_parallel(decode, range(len(files)))):
         if reason is not None:
             reasons[position] = reason
         if progress:
-            progress("decode images", position + 1, len(paths))
+            progress("decode images", position + 1, len(files))
     return reasons
+
+
+def pages_of_all(files: Sequence[File]) -> list[list[int]]:
+    """Per file the numbers of its pictures; a single one of what is no TIFF file, or cannot be read."""
+
+    def pages(file: File) -> list[int]:
+        if file.suffix not in TIFF_SUFFIXES:
+            return [0]
+        with Image.open(file.content(), formats=FORMATS) as image:
+            return _pages(image)
+
+    found = _in_parallel(lambda file: _guarded(file, lambda: pages(file)), files)
+    return [[0] if isinstance(numbers, str) else numbers for numbers in found]
 
 
 def _in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
@@ -71,39 +100,62 @@ def _in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
             yield from pool.map(function, items[start : start + BATCH])
 
 
-def _guarded(path: Path, use: Callable[[Image.Image], T]) -> T | str:
-    """What `use` makes of the image in a file; or why it cannot be decoded."""
+def _guarded(file: File, use: Callable[[], T]) -> T | str:
+    """What `use` makes of a file; or why its image cannot be decoded, the kind of fault first."""
     try:
-        if path.suffix.lower() not in SUFFIXES:
-            return "not a PNG, JPEG or TIFF file"
-        if path.stat().st_size == 0:
-            return "the file is empty"
-        with Image.open(path, formats=FORMATS) as image:
-            reason = _choose_page(image)
-            return reason or use(image)
+        return use()
+    except UnusableError as error:
+        return str(error)
     except UnidentifiedImageError:
-        if path.suffix.lower() in (".tif", ".tiff") and path.read_bytes()[:2] in (b"II", b"MM"):
+        if file.suffix in TIFF_SUFFIXES and file.head(2) in (b"II", b"MM"):
             return "a TIFF of a kind that is not read: save gray values as integers or 32-bit floats, colors as 8 bits"
-        return "not a PNG, JPEG or TIFF image"
+        return f"not a {READ} image"
     except DataError:
         raise
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         if isinstance(error, OSError) and error.errno is not None:
             # Not damage: the file may be readable tomorrow, or for somebody else.
+            path = file.place.root / file.name
             raise DataError(f"cannot read {path} ({error.strerror}): make it readable") from error
         return f"damaged: {(str(error).splitlines() or [type(error).__name__])[0]}"
 
 
-def _choose_page(image: Image.Image) -> str | None:
-    """Goes to the one picture of a file; or says how many there are. Smaller copies of it do not count."""
+def _use(file: File, opening: Opening, use: Callable[[Image.Image], T]) -> T:
+    """What `use` makes of the opened image in a file. Raises UnusableError, and nearly anything where it is damaged."""
+    known = file.suffix in SUFFIXES
+    if file.size() == 0 and known:
+        raise UnusableError("the file is empty")
+    if (not known or file.suffix in _dicom.SUFFIXES) and _dicom.is_dicom(file):
+        return use(_dicom.open_dicom(file, windowed=opening.windowed))
+    if not known:
+        raise UnusableError(f"not a {READ} file")
+    with Image.open(file.content(), formats=FORMATS) as image:
+        _go_to_page(image, file.page, opening.first_page)
+        if opening.windowed and _is_deep(image):
+            raise UnusableError("stores no window, which pixels=window needs; expected DICOM files: set pixels=auto")
+        return use(image)
+
+
+def _go_to_page(image: Image.Image, page: int | None, first: bool) -> None:
+    """Goes to the picture `page`, or else to the one picture of a file. Raises UnusableError where there are more."""
+    if page is None:
+        pages = _pages(image)
+        if len(pages) != 1 and not first:
+            frames = getattr(image, "n_frames", 1)
+            raise UnusableError(
+                f"holds {frames} images, expected one: save each as a file of its own, or set pages=first or pages=all"
+            )
+        page = pages[0] if pages else 0
+    if page or getattr(image, "n_frames", 1) > 1:
+        image.seek(page)
+
+
+def _pages(image: Image.Image) -> list[int]:
+    """Numbers of the pictures of a file. Smaller copies of them do not count."""
     frames = getattr(image, "n_frames", 1)
     if frames == 1 or image.format == "MPO":  # a camera's JPEG with a preview behind the picture
-        return None
-    pages = [number for number in range(frames) if not _is_reduced(image, number)]
-    if len(pages) != 1:
-        return f"holds {frames} images, expected one: save each as a file of its own"
-    image.seek(pages[0])
-    return None
+        return [0]
+    return [number for number in range(frames) if not _is_reduced(image, number)]
 
 
 def _is_reduced(image: Image.Image, number: int) -> bool:
@@ -117,6 +169,10 @@ def _tag(image: Image.Image, tag: int, default: int) -> int:
     return int(value[0] if isinstance(value, tuple) else value)
 
 
+def _looker(sample: int) -> Callable[[Image.Image], Look]:
+    return lambda image: _look(image, sample)
+
+
 def _look(image: Image.Image, sample: int) -> Look:
     width, height = image.size
     # Pillow decodes a whole PNG to look for an orientation, which hardly any has.
@@ -124,11 +180,17 @@ def _look(image: Image.Image, sample: int) -> Look:
         width, height = height, width
     deep = _is_deep(image)
     bits = _bits(image)
-    look = Look(width, height, bits, not deep and image.mode not in GRAY, image.has_transparency_data)
+    color = not deep and image.mode not in GRAY
+    look = Look(width, height, bits, color, image.has_transparency_data, window=bool(_dicom_fact(image, "window")))
     if deep:
         return look.with_values(_gray_values(image, image), sample)
     # Pillow keeps the upper 8 bits of colors and of gray with transparency.
     return look.with_upper_bits(np.asarray(image)) if bits > 8 and len(image.getbands()) > 1 else look
+
+
+def _dicom_fact(image: Image.Image, name: str) -> int:
+    """What `open_dicom` says of an image; 0 of what is no DICOM, whose `info` is anybody's text."""
+    return image.info[name] if image.format == _dicom.FORMAT else 0
 
 
 def _is_deep(image: Image.Image) -> bool:
@@ -139,13 +201,20 @@ def _is_deep(image: Image.Image) -> bool:
 def _gray_values(upright: Image.Image, image: Image.Image) -> np.ndarray:
     """[H, W] the values of the deep image `upright`; `image`: as it was opened, with its tags."""
     values = np.asarray(upright)
-    # Pillow takes all integers of 32 bits for signed ones.
-    unsigned = image.mode == "I" and _bits(image) == 32 and _tag(image, SAMPLE_FORMAT, UNSIGNED) == UNSIGNED
+    # Pillow takes all integers of 32 bits in TIFF files for signed ones.
+    unsigned = (
+        image.format == "TIFF"
+        and image.mode == "I"
+        and _bits(image) == 32
+        and _tag(image, SAMPLE_FORMAT, UNSIGNED) == UNSIGNED
+    )
     return values.view(np.uint32) if unsigned else values
 
 
 def _bits(image: Image.Image) -> int:
     """Bits per channel, as stored."""
+    if image.format == _dicom.FORMAT:
+        return int(_dicom_fact(image, "bits"))
     if image.mode == "1":
         return 1
     if image.format == "TIFF":
@@ -164,7 +233,7 @@ def _to_uint8(image: Image.Image, how: Conversion) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if _is_deep(image):
         # Pillow inverts 8 bits only.
-        inverted = _tag(image, PHOTOMETRIC, 1) == MIN_IS_WHITE
+        inverted = bool(_dicom_fact(image, "inverted")) or _tag(image, PHOTOMETRIC, 1) == MIN_IS_WHITE
         return Image.fromarray(how.to_uint8(_gray_values(upright, image), inverted=inverted))
     gray = upright.mode in GRAY
     if upright.has_transparency_data:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -12,26 +12,13 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from benchmark.datasets._decoding import ImageOptions, decode, refuse_problems
-from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Progress, stratified_subset
+from benchmark.datasets._decoding import ImageOptions
+from benchmark.datasets._entries import Entry, read_entries
+from benchmark.datasets._splitting import check_splits
+from benchmark.datasets.base import Data, DataError, Dataset, Progress, stratified_subset
 from benchmark.seeds import seed_for
 from benchmark.store import digests
-from benchmark.store.tree import printable, readable
-
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of a list."""
-
-    root: Path
-    name: str
-    """Relative to the root."""
-    split: str
-    label: int
-    given: Mapping[str, int] = field(default_factory=dict)
-    """Labels of raters by name; -1 where one gave none."""
+from benchmark.store.tree import readable
 
 
 @dataclass(frozen=True)
@@ -39,6 +26,8 @@ class Listing:
     classes: tuple[str, ...]
     entries: Sequence[Entry]
     notes: tuple[str, ...] = ()
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Further files that are named and cannot be used, and why."""
 
 
 class ListedOptions(ImageOptions):
@@ -55,6 +44,12 @@ class ListedImages(Dataset):
     def label(self) -> str:
         return self.name
 
+    @property
+    def images_root(self) -> Path:
+        """Where the images lie, for messages."""
+        path: Path = self.cfg.path
+        return path
+
     @abstractmethod
     def listing(self) -> Listing:
         """All lists, checked. Raises DataError."""
@@ -63,23 +58,21 @@ class ListedImages(Dataset):
     def _listing(self) -> Listing:
         listing = self.listing()
         chosen = _chosen(listing.entries, self.cfg.train_images)
-        listing = Listing(listing.classes, chosen, listing.notes)
-        _check(self.cfg.path, self.name, listing)
-        return listing
+        _check_present(self.name, chosen)
+        return replace(listing, entries=chosen)
 
     @cached_property
     def _digests(self) -> dict[Path, str]:
         """Of the files below each root, their splits and labels, in the order of the lists."""
-        roots = dict.fromkeys(entry.root for entry in self._listing.entries)
+        roots = dict.fromkeys(entry.file.place.root for entry in self._listing.entries)
         with readable():
             return {root: digests.of_listing(self._of(root), header="\0".join(self._listing.classes)) for root in roots}
 
-    def _of(self, root: Path) -> Iterator[tuple[str, Path]]:
+    def _of(self, root: Path) -> Iterator[tuple[str, str]]:
         for entry in self._listing.entries:
-            path = root / entry.name
-            if entry.root == root and path.is_file():
+            if entry.file.place.root == root and entry.file.exists():
                 labels = "\0".join(f"{name}={label}" for name, label in sorted(entry.given.items()))
-                yield f"{entry.split}\0{entry.label}\0{labels}\0{entry.name}", path
+                yield f"{entry.split}\0{entry.label}\0{labels}\0{entry.file.name}", entry.file.digest()
 
     def digest(self) -> str:
         values = list(self._digests.values())
@@ -89,31 +82,30 @@ class ListedImages(Dataset):
         return self._digests
 
     def load(self, progress: Progress | None = None) -> Data:
-        root = self.cfg.path
-        entries, absent = _present(self._listing.entries)
-        decoded = decode([entry.root / entry.name for entry in entries], self.cfg, progress)
-        problems = [(entry.name, "named in a list, and absent") for entry in absent]
-        problems += [(entries[i].name, why) for i, why in decoded.problems]
-        refuse_problems(root, problems, len(self._listing.entries), self.cfg)
-        kept = [entries[i] for i in decoded.files]
-        parts = {}
-        for split in SPLITS:
-            chosen = [i for i, entry in enumerate(kept) if entry.split == split]
-            if chosen:
-                parts[split] = _arrays([kept[i] for i in chosen], decoded.pixels[decoded.rows[chosen]])
+        data = self.decoded(self._listing, progress)
+        check_splits(self.images_root, {"train": data.train, "val": data.val, "test": data.test}, data.classes)
+        return data
+
+    def decoded(self, listing: Listing, progress: Progress | None) -> Data:
+        """The images of `listing`. Raises DataError where there is none to train on or to test with."""
+        root = self.images_root
+        present, absent = _present(listing.entries)
+        unusable = {**listing.unusable, **{entry.file.name: "named in a list, and absent" for entry in absent}}
+        read = read_entries(root, present, self.cfg, progress, unusable)
+        parts = read.by_split()
         for split in ("train", "test"):
             if split not in parts:
                 raise DataError(f"{root}: no usable image for the {split} split of {self.name}")
         return Data(
             name=self.label,
-            num_classes=len(self._listing.classes),
-            classes=self._listing.classes,
+            num_classes=len(listing.classes),
+            classes=listing.classes,
             train=parts["train"],
             val=parts.get("val"),
             test=parts["test"],
-            skipped=tuple(printable(name) for name, _ in problems),
-            images=decoded.facts,
-            notes=(*self._listing.notes, *decoded.doubts),
+            skipped=read.skipped,
+            images=read.decoded.facts,
+            notes=(*listing.notes, *read.decoded.doubts),
         )
 
 
@@ -147,17 +139,13 @@ def _chosen(entries: Sequence[Entry], train_images: int | None) -> Sequence[Entr
     return [entry for i, entry in enumerate(entries) if entry.split != "train" or i in kept]
 
 
-def _check(root: Path, name: str, listing: Listing) -> None:
-    present = {entry.label for entry in listing.entries if entry.split == "train"}
-    absent = [label for k, label in enumerate(listing.classes) if k not in present]
-    if absent:
-        raise DataError(f"{root}: the lists of {name} name no training image of class {', '.join(absent)}")
-    found, missing = _present(listing.entries)
+def _check_present(name: str, entries: Sequence[Entry]) -> None:
+    found, missing = _present(entries)
     if not found:
         first = missing[0]
         raise DataError(
-            f"{first.root} holds none of the {len(missing)} images that the lists of {name} name, "
-            f"such as {first.name}: unpack the images there"
+            f"{first.file.place.root} holds none of the {len(missing)} images that the lists of {name} name, "
+            f"such as {first.file.name}: unpack the images there"
         )
 
 
@@ -166,15 +154,5 @@ def _present(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     found: list[Entry] = []
     absent: list[Entry] = []
     for entry in entries:
-        (found if (entry.root / entry.name).is_file() else absent).append(entry)
+        (found if entry.file.exists() else absent).append(entry)
     return found, absent
-
-
-def _arrays(entries: Sequence[Entry], images: np.ndarray) -> Arrays:
-    raters = sorted({rater for entry in entries for rater in entry.given})
-    return Arrays(
-        images,
-        np.array([entry.label for entry in entries], dtype=np.int64),
-        {r: np.array([entry.given.get(r, -1) for entry in entries], dtype=np.int64) for r in raters},
-        files=tuple(printable(entry.name) for entry in entries),
-    )

@@ -29,13 +29,13 @@ Labels = NDArray[np.int64]
 Fingerprints = NDArray[np.uint64]
 
 
-def _expand_home(value: Any) -> Any:
+def expand_home(value: Any) -> Any:
     # The shell does not expand the "~" in "npz:~/cells.npz".
     return str(expanded(value)) if isinstance(value, str) else value
 
 
-InputFile = Annotated[FilePath, BeforeValidator(_expand_home)]
-InputFolder = Annotated[DirectoryPath, BeforeValidator(_expand_home)]
+InputFile = Annotated[FilePath, BeforeValidator(expand_home)]
+InputFolder = Annotated[DirectoryPath, BeforeValidator(expand_home)]
 
 
 class DataError(NoisybenchError, ValueError):
@@ -64,6 +64,11 @@ class Arrays:
     """[n, K] how many of an image's raters gave each class, where only their numbers are known."""
     files: tuple[str, ...] | None = None
     """Names of the images, relative to the data set's folder, where each is a file."""
+    groups: tuple[str, ...] | None = None
+    """[n] what images belong together, such as a patient's, where that is known: they are in one split, and intervals
+    of the results draw whole groups."""
+    sites: tuple[str, ...] | None = None
+    """[n] where images come from, such as a hospital; empty where that is not known of an image."""
     stored_fingerprints: Fingerprints | None = None
     """[n], where they are known already."""
 
@@ -91,8 +96,14 @@ class Arrays:
             labels=self.labels[index],
             given={name: labels[index] for name, labels in self.given.items()},
             counts=None if self.counts is None else self.counts[index],
-            files=None if self.files is None else tuple(self.files[i] for i in index),
+            files=_taken(self.files, index),
+            groups=_taken(self.groups, index),
+            sites=_taken(self.sites, index),
         )
+
+
+def _taken(names: tuple[str, ...] | None, index: NDArray[np.intp]) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names[i] for i in index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +115,7 @@ class ExtraTest:
     named: bool
     """False where the source knows numbers only, so that `classes` says nothing of what they mean."""
     test: Arrays
-    skipped: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
     """As in `Data`, and so are the following."""
     images: Images | None = None
     notes: tuple[str, ...] = ()
@@ -127,8 +138,8 @@ class Data:
     """Further test sets by name, with the labels of this data set; see `extra_tests.match`."""
     extra_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """How their classes were matched, and what may make them hard to compare: sentences, by name."""
-    skipped: tuple[str, ...] = ()
-    """Files that could not be decoded and were left out on request."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Files that could not be used and were left out on request: name -> why."""
     named: bool = True
     """False where the source knows numbers only, so that `classes` says nothing of what they mean."""
     images: Images | None = None

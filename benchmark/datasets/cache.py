@@ -20,6 +20,11 @@ from benchmark.store.digests import intact
 from benchmark.store.once import once
 
 FORMAT = 3
+"""Of the arrays. It is part of the key, and so of that of the features made from them."""
+LAYOUT = 2
+"""Of what is stored beside the arrays; what was stored in another layout is decoded again, under the same key."""
+NAMES = ("files", "groups", "sites")
+"""What is known of every image of a split, as text."""
 PACKAGE = Path(__file__).parents[1]
 
 Parts = Mapping[str, Arrays]
@@ -127,6 +132,8 @@ def _read(place: Path, kind: _Kind[T]) -> T | None:
         return None
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
+        if meta.get("layout") != LAYOUT:
+            return None
         parts = {split: _read_split(place, facts) for split, facts in meta["splits"].items()}
         # JSON has no tuples.
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in meta["facts"].items()}
@@ -141,7 +148,7 @@ def _read_split(place: Path, facts: Facts) -> Arrays:
         labels=np.load(place / facts["labels"], allow_pickle=False),
         given={name: np.load(place / file, allow_pickle=False) for name, file in facts["given"].items()},
         counts=None if facts["counts"] is None else np.load(place / facts["counts"], allow_pickle=False),
-        files=None if facts["files"] is None else tuple(facts["files"]),
+        **{name: None if facts[name] is None else tuple(facts[name]) for name in NAMES},
         stored_fingerprints=np.load(place / facts["fingerprints"], allow_pickle=False),
     )
 
@@ -152,12 +159,12 @@ def _write(parts: Parts, facts: Facts, scratch: Path) -> None:
         given = {name: f"{split}_given_{i}.npy" for i, name in enumerate(part.given)}
         names = {kind: f"{split}_{kind}.npy" for kind in ("images", "labels", "fingerprints")}
         counts = None if part.counts is None else f"{split}_counts.npy"
-        splits[split] = {**names, "given": given, "counts": counts, "files": part.files}
+        splits[split] = {**names, "given": given, "counts": counts} | {name: getattr(part, name) for name in NAMES}
         for kind, name in names.items():
             save(scratch / name, getattr(part, kind))
         for rater, name in given.items():
             save(scratch / name, part.given[rater])
         if part.counts is not None:
             save(scratch / str(counts), part.counts)
-    meta = {"format": FORMAT, "facts": facts, "splits": splits}
+    meta = {"layout": LAYOUT, "facts": facts, "splits": splits}
     (scratch / "meta.json").write_text(json.dumps(meta), encoding="utf-8")

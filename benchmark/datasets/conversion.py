@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.datasets.base import DataError
 from benchmark.store.schema import Images
 
-Pixels: TypeAlias = Literal["auto", "full", "percentile"] | tuple[float, float]
+Pixels: TypeAlias = Literal["auto", "full", "percentile", "window"] | tuple[float, float]
 Fit: TypeAlias = Literal["auto", "crop", "pad", "stretch"]
 
 SMALL_LOSS = 0.1
@@ -43,6 +43,8 @@ class Look:
     highest: float = 0.0
     upper: int | None = None
     """The largest upper 8 bits of a color image of 16 bits."""
+    window: bool = False
+    """Whether its file says which gray values a viewer shows."""
 
     def with_values(self, values: np.ndarray, count: int) -> Look:
         """With what the gray `values` [H, W] are. Raises ValueError where they are not finite."""
@@ -116,6 +118,8 @@ def doubts(looks: Sequence[Look], how: Conversion) -> Iterable[str]:
     deep = [look for look in looks if look.sample is not None]
     if how.values is None or not deep:
         return
+    if windows := sum(look.window for look in deep):
+        yield f"{windows} image(s) store a window of their own, which is not used: pixels=window shows them through it"
     shallow = len(looks) - len(deep)
     if shallow:
         yield f"{len(deep)} image(s) of more than 8 bits were scaled, {shallow} image(s) of 8 bits were not"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.datasets._class_folders import plain
 from benchmark.datasets.base import Arrays, Data, DataError, ExtraTest
+from benchmark.datasets.class_names import plain
 from benchmark.datasets.conversion import describe
+from benchmark.datasets.left_out import kinds
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,11 @@ def match(data: Data, name: str, other: ExtraTest) -> Matched:
     place, note = _by_name(data, name, other) if by_name else _by_number(data, name, other)
     labels = place[other.test.labels]
     notes = [f"extra test set {name!r}: {note}", *(f"extra test set {name!r}: {text}" for text in other.notes)]
-    if other.skipped:
-        notes.append(f"extra test set {name!r}: {len(other.skipped)} file(s) could not be decoded and were left out")
+    # Without names: these notes stand in records, which are published.
+    notes += [
+        f"extra test set {name!r}: {len(files)} file(s) left out: {kind}"
+        for kind, files in kinds(other.skipped).items()
+    ]
     absent = np.setdiff1d(np.arange(data.num_classes), labels)
     if len(absent):
         listed = ", ".join(data.classes[k] for k in absent)

@@ -25,17 +25,18 @@ ROWS = 256
 
 @dataclass(frozen=True)
 class Pair:
-    """An image of one split that looks like one of another."""
+    """An image of one split that looks like one of another, or of its own."""
 
     index: int
     other: int
-    """Of the most similar image of the other split."""
+    """Of the image that is most similar to it."""
     correlation: float
 
 
 def near_duplicates(part: Arrays, other: Arrays) -> list[Pair]:
     """Images of `part` that look like one of `other` but are not equal to it, with the one that they look like most.
 
+    Within one split (`other` is `part`) images of one group, such as a patient, are not compared: they look alike.
     Compares all pairs of images: some seconds for 10,000 x 100,000.
     """
     ours, theirs = _thumbnails(part.images), _thumbnails(other.images)
@@ -46,6 +47,8 @@ def near_duplicates(part: Arrays, other: Arrays) -> list[Pair]:
         rows = slice(start, start + ROWS)
         correlation = ours[rows] @ theirs.T
         correlation[part.fingerprints[rows, None] == other.fingerprints[None, :]] = 0
+        if other is part and part.groups is not None:
+            correlation[np.array(part.groups)[rows, None] == np.array(part.groups)[None, :]] = 0
         best = correlation.argmax(axis=1)
         for row, column in enumerate(best):
             if correlation[row, column] >= MIN_CORRELATION:

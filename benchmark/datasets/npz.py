@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from benchmark.datasets._layout import read_npz, read_npz_test
 from benchmark.datasets.base import Data, Dataset, ExtraTest, InputFile, Progress
+from benchmark.datasets.class_names import suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
 from benchmark.store import digests
 from benchmark.store.tree import readable
@@ -52,6 +53,7 @@ class Npz(Dataset):
             val=splits.val,
             test=splits.test,
             named=splits.class_names is not None,
+            notes=tuple(suspicions(splits.class_names or ())),
         )
         return regrouped(data, self.cfg)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmark.datasets._listed import Entry, ListedImages, ListedOptions, Listing, number, read_lines
+from benchmark.datasets._entries import Entry
+from benchmark.datasets._files import DiskFolder, File
+from benchmark.datasets._listed import ListedImages, ListedOptions, Listing, number, read_lines
 from benchmark.datasets.base import DataError, InputFolder
 
 DOUBTFUL = "the training labels are doubtful and the true ones unknown: use the noise as_is"
@@ -68,7 +71,7 @@ class Clothing1M(ListedImages):
             for key in read_lines(lists / keys, "one image per line"):
                 if key not in labels[source]:
                     raise DataError(f"{lists / keys} names {key}, which {source} gives no label")
-                entries.append(Entry(root, key, split, labels[source][key]))
+                entries.append(_entry(root, key, split, labels[source][key]))
         return Listing(self.classes, entries, (DOUBTFUL, "its validation and test labels were checked by people"))
 
     def _labels(self, path: Path) -> dict[str, int]:
@@ -109,7 +112,7 @@ class Animal10N(ListedImages):
             for path in sorted(place.iterdir()):
                 if path.is_file() and not path.name.startswith("."):
                     label = number(path.name[0], len(self.classes), str(path))
-                    entries.append(Entry(root, f"{folder}/{path.name}", split, label))
+                    entries.append(_entry(root, f"{folder}/{path.name}", split, label))
         return Listing(self.classes, entries, (DOUBTFUL,))
 
 
@@ -132,9 +135,13 @@ class Food101N(ListedImages):
         train = _without_header(read_lines(listed, "an image CLASS/NAME per line"), "class_name/key")
         test_list = clean / "meta" / "test.txt"
         test = read_lines(test_list, "an image CLASS/NAME per line, without .jpg")
-        entries = [Entry(root, f"images/{name}", "train", _class_of(name, numbers, listed)) for name in train]
-        entries += [Entry(clean, f"images/{n}.jpg", "test", _class_of(n, numbers, test_list)) for n in test]
+        entries = [_entry(root, f"images/{name}", "train", _class_of(name, numbers, listed)) for name in train]
+        entries += [_entry(clean, f"images/{n}.jpg", "test", _class_of(n, numbers, test_list)) for n in test]
         return Listing(tuple(classes), entries, (DOUBTFUL,))
+
+
+def _entry(root: Path, name: str, split: str, label: int, given: Mapping[str, int] | None = None) -> Entry:
+    return Entry(File(DiskFolder(root), name), label, split, given or {})
 
 
 def _without_header(lines: list[str], header: str) -> list[str]:
@@ -165,5 +172,5 @@ def _json_entries(root: Path, path: Path, split: str, classes: tuple[str, ...], 
             for key, name in raters.items()
             if key in row
         }
-        found.append(Entry(root, str(row["name"]), split, number(row["label"], len(classes), where), given))
+        found.append(_entry(root, str(row["name"]), split, number(row["label"], len(classes), where), given))
     return found

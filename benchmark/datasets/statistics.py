@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from benchmark.datasets.base import Arrays, Data
+from benchmark.datasets.left_out import by_kind
 from benchmark.datasets.near_duplicates import near_duplicates
 
 CHUNK_BYTES = 1 << 22
@@ -101,24 +103,49 @@ def findings(data: Data) -> list[str]:
         flat = sum(int((np.ptp(chunk, axis=(1, 2, 3)) == 0).sum()) for chunk in _chunks(part.images))
         if flat:
             sentences.append(f"{flat} image(s) of {name} are of one color")
-    if data.skipped:
-        sentences.append(f"{len(data.skipped)} file(s) could not be decoded and were left out")
+    sentences += [f"left out: {line}" for line in by_kind(data.skipped)]
     return sentences
 
 
-def near_findings(data: Data) -> list[str]:
-    """A sentence for every split with images that look like images of the training split; see `near_duplicates`."""
+def near_findings(data: Data, most_pairs: int = 10**10) -> list[str]:
+    """A sentence for every split with images that look like images of its own or of train; see `near_duplicates`.
+
+    Splits whose images make more than `most_pairs` pairs are not compared, and this is said.
+    """
     sentences = []
     for name, part in splits(data).items():
-        pairs = [] if name == "train" else near_duplicates(part, data.train)
-        if pairs:
-            nearest = max(pairs, key=lambda pair: pair.correlation)
-            examples = f"{_named(part, nearest.index)} and {_named(data.train, nearest.other)}"
-            sentences.append(
-                f"{len(pairs)} image(s) of {name} look like images of train without being equal, most of all "
-                f"{examples} (correlation {nearest.correlation:.3f}): look whether they show the same"
-            )
+        for other, theirs in {name: part, "train": data.train}.items():
+            if len(part) * len(theirs) > most_pairs:
+                both = name if name == other else f"{name} and {other}"
+                sentences.append(f"images of {both} that look the same were not sought, as there are many")
+                continue
+            pairs = near_duplicates(part, theirs)
+            if pairs:
+                nearest = max(pairs, key=lambda pair: pair.correlation)
+                examples = f"{_named(part, nearest.index)} and {_named(theirs, nearest.other)}"
+                images = "other images" if name == other else "images"
+                sentences.append(
+                    f"{len(pairs)} image(s) of {name} look like {images} of {other} without being equal, most of all "
+                    f"{examples} (correlation {nearest.correlation:.3f}): look whether they show the same"
+                )
     return sentences
+
+
+def about_names(part: Arrays) -> list[str]:
+    """What is known of the raters, groups and sites of a split, a line each."""
+    lines = []
+    for rater, labels in part.given.items():
+        given = labels >= 0
+        wrong = float((labels != part.labels)[given].mean()) if given.any() else 0.0
+        share = "" if given.all() else f" of the {given.mean():.1%} that have one"
+        lines.append(f"labels {rater!r} differ from the main ones in {wrong:.4f}{share}")
+    if part.groups is not None:
+        sizes = Counter(part.groups).values()
+        lines.append(f"{len(sizes)} patients or other groups, {min(sizes)} to {max(sizes)} images each")
+    if part.sites is not None:
+        sites = ", ".join(f"{site or 'unknown'} {count}" for site, count in Counter(part.sites).most_common())
+        lines.append(f"images by site: {sites}")
+    return lines
 
 
 def _named(part: Arrays, index: int) -> str:

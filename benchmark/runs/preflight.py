@@ -16,6 +16,7 @@ from backbones.base import BackboneError
 from benchmark.datasets.base import Data, ExtraTest, Progress
 from benchmark.datasets.conversion import describe
 from benchmark.datasets.extra_tests import with_extra_tests
+from benchmark.datasets.left_out import by_kind
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
@@ -146,6 +147,7 @@ class _Examination:
 
     def _note(self, data: Data, others: dict[str, ExtraTest]) -> None:
         notes = [f"data set {data.name}: {note}" for note in data.notes]
+        notes += [f"data set {data.name}: left out: {line}" for line in by_kind(data.skipped)]
         if data.images is not None:
             notes.insert(0, f"data set {data.name}: {describe(data.images)}")
         for matched in with_extra_tests(data, others).extra_notes.values():

@@ -63,6 +63,8 @@ class LabelledSet:
     """Of an extra test set: how its classes were matched, and what may make it hard to compare."""
     files: tuple[str, ...] | None = None
     """[m] names of the images of `whole`, where each is a file."""
+    groups: tuple[str, ...] | None = None
+    """[m] what images of `whole` belong together, such as a patient's, where that is known."""
     replaced: Replaced | None = None
     """Images of no class of the task in the place of those of `whole`; their clean label is OUTSIDE."""
 
@@ -342,4 +344,6 @@ def _clean_positions(labels: np.ndarray, size: int, data: Data, seed: int) -> np
 
 def _test_set(part: Arrays, key: str, trained_on: Fingerprints) -> LabelledSet:
     shared = int(np.isin(part.fingerprints, trained_on).sum())
-    return LabelledSet(part.images, part.labels, part.labels, key=key, files=part.files, shared_images=shared)
+    return LabelledSet(
+        part.images, part.labels, part.labels, key=key, shared_images=shared, files=part.files, groups=part.groups
+    )

@@ -155,10 +155,18 @@ def _test_set(part: LabelledSet) -> TestSet:
     return {
         "size": len(part.noisy),
         "digest": digests.of_arrays(part.images, part.noisy),
-        "groups": None,
+        "groups": _numbered(part.groups),
         "notes": list(part.notes),
         "shared_images": part.shared_images,
     }
+
+
+def _numbered(groups: Sequence[str] | None) -> list[str] | None:
+    """`groups` as numbers in the order in which they occur: a record names no patient."""
+    if groups is None:
+        return None
+    numbers = {name: str(k) for k, name in enumerate(dict.fromkeys(groups))}
+    return [numbers[name] for name in groups]
 
 
 def _noise(given: Given, prepared: Prepared) -> dict[str, Any]:

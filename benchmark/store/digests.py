@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,21 @@ def digest(path: Path) -> str:
     """
     if not path.is_dir():
         with path.open("rb") as file:
-            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    return of_listing((name, path / name) for name in walk(path).files)
+            return of_stream(file)
+    return of_listing((name, digest(path / name)) for name in walk(path).files)
 
 
-def of_listing(files: Iterable[tuple[str, Path]], header: str = "") -> str:
-    """ "sha256:..." of `header` and of files in the given order: what is said of each (its name) and its content."""
+def of_stream(stream: BufferedReader | BytesIO) -> str:
+    """ "sha256:..." of what is left to read."""
+    return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def of_listing(files: Iterable[tuple[str, str]], header: str = "") -> str:
+    """ "sha256:..." of `header` and of files in the given order: what is said of each (its name), and its digest."""
     # Names on a disk need not be UTF-8.
     total = hashlib.sha256(header.encode("utf-8", "surrogateescape"))
-    for said, path in files:
-        total.update(f"{said}\0{digest(path)}\n".encode("utf-8", "surrogateescape"))
+    for said, content in files:
+        total.update(f"{said}\0{content}\n".encode("utf-8", "surrogateescape"))
     return "sha256:" + total.hexdigest()
 
 

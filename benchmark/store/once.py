@@ -54,7 +54,7 @@ def once(
         if stored is not None:
             return stored
         if os.path.lexists(place):
-            _warn(f"{place} is damaged or cannot be read: {what} there are thrown away and made again")
+            _warn(f"{place} is damaged, or of an earlier version: {what} there are thrown away and made again")
         result = make()
         try:
             write(result)

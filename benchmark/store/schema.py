@@ -229,7 +229,7 @@ class TestSet(TypedDict):
     digest: str | None
     """SHA-256 of its images and labels in their order; None in records of schema 1."""
     groups: list[str] | None
-    """[size] what samples belong together (a patient); None where that is not known."""
+    """[size] what samples belong together (a patient), as numbers; None where that is not known."""
     notes: NotRequired[list[str]]
     """Of an extra test set: how its classes were matched, and what may make it hard to compare; absent from records
     of schemas 1 and 2."""
@@ -251,7 +251,7 @@ class Images(TypedDict):
 
     pixels: str
     """How gray values of more than 8 bits became 8 bits: "auto" (the bits in use), "full" (the whole range of the
-    type), "percentile", or "given"."""
+    type), "percentile", "window" (that of each DICOM file), or "given"."""
     values: list[float] | None
     """[2] values that became 0 and 255, the same for all images; None where there are 8 bits at most."""
     fit: str

@@ -53,6 +53,18 @@ def test_second_load_is_memory_mapped_equal_and_decodes_nothing(dataset, tmp_pat
         data.train.images[0] = 0
 
 
+def test_an_earlier_layout_is_decoded_again_under_the_same_key(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.datasets.cache.LAYOUT", 1)
+    cached(dataset(), tmp_path / "cache")
+    monkeypatch.undo()
+    (place,) = (tmp_path / "cache").iterdir()
+    with pytest.warns(CacheWarning, match="of an earlier version: decoded images there are thrown away"):
+        cached(dataset(), tmp_path / "cache")
+    assert [*(tmp_path / "cache").iterdir()] == [place]
+    monkeypatch.setattr(Npz, "load", no_load)
+    assert same(cached(dataset(), tmp_path / "cache"), cached(dataset(), tmp_path / "cache"))
+
+
 def test_first_load_returns_what_later_ones_do(dataset, tmp_path):
     assert same(cached(dataset(), tmp_path / "cache"), cached(dataset(), tmp_path / "cache"))
 

@@ -113,7 +113,7 @@ def test_junk_on_the_disk_is_neither_read_nor_a_class(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     paint(tmp_path / "cat" / ".ipynb_checkpoints" / "1-checkpoint.png", 3)
     data = folder(tmp_path).load()
-    assert (data.classes, data.skipped) == (("cat", "dog"), ())
+    assert (data.classes, data.skipped) == (("cat", "dog"), {})
     (note,) = data.notes
     for name in ("unlabeled", "__MACOSX", "cat/Thumbs.db", "dog/desktop.ini", "cat/.ipynb_checkpoints"):
         assert repr(name) in note

@@ -184,7 +184,7 @@ def test_a_link_to_nothing_is_told_and_changes_the_digest(tmp_path):
     assert digest(tmp_path) != before
     with pytest.raises(ValueError, match="cat/gone.png: a link to nothing"):
         folder(tmp_path).load()
-    assert folder(tmp_path, skip_corrupt=True).load().skipped == ("cat/gone.png",)
+    assert folder(tmp_path, skip_corrupt=True).load().skipped == {"cat/gone.png": "a link to nothing, or no file"}
 
 
 def test_a_name_that_is_not_utf8_is_read_like_any_other(tmp_path):

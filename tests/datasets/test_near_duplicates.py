@@ -66,6 +66,22 @@ def test_a_sentence_names_the_split_the_number_and_the_most_similar_pair():
     assert "number 7 and number 11" in sentence
 
 
+def test_copies_within_a_split_are_found_unless_they_are_of_one_group():
+    train = scenes(60)
+    images = train.images.copy()
+    images[7], images[30] = brighter(images[11]), brighter(images[40])
+    part = Arrays(images, train.labels)
+    assert {(pair.index, pair.other) for pair in near_duplicates(part, part)} == {(7, 11), (11, 7), (30, 40), (40, 30)}
+    patients = tuple("one" if i in (7, 11) else str(i) for i in range(60))
+    part = Arrays(images, train.labels, groups=patients)
+    assert {(pair.index, pair.other) for pair in near_duplicates(part, part)} == {(30, 40), (40, 30)}
+    data = Data("x", 2, ("a", "b"), part, scenes(40, seed=1))
+    (sentence,) = statistics.near_findings(data)
+    assert sentence.startswith("2 image(s) of train look like other images of train")
+    (left,) = statistics.near_findings(data, most_pairs=3000)
+    assert left == "images of train that look the same were not sought, as there are many"
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=20), st.lists(st.integers(0, 3), min_size=1, max_size=20))
 def test_fingerprints_are_equal_exactly_where_images_are(ours, theirs):
     def arrays(values):

@@ -1,0 +1,74 @@
+"""Class names that may be one class, or none: what a person would ask about a list of them."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from benchmark.store.tree import printable
+
+NO_LABEL = frozenset(
+    ("na", "n/a", "nan", "none", "null", "unknown", "unclear", "?", "-", "-1", "missing", "tbd", "todo", "unlabeled")
+)
+"""Names, in lower case, that often stand for a label that is missing."""
+ALIKE = 0.85
+"""Similarity of two names (difflib's ratio) from which one may be the other misspelled."""
+RARE = 0.05
+"""Share of the images of the other class below which a class may be its misspelling."""
+
+
+def plain(name: str) -> str:
+    """`name` in lower case, without white space, and with one spelling of accents."""
+    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+
+
+def look_alikes(names: Iterable[str]) -> list[list[str]]:
+    """Groups of `names` that differ by upper and lower case or white space only, sorted."""
+    return _groups(names, plain)
+
+
+def suspicions(names: Sequence[str], counts: Mapping[str, int] | None = None) -> list[str]:
+    """What may be wrong with the class names of a data set, a sentence each; `counts`: images of each, if known."""
+    sentences = [
+        f"classes {listed(group)} differ by case or white space only: rename them if they are one class"
+        for group in look_alikes(names)
+    ]
+    sentences += [f"the name of class {name!r} has blanks at an end" for name in names if name != name.strip()]
+    numbers = [name for name in names if name.strip().removeprefix("-").isdecimal()]
+    sentences += [
+        f"classes {listed(group)} are the same number: write it in one way if they are one class"
+        for group in _groups(numbers, lambda name: str(int(name)))
+        if group not in look_alikes(names)
+    ]
+    if 0 < len(numbers) < len(names):
+        sentences.append(f"classes {listed(numbers)} are numbers and the others words: are they meant as classes?")
+    sentences += [
+        f"class {name!r} may mean that there is no label; if so, leave these images out"
+        for name in names
+        if name.strip().casefold() in NO_LABEL
+    ]
+    for rare, common in _misspelled(names, counts or {}):
+        sentences.append(f"class {rare!r} with few images may be {common!r} misspelled")
+    return sentences
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(repr(printable(name)) for name in names))
+
+
+def _groups(names: Iterable[str], key: Callable[[str], str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        groups.setdefault(key(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _misspelled(names: Sequence[str], counts: Mapping[str, int]) -> Iterable[tuple[str, str]]:
+    """Pairs of a rare class and a common one of nearly the same name, which differ in no digit."""
+    for rare in counts:
+        for common in names:
+            near = rare != common and difflib.SequenceMatcher(None, plain(rare), plain(common)).ratio() >= ALIKE
+            same_digits = [c for c in rare if c.isdigit()] == [c for c in common if c.isdigit()]
+            if near and same_digits and plain(rare) != plain(common) and counts[rare] < RARE * counts.get(common, 0):
+                yield rare, common

@@ -1,0 +1,322 @@
+"""Images and a table that says what they show."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, model_validator
+
+from benchmark.datasets._annotations import Annotation, annotated, majority
+from benchmark.datasets._class_folders import is_junk
+from benchmark.datasets._columns import Columns, choose, fitting
+from benchmark.datasets._entries import Entry, read_entries
+from benchmark.datasets._files import File, InputPlace, place_of
+from benchmark.datasets._images import SUFFIXES
+from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
+from benchmark.datasets._sheets import read_sheet
+from benchmark.datasets._splitting import SHARES, held_out, in_two_splits, split
+from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
+from benchmark.datasets.class_names import suspicions
+from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
+from benchmark.option_text import located
+from benchmark.seeds import seed_for
+from benchmark.store import digests
+from benchmark.store.schema import Images
+from benchmark.store.tree import readable
+
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+VALIDATION_SHARE = 0.1
+"""Of the training images, where the table names no validation images."""
+NAMED = 5
+"""Patients that a message names."""
+
+
+def _texts(value: Any) -> Any:
+    """ "A+B", "[A,B]", "A", ["A", 1] or -1 as a tuple of texts."""
+    if isinstance(value, str):
+        within = value[1:-1] if value[:1] + value[-1:] == "[]" else value
+        return tuple(filter(None, (part.strip() for part in re.split(r"[+,]" if within != value else r"\+", within))))
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+@dataclass(frozen=True)
+class _Annotated:
+    """The images that the table gives a label, before they are split."""
+
+    classes: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    """Sorted by their files; `split` is empty where the table has no such column."""
+    unusable: Mapping[str, str]
+    notes: tuple[str, ...]
+    columns: Columns
+
+
+class Table(ListedImages):
+    """Your own images and a table of their labels, table:FILE (CSV, TSV, Excel, Parquet), or table:FILE.toml."""
+
+    names: ClassVar[tuple[str, ...]] = ("table",)
+    augment: ClassVar = {"flip": True, "rotate": 15.0}
+
+    class Config(ListedOptions, Regrouping):
+        path: InputFile
+        """The table; or a TOML file that holds these options, as `noisybench data describe` drafts it. Options beside
+        it replace those in it."""
+        root: InputPlace | None = None
+        """Folder, or zip archive, that the names of the files begin in; that of the table where it is left out."""
+        file: str | None = None
+        """Column that names the image files. This and the columns of label, patient, site and split are guessed by
+        their names where exactly one fits."""
+        label: str | None = None
+        """Column of the labels, names or numbers; where it is left out and there are raters, their majority."""
+        raters: Texts = ()
+        """Columns that hold a rater's labels each, [A,B,C] or A+B+C; cells may be empty."""
+        patient: str | None = None
+        """Column of the patients: all images of one are in one split."""
+        site: str | None = None
+        """Column of the hospitals, or whatever images come from."""
+        split: str | None = None
+        """Column that says train, val or test; without it images are split 70/10/20."""
+        only_sites: Texts = ()
+        """Take the images of these sites only, [A] or A+B."""
+        sheet: str | None = None
+        """Of an Excel file with several."""
+        missing: Texts = ()
+        """Texts that mean that there is no label, beside an empty cell: [NA,-1]."""
+        guess: bool = True
+        """Whether columns may be guessed by their names."""
+        encoding: str | None = None
+        """Of a text file: cp1252, utf-16, ...; UTF-8, or else Windows-1252, where it is left out."""
+        delimiter: Literal["comma", "semicolon", "tab", "bar"] | None = None
+        """Of a text file; seen from its first lines where it is left out."""
+        split_seed: int = Field(0, ge=0)
+        """Seed of the split, and of ties between raters."""
+
+        @model_validator(mode="before")
+        @classmethod
+        def _from_toml(cls, values: Any) -> Any:
+            path = values.get("path") if isinstance(values, dict) else None
+            if path is None or Path(path).suffix.lower() != ".toml":
+                return values
+            try:
+                options = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{path} cannot be read as TOML: {error}") from None
+            if "path" not in options:
+                raise ValueError(f'{path} names no table; expected a line path = "labels.xlsx"')
+            options = located(options, cls.model_fields, Path(path).parent)
+            return {**options, **{name: value for name, value in values.items() if name != "path"}}
+
+    @property
+    def label(self) -> str:
+        return str(self.cfg.alias or self.cfg.path.stem)
+
+    @property
+    def images_root(self) -> Path:
+        root: Path = self.cfg.root or self.cfg.path.absolute().parent
+        return root
+
+    @cached_property
+    def _annotated(self) -> _Annotated:
+        cfg = self.cfg
+        sheet = read_sheet(
+            cfg.path, sheet=cfg.sheet, encoding=cfg.encoding, delimiter=cfg.delimiter and DELIMITERS[cfg.delimiter]
+        )
+        given = {role: getattr(cfg, role) for role in ("file", "label", "patient", "site", "split")}
+        columns = choose(cfg.path, sheet.columns, given, cfg.raters, guess=cfg.guess)
+        place = place_of(self.images_root)
+        files = place.tree(is_junk).files
+        found = annotated(sheet, columns, files, cfg.missing)
+        if not found.by_file:
+            raise DataError(
+                f"{self.images_root} holds none of the {len(found.unusable)} files that the column {columns.file!r} of "
+                f"{cfg.path} names, such as {next(iter(found.unusable), 'none')}: give the folder as root=DIR"
+            )
+        by_file = self._of_sites(found.by_file)
+        labels, notes = self._labels(by_file, columns, sheet.columns)
+        notes += _left_out(by_file, labels, columns)
+        kept = {file: one for file, one in by_file.items() if file in labels and (one.split or not columns.split)}
+        self._check_patients(kept, columns)
+        classes = self._classes({labels[file] for file in kept}, len(kept), columns)
+        notes += suspicions(classes, Counter(labels[file] for file in kept))
+        numbers = {name: k for k, name in enumerate(classes)}
+        raters, foreign = _rated(kept, columns.raters, numbers)
+        if foreign:
+            notes.append(f"{foreign} label(s) of raters name a class that no image has, and were left out")
+        if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - found.by_file.keys()):
+            notes.append(f"{unlisted} image file(s) in the folder of images are not in the table")
+        entries = tuple(
+            Entry(
+                File(place, file),
+                numbers[labels[file]],
+                one.split or "",
+                raters[file],
+                one.patient,
+                (one.site or "") if columns.site else None,
+            )
+            for file, one in kept.items()
+        )
+        return _Annotated(
+            classes, entries, found.unusable, (*sheet.notes, *columns.notes, *found.notes, *notes), columns
+        )
+
+    def _of_sites(self, by_file: Mapping[str, Annotation]) -> Mapping[str, Annotation]:
+        if not self.cfg.only_sites:
+            return by_file
+        sites = {one.site for one in by_file.values()} - {None}
+        unknown = [name for name in self.cfg.only_sites if name not in sites]
+        if unknown:
+            raise DataError(
+                f"{self.cfg.path}: only_sites names {unknown[0]!r}; expected some of "
+                f"{', '.join(sorted(map(repr, sites))) or 'the values of a column that site=COLUMN names'}"
+            )
+        return {file: one for file, one in by_file.items() if one.site in self.cfg.only_sites}
+
+    def _labels(
+        self, by_file: Mapping[str, Annotation], columns: Columns, names: tuple[str, ...]
+    ) -> tuple[dict[str, str], list[str]]:
+        """The label of every file that has one, and what is to be said of it."""
+        if columns.label is not None:
+            return {file: one.label for file, one in by_file.items() if one.label is not None}, []
+        labels, ties = {}, 0
+        for file, one in by_file.items():
+            if one.raters:
+                commonest = majority(list(one.raters.values()))
+                ties += len(commonest) > 1
+                seed = seed_for("majority", file, self.cfg.split_seed)
+                labels[file] = commonest[int(np.random.default_rng(seed).integers(len(commonest)))]
+        unused = fitting(names, "label")
+        instead = f"; label={unused[0]} takes that column instead" if len(unused) == 1 else ""
+        notes = [f"the labels are the majority of {len(columns.raters)} rater(s){instead}"]
+        if ties:
+            notes.append(f"the raters of {ties} image(s) ({ties / len(labels):.1%}) tie: one of their labels was drawn")
+        return labels, notes
+
+    def _check_patients(self, kept: Mapping[str, Annotation], columns: Columns) -> None:
+        unknown = [file for file, one in kept.items() if columns.patient and one.patient is None]
+        if unknown:
+            raise DataError(
+                f"{self.cfg.path}: the column {columns.patient!r} is empty for {len(unknown)} image(s), such as "
+                f"{unknown[0]}; expected the patient of each, as images of one must not be trained on and tested with "
+                "(in Excel a merged cell fills its first row only)"
+            )
+
+    def _classes(self, labels: set[str], images: int, columns: Columns) -> tuple[str, ...]:
+        where = f"{self.cfg.path}: " + (f"the column {columns.label!r}" if columns.label else "the raters' majority")
+        if len(labels) < 2:
+            raise DataError(f"{where} holds {len(labels)} class(es) ({', '.join(labels) or 'none'}), expected two")
+        if len(labels) > max(2, images / 2):
+            raise DataError(
+                f"{where} holds {len(labels)} different labels of {images} images; expected few classes with several "
+                "images each: name the column of the classes, label=COLUMN"
+            )
+        whole = all(label.removeprefix("-").isdecimal() for label in labels)
+        return tuple(sorted(labels, key=int) if whole else sorted(labels))
+
+    def listing(self) -> Listing:
+        found, cfg = self._annotated, self.cfg
+        notes = list(found.notes)
+        labels = np.array([entry.label for entry in found.entries], dtype=np.int64)
+        groups = [entry.group for entry in found.entries if entry.group is not None] or None
+        if found.columns.split is None:
+            index = split(cfg.path, labels, groups, cfg.split_seed)
+            notes.append(f"split {'by patient' if groups else 'at random'}, 70/10/20, with the seed {cfg.split_seed}")
+        else:
+            splits = np.array([entry.split for entry in found.entries])
+            index = {name: np.flatnonzero(splits == name) for name in SHARES}
+            notes += _shared_patients(groups, splits.tolist()) if groups else []
+            if not len(index["val"]) and len(index["train"]):
+                train = index["train"]
+                inside = groups and [groups[i] for i in train]
+                rest, held = held_out(labels[train], inside, VALIDATION_SHARE, cfg.split_seed)
+                index |= {"train": train[rest], "val": train[held]}
+                notes.append(f"a tenth of the training images is taken for validation{', by patient' * bool(groups)}")
+        where = {int(i): name for name, chosen in index.items() for i in chosen}
+        entries = [replace(entry, split=where[i]) for i, entry in enumerate(found.entries)]
+        if groups:
+            counts = ", ".join(f"{name} {len({groups[i] for i in chosen})}" for name, chosen in index.items())
+            notes.append(f"{len(set(groups))} patients: {counts}")
+        return Listing(found.classes, entries, tuple(notes), found.unusable)
+
+    def decoded(self, listing: Listing, progress: Progress | None) -> Data:
+        return regrouped(super().decoded(listing, progress), self.cfg)
+
+    def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
+        """The test images, or all images of a table that has no column of splits."""
+        found = self._annotated
+        entries = [entry for entry in found.entries if entry.split in ("", "test")]
+        if not entries:
+            raise DataError(f"{self.cfg.path}: no row is a test image; expected some in the column of splits")
+        read = read_entries(self.images_root, entries, self.cfg, progress, found.unusable)
+        test = read.parts({"test": np.arange(len(read.entries))})["test"]
+        notes = (*found.notes, *read.decoded.doubts)
+        whole = ExtraTest(found.classes, True, test, read.skipped, read.decoded.facts, notes)
+        return regrouped_test(whole, self.label, self.cfg)
+
+    def like(self, images: Images) -> Table:
+        return Table(self.name, self.cfg.like(images), self.root)
+
+    @cached_property
+    def _content(self) -> tuple[str, str]:
+        """Digests of what the table says, and of the files that it names."""
+        found = self._annotated
+        said = ["\0".join(found.classes)]
+        for entry in found.entries:
+            given = "\0".join(f"{name}={label}" for name, label in sorted(entry.given.items()))
+            said.append(
+                "\0".join(map(str, (entry.file.name, entry.label, entry.split, entry.group, entry.site, given)))
+            )
+        with readable():
+            files = digests.of_listing((entry.file.name, entry.file.digest()) for entry in found.entries)
+        return digests.of_listing((), header="\n".join([*said, *sorted(found.unusable)])), files
+
+    def digest(self) -> str:
+        """Of what is read: labels, patients, sites, splits, and the images; not of the order of rows, of other columns,
+        or of the kind of file that they stand in."""
+        return digests.of_listing((), header="\0".join(self._content))
+
+    def path_digests(self) -> Mapping[Path, str]:
+        said, files = self._content
+        return {self.cfg.path: said} | ({} if self.cfg.root is None else {self.cfg.root: files})
+
+
+def _left_out(by_file: Mapping[str, Annotation], labels: Mapping[str, str], columns: Columns) -> list[str]:
+    notes = []
+    if unlabelled := len(by_file) - len(labels):
+        notes.append(f"{unlabelled} image(s) have no label and were left out")
+    if unsplit := sum(columns.split is not None and by_file[file].split is None for file in labels):
+        notes.append(f"{unsplit} image(s) have no split and were left out")
+    return notes
+
+
+def _rated(
+    kept: Mapping[str, Annotation], raters: Sequence[str], numbers: Mapping[str, int]
+) -> tuple[dict[str, dict[str, int]], int]:
+    """The raters' labels of every file as numbers, -1 for none; and how many name a class that is none."""
+    rated = {
+        file: {rater: numbers.get(one.raters.get(rater, ""), -1) for rater in raters} for file, one in kept.items()
+    }
+    foreign = sum(label not in numbers for one in kept.values() for label in one.raters.values())
+    return rated, foreign
+
+
+def _shared_patients(patients: Sequence[str], splits: Sequence[str]) -> list[str]:
+    """A sentence where the table puts patients into two splits."""
+    shared = in_two_splits(patients, splits)
+    if not shared:
+        return []
+    named = ", ".join(f"{name} ({' and '.join(shared[name])})" for name in sorted(shared)[:NAMED])
+    return [
+        f"{len(shared)} of {len(set(patients))} patients have images in two splits of the table, so that scores may be "
+        f"too good: {named}{', ...' if len(shared) > NAMED else ''}"
+    ]
