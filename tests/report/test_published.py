@@ -1,10 +1,14 @@
 """What is published in this checkout is whole, and its tables follow from its records, to the byte."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from benchmark.store import published
 from tests.report.conftest import verify
 
+ROOT = Path(__file__).resolve().parents[2]
 LIMIT_BYTES = 15 * 10**6
 """Of all published records together: a checkout stays small."""
 
@@ -21,6 +25,18 @@ def test_something_is_published_and_it_is_small():
     files = [published.file_of(published.PUBLISHED / name) for name in published.names()]
     assert files
     assert sum(file.stat().st_size for file in files if file) < LIMIT_BYTES
+
+
+def test_the_readme_shows_what_is_published():
+    readme = (ROOT / "README.md").read_text()
+    shown = re.compile(r"\| (method .*P\(best\)|[a-z_]+\S*( \(2 nets\))? +\| \d+-\d+)")
+    rows = [line for line in readme.splitlines() if shown.match(line)]
+    published_rows = (published.PUBLISHED / "leaderboard.md").read_text().splitlines()
+    assert len(rows) == 17
+    assert not set(rows) - set(published_rows)
+    figures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", readme)
+    assert len(figures) == 2
+    assert all((ROOT / figure).is_file() for figure in figures)
 
 
 @pytest.mark.slow
