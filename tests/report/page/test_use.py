@@ -151,7 +151,7 @@ def test_the_state_is_in_the_address(opened):
     page = opened()
     choose(page, "Reporting rule", "last")
     choose(page, "Chart", "cost")
-    page.locator(f"{SHOWN} thead button", has_text="rank").click()
+    page.get_by_role("button", name="rank", exact=True).click()
     again = opened("#" + page.url.partition("#")[2])
     assert texts(again) == texts(page)
     assert again.locator("#chart svg").count() == 1
