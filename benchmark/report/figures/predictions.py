@@ -28,7 +28,7 @@ MOST_NUMBERED = 12
 MOST_TICKS = 20
 MOST_NAMED = 20
 """Classes of a matrix whose rows and columns are named; more are numbered."""
-NAMES = 55.0
+NAMES = 75.0
 """Width of the name of a class beside a matrix, in points."""
 
 Rows: TypeAlias = pd.DataFrame

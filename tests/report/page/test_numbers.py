@@ -122,6 +122,10 @@ def test_a_confusion_matrix_names_the_classes_that_records_name(page, classes):
     assert rows == [["", first, second], [first, "3", "1"], [second, "0", "4"]]
 
 
+def test_an_order_of_ties_has_no_tau(page):
+    assert page.evaluate("Number.isNaN(kendall([1.5, 1.5], [1, 2]))")
+
+
 def test_the_page_has_the_names_that_the_records_of_a_block_agree_on():
     records = [record(0.5 + s / 50, m, r, s) for m in METHODS for r in (0.0, 0.4) for s in range(6)]
     assert collect(build(records), records, {}).blocks[0].classes == []

@@ -1,6 +1,7 @@
 """How large a page of many records is, and how long pages and tables of them take."""
 
 import base64
+import functools
 import gzip
 import json
 import subprocess
@@ -26,13 +27,17 @@ TABLE_RATIO = 7
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """Count -> a results folder with so many records: real ones, whose figures were changed at random."""
+    """Count -> a results folder with so many records: a real one, whose figures were changed at random."""
     folder = tmp_path_factory.mktemp("many")
     real = ratios.real_record(folder)
     methods = [entry.name for entry in METHODS.entries()]
-    for count in (10_000, 100_000):
+
+    @functools.cache
+    def filled(count):
         fake_records.fill(Store(folder / str(count)), real, methods, count)
-    return folder
+        return folder / str(count)
+
+    return filled
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +67,9 @@ def data_of(page):
 
 @pytest.mark.parametrize(("count", "megabytes", "of_cells"), [(10_000, 2, False), (100_000, 5, True)])
 def test_a_page_is_small_and_made_in_a_minute(count, megabytes, of_cells, many, import_torch):
-    _, seconds = timed(many, "report", "--results", str(count), "--out", f"site{count}")
-    page = (many / f"site{count}" / "index.html").read_text()
+    results = many(count)
+    _, seconds = timed(results, "report", "--results", results, "--out", "site")
+    page = (results / "site" / "index.html").read_text()
     print(f"page of {count:,} records: {len(page) / MEGABYTE:.2f} MB, {seconds:.1f} s, torch {import_torch:.2f} s")
     assert len(page.encode()) <= megabytes * MEGABYTE
     data = data_of(page)
@@ -73,7 +79,8 @@ def test_a_page_is_small_and_made_in_a_minute(count, megabytes, of_cells, many, 
 
 
 def test_tables_with_intervals_take_ten_seconds_each(many, import_torch):
-    printed, seconds = timed(many, "table", "--results", "100000", "--rule", "val_noisy", "--rule", "last")
+    results = many(100_000)
+    printed, seconds = timed(results, "table", "--results", results, "--rule", "val_noisy", "--rule", "last")
     print(f"tables of 100,000 records by two rules: {seconds:.1f} s, torch {import_torch:.2f} s")
     assert "| place" in printed
     assert seconds <= 2 * TABLE_RATIO * import_torch

@@ -140,8 +140,9 @@ class Page {
     line.textContent = "";
     if (!view.other) return;
     const { tau, count } = stability(table, view.other);
+    const why = count < 2 ? "fewer than two methods are ranked" : "all methods share a place";
     line.textContent = Number.isNaN(tau)
-      ? `No order to compare: by ${view.rule} or ${view.otherRule} nothing is ranked here.`
+      ? `No order to compare: by ${view.rule} or ${view.otherRule} ${why} here.`
       : `Kendall's τ between the orders by ${view.rule} and ${view.otherRule}: ${figure(tau)} over ${count} methods (1: the same order; 0: unrelated).`;
   }
 
@@ -160,7 +161,7 @@ class Page {
       data.blocks.length > 1 && selectOf("Table", tableNames(data).map((name, i) => [i, name]), state.table,
         (value) => this.set({ table: Number(value), contender: "", chart: "none", sort: "", down: "" })),
       selectOf("Reporting rule", rules, state.rule, only("rule")),
-      selectOf("Compare with rule", [["", state.rule === data.rule ? "none" : `${data.rule}, by which the page opened`], ...rules.filter(([name]) => name !== state.rule && name !== data.rule)], state.other, only("other")),
+      selectOf("Compare with rule", [["", state.rule === data.rule ? "none" : `${data.rule} (as opened)`], ...rules.filter(([name]) => name !== state.rule && name !== data.rule)], state.other, only("other")),
       selectOf("Contender against all", [["", "none"], ...names.map((name) => [name, name])], state.contender, only("contender")),
       selectOf("Chart", charts, state.chart, only("chart")),
       make("div", {}, make("label", { for: "search" }, "Methods with"), search),
