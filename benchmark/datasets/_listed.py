@@ -83,7 +83,7 @@ class ListedImages(Dataset):
 
     def load(self, progress: Progress | None = None) -> Data:
         data = self.decoded(self._listing, progress)
-        check_splits(self.images_root, {"train": data.train, "val": data.val, "test": data.test}, data.classes)
+        check_splits(self.images_root, {"train": data.train, "test": data.test}, data.classes)
         return data
 
     def decoded(self, listing: Listing, progress: Progress | None) -> Data:
