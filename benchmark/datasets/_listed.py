@@ -14,7 +14,7 @@ from pydantic import Field
 
 from benchmark.datasets._decoding import ImageOptions
 from benchmark.datasets._entries import Entry, read_entries
-from benchmark.datasets._splitting import check_splits
+from benchmark.datasets._splitting import check_training
 from benchmark.datasets.base import Data, DataError, Dataset, Progress, stratified_subset
 from benchmark.seeds import seed_for
 from benchmark.store import digests
@@ -83,7 +83,7 @@ class ListedImages(Dataset):
 
     def load(self, progress: Progress | None = None) -> Data:
         data = self.decoded(self._listing, progress)
-        check_splits(self.images_root, {"train": data.train, "val": data.val, "test": data.test}, data.classes)
+        check_training(self.images_root, data.train, data.classes)
         return data
 
     def decoded(self, listing: Listing, progress: Progress | None) -> Data:

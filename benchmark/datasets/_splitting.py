@@ -78,12 +78,21 @@ def check_splits(
         if parts.get(name) is None:
             raise DataError(f"{root}: no image for the {name} split: add images (or groups) to split")
     for name, part in parts.items():
-        absent = [] if part is None else [label for k, label in enumerate(classes) if not (part.labels == k).any()]
-        if absent and name == "train":
-            raise DataError(
-                f"{root}: no training image of class {', '.join(absent)}; expected some of every class: "
-                + "; ".join(["add images, or groups that hold fewer of a class", *notes])
-            )
-        if absent:
+        if part is not None and name == "train":
+            check_training(root, part, classes, notes)
+        elif part is not None and (absent := _absent(part, classes)):
             message = f"{root}: the {name} split has no image of class {', '.join(absent)}"
             warnings.warn(message, DataWarning, stacklevel=3)
+
+
+def check_training(root: Path, train: Arrays, classes: Sequence[str], notes: Sequence[str] = ()) -> None:
+    """Raises DataError where there is no training image of a class. `notes` may say why."""
+    if absent := _absent(train, classes):
+        raise DataError(
+            f"{root}: no training image of class {', '.join(absent)}; expected some of every class: "
+            + "; ".join(["add images, or groups that hold fewer of a class", *notes])
+        )
+
+
+def _absent(part: Arrays, classes: Sequence[str]) -> list[str]:
+    return [label for k, label in enumerate(classes) if not (part.labels == k).any()]
