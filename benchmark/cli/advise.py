@@ -70,15 +70,16 @@ def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Adv
     from benchmark.report.layouts import pages
     from benchmark.report.layouts.advice import Advice
     from benchmark.store import kept
+    from benchmark.tables.first_two import BALANCED
 
     hits: dict[str, list[Any]] = {}
-    labels = np.array([], dtype=np.int64)
+    labels, groups = np.array([], dtype=np.int64), None
     for row in block.runs.dropna(subset=["id"]).itertuples():
         record = grid.store.read(row.id)
         if record is None or record["state"] != "ok":
             continue
         arrays = kept.read_predictions(grid.store, row.id)
-        labels = arrays["val/labels"]
+        labels, groups = arrays["val/labels"], arrays.get("val/groups")
         hits.setdefault(str(row.method), []).append(arrays[f"val/{RULE}"].argmax(1) == labels)
     if baseline not in hits:
         raise UsageError(
@@ -87,7 +88,8 @@ def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Adv
     rate, interval, doubt = _rate(grid)
     methods = None
     if len(labels) >= LEAST_IMAGES:
-        found = Validation({name: np.stack(runs) for name, runs in hits.items()}, labels, "balanced" in block.metric)
+        stacked = {name: np.stack(runs) for name, runs in hits.items()}
+        found = Validation(stacked, labels, block.metric == BALANCED, groups)
         methods = recommend(found, baseline, rate or 0.0, np.random.default_rng(SEED))
     return Advice(
         place=pages.heading(block.place),

@@ -69,6 +69,15 @@ class LabelledSet:
     """Images of no class of the task in the place of those of `whole`; their clean label is OUTSIDE."""
 
     @property
+    def sample_groups(self) -> list[str] | None:
+        """[n] the groups of the samples as numbers, in the order in which they occur: nobody is named."""
+        if self.groups is None:
+            return None
+        groups = self.groups if self.index is None else [self.groups[i] for i in self.index]
+        numbers = {name: str(k) for k, name in enumerate(dict.fromkeys(groups))}
+        return [numbers[name] for name in groups]
+
+    @property
     def images(self) -> np.ndarray:
         """[n, H, W, C] uint8."""
         images = self.whole if self.index is None else self.whole[self.index]
@@ -287,7 +296,9 @@ def prepare(
         manifest = replace(manifest, warnings=[*manifest.warnings, held_out])
 
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
-        return part.take(index, truth_known=drawn.kind.truth_known, key=f"{source.key}/{part.split.name}")
+        taken = part.take(index, truth_known=drawn.kind.truth_known, key=f"{source.key}/{part.split.name}")
+        arrays = data.val if part is drawn.val else data.train
+        return replace(taken, groups=None if arrays is None else arrays.groups)
 
     selected = drawn.train.kept
     counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)

@@ -110,6 +110,8 @@ def _predictions(run: Trained) -> dict[str, np.ndarray]:
     arrays = {"splits": np.array(list(sets)), "classes": np.array(prepared.classes), "val/labels": prepared.val.noisy}
     if prepared.val.clean is not None:
         arrays["val/true"] = prepared.val.clean
+    if (groups := prepared.val.sample_groups) is not None:
+        arrays["val/groups"] = np.array(groups)
     for name, by_rule in progress.probabilities.items():
         arrays |= {f"{name}/{rule}": _narrow(array) for rule, array in by_rule.items()}
     for name, part in sets.items():
@@ -155,18 +157,10 @@ def _test_set(part: LabelledSet) -> TestSet:
     return {
         "size": len(part.noisy),
         "digest": digests.of_arrays(part.images, part.noisy),
-        "groups": _numbered(part.groups),
+        "groups": part.sample_groups,
         "notes": list(part.notes),
         "shared_images": part.shared_images,
     }
-
-
-def _numbered(groups: Sequence[str] | None) -> list[str] | None:
-    """`groups` as numbers in the order in which they occur: a record names no patient."""
-    if groups is None:
-        return None
-    numbers = {name: str(k) for k, name in enumerate(dict.fromkeys(groups))}
-    return [numbers[name] for name in groups]
 
 
 def _noise(given: Given, prepared: Prepared) -> dict[str, Any]:
