@@ -172,7 +172,7 @@ def _text(
     usual = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     used = delimiter or _delimiter(text, usual)
     if delimiter is None and used != usual:
-        notes.append(f"its columns are separated by {DELIMITER_NAMES[used]}")
+        notes.append(f"the columns of the table are separated by {DELIMITER_NAMES[used]}")
     try:
         rows: list[tuple[Cell, ...]] = [
             tuple(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=used, strict=True)
@@ -196,7 +196,7 @@ def _decoded(path: Path, content: bytes, encoding: str | None) -> tuple[str, lis
         if encoding is None and marked is None and 0 not in content:
             # Undefined in five places only: what is no UTF-8 is nearly always this, as Excel writes it in Europe.
             try:
-                said = "it is no UTF-8 and was read as Windows-1252; encoding=NAME takes another"
+                said = "the table is no UTF-8 and was read as Windows-1252; encoding=NAME takes another"
                 return content.decode("cp1252"), [said]
             except UnicodeDecodeError:
                 pass

@@ -55,6 +55,7 @@ def test_from_an_excel_file_to_a_run_in_three_commands(here, tmp_path, study):
     )
     assert "data set study: split by patient, 70/10/20" in done.stderr
     assert "images of south are training images too" in done.stderr
+    assert "data set study: left out: 1 file(s): not a PNG" in done.stderr
     (record,) = records(tmp_path / "results").values()
     groups = record["tests"]["test"]["groups"]
     assert len(groups) == record["tests"]["test"]["size"]

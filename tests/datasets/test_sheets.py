@@ -58,7 +58,7 @@ def test_windows_1252_is_assumed_of_what_is_no_utf_8_and_this_is_told(tmp_path: 
     sheet = read_sheet(path)
     assert sheet.column("Befund") == ["bösartig", "gutartig"]
     assert any("read as Windows-1252" in note for note in sheet.notes)
-    assert read_sheet(path, encoding="cp1252").notes == ("its columns are separated by semicolons",)
+    assert read_sheet(path, encoding="cp1252").notes == ("the columns of the table are separated by semicolons",)
     path.write_bytes(path.read_bytes() + b"c.png;\x81\n")
     with pytest.raises(DataError, match="no text in UTF-8 or Windows-1252.*encoding=NAME"):
         read_sheet(path)
