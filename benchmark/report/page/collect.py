@@ -148,7 +148,7 @@ class _Listed:
 
     def _run(self, block: int, metric: str, row: Mapping[str, Any]) -> int:
         """The position of a run, which a run of two tracks has in common."""
-        run_id = row["id"] or ""
+        run_id = "" if pd.isna(row["id"]) else row["id"]
         if run_id in self.place:
             return self.place[run_id]
         runs, position = self.runs, len(self.runs.id)

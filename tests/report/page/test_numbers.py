@@ -134,6 +134,28 @@ def test_the_page_has_the_names_that_the_records_of_a_block_agree_on():
     assert collect(build(records), records, {}).blocks[0].classes == ["benign", "malignant"]
 
 
+@pytest.mark.parametrize("some", [False, True], ids=["no run of the method", "some of its runs"])
+def test_runs_that_were_never_carried_out_are_holes_of_their_own_cells(page, some):
+    records = [record(0.5 + s / 50, "ce", r, s) for r in (0.0, 0.4) for s in range(3)]
+    missing = [{"spec": record(0.5, "gce", r, s)["spec"]} for r in (0.0, 0.4) for s in range(3)]
+    if some:
+        records.append(record(0.5, "gce", 0.4, 3))
+    table = build(records, expected=missing)
+    data = orjson.loads(orjson.dumps(collect(table, records, {})))
+    found = page.evaluate(
+        """(data) => {
+            const table = computed(data, data.blocks[0], data.rule, { method: () => true, column: () => true });
+            const columns = columnsOf(data, table, { rule: data.rule, other: null, contender: null });
+            return table.shown.map((i) => [data.methods[table.block.rows[i].method].name,
+                ...columns.slice(0, 2).map((column) => column.of(i).text)]);
+        }""",
+        data,
+    )
+    (section,) = rates.document([table]).sections
+    assert sorted(found) == sorted(row[:3] for row in shown(section.grids[0]))
+    assert {name: cells for name, *cells in found}["gce"] == ["0/3", "1/4" if some else "0/3"]
+
+
 def test_the_records_may_come_in_any_order():
     records = [record(0.5 + s / 50, m, r, s) for m in METHODS for r in (0.0, 0.4) for s in range(6)]
     mixed = random.Random(0).sample(records, len(records))
