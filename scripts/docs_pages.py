@@ -42,6 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.nav = [
         {"Start": "index.md"},
         {"Your own images": "own-images.md"},
+        {"Doubtful labels": "doubtful-labels.md"},
         {"Architecture": "architecture.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {

@@ -41,6 +41,7 @@ COMMANDS = {
     "suspects": "benchmark.cli.suspects:suspects",
     "clinical": "benchmark.cli.clinical:clinical",
     "advise": "benchmark.cli.advise:advise",
+    "relabel": "benchmark.cli.relabel:relabel",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

@@ -98,6 +98,12 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=UserPath(),
             help="Noisy labels as `noisybench noise export` writes them.",
         ),
+        click.option(
+            "--labels",
+            type=UserPath(),
+            metavar="CSV",
+            help="Labels that replace those of every data set given here (`noisybench relabel apply` writes them).",
+        ),
         click.option("--seeds", type=int, help="Number of seeds."),
         click.option(
             "--tune",
@@ -163,6 +169,12 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     if axes["group_by"] is not None or axes["skip_corrupt"]:
         datasets = overrides.get("datasets", [])
         overrides["datasets"] = with_folder_options(datasets, axes["group_by"], axes["skip_corrupt"])
+    if axes["labels"] is not None:
+        if not overrides.get("datasets"):
+            raise UsageError(
+                "--labels belongs to --dataset, and no data set was given; in a suite: labels = FILE there"
+            )
+        overrides["datasets"] = [ref.having(labels=str(axes["labels"])) for ref in overrides["datasets"]]
     if axes["noise_files"]:
         file_noise = [PluginRef("file", {"csv": str(path)}) for path in axes["noise_files"]]
         overrides["noise"] = [*overrides.get("noise", []), *file_noise]

@@ -23,6 +23,7 @@ _PARTS = {"datasets": "dataset", "backbones": "backbone", "methods": "method", "
 """Option -> the part of a spec that it names."""
 _OF_A_GRID = (
     "noise_files",
+    "labels",
     "seeds",
     "tune",
     "epochs",

@@ -13,15 +13,13 @@ from benchmark.cli.noisy_data import load, read_noisy_data
 from benchmark.cli.options import UserPath, place_options, say_what_takes_time
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from benchmark.datasets.base import Data
+    from benchmark.labels.detectors import Probe, Verdict
+    from benchmark.labels.examined import Examined
     from benchmark.noise.rate_estimate import RateEstimate
     from benchmark.runs.noisy_data import NoisyData
-    from benchmark.runs.prepare import LabelledSet
-
-EPOCHS = 8
 
 
 @click.command()
@@ -30,11 +28,19 @@ EPOCHS = 8
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of noise and networks.")
 @click.option("--out", type=UserPath(file_okay=False), required=True, help="Folder to write to.")
 @click.option("--all-splits", is_flag=True, help="Examine validation and test labels too.")
-@click.option("--backbone", "-b", default="cnn", show_default=True, help="resnet18, timm/NAME, ...")
-@click.option("--epochs", type=click.IntRange(1, 1000), help="At most, per fold.  [default: 8, more on few images]")
+@click.option(
+    "--detector", help="How labels are judged; `noisybench suspects --help` lists them.  [default: see below]"
+)
+@click.option(
+    "--backbone", "-b", "backbones", multiple=True, help="resnet18, timm/NAME:frozen=true, ...; may be repeated: mean."
+)
+@click.option("--raters", help="Names of label arrays of several raters, for the detector that compares them: A,B,C")
+@click.option("--from", "run", metavar="RUN", help="Rank by what the method of this run kept and changed.")
+@click.option("--epochs", type=click.IntRange(1, 1000), help="At most, per network.  [default: 8, more on few images]")
 @click.option("--folds", type=click.IntRange(2, 50), default=5, show_default=True)
 @click.option("--budget", "budgets", multiple=True, type=click.IntRange(min=1), help="Labels that you would look at.")
 @click.option("--top", type=click.IntRange(0, 1000), default=64, show_default=True, help="Images on the sheet.")
+@click.option("--label-studio", is_flag=True, help="Write the images of the sheet as tasks for Label Studio too.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Torch threads.")
 @place_options
@@ -43,159 +49,192 @@ def suspects(
     seed: int,
     out: Path,
     all_splits: bool,
-    backbone: str,
+    detector: str | None,
+    backbones: tuple[str, ...],
+    raters: str | None,
+    run: str | None,
     epochs: int | None,
     folds: int,
     budgets: tuple[int, ...],
     top: int,
+    label_studio: bool,
     device: str,
     threads: int,
     **options: Any,
 ) -> None:
-    """Rank the labels of a data set by how doubtful networks find them that were not trained on the image.
+    """Rank the labels of a data set by how doubtful they are.
 
-    Writes DIR/suspects.csv (the most doubtful first), DIR/suspects.png (the first of them), DIR/summary.json and
-    DIR/probabilities.npz. With --noise the wrong labels are known, and precision and recall are printed.
+    Writes DIR/suspects.csv (the most doubtful first, with empty columns for the person who reads them again),
+    DIR/suspects.png (the first of them), DIR/summary.json and DIR/probabilities.npz. `noisybench relabel apply` makes a
+    corrected label set of the filled-in table. With --noise the wrong labels are known, and precision and recall are
+    printed.
+
+    Detectors: self_confidence, margin, entropy and posterior judge by networks that were not trained on the image; aum,
+    loss, forgetting and in_sample watch one training on all; knn and heads (the default there) work on the features of
+    a frozen backbone; crowdlab compares several raters. Elsewhere the default is self_confidence.
 
     \b
     noisybench suspects -d folder:images --all-splits --out suspects
+    noisybench suspects -d folder:images -b timm/vit_small_patch14_dinov2:frozen=true --out suspects
     noisybench suspects -d bloodmnist --noise symmetric:0.2 --seed 1 --out trial
+    noisybench suspects -d bloodmnist --from 3f2a --out dropped
     """
     say_what_takes_time(f"examining {options['dataset']}")
+    from benchmark.cli.probes import make_probe
     from benchmark.errors import UsageError
-    from benchmark.grid.plugin_ref import PluginRef
-    from benchmark.grid.resolve import resolve_backbone
-    from benchmark.grid.spec import Augment, Recipe, Seeds
     from benchmark.labels import suspects as ranking
-    from benchmark.labels.out_of_fold import out_of_fold
-    from benchmark.noise import rate_estimate
-    from benchmark.runs.assemble import Network, open_backbone, pick_device
-    from benchmark.runs.clean_classifier import sized
+    from benchmark.labels.examined import in_all_splits, in_training_set
+    from benchmark.runs.assemble import pick_device
     from benchmark.runs.prepare import OUTSIDE
     from benchmark.store.store import Store
 
     if all_splits and noise is not None:
         raise UsageError("--all-splits examines labels as they are; noise is for training labels: leave out --noise")
-    torch_device = pick_device(device)
-    resolved = resolve_backbone(PluginRef.of(backbone))
-    network = Network(open_backbone(resolved.part, resolved.files), resolved.part)
-    noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=str(torch_device), threads=threads, **options)
-    data = load(noisy, options["results"])
-    part, places = _examined(noisy, data, all_splits, Store(options["results"]).cache("data"))
-    augment = Augment(**noisy.source.dataset.augment) if resolved.augmented else Augment()
-    recipe = sized(Recipe(epochs=EPOCHS, schedule="cosine", augment=augment), len(part.noisy))
-    if epochs is not None:
-        recipe = recipe.model_copy(update={"epochs": epochs})
+    excluded = {"--noise": noise, "--all-splits": all_splits, "--detector": detector, "--backbone": backbones}
+    if run is not None and (both := [name for name, value in excluded.items() if value]):
+        raise UsageError(f"--from ranks the labels that a run was trained on; leave out {', '.join(both)}")
+    torch_device = str(pick_device(device))
+    noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=torch_device, threads=threads, **options)
+    data, store = load(noisy, options["results"]), Store(options["results"])
+    names = tuple(name.strip() for name in raters.split(",")) if raters else ()
     started = time.perf_counter()
-    fits = f"{folds} folds of {network.part.name}, at most {recipe.epochs} epochs each"
-    click.echo(f"{data.name}: {len(part.noisy)} labels, {fits}", err=True)
-    cache = Store(options["results"]).cache("features")
-    held_out = out_of_fold(
-        network,
-        part,
-        data.num_classes,
-        recipe,
-        Seeds.equal(seed),
-        folds=folds,
-        cache=cache,
-        device=torch_device,
-        threads=threads,
-    )
-    probabilities = held_out.probabilities
-    table = ranking.rank(part.noisy, probabilities)
-    verdict, open_set = None, None
+    about: dict[str, Any]
+    if run is not None:
+        examined, verdict, about = _of_run(noisy, data, store, run)
+        estimate = None
+    else:
+        if all_splits:
+            examined = in_all_splits(noisy, data, names)
+        else:
+            examined = in_training_set(noisy, data, store.cache("data"), names)
+        probes = [
+            make_probe(
+                backbone, noisy, examined, data, store, epochs=epochs, folds=folds, seed=seed, device=torch_device
+            )
+            for backbone in backbones or ("cnn",)
+        ]
+        verdict, about = _judged(probes, detector, data, threads)
+        estimate = probes[0].estimate
+    part = examined.part
+    table = ranking.rank(part.noisy, verdict)
+    by_rank = table["index"].to_numpy()
+    found, open_set = None, None
     if part.clean is not None:
-        by_rank = table["index"].to_numpy()
         wrong = (part.noisy != part.clean)[by_rank]
-        verdict = ranking.judge(wrong, table["score"].to_numpy(), budgets or ranking.BUDGETS)
+        found = ranking.judge(wrong, table["score"].to_numpy(), budgets or ranking.BUDGETS)
         table["clean_label"] = part.clean[by_rank]
         if (outside := (part.clean == OUTSIDE)[by_rank]).any():
             open_set = ranking.judge(outside, table["score"].to_numpy(), budgets or ranking.BUDGETS)
-    estimate = rate_estimate.estimate_rate(part.noisy, held_out)
-    _print(len(table), estimate, verdict)
+    _print(len(table), estimate, found)
     if open_set is not None:
         click.echo(f"images of no class of the task {open_set['wrong']}, AUROC of finding them {open_set['auroc']:.4f}")
     summary = {
         "dataset": noisy.data_part.model_dump(mode="json"),
         "noise": noisy.noise_part.model_dump(mode="json"),
         "seed": seed,
-        "backbone": network.part.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json"),
-        "folds": folds,
+        **about,
         "labels": len(table),
-        "estimated_noise_rate": None if estimate.doubt else estimate.rate,
-        "estimate_interval": estimate.interval,
-        "estimate_doubt": estimate.doubt,
-        "found": verdict,
+        "estimated_noise_rate": None if estimate is None or estimate.doubt else estimate.rate,
+        "estimate_interval": None if estimate is None else estimate.interval,
+        "estimate_doubt": None if estimate is None else estimate.doubt,
+        "found": found,
         "found_open_set": open_set,
         "seconds": time.perf_counter() - started,
     }
-    _write(out, _named(table, places, data), summary, part.noisy, probabilities)
+    review = _named(table, examined.places, data)
+    _write(out, review, summary, examined, verdict)
     if top:
-        sheet = _sheet(table.head(top), part, data, verdict is not None)
-        sheet.save(out / "suspects.png")
+        _sheet(review.head(top), by_rank, examined, data).save(out / "suspects.png")
+    if label_studio:
+        _write_tasks(out, review.head(top), by_rank, examined, data, about["detector"])
     click.echo(f"ranking in {out / 'suspects.csv'}", err=True)
 
 
-def _examined(noisy: NoisyData, data: Data, all_splits: bool, cache: Path) -> tuple[LabelledSet, pd.DataFrame]:
-    """The labels to examine, and for each its index in its split, the split, and its file where there is one."""
-    import numpy as np
-    import pandas as pd
+def _judged(probes: list[Probe], detector: str | None, data: Data, threads: int) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict, averaged over the backbones, and how it was found."""
+    import torch
 
-    from benchmark.datasets.statistics import splits
-    from benchmark.runs.prepare import LabelledSet
+    from benchmark.labels.detectors import averaged, default, named
 
-    if all_splits:
-        parts = splits(data)
-        everything = LabelledSet(
-            np.concatenate([part.images for part in parts.values()]),
-            np.concatenate([part.labels for part in parts.values()]),
-            None,
-        )
-        places = [
-            pd.DataFrame({"split": name, "index": range(len(part)), "file": part.files}) for name, part in parts.items()
-        ]
-        return everything, pd.concat(places, ignore_index=True)
-    drawn = noisy.noise.draw(noisy.source, data, cache)
-    kept = drawn.train.kept
-    part = drawn.train.take(kept, truth_known=drawn.kind.truth_known)
-    # Images of their own, so that the indices of the ranking are those of the samples.
-    part = LabelledSet(part.images, part.noisy, part.clean)
-    names = None if data.train.files is None else [data.train.files[i] for i in kept]
-    return part, pd.DataFrame({"index": kept, "file": names})
+    torch.set_num_threads(threads)
+    chosen = [named(detector) if detector else default(probe) for probe in probes]
+    for probe, one in zip(probes, chosen, strict=True):
+        fits = f"{probe.folds} folds of {probe.network.part.name}, at most {probe.recipe.epochs} epochs each"
+        click.echo(f"{data.name}: {len(probe.labels)} labels, detector {one.name}, {fits}", err=True)
+    verdict = averaged([one(probe) for probe, one in zip(probes, chosen, strict=True)])
+    return verdict, {
+        "detector": "+".join(dict.fromkeys(one.name for one in chosen)),
+        "backbones": [probe.network.part.model_dump(mode="json") for probe in probes],
+        "recipe": probes[0].recipe.model_dump(mode="json"),
+        "folds": probes[0].folds,
+    }
+
+
+def _of_run(noisy: NoisyData, data: Data, store: Any, run: str) -> tuple[Examined, Verdict, dict[str, Any]]:
+    from benchmark.cli.selection import matching
+    from benchmark.labels.examined import of_run
+    from benchmark.labels.reports_of_run import verdict_of
+
+    run_id = matching(run, store.finished(), str(store.folder))
+    examined, told = of_run(noisy, data, store, run_id)
+    reported = sorted(told.keys() & {"kept", "score", "label"})
+    said = f"its method reported {', '.join(reported)}" if reported else "its method reported nothing of single samples"
+    click.echo(f"{data.name}: {len(examined.part.noisy)} labels that run {run_id} was trained on; {said}", err=True)
+    return examined, verdict_of(told, examined.part.noisy), {"detector": f"run {run_id}", "run": run_id}
 
 
 def _named(table: pd.DataFrame, places: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """The ranking with the place of each sample and the names of its classes."""
+    """The ranking with the place of each sample, the names of its classes, and columns to fill in."""
     import pandas as pd
+
+    from benchmark.labels.review_files import ANSWERS
 
     located = places.iloc[table["index"]].dropna(axis=1, how="all").reset_index(drop=True)
     named = pd.concat([located, table.drop(columns="index")], axis=1)
-    if data.classes != tuple(map(str, range(data.num_classes))):
-        for column in ("given", "suggested"):
-            names = [data.classes[k] for k in table[f"{column}_label"]]
-            named.insert(named.columns.get_loc(f"{column}_label") + 1, f"{column}_class", names)
-    return named
+    for column in ("given", "suggested"):
+        names = [data.classes[k] for k in table[f"{column}_label"]]
+        named.insert(named.columns.get_loc(f"{column}_label") + 1, f"{column}_class", names)
+    return named.assign(**dict.fromkeys(ANSWERS, ""))
 
 
-def _write(
-    out: Path, table: pd.DataFrame, summary: dict[str, Any], labels: np.ndarray, probabilities: np.ndarray
-) -> None:
+def _write(out: Path, review: pd.DataFrame, summary: dict[str, Any], examined: Examined, verdict: Verdict) -> None:
     import numpy as np
     import orjson
 
     from benchmark.store.atomic import write_atomically
+    from benchmark.store.spreadsheet import to_csv
 
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, labels=labels, probabilities=probabilities)
+    labels = examined.part.noisy
+    np.savez_compressed(content, labels=labels, probabilities=verdict.probabilities, scores=verdict.score)
     write_atomically(out / "probabilities.npz", content.getvalue())
     write_atomically(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    write_atomically(out / "suspects.csv", table.to_csv(index=False, float_format="%.6g").encode())
+    write_atomically(out / "suspects.csv", to_csv(review))
 
 
-def _print(n: int, estimate: RateEstimate, verdict: dict[str, Any] | None) -> None:
-    about = "" if estimate.doubt else f": about {round(estimate.rate * n)} of {n} labels"
-    click.echo(f"estimated noise rate {estimate.text}{about}")
+def _write_tasks(out: Path, head: pd.DataFrame, by_rank: Any, examined: Examined, data: Data, detector: str) -> None:
+    """Tasks of the rows of `head`. Images that are no files of their own are written as PNG."""
+    from PIL import Image
+
+    from benchmark.labels.review_files import label_studio_config, label_studio_tasks
+    from benchmark.store.atomic import write_atomically
+
+    paths = dict(enumerate(head["file"])) if "file" in head else {}
+    if not paths:
+        (out / "images").mkdir(parents=True, exist_ok=True)
+        for place, image in enumerate(examined.images(by_rank[: len(head)])):
+            paths[place] = f"images/{place:04d}.png"
+            Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(out / paths[place])
+    write_atomically(out / "label_studio.json", label_studio_tasks(head, paths, detector))
+    write_atomically(out / "label_studio.xml", label_studio_config(data.classes))
+    folder = "the folder of the data set" if "file" in head else str(out)
+    click.echo(f"tasks in {out / 'label_studio.json'}; Label Studio must serve local files from {folder}", err=True)
+
+
+def _print(n: int, estimate: RateEstimate | None, verdict: dict[str, Any] | None) -> None:
+    if estimate is not None:
+        about = "" if estimate.doubt else f": about {round(estimate.rate * n)} of {n} labels"
+        click.echo(f"estimated noise rate {estimate.text}{about}")
     if verdict is None:
         click.echo("look at the first rows of the ranking, as many as your time allows")
         return
@@ -203,22 +242,23 @@ def _print(n: int, estimate: RateEstimate, verdict: dict[str, Any] | None) -> No
     if verdict["auroc"] is None:
         return
     click.echo(f"AUROC {verdict['auroc']:.4f}, average precision {verdict['average_precision']:.4f}\n")
-    click.echo("first k  precision  recall")
+    click.echo("first k  precision  recall  of the best order")
     for row in verdict["at"]:
         note = "  (the number of wrong labels)" if row["k"] == verdict["wrong"] else ""
-        click.echo(f"{row['k']:>7}  {row['precision']:9.3f}  {row['recall']:6.3f}{note}")
+        shares = f"{row['precision']:9.3f}  {row['recall']:6.3f}  {row['share_of_ceiling']:17.3f}"
+        click.echo(f"{row['k']:>7}  {shares}{note}")
 
 
-def _sheet(head: pd.DataFrame, part: LabelledSet, data: Data, truth_known: bool) -> Any:
+def _sheet(head: pd.DataFrame, by_rank: Any, examined: Examined, data: Data) -> Any:
     from benchmark.report import pictures
 
     items = []
-    for row in head.to_dict("records"):
-        given, suggested, i = row["given_label"], row["suggested_label"], row["index"]
+    rows = zip(head.to_dict("records"), examined.images(by_rank[: len(head)]), strict=True)
+    for row, image in rows:
         frame = pictures.UNKNOWN
-        if truth_known:
-            frame = pictures.WRONG if row["clean_label"] != given else pictures.RIGHT
-        names = f"{data.classes[given]} -> {data.classes[suggested]}"
-        items.append(pictures.Captioned(part.images[i], (f"#{i}", names), frame))
-    colors = "; red: the label is wrong, green: it is right" if truth_known else ""
+        if "clean_label" in head:
+            frame = pictures.WRONG if row["clean_label"] != row["given_label"] else pictures.RIGHT
+        name = Path(row["file"]).name if "file" in head else f"{row['split']} #{row['index']}"
+        items.append(pictures.Captioned(image, (name, f"{row['given_class']} -> {row['suggested_class']}"), frame))
+    colors = "; red: the label is wrong, green: it is right" if "clean_label" in head else ""
     return pictures.sheet(items, f"{data.name}: the {len(items)} most suspicious labels, given -> suggested{colors}")

@@ -29,6 +29,7 @@ from benchmark.grid.resolve import (
 )
 from benchmark.grid.run_labels import label_runs
 from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, Recipe, RunSpec, Seeds, Track
+from benchmark.store import digests
 
 if TYPE_CHECKING:
     from benchmark.grid.suite import Suite
@@ -198,23 +199,30 @@ def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     for name, other_ref in suite.extra_tests.items():
         other, unusable = make_dataset(other_ref, data_root)
         if unusable != DataChoices():
-            raise UsageError(f"extra test set {name!r}: subset and epochs are of training; leave them out")
+            raise UsageError(f"extra test set {name!r}: subset, epochs and labels are of the data; leave them out")
         other_resolved = resolve_dataset(other_ref, other)
         extra_tests[name] = ContentPart(**other_resolved.part.model_dump(), digest=other.digest())
         files |= other_resolved.files
         sources |= other_resolved.sources
+    label = dataset.label
+    labels = None
+    if choices.labels is not None:
+        labels = digests.digest(choices.labels)
+        files[labels] = str(choices.labels.absolute())
+        label = f"{label}+{choices.labels.stem}"
     part = DataPart(
         **resolved.part.model_dump(),
         digest=dataset.digest(),
         subset=choices.subset or suite.subset,
         extra_tests=extra_tests,
+        labels=labels,
     )
     return _Data(
         part,
         files,
         sources,
         Augment(**dataset.augment),
-        dataset.label,
+        label,
         getattr(dataset.cfg, "path", None),
         choices.epochs,
     )

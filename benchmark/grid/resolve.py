@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, FilePath, ValidationError
 
 from backbones.settings import Settings
 from benchmark import plugin_files
@@ -37,6 +37,8 @@ class DataChoices(Settings):
     """As the suite's."""
     epochs: int | None = Field(None, ge=1, le=10_000)
     """Instead of the recipe's."""
+    labels: FilePath | None = None
+    """Labels that replace those of the data, as `noisybench relabel apply` writes them."""
 
 
 class MethodChoices(Settings):

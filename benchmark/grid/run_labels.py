@@ -66,6 +66,7 @@ def _of_data(job: Job) -> Options:
         {
             **_of_part(job, "dataset"),
             "subset": part.subset,
+            "labels": part.labels,
             "extra_tests": {name: other.model_dump(mode="json") for name, other in part.extra_tests.items()},
             "recipe": job.spec.recipe.model_dump(mode="json"),
         }

@@ -111,10 +111,14 @@ class ContentPart(Part):
 
 
 class DataPart(ContentPart):
+    added_later: ClassVar[frozenset[str]] = frozenset({"labels"})
+
     subset: int | None = Field(None, ge=2)
     """Size of a stratified subset of the training set, taken after the noise was drawn."""
     extra_tests: dict[str, ContentPart] = {}
     """Further test sets by name."""
+    labels: str | None = None
+    """Content digest of a file of labels that replace those of the data."""
 
 
 class NoisePart(Part):

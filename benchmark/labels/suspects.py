@@ -1,7 +1,7 @@
-"""Ranks samples by how doubtful their labels are to networks that were trained without them.
+"""Ranks samples by how doubtful their labels are, and scores rankings where the wrong labels are known.
 
-Uses cleanlab's label quality (self-confidence; Kuan & Mueller, 2022) and flags nothing: cleanlab's filters flag
-half too many on some data, while a person who reviews labels has time for a fixed number of images.
+Flags nothing: cleanlab's filters flag half too many on some data, while a person who reviews labels has time for a
+fixed number of images.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.labels.detectors import Verdict
 from benchmark.noise.rate_estimate import confident_joint
 
 BUDGETS = (50, 100, 200, 500, 1000, 2000)
 
 
-def rank(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """All samples, the most suspicious first: index, given_label, suggested_label, score, estimated_noise_rate.
+def rank(labels: np.ndarray, verdict: Verdict) -> pd.DataFrame:
+    """All samples, the most suspicious first, with the columns index, given_label, suggested_label,
+    suggested_probability, score and estimated_noise_rate.
 
-    `labels` [n] are the given ones, `probabilities` [n, K] come from networks that did not see the sample. The
-    score is cleanlab's label quality in [0, 1], low where the label is doubtful; ties stay in order. The noise
-    rate is that of the given class: the share of labels of this class that are wrong, as cleanlab estimates it.
-    Raises ValueError for probabilities of another shape or that are not finite.
+    `labels` [n] are the given ones. The suggestion is the likeliest class of the verdict; ties of the score stay in
+    order. The noise rate is that of the given class: the share of labels of this class that are wrong, as cleanlab
+    estimates it. Raises ValueError for a verdict of another shape or that is not finite.
     """
-    from cleanlab.rank import get_label_quality_scores
-
-    if probabilities.ndim != 2 or len(probabilities) != len(labels) or not np.isfinite(probabilities).all():
+    scores, probabilities = verdict.score, verdict.probabilities
+    finite = np.isfinite(probabilities).all() and np.isfinite(scores).all()
+    if probabilities.ndim != 2 or not len(scores) == len(probabilities) == len(labels) or not finite:
         raise ValueError(
-            f"probabilities of shape {probabilities.shape} for {len(labels)} labels; expected one finite row each"
+            f"a verdict of shapes {scores.shape} and {probabilities.shape} for {len(labels)} labels; expected one "
+            "finite score and row each"
         )
-    scores = np.asarray(get_label_quality_scores(labels, probabilities))
     order = np.argsort(scores, kind="stable")
     table = {
         "index": np.arange(len(labels)),
         "given_label": labels,
         "suggested_label": probabilities.argmax(1),
+        "suggested_probability": probabilities.max(1),
         "score": scores,
         "estimated_noise_rate": _rate_per_class(labels, probabilities)[labels],
     }
@@ -56,7 +58,9 @@ def judge(wrong: np.ndarray, scores: np.ndarray, budgets: Sequence[int] = BUDGET
 
     `wrong` [n] bool and `scores` [n], in any common order. Gives auroc, average_precision (null where all or no
     label is wrong) and `at`: for every budget k up to n, and for the number of wrong labels, the share of the
-    first k that is wrong (precision) and the share of the wrong ones that is among them (recall).
+    first k that is wrong (precision), the share of the wrong ones that is among them (recall), and how many times as
+    many these are as the best order would have found among as many. The last is also the share of the ceiling
+    min(1 / rate, 1 / (k / n)) that any order has over reading at random.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -73,6 +77,7 @@ def judge(wrong: np.ndarray, scores: np.ndarray, budgets: Sequence[int] = BUDGET
                 "k": k,
                 "precision": float(wrong_among_first[k - 1] / k),
                 "recall": float(wrong_among_first[k - 1] / errors) if errors else None,
+                "share_of_ceiling": float(wrong_among_first[k - 1] / min(k, errors)) if errors else None,
             }
             for k in ks
         ],

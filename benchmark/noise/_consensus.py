@@ -89,7 +89,13 @@ def _posteriors(answers: np.ndarray, priors: np.ndarray, confusions: np.ndarray)
 
 
 def crowdlab(votes: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """[n] consensus of CROWDLAB (Goh et al., 2022, arXiv 2210.06812) by cleanlab.
+    """[n] consensus of CROWDLAB, as `rated` has it."""
+    return rated(votes, probabilities)[0]
+
+
+def rated(votes: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[n] consensus of CROWDLAB (Goh et al., 2022, arXiv 2210.06812) by cleanlab, and [n] the probability that it is
+    right.
 
     `probabilities` [n, K] come from networks that were trained on the raters' labels, without the image itself.
     Raises NoiseError where cleanlab refuses the votes.
@@ -104,7 +110,8 @@ def crowdlab(votes: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
             )
     except ValueError as error:
         raise NoiseError(f"CROWDLAB cannot be used: {error}; choose majority or dawid_skene") from error
-    return np.asarray(result["label_quality"]["consensus_label"], dtype=np.int64)
+    table = result["label_quality"]
+    return table["consensus_label"].to_numpy(np.int64), table["consensus_quality_score"].to_numpy(np.float64)
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import torch
 
 from backbones.base import Backbone
 from benchmark import plugin_files
-from benchmark.datasets.base import Dataset
+from benchmark.datasets.base import DataError, Dataset
+from benchmark.datasets.label_set import LabelSet
 from benchmark.errors import UsageError
 from benchmark.grid.job import Job
-from benchmark.grid.spec import NoisePart, Part, Recipe, Seeds
+from benchmark.grid.spec import DataPart, NoisePart, Part, Recipe, Seeds
 from benchmark.noise.base import NoiseKind
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry, add_plugin_file
 from benchmark.runs.clean_probabilities import StoredProbabilities
@@ -89,7 +90,21 @@ def assemble(job: Job) -> Plugins:
 
 def source_of(job: Job) -> DataSource:
     part = job.spec.dataset
-    return DataSource(open_dataset(part, job.files, job.options.data_root), part.digest, part.subset)
+    dataset = open_dataset(part, job.files, job.options.data_root)
+    return DataSource(dataset, part.digest, part.subset, open_labels(part, job.files))
+
+
+def open_labels(part: DataPart, files: Mapping[str, str]) -> LabelSet | None:
+    """The labels that replace those of the data set. Raises DataError where they are not what they were."""
+    if part.labels is None:
+        return None
+    labels = LabelSet.read(Path(files[part.labels]))
+    if labels.digest != part.labels:
+        raise DataError(
+            f"{labels.path} has changed: its content is {labels.digest}, expected {part.labels}; put the former file "
+            "back, or start the grid anew"
+        )
+    return labels
 
 
 def extra_tests_of(job: Job) -> dict[str, DataSource]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.datasets.base import Dataset
+from benchmark.datasets.label_set import LabelSet
 from benchmark.errors import UsageError
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import make_dataset, noise_part, resolve_dataset, resolve_noise
@@ -72,12 +73,17 @@ def make_noisy_data(
         raise UsageError(
             f"noise {noise.name!r}: {len(noise_parts)} kinds of noise; expected one, such as symmetric:0.2"
         )
-    opened: Dataset = make_dataset(dataset, data_root)[0]
+    opened: Dataset
+    opened, choices = make_dataset(dataset, data_root)
     resolved = resolve_dataset(dataset, opened)
-    source = DataSource(opened, opened.digest())
-    data_part = DataPart(**resolved.part.model_dump(), digest=source.digest)
+    labels = None if choices.labels is None else LabelSet.read(choices.labels)
+    source = DataSource(opened, opened.digest(), labels=labels)
+    digest = None if labels is None else labels.digest
+    data_part = DataPart(**resolved.part.model_dump(), digest=source.digest, labels=digest)
     part = noise_part(noise_parts[0], data_root)
     files = {**resolved.files, **noise_parts[0].files}
+    if labels is not None:
+        files[labels.digest] = str(labels.path.absolute())
     kind = open_noise(part, files)
     outside = outside_of(kind, part, data_root)
     label_noise = LabelNoise(kind, part.config, seed, None, allow_unidentifiable, outside)

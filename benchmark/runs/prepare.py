@@ -22,6 +22,7 @@ from benchmark.datasets.base import (
 )
 from benchmark.datasets.cache import cached, cached_extra_test, identity
 from benchmark.datasets.extra_tests import with_extra_tests
+from benchmark.datasets.label_set import LabelSet
 from benchmark.errors import NoisybenchError
 from benchmark.metrics import main_metric
 from benchmark.noise.base import Corruption, NoiseKind, Split
@@ -157,16 +158,21 @@ class DataSource:
     digest: str
     subset: int | None = None
     """Number of training images, a stratified subset; None: all."""
+    labels: LabelSet | None = None
+    """Labels that replace those of the data."""
 
     @property
     def key(self) -> str:
-        """Identifies the content, whatever the machine."""
-        return identity(self.dataset, self.digest)
+        """Identifies the images and their places, whatever the machine."""
+        key = identity(self.dataset, self.digest)
+        # With images left out, the others have other places.
+        return key if self.labels is None or not self.labels.leaves_out else f"{key}-{self.labels.digest[7:23]}"
 
     def load(self, cache: Path) -> Data:
         """The decoded data, from `cache` if stored there. Raises Skipped, DataError."""
         self._check_task()
-        return cached(self.dataset, cache, self.digest)
+        data = cached(self.dataset, cache, self.digest)
+        return data if self.labels is None else self.labels.apply(data)
 
     def like(self, data: Data) -> DataSource:
         """This source as an extra test set of `data`: image files are treated as those of `data`."""
@@ -185,6 +191,8 @@ class DataSource:
 
     def split(self, name: str, arrays: Arrays, num_classes: int, clean: StoredProbabilities | None) -> Split:
         """Split `name` ("train", "val") as input to a kind of noise; `clean`: the clean classifier's, if needed."""
+        moved = self.labels is not None and self.labels.leaves_out
+        original = None if moved else self.dataset.original_order(name, len(arrays))
         return Split(
             name=name,
             labels=np.asarray(arrays.labels),
@@ -193,7 +201,7 @@ class DataSource:
             registered=self.dataset.name,
             key=self.digest,
             images=arrays.images,
-            original=self.dataset.original_order(name, len(arrays)) if arrays.files is None else np.array(arrays.files),
+            original=original if arrays.files is None else np.array(arrays.files),
             given=arrays.given,
             counts=arrays.counts,
             probabilities=None if clean is None else clean.of(name),

@@ -118,7 +118,9 @@ def _predictions(run: Trained) -> dict[str, np.ndarray]:
         arrays |= {f"{name}/labels": part.noisy, f"{name}/index": np.arange(len(part.noisy))}
         if part.files is not None:
             arrays[f"{name}/files"] = np.array(part.files)
-    return arrays
+    trained_on = np.arange(len(prepared.train.noisy)) if prepared.train.index is None else prepared.train.index
+    arrays |= {f"train/{name}": array for name, array in progress.train.items()}
+    return arrays | {"train/labels": prepared.train.noisy, "train/index": trained_on}
 
 
 def _narrow(probabilities: np.ndarray) -> np.ndarray:

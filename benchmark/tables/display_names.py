@@ -104,14 +104,15 @@ _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
     "version": _version,
     "clean_classifier": _digest,
     "outside": _digest,
+    "labels": _digest,
     "extra_tests": _test_names,
 }
 """Field of a part that is no option -> how a name shows it where several parts would have the same name."""
 
 
 def options(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a part of a spec; for a data set its subset too, for a method its recipe and clean set."""
-    sizes = {name: part[name] for name in ("subset", "clean_set") if part.get(name) is not None}
+    """The configuration of a part of a spec; of data also subset and labels, of a method recipe and clean set."""
+    sizes = {name: part[name] for name in ("subset", "labels", "clean_set") if part.get(name) is not None}
     return {**(part.get("config") or {}), **sizes, **dict(_flat("recipe", part.get("recipe") or {}))}
 
 

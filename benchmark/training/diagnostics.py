@@ -51,5 +51,12 @@ class Reports:
                 result |= metrics.transition_error(estimate, true_transition)
         return result
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The last reports on all samples, [n] each, of the kinds that were used in this epoch.
+
+        "kept" int8 (1, 0; -1: not reported), "score" (higher is cleaner; NaN: not reported), "label" (-1: none).
+        """
+        return {name: getattr(self, name).cpu().numpy() for name in sorted(self._used)}
+
     def _array(self, name: str) -> np.ndarray | None:
         return getattr(self, name).cpu().numpy() if name in self._used else None

@@ -239,6 +239,13 @@ class EngineKit:
         train, held = self._folds(folds)[0]
         return held, self._judged("twin", train, held)
 
+    def trajectory(self) -> Iterator[Tensor]:
+        """Logits [n, K] of all samples, in eval mode, after each epoch of one training on all of them."""
+        network = self.network("trajectory")
+        for _ in self._fitting(network, torch.arange(self.num_samples, device=self.device), self.epochs):
+            network.eval()
+            yield self._data.scan(network)
+
     def _judged(self, name: str, train: np.ndarray, held: Tensor) -> Tensor:
         """Probabilities of the samples `held` by a network fitted to `train`, a part of which decides when to stop."""
         fitted, watched = self._split_off(train, STOPPING_SHARE, seed_for("stopping", self._data.order_seed, name))

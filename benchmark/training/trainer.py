@@ -75,6 +75,9 @@ class Progress:
     """The same by extra test set."""
     predictions: np.ndarray | None = None
     """[m] classes of the watched training samples, as predicted after the last finished epoch."""
+    train: dict[str, np.ndarray] = field(default_factory=dict)
+    """Of the n training samples after the last epoch: "last" [n, K] probabilities, and what the method reported of each
+    in that epoch (see `Reports`). Empty unless predictions are to be kept."""
     diverged: str = ""
 
 
@@ -226,6 +229,9 @@ class Trainer:
                 extra_outcome = self._outcome(found[name], evaluation.clean)
                 self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, extra_outcome))
         if self.keep_predictions:
+            if len(curve) == self.kit.epochs:
+                own = predict(lambda x: self.method.predict(x).softmax(1), self.data.images).cpu().numpy()
+                self.progress.train = {"last": own, **self.kit.reports.arrays()}
             rules = ["last", *(rule for rule in new if rule == "val_noisy")]
             for name, probabilities in found.items():
                 self.progress.probabilities.setdefault(name, {}).update(dict.fromkeys(rules, probabilities))
@@ -243,6 +249,7 @@ class Trainer:
             "outcomes": self.progress.outcomes,
             "extra_outcomes": self.progress.extra_outcomes,
             "predictions": torch.from_numpy(self.progress.predictions),
+            "train": _tensors(self.progress.train),
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -262,6 +269,7 @@ class Trainer:
                 state["outcomes"],
                 state["extra_outcomes"],
                 state["predictions"].cpu().numpy(),
+                _arrays(state["train"]),
             )
             self.method.load_state_dict(state["method"])
         except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:

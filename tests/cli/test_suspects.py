@@ -8,7 +8,11 @@ import pytest
 from cleanlab.rank import get_label_quality_scores, order_label_issues
 from PIL import Image
 
+from benchmark.labels.detectors import Verdict
 from benchmark.labels.suspects import judge, rank
+from benchmark.store.kept import read_predictions
+from benchmark.store.store import Store
+from tests.cli.test_run import records
 
 
 def doubts(n=300, classes=4, seed=0):
@@ -20,9 +24,13 @@ def doubts(n=300, classes=4, seed=0):
     return given, odds / odds.sum(1, keepdims=True), wrong
 
 
+def self_confidence(labels, probabilities):
+    return Verdict(probabilities[np.arange(len(labels)), labels], probabilities)
+
+
 def test_the_ranking_equals_cleanlabs_on_the_same_probabilities():
     labels, probabilities, _ = doubts()
-    table = rank(labels, probabilities)
+    table = rank(labels, self_confidence(labels, probabilities))
     assert (np.diff(table["score"]) >= 0).all()
     expected = get_label_quality_scores(labels, probabilities)
     assert np.array_equal(table.sort_values("index")["score"], expected)
@@ -33,14 +41,15 @@ def test_the_ranking_equals_cleanlabs_on_the_same_probabilities():
 
 def test_the_estimated_rates_of_the_classes_add_up_to_the_whole():
     labels, probabilities, wrong = doubts(4000)
-    table = rank(labels, probabilities)
+    table = rank(labels, self_confidence(labels, probabilities))
     assert table["estimated_noise_rate"].mean() == pytest.approx(wrong.mean(), abs=0.05)
     assert table.groupby("given_label")["estimated_noise_rate"].nunique().eq(1).all()
 
 
 def test_a_class_that_is_never_given_does_no_harm():
     labels, probabilities, _ = doubts()
-    table = rank(np.where(labels == 2, 1, labels), probabilities)
+    given = np.where(labels == 2, 1, labels)
+    table = rank(given, self_confidence(given, probabilities))
     assert table["estimated_noise_rate"].notna().all()
 
 
@@ -48,7 +57,7 @@ def test_probabilities_with_nan_are_refused():
     labels, probabilities, _ = doubts()
     probabilities[3, 1] = np.nan
     with pytest.raises(ValueError, match="finite"):
-        rank(labels, probabilities)
+        rank(labels, self_confidence(labels, probabilities))
 
 
 def test_precision_and_recall_at_k_are_those_counted_by_hand():
@@ -56,9 +65,9 @@ def test_precision_and_recall_at_k_are_those_counted_by_hand():
     verdict = judge(wrong, np.array([0.1, 0.2, 0.3, 0.4, 0.5]), budgets=(1, 3, 99))
     assert verdict["wrong"] == 2
     assert verdict["at"] == [
-        {"k": 1, "precision": 1.0, "recall": 0.5},
-        {"k": 2, "precision": 0.5, "recall": 0.5},
-        {"k": 3, "precision": pytest.approx(2 / 3), "recall": 1.0},
+        {"k": 1, "precision": 1.0, "recall": 0.5, "share_of_ceiling": 1.0},
+        {"k": 2, "precision": 0.5, "recall": 0.5, "share_of_ceiling": 0.5},
+        {"k": 3, "precision": pytest.approx(2 / 3), "recall": 1.0, "share_of_ceiling": 1.0},
     ]
     assert verdict["auroc"] == pytest.approx(5 / 6)
     assert judge(np.zeros(3, bool), np.arange(3.0))["auroc"] is None
@@ -70,7 +79,8 @@ def test_added_noise_is_found_and_the_files_say_so(here, tmp_path, cells):
     assert "first k  precision  recall" in done.stdout
     table = pd.read_csv(tmp_path / "found" / "suspects.csv")
     assert list(table) == [
-        "index", "given_label", "suggested_label", "score", "estimated_noise_rate", "clean_label",
+        "split", "index", "given_label", "given_class", "suggested_label", "suggested_class", "suggested_probability",
+        "score", "estimated_noise_rate", "clean_label", "decision", "new_label", "reader", "comment",
     ]  # fmt: skip
     assert sorted(table["index"]) == list(range(240))
     summary = json.loads((tmp_path / "found" / "summary.json").read_text())
@@ -100,6 +110,41 @@ def test_labels_of_a_folder_are_named_by_file_in_all_splits(here, tmp_path, imag
     assert "clean_label" not in table, "nobody knows the truth here"
     assert set(table["file"].head(3)) == {f"blue/{path.name}" for path in swapped}
     assert set(table["suggested_class"].head(3)) == {"red"}
+
+
+def test_a_run_says_which_labels_its_method_dropped(here, tmp_path, cells):
+    here(
+        "run", "-d", f"npz:{cells}", "-m", "small_loss", "-m", "ce", "-n", "symmetric:0.3", "-b", "cnn", "--seeds", "1",
+        "--epochs", "4", "--keep", "predictions", "--no-table", "--slots", "1",
+    )  # fmt: skip
+    runs = {record["spec"]["method"]["name"]: record["id"] for record in records(tmp_path / "results").values()}
+    done = here("suspects", "-d", f"npz:{cells}", "--from", runs["small_loss"], "--out", "dropped", "--label-studio")
+    assert "its method reported kept" in done.stderr
+    kept = read_predictions(Store(tmp_path / "results"), runs["small_loss"])
+    table = pd.read_csv(tmp_path / "dropped" / "suspects.csv")
+    dropped = kept["train/index"][kept["train/kept"] == 0]
+    assert set(table["index"].head(len(dropped))) == set(dropped.tolist()), "what was dropped comes first"
+    labels = dict(zip(kept["train/index"].tolist(), kept["train/labels"].tolist(), strict=True))
+    assert [labels[i] for i in table["index"]] == table["given_label"].tolist()
+    assert json.loads((tmp_path / "dropped" / "summary.json").read_text())["found"]["auroc"] > 0.6
+    tasks = json.loads((tmp_path / "dropped" / "label_studio.json").read_text())
+    assert [task["data"]["index"] for task in tasks] == table["index"].head(len(tasks)).tolist()
+    plain = here("suspects", "-d", f"npz:{cells}", "--from", runs["ce"], "--out", "plain")
+    assert "reported nothing of single samples" in plain.stderr
+    assert "expected the data set of the run" in here(
+        "suspects", "-d", "digits", "--from", runs["ce"], "--out", "x", code=2
+    ).stderr  # fmt: skip
+
+
+def test_wrong_requests_are_told_what_to_type(here, cells):
+    def told(*options):
+        return here("suspects", "-d", f"npz:{cells}", "--out", "x", *options, code=2).stderr
+
+    assert "expected one of " in told("--detector", "typo")
+    assert "-b timm/NAME:frozen=true" in told("--detector", "heads")
+    assert "expected --raters A,B" in told("--detector", "crowdlab")
+    assert "train has no labels named a, b" in told("--raters", "a,b")
+    assert "leave out --detector" in told("--from", "3f2a", "--detector", "aum")
 
 
 def test_all_splits_and_added_noise_exclude_each_other(here):

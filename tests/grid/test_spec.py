@@ -32,7 +32,7 @@ def test_a_new_field_is_a_decision():
     }  # fmt: skip
     assert set(Part.model_fields) == {"name", "version", "config", "source"}
     assert set(MethodPart.model_fields) - set(Part.model_fields) == {"recipe", "tuned", "clean_set"}
-    assert set(DataPart.model_fields) - set(Part.model_fields) == {"digest", "subset", "extra_tests"}
+    assert set(DataPart.model_fields) - set(Part.model_fields) == {"digest", "subset", "extra_tests", "labels"}
     assert set(NoisePart.model_fields) - set(Part.model_fields) == {"clean_classifier", "outside"}
     assert set(Recipe.model_fields) == {
         "epochs", "batch_size", "optimizer", "lr", "weight_decay", "momentum", "schedule", "milestones",

@@ -1,0 +1,65 @@
+"""Labels in a file of their own take the place of those of a data set."""
+
+import numpy as np
+import pytest
+
+from benchmark.datasets.base import Arrays, Data, DataError
+from benchmark.datasets.label_set import LabelSet, table_of
+from benchmark.store.spreadsheet import to_csv
+
+
+def arrays(labels, files=None):
+    images = np.arange(len(labels) * 4, dtype=np.uint8).reshape(-1, 2, 2, 1)
+    return Arrays(images, np.array(labels, dtype=np.int64), files=files)
+
+
+def data():
+    return Data("cells", 2, ("=cat", "dog"), arrays([0, 1, 0, 1]), arrays([1, 0]), arrays([0, 1], ("x.png", "y.png")))
+
+
+def written(path, table):
+    path.write_bytes(to_csv(table))
+    return LabelSet.read(path)
+
+
+def test_a_label_set_holds_the_labels_and_changes_them(tmp_path):
+    table = table_of(data())
+    same = written(tmp_path / "a.csv", table)
+    assert not same.leaves_out
+    for split in ("train", "val", "test"):
+        assert (getattr(same.apply(data()), split).labels == getattr(data(), split).labels).all()
+    changed = written(
+        tmp_path / "b.csv", table.assign(label=["=cat", "dog", "dog", "", *table["label"][4:]]).iloc[::-1]
+    )
+    assert changed.leaves_out
+    assert changed.digest != same.digest
+    train = changed.apply(data()).train
+    assert train.labels.tolist() == [0, 1, 1]
+    assert (train.images == data().train.images[:3]).all()
+
+
+def test_splits_that_the_file_does_not_hold_stay(tmp_path):
+    table = table_of(data()).head(4)[["split", "index", "label"]]
+    renewed = written(tmp_path / "a.csv", table.assign(label=["dog", "dog", "=cat", "dog"])).apply(data())
+    assert renewed.train.labels.tolist() == [1, 1, 0, 1]
+    assert renewed.test.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(given=["dog", *t["given"][1:]]), "it was made for other data"),
+        (lambda t: t.assign(label=["cow", *t["label"][1:]]), "there is no class 'cow'"),
+        (lambda t: t.iloc[1:], "each of its 4 images once"),
+        (lambda t: t.assign(index=[1, *t["index"][1:]]), "each of its 4 images once"),
+        (lambda t: t.assign(index=["x", *t["index"][1:]]), "whole numbers"),
+        (lambda t: t.assign(split="holdout"), "no split 'holdout'"),
+        (lambda t: t.assign(file=["", "", "", "", "", "", "z.png", "y.png"]), "another state of the folder"),
+        (lambda t: t.assign(label="dog"), "no training image of class =cat"),
+        (lambda t: t.head(0), "holds no labels"),
+        (lambda t: t.drop(columns="label"), "expected split,index,file,given,label"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_data_is_refused(tmp_path, change, message):
+    with pytest.raises(DataError, match=message):
+        written(tmp_path / "a.csv", change(table_of(data()))).apply(data())
