@@ -75,8 +75,11 @@ def named(name: str) -> Detector:
 
 
 def default(probe: Probe) -> Detector:
-    """The one that is used unless another is asked for: the best of results/published/suspects.md for its kind of
-    backbone."""
+    """The one that is used unless another is asked for.
+
+    Of networks, in_sample has a higher average precision on a thousand images and more (blood cells with .2 symmetric
+    noise: .981 against .976), but on eighty images it takes memorized wrong labels for right ones.
+    """
     return DETECTORS["heads" if probe.frozen else "self_confidence"]
 
 
