@@ -51,7 +51,7 @@ def test_a_script_runs_a_grid_and_loads_it(tmp_path):
 
 def test_published_results_load_by_name_and_by_path():
     by_name = benchmark.load_results("digits")
-    assert len(by_name) == 1098
+    assert len(by_name) == 3900
     assert by_name.equals(benchmark.load_results(ROOT / "results" / "published" / "digits"))
     assert by_name["val_noisy.accuracy"].notna().all()
     joined = benchmark.load_results("digits", "human")
