@@ -27,6 +27,11 @@ def test_something_is_published_and_it_is_small():
     assert sum(file.stat().st_size for file in files if file) < LIMIT_BYTES
 
 
+def test_no_page_is_committed():
+    """Every change of a method's description would change it, and `noisybench report --with FOLDER` makes it."""
+    assert not list(published.PUBLISHED.glob("*/index.html"))
+
+
 def test_the_readme_shows_what_is_published():
     readme = (ROOT / "README.md").read_text()
     shown = re.compile(r"\| (method .*P\(best\)|[a-z_]+\S*( \(2 nets\))? +\| \d+-\d+)")
