@@ -104,7 +104,7 @@ def _section(heading: str, columns: Columns, called: str, paragraphs: Iterable[s
         if noisy and len(columns) > 1:
             made, said = _ranks(pairs, score, noisy, called)
             grids.append(made)
-            orders += said
+            orders += [plain(f"{pages.by(first[position])}: ") + text if several else text for text in said]
     notes = [
         (f"{heading}, {pages.by(pair)}" if several else heading, note)
         for heading, pairs in columns.items()
