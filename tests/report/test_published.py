@@ -45,9 +45,15 @@ def test_the_readme_shows_what_is_published():
 
 
 @pytest.mark.slow
-def test_the_leaderboard_is_what_its_command_prints(here):
-    """The command in docs/results.md."""
-    folders = ("pbc-linear", "colon5-linear", "ham7", "odir8", "human", "human-raters")
+@pytest.mark.parametrize(
+    ("page", "folders", "layout"),
+    [
+        ("leaderboard.md", ("pbc-linear", "colon5-linear", "ham7", "odir8", "human", "human-raters"), "leaderboard"),
+        ("schedules.md", ("schedules-12", "schedules-30", "schedules-100"), "recipes"),
+    ],
+)
+def test_a_page_over_several_folders_is_what_its_command_prints(here, page, folders, layout):
+    """The commands in docs/results.md and docs/schedules.md."""
     others = [option for name in folders for option in ("--with", name)]
-    done = here("table", *others, "--rule", "val_noisy", "--rule", "last", "--layout", "leaderboard")
-    assert done.stdout == (published.PUBLISHED / "leaderboard.md").read_text()
+    done = here("table", *others, "--rule", "val_noisy", "--rule", "last", "--layout", layout)
+    assert done.stdout == (published.PUBLISHED / page).read_text()
