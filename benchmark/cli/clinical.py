@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from benchmark.cli.options import UserPath, expand_grid, grid_options, with_option
+from benchmark.cli.options import UserPath, expand_grid, grid_options, names_grid, with_option
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,15 +65,19 @@ def clinical(
     from benchmark.report import FORMATS
     from benchmark.report.layouts.clinical import Asked, document
     from benchmark.store.store import Store
+    from benchmark.tables.comparable import TableError
 
     if positive and at is None:
         raise UsageError("--positive names the class of an operating point; give one, such as --at sensitivity=.95")
     target = None if at is None else read_target(at)
     store = Store(options["results"])
     jobs = None
-    if suite is not None or options["datasets"]:
+    if names_grid(suite, options):
         _, jobs = expand_grid(suite, options)
-    (table,) = build_tables(store, jobs, rules=(rule,), suite=suite, others=others, extra_test=extra)
+    try:
+        (table,) = build_tables(store, jobs, rules=(rule,), suite=suite, others=others, extra_test=extra)
+    except TableError as error:
+        raise UsageError(f"{error}; predictions are kept by `noisybench run ... --keep predictions`") from error
     ids = {run for block in table.blocks for run in block.runs["id"].dropna()}
     groups = {record["id"]: _groups(record, extra) for record in whole_records(store, others, ids)}
     asked = Asked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     --slots, --results, and the data set where the folder's is a file of yours (-d npz:FILE).
 
     \b
-    noisybench compare mine.py --with published
+    noisybench compare mine.py --with digits
     noisybench compare gce:q=0.5 --with pbc-linear -d npz:pbc_28.npz
     """
     from benchmark.cli.results import build_tables
@@ -41,14 +42,15 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
         chosen = [option for name in _names(Path(method)) for option in ("--method", name)]
         chosen += ["--plugin", method]
     suite = _suite(other)
+    if "--dry-run" in arguments:
+        typed = shlex.join(["noisybench", "run", str(suite), *chosen, *arguments])
+        raise UsageError(f"compare prints what runs gave; leave --dry-run out, or type `{typed}`")
     _check_protocol(other)
     parsed = run.make_context("run", [str(suite), *chosen, "--no-table", *arguments])
     options = {name: value for name, value in parsed.params.items() if name != "suite"}
     grid = plan_grid(parsed.params["suite"], options)
-    if options["dry_run"]:
-        raise UsageError("compare prints what runs gave; leave --dry-run out, or type `noisybench run --dry-run`")
     states = carry_out(grid, options["timeout"])
-    tables = build_tables(grid.store, grid.jobs, others=(other,), rules=(rule,), metrics=(metric,))
+    tables = build_tables(grid.store, grid.jobs, others=(other,), rules=(rule,), metrics=(metric,), equal_seeds=True)
     click.echo(render_markdown(document(tables, {job.spec.id for job in grid.jobs})), nl=False)
     return 1 if "failed" in states.values() else 0
 

@@ -97,6 +97,7 @@ def table(
         )
     if rope is not None and not 0 <= rope < 1:
         raise UsageError(f"--rope {rope:g} is no difference of a metric; expected a number from 0 to 1, such as 0.01")
+    choices: dict[str, Any] = {} if rope is None else {"rope": rope}
     store = Store(options["results"])
     jobs = None
     if names_grid(suite, options):
@@ -117,7 +118,7 @@ def table(
             timing=timing,
             diagnostics=diagnostics,
             images=image_lookup(store, others),
-            **({} if rope is None else {"rope": rope}),
+            **choices,
         )
         click.echo(_written(tables, form, layout, layout_of), nl=False)
 
@@ -194,6 +195,13 @@ def _records(store: Store, jobs: list[Job] | None, others: tuple[Path, ...], fie
     if names is not None:
         # The names of this grid: those of an earlier one may not tell its data sets apart.
         records = [_named(record, names[record["id"]]) for record in records if record["id"] in names]
+    if others and jobs is None and records:
+        beside = ", ".join(map(str, others))
+        click.echo(
+            f"{len(records):,} runs of {store.folder} stand beside those of {beside}; another --results leaves them "
+            "out",
+            err=True,
+        )
     for other in others:
         joined = published.read(other, fields)
         tell_uncounted(other, joined)
@@ -202,16 +210,34 @@ def _records(store: Store, jobs: list[Job] | None, others: tuple[Path, ...], fie
 
 
 def build_tables(
-    store: Store, jobs: list[Job] | None, *, rules: tuple[str, ...], others: tuple[Path, ...] = (), **choices: Any
+    store: Store,
+    jobs: list[Job] | None,
+    *,
+    rules: tuple[str, ...],
+    others: tuple[Path, ...] = (),
+    equal_seeds: bool = False,
+    **choices: Any,
 ) -> list[Table]:
-    """A table of `jobs` (None: of all records) for every metric and rule. Raises TableError where it would mislead."""
+    """A table of `jobs` (None: of all records) for every metric and rule. Raises TableError where it would mislead.
+
+    `equal_seeds`: only runs with seeds that both `jobs` and the runs of `others` have, where there are such.
+    """
     from benchmark.store import published
     from benchmark.tables import frame
 
     records = _records(store, jobs, others, sorted({field for rule in rules for field in frame.fields(rule)}))
     lacking = [run for other in others for run in published.missing(other)]
     expected = [*map(_missing, jobs or ()), *map(missing_run, lacking)]
+    if equal_seeds:
+        own = {job.spec.id for job in jobs or ()}
+        mine, theirs = ({_seeds(r) for r in records if (r["id"] in own) == is_own} for is_own in (True, False))
+        common = mine & theirs or mine | theirs
+        records, expected = ([r for r in listed if _seeds(r) in common] for listed in (records, expected))
     return tables_of(records, expected, rules=rules, **choices)
+
+
+def _seeds(record: Record) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(record["spec"]["seeds"].items()))
 
 
 def tables_of(

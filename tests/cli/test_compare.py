@@ -47,6 +47,17 @@ def test_a_method_of_the_tree_with_options_and_fewer_seeds(here, published):
     assert "ahead" not in text.replace("wins/ties/losses", "")
 
 
+def test_a_twin_with_fewer_seeds_is_compared_at_equal_seeds(here, published, tmp_path):
+    (tmp_path / "twin.py").write_text("from methods.gce import GCE\n\nclass Twin(GCE):\n    version = 1\n")
+    done = here("compare", "twin.py", "--with", "theirs", "--results", "mine", "--seeds", 3)
+    row = next(line for line in done.stdout.splitlines() if line.startswith("| gce "))
+    assert "+.000 ±.000" in row
+    assert "0/1/0" in row
+    assert (
+        "average rank 1.5 among 3" in " ".join(done.stdout.lower().split()) or "average rank 2.5" in done.stdout.lower()
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

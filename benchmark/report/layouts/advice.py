@@ -134,7 +134,8 @@ def _said(found: pd.DataFrame, advice: Advice) -> Iterator[str]:
         yield f"Candidates, of which one is very likely within {advice.margin:g} of the best: {names}."
     elif chosen and chosen[0] != first:
         yield f"{chosen[0]} is very likely within {advice.margin:g} of the best."
-    yield f"To train: {advice.command.format(method=chosen[0] if chosen else first)}"
+    shown = found.loc[first, "low"] > 0
+    yield f"To train: {advice.command.format(method=first if shown else advice.baseline)}"
 
 
 def _notes(advice: Advice) -> Iterator[str]:

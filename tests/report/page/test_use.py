@@ -111,6 +111,17 @@ def test_a_switch_of_the_rule_says_how_far_the_order_follows_it(opened, site):
     assert page.text_content("#stability") == ""
 
 
+def test_notes_stay_and_say_what_they_are_about(opened):
+    page = opened()
+    notes, about = (page.locator(f"article section:not([hidden]) {name}") for name in ("ul.notes", "p.about"))
+    assert about.text_content() == ""
+    choose(page, "Reporting rule", "last")
+    assert "Notes on all methods and columns by val_noisy" in about.text_content()
+    assert "by last." in about.text_content()
+    assert notes.is_visible()
+    assert "Bold:" not in notes.text_content()
+
+
 def test_a_heading_sorts_and_sorts_back(opened):
     page = opened()
     for _ in range(2):

@@ -72,7 +72,13 @@ function prepared(section) {
   section.querySelector("table").before(place);
   section.querySelectorAll("table").forEach((table) => table.remove());
   const notes = section.querySelector("ul.notes") || section.appendChild(make("ul", { class: "notes" }));
-  return { section, place, notes };
+  notes.querySelectorAll("li").forEach((note) => {
+    // Rows have a colour here.
+    if (note.textContent.startsWith("Bold:")) note.textContent = "Coloured rows: the methods that are not told apart from the best one (group a).";
+  });
+  const about = make("p", { class: "about" });
+  notes.before(about);
+  return { section, place, about };
 }
 
 class Page {
@@ -116,9 +122,10 @@ class Page {
       rule: state.rule, otherRule, other: otherRule ? this.computed(otherRule) : null,
       contender: contender < 0 ? null : contender, sort: { key: state.sort, descending: state.down === "1" },
     };
-    this.sections.forEach(({ section, notes }, i) => {
+    const asOpened = state.rule === data.rule && !["families", "noise", "rates", "search"].some((key) => state[key]);
+    this.sections.forEach(({ section, about }, i) => {
       section.hidden = i !== state.table;
-      notes.hidden = state.rule !== data.rule; // they are about the rule of the tables that need no JavaScript
+      about.textContent = asOpened ? "" : `Notes on all methods and columns by ${data.rule}. Marks mean the same in the table above; its places and letters are of the methods and columns that it shows, by ${state.rule}.`;
     });
     if (controls) this.controls(block);
     const focus = document.activeElement && document.activeElement.closest("thead th");
