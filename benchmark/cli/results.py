@@ -31,9 +31,9 @@ WITH_ROPE = ("leaderboard", "matrix")
     "--layout",
     default="rates",
     show_default=True,
-    help="rates: methods by noise; backbones, recipes: methods by these; cost: beside accuracy; tuned: beside default; "
-    "papers: ours beside the figures of papers; leaderboard: places over data sets; matrix: every method against "
-    "the first ones.",
+    help="rates: methods by noise; backbones: by backbone; recipes: by recipe; cost: beside accuracy; tuned: beside "
+    "the default; papers: ours beside the figures of papers; leaderboard: places over data sets; matrix: every method "
+    "against the first ones.",
 )
 @click.option(
     "--rope",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from scipy.special import expit
 
 from benchmark.datasets._files import File, UnusableError
 from benchmark.datasets.base import DataError
@@ -132,10 +133,12 @@ def _through_window(values: np.ndarray, data: Dataset, inverted: bool) -> np.nda
     if "WindowCenter" not in data or "WindowWidth" not in data:
         raise UnusableError("stores no window, which pixels=window needs; expected one in each file: set pixels=auto")
     center, width = (_first(data[name].value) for name in ("WindowCenter", "WindowWidth"))
+    if width <= 0:
+        raise UnusableError(f"stores a window of width {width:g}, which shows nothing: set pixels=auto")
     kind = str(data.get("VOILUTFunction") or "LINEAR").upper()
     wide = values.astype(np.float64)
     if kind == "SIGMOID":
-        share = 1 / (1 + np.exp(-4 * (wide - center) / width))
+        share = expit(4 * (wide - center) / width)
     elif kind == "LINEAR_EXACT":
         share = (wide - center) / width + 0.5
     else:

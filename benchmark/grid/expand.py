@@ -199,7 +199,7 @@ def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     for name, other_ref in suite.extra_tests.items():
         other, unusable = make_dataset(other_ref, data_root)
         if unusable != DataChoices():
-            raise UsageError(f"extra test set {name!r}: subset, epochs and labels are of the data; leave them out")
+            raise UsageError(f"extra test set {name!r}: subset, epochs and labels are of training; leave them out")
         other_resolved = resolve_dataset(other_ref, other)
         extra_tests[name] = ContentPart(**other_resolved.part.model_dump(), digest=other.digest())
         files |= other_resolved.files

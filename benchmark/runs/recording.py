@@ -112,7 +112,7 @@ def _predictions(run: Trained) -> dict[str, np.ndarray]:
         arrays["val/true"] = prepared.val.clean
     if (groups := prepared.val.sample_groups) is not None:
         arrays["val/groups"] = np.array(groups)
-    for name, by_rule in progress.probabilities.items():
+    for name, by_rule in [*progress.probabilities.items(), *progress.extra_probabilities.items()]:
         arrays |= {f"{name}/{rule}": _narrow(array) for rule, array in by_rule.items()}
     for name, part in sets.items():
         arrays |= {f"{name}/labels": part.noisy, f"{name}/index": np.arange(len(part.noisy))}

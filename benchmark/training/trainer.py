@@ -67,8 +67,10 @@ class Progress:
     curve: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     probabilities: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    """By set ("val", "test" and the extra test sets) and rule ("val_noisy", the best epoch so far, and "last"):
-    [n, K] each. Empty unless they are to be kept."""
+    """By set ("val" and "test") and rule ("val_noisy", the best epoch so far, and "last"): [n, K] each. Empty unless
+    they are to be kept."""
+    extra_probabilities: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    """The same by extra test set, which may have any name."""
     outcomes: dict[Rule, Outcome | None] = field(default_factory=dict)
     """On the test set, for each rule: of the epoch that it chooses so far; "last" only after the last epoch."""
     extra_outcomes: dict[str, dict[Rule, Outcome | None]] = field(default_factory=dict)
@@ -194,7 +196,7 @@ class Trainer:
         entry |= self._watch()
         entry["diagnostics"] = self.kit.reports.summary(self.watched.clean, self.watched.noisy, self.watched.transition)
         self.progress.curve.append(entry)
-        self._keep({"val": val, "test": test, **extra})
+        self._keep(val, test, extra)
 
     def _probabilities(self, evaluation: Evaluation) -> np.ndarray:
         """[n, K] float64 of all samples in order."""
@@ -216,25 +218,29 @@ class Trainer:
             "changed": None if before is None else float((now != before).mean()),
         }
 
-    def _keep(self, found: dict[str, np.ndarray]) -> None:
-        """Stores what the epoch that just ended gave, `found` by set, for the rules that choose it."""
+    def _keep(self, val: np.ndarray, test: np.ndarray, extra: dict[str, np.ndarray]) -> None:
+        """Stores what the epoch that just ended gave, for the rules that choose it."""
         curve, outcomes, sets = self.progress.curve, self.progress.outcomes, self.evaluations
         chosen = model_selection.chosen_epochs(curve, self.main_metric)
         new = [rule for rule, position in chosen.items() if position == len(curve) - 1]
         if len(curve) < self.kit.epochs:
             new.remove("last")
         if new:
-            outcomes |= dict.fromkeys(new, self._outcome(found["test"], sets.test.clean))
+            outcomes |= dict.fromkeys(new, self._outcome(test, sets.test.clean))
             for name, evaluation in sets.extra.items():
-                extra_outcome = self._outcome(found[name], evaluation.clean)
+                extra_outcome = self._outcome(extra[name], evaluation.clean)
                 self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, extra_outcome))
         if self.keep_predictions:
             if len(curve) == self.kit.epochs:
                 own = predict(lambda x: self.method.predict(x).softmax(1), self.data.images).cpu().numpy()
                 self.progress.train = {"last": own, **self.kit.reports.arrays()}
             rules = ["last", *(rule for rule in new if rule == "val_noisy")]
-            for name, probabilities in found.items():
-                self.progress.probabilities.setdefault(name, {}).update(dict.fromkeys(rules, probabilities))
+            for kept, found in (
+                (self.progress.probabilities, {"val": val, "test": test}),
+                (self.progress.extra_probabilities, extra),
+            ):
+                for name, probabilities in found.items():
+                    kept.setdefault(name, {}).update(dict.fromkeys(rules, probabilities))
 
     def _outcome(self, probabilities: np.ndarray, labels: np.ndarray | None) -> Outcome | None:
         return None if labels is None else metrics.outcome(probabilities, labels, self.data.num_classes)
@@ -246,6 +252,7 @@ class Trainer:
             "curve": self.progress.curve,
             "seconds": self.progress.seconds,
             "probabilities": {name: _tensors(arrays) for name, arrays in self.progress.probabilities.items()},
+            "extra_probabilities": {n: _tensors(arrays) for n, arrays in self.progress.extra_probabilities.items()},
             "outcomes": self.progress.outcomes,
             "extra_outcomes": self.progress.extra_outcomes,
             "predictions": torch.from_numpy(self.progress.predictions),
@@ -266,6 +273,7 @@ class Trainer:
                 state["curve"],
                 state["seconds"],
                 {name: _arrays(tensors) for name, tensors in state["probabilities"].items()},
+                {name: _arrays(tensors) for name, tensors in state["extra_probabilities"].items()},
                 state["outcomes"],
                 state["extra_outcomes"],
                 state["predictions"].cpu().numpy(),
