@@ -24,7 +24,8 @@ from pydicom.uid import (  # noqa: E402
     generate_uid,
 )
 
-from benchmark.datasets import _dicom  # noqa: E402
+from benchmark.datasets import _dicom
+from benchmark.datasets._files import UnusableError  # noqa: E402
 from benchmark.datasets._files import DiskFolder, File, UnusableError  # noqa: E402
 from benchmark.datasets.base import Data, DataError  # noqa: E402
 from benchmark.datasets.folder import Folder  # noqa: E402
@@ -129,7 +130,7 @@ def test_a_window_shows_what_pydicom_shows(kind: str, center: int, width: int, i
 
 def test_a_window_of_no_width_is_refused() -> None:
     data = dicom(ramp(0, 10), WindowCenter=5, WindowWidth=0, VOILUTFunction="SIGMOID")
-    with pytest.raises(_dicom.UnusableError, match="a window of width 0, which shows nothing: set pixels=auto"):
+    with pytest.raises(UnusableError, match="a window of width 0, which shows nothing: set pixels=auto"):
         _dicom._through_window(ramp(0, 10).astype(np.int32), data, False)
 
 
