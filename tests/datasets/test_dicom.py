@@ -24,12 +24,8 @@ from pydicom.uid import (  # noqa: E402
     generate_uid,
 )
 
-from benchmark.datasets import _dicom
-from benchmark.datasets._files import (  # noqa: E402
-    DiskFolder,
-    File,
-    UnusableError,
-)
+from benchmark.datasets import _dicom  # noqa: E402
+from benchmark.datasets._files import DiskFolder, File, UnusableError  # noqa: E402
 from benchmark.datasets.base import Data, DataError  # noqa: E402
 from benchmark.datasets.folder import Folder  # noqa: E402
 
