@@ -35,7 +35,9 @@ class _InPlace:
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
         result = super()._init_group(group, *lists)  # type: ignore[misc]
         aligned = [tensors for tensors in lists if len(tensors) == len(lists[0])]
-        for i in range(len(lists[0])):
+        for i, parameter in enumerate(lists[0]):
+            if parameter.dim() != 4:
+                continue
             maps = [tensors for tensors in aligned if tensors[i].dim() == 4]
             if all(tensors[i].is_contiguous(memory_format=torch.channels_last) for tensors in maps):
                 for tensors in maps:
