@@ -63,9 +63,11 @@ def _intervals(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
 
 def _order(methods: pd.DataFrame) -> Iterator[str]:
     """How much of the order the data resolve."""
-    for _, group in methods[methods["rank"].notna()].groupby("tuned"):
+    budgets = methods[methods["rank"].notna()].groupby("tuned")
+    for budget, group in budgets:
         if len(group) < 2:
             continue
+        of = (f" tuned (N = {budget:.0f})" if budget else " as they are") if budgets.ngroups > 1 else ""
         repetitions = int(group["repetitions"].iloc[0])
         if repetitions < MIN_UNITS:
             least = 0.5 ** (repetitions - 1)
@@ -75,7 +77,7 @@ def _order(methods: pd.DataFrame) -> Iterator[str]:
         width = (group["high"] - group["low"] + 1).median()
         first = group["best"].idxmax()
         yield (
-            f"place: 95 % interval among {len(group)} methods (median width {width:g}), by paired t tests of the means "
+            f"place: 95 % interval among {len(group)} methods{of} (median width {width:g}), by paired t tests of the means "
             f"over the noisy columns, n = {repetitions} seeds, corrected for all comparisons of a method (Holm). "
             "Methods that share a letter are not told apart, by the same tests. Most likely the best: "
             f"{code(first)}, with probability {group['best'].max():.2f}. The columns share images, and the "

@@ -141,6 +141,15 @@ def test_tuned_stands_beside_default_and_their_difference_is_paired():
     assert rows(document, 1) == {"ce tuned (N = 8)": ["+.000 ±.000", "+.100 ±.000", "+.100 ±.000"]}
 
 
+def test_places_of_default_and_tuned_methods_are_told_apart():
+    seeds = [0.01 * seed for seed in range(6)]
+    values = {(name, 0.2): [base + seed for seed in seeds] for name, base in (("ce", 0.4), ("gce", 0.6))}
+    notes = text_of(LAYOUTS["rates"]([build([*exactly(values), *tuned(values)])]))
+    assert "place: 95 % interval among 2 methods as they are (" in notes
+    assert "place: 95 % interval among 2 methods tuned (N = 8) (" in notes
+    assert "place: 95 % interval among 2 methods (" in text_of(LAYOUTS["rates"]([build(exactly(values))]))
+
+
 def test_a_table_without_a_search_has_no_tuned_layout():
     with pytest.raises(TableError, match="no method is tuned here; expected runs of a search: `noisybench run SUITE"):
         LAYOUTS["tuned"]([build(records.grid())])
