@@ -77,8 +77,8 @@ def _order(methods: pd.DataFrame) -> Iterator[str]:
         width = (group["high"] - group["low"] + 1).median()
         first = group["best"].idxmax()
         yield (
-            f"place: 95 % interval among {len(group)} methods{of} (median width {width:g}), by paired t tests of the means "
-            f"over the noisy columns, n = {repetitions} seeds, corrected for all comparisons of a method (Holm). "
+            f"place: 95 % interval among {len(group)} methods{of} (median width {width:g}), by paired t tests of the "
+            f"means over the noisy columns, n = {repetitions} seeds, corrected for all comparisons of a method (Holm). "
             "Methods that share a letter are not told apart, by the same tests. Most likely the best: "
             f"{code(first)}, with probability {group['best'].max():.2f}. The columns share images, and the "
             "rates of one kind share flips, so columns are no repetitions"
