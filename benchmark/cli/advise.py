@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmark.cli.run import PlannedGrid
+    from benchmark.labels.advice import Validation
     from benchmark.report.layouts.advice import Advice
 
 SUITE = "advise"
@@ -37,9 +39,18 @@ def advise(dataset: str, noise: str, arguments: tuple[str, ...]) -> int:
     noisybench advise -d npz:ours.npz -b timm/tf_efficientnet_lite0:frozen=true,input_size=96,weights=imagenet
     noisybench advise -d folder:images --seeds 3
     """
-    from benchmark.cli.run import carry_out, plan_grid
     from benchmark.report.layouts.advice import document
     from benchmark.report.markdown import render_markdown
+
+    grid, states = trained(dataset, noise, arguments)
+    for advice in _advice(grid, shlex.join(["noisybench", "run", "-d", dataset, "-n", noise, *arguments])):
+        click.echo(render_markdown(document(advice)), nl=False)
+    return 1 if "failed" in states.values() else 0
+
+
+def trained(dataset: str, noise: str, arguments: Sequence[str]) -> tuple[PlannedGrid, dict[str, str]]:
+    """The grid of the suite, with its predictions kept, and the state of each of its runs."""
+    from benchmark.cli.run import carry_out, plan_grid
 
     typed = [SUITE, "-d", dataset, "-n", noise, "--keep", "predictions", "--no-table", *arguments]
     parsed = run.make_context("run", list(typed))
@@ -49,10 +60,7 @@ def advise(dataset: str, noise: str, arguments: tuple[str, ...]) -> int:
             f"advise needs what runs give; leave --dry-run out, or type `noisybench run {SUITE} --dry-run`"
         )
     grid = plan_grid(parsed.params["suite"], options)
-    states = carry_out(grid, options["timeout"])
-    for advice in _advice(grid, shlex.join(["noisybench", "run", "-d", dataset, "-n", noise, *arguments])):
-        click.echo(render_markdown(document(advice)), nl=False)
-    return 1 if "failed" in states.values() else 0
+    return grid, carry_out(grid, options["timeout"])
 
 
 def _advice(grid: PlannedGrid, command: str) -> list[Advice]:
@@ -66,9 +74,40 @@ def _advice(grid: PlannedGrid, command: str) -> list[Advice]:
 def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Advice:
     import numpy as np
 
-    from benchmark.labels.advice import LEAST_IMAGES, MARGIN, Validation, recommend
+    from benchmark.labels.advice import LEAST_IMAGES, MARGIN, recommend
     from benchmark.report.layouts import pages
     from benchmark.report.layouts.advice import Advice
+
+    found = validation(grid, block)
+    if baseline not in found.hits:
+        raise UsageError(
+            f"no run of {baseline} came to its end, and gains are told over it; `noisybench status` says why"
+        )
+    rate, interval, doubt = estimated_rate(grid)
+    methods = None
+    if len(found.labels) >= LEAST_IMAGES:
+        methods = recommend(found, baseline, rate or 0.0, np.random.default_rng(SEED))
+    return Advice(
+        place=pages.heading(block.place),
+        metric=block.metric,
+        baseline=baseline,
+        images=len(found.labels),
+        seeds=len(found.hits[baseline]),
+        rate=rate,
+        rate_interval=interval,
+        rate_doubt=doubt,
+        methods=methods,
+        margin=MARGIN,
+        least_images=LEAST_IMAGES,
+        command=f"{command} -m {{method}}",
+    )
+
+
+def validation(grid: PlannedGrid, block: Any) -> Validation:
+    """What the runs of a block predicted on the validation images, in the epoch that these chose."""
+    import numpy as np
+
+    from benchmark.labels.advice import Validation
     from benchmark.store import kept
     from benchmark.tables.first_two import BALANCED
 
@@ -81,33 +120,11 @@ def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Adv
         arrays = kept.read_predictions(grid.store, row.id)
         labels, groups = arrays["val/labels"], arrays.get("val/groups")
         hits.setdefault(str(row.method), []).append(arrays[f"val/{RULE}"].argmax(1) == labels)
-    if baseline not in hits:
-        raise UsageError(
-            f"no run of {baseline} came to its end, and gains are told over it; `noisybench status` says why"
-        )
-    rate, interval, doubt = _rate(grid)
-    methods = None
-    if len(labels) >= LEAST_IMAGES:
-        stacked = {name: np.stack(runs) for name, runs in hits.items()}
-        found = Validation(stacked, labels, block.metric == BALANCED, groups)
-        methods = recommend(found, baseline, rate or 0.0, np.random.default_rng(SEED))
-    return Advice(
-        place=pages.heading(block.place),
-        metric=block.metric,
-        baseline=baseline,
-        images=len(labels),
-        seeds=len(hits[baseline]),
-        rate=rate,
-        rate_interval=interval,
-        rate_doubt=doubt,
-        methods=methods,
-        margin=MARGIN,
-        least_images=LEAST_IMAGES,
-        command=f"{command} -m {{method}}",
-    )
+    stacked = {name: np.stack(runs) for name, runs in hits.items()}
+    return Validation(stacked, labels, block.metric == BALANCED, groups)
 
 
-def _rate(grid: PlannedGrid) -> tuple[float | None, tuple[float, float] | None, str]:
+def estimated_rate(grid: PlannedGrid) -> tuple[float | None, tuple[float, float] | None, str]:
     """Mean of the estimates that runs were given, the interval of the first, or why there is none."""
     import numpy as np
 
