@@ -20,12 +20,10 @@ from benchmark.store.content import Record, without_bulk
 from benchmark.store.digests import current, seal_json, unseal_json
 from benchmark.store.schema import Names
 from benchmark.store.segments import Original
-from benchmark.store.store import Contents, Store, cannot_read, parse
+from benchmark.store.store import PUBLISHED_FILES, Contents, Store, cannot_read, parse
 
-TABLE = "records.parquet"
-"""In a published folder: its records, see `record_table`."""
-ARCHIVE = "records.tar.xz"
-"""The same as earlier versions wrote it: the `runs/` of the results folder."""
+TABLE, ARCHIVE = PUBLISHED_FILES
+"""In a published folder: its records, see `record_table`; and the `runs/` of the results folder."""
 MISSING = "missing.json"
 """The runs of the grid that have no record, in a folder that was published with holes."""
 PUBLISHED = ROOT / "results" / "published"

@@ -60,10 +60,20 @@ class Contents:
     """Second files of a run, as sync tools make them ("<id> (1).json"): the run counts once."""
 
 
+PUBLISHED_FILES = ("records.parquet", "records.tar.xz")
+"""The records of a published folder: as of now, and as earlier versions wrote them."""
+
+
 class Store:
     """The results folder."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises UsageError for a published folder, whose records are in one file."""
+        if not (folder / "runs").is_dir() and any((folder / name).is_file() for name in PUBLISHED_FILES):
+            raise UsageError(
+                f"{folder} is a published folder; expected a results folder. Commands that take --with read it so "
+                f"(`noisybench table --with {folder}`)"
+            )
         self.folder = folder
 
     def prepare(self) -> None:

@@ -105,3 +105,12 @@ def test_a_damaged_archive_is_an_error_that_names_it(damage, filled, tmp_path):
         pack(tmp_path / "nothing", folder)
     with pytest.raises(StoreError, match=str(archive)):
         published.read(folder)
+
+
+@pytest.mark.parametrize("file", [published.TABLE, published.ARCHIVE])
+def test_a_published_folder_is_refused_as_a_results_folder_and_a_results_folder_with_such_a_file_is_not(file, tmp_path):
+    (tmp_path / file).write_bytes(b"")
+    with pytest.raises(UsageError, match="is a published folder; expected a results folder.*--with"):
+        Store(tmp_path)
+    (tmp_path / "runs").mkdir()
+    Store(tmp_path)
