@@ -54,6 +54,11 @@ def comparison_matrix(scores: pd.DataFrame, rope: float, generator: np.random.Ge
     return both.loc[by_place.sort_values(["row", "column"]).index].set_index(["method", "other"])
 
 
+def telling(units: int, pairs: int) -> bool:
+    """Whether the exact test of so many units, corrected over `pairs`, can give another p than 1."""
+    return least_p(units) * pairs < 1
+
+
 def reach(units: int, pairs: int) -> str:
     """The sentence on what the exact test of so many units can reach, alone and corrected over `pairs`."""
     least = least_p(units)

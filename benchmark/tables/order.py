@@ -6,6 +6,7 @@ method has a score of each seed, or of each data set.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ MIN_UNITS = 6
 
 DRAWS = 10_000
 
+LEAST_RANGE = 4
+"""Letters in a row that are shown as a range."""
 ORDER = ["repetitions", "low", "high", "group", "best"]
 """Columns of `resolve`."""
 
@@ -138,6 +141,29 @@ def letters(different: Flags, means: Floats) -> list[str]:
         for place in group:
             text[order[place]] += letter
     return text
+
+
+def split_letters(group: str) -> list[str]:
+    """The letters of a group: "za2" is z and a2."""
+    return re.findall(r"[a-z]\d*", group)
+
+
+def short_letters(group: str) -> str:
+    """The letters as a reader takes them in: "bdefgh" is "b d-h", four or more in a row being a range."""
+    runs: list[list[str]] = []
+    for letter in split_letters(group):
+        if runs and _position(letter) == _position(runs[-1][-1]) + 1:
+            runs[-1].append(letter)
+        else:
+            runs.append([letter])
+    if all(len(run) < LEAST_RANGE for run in runs):
+        return group
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) >= LEAST_RANGE else "".join(run) for run in runs)
+
+
+def _position(letter: str) -> int:
+    """In the alphabet of `letters`."""
+    return string.ascii_lowercase.index(letter[0]) + 26 * (int(letter[1:] or 1) - 1)
 
 
 def _needed(groups: list[list[int]]) -> Iterator[list[int]]:

@@ -172,7 +172,9 @@ def test_the_clean_column_counts_for_no_rank() -> None:
     (block,) = build(runs).blocks
     assert block.methods["rank"].to_dict() == {"best_at_noise": 1.0, "best_when_clean": 2.0}
     assert block.noisy == ("symmetric:0.2", "symmetric:0.4")
-    assert "rank: average over symmetric:0.2, symmetric:0.4" in render_markdown(build(runs)).replace("\n", " ")
+    assert "in the order of rank: average over symmetric:0.2, symmetric:0.4" in render_markdown(build(runs)).replace(
+        "\n", " "
+    )
     (only_clean,) = build([run for run in runs if run["spec"]["noise"]["name"] == "none"]).blocks
     assert only_clean.methods["rank"].isna().all()
     assert "rank" not in render_markdown(build([run for run in runs if run["spec"]["noise"]["name"] == "none"]))

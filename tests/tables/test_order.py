@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.tables.order import MIN_UNITS, holm, letters, pairwise, probability_of_best, resolve
+from benchmark.tables.order import MIN_UNITS, holm, letters, pairwise, probability_of_best, resolve, short_letters
 from benchmark.tables.statistics import t_factor
 
 TRIALS = 300
@@ -162,3 +162,19 @@ def test_the_order_of_seeds_and_methods_changes_no_interval():
 def test_sixty_methods_that_are_all_tied_take_one_letter():
     scores = draw(np.zeros(60), np.random.default_rng(9))
     assert set(resolve(scores, np.random.default_rng(0))["group"]) <= {"a", "b", "ab"}
+
+
+@pytest.mark.parametrize(
+    ("group", "shown"),
+    [
+        ("", ""),
+        ("abc", "abc"),
+        ("abcd", "a-d"),
+        ("bdefgh", "b d-h"),
+        ("bcefghij", "bc e-j"),
+        ("xyza2b2d2", "x-b2 d2"),
+        ("aa2", "aa2"),
+    ],
+)
+def test_four_letters_in_a_row_are_shown_as_a_range(group, shown):
+    assert short_letters(group) == shown

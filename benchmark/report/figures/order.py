@@ -16,8 +16,8 @@ from benchmark.report.figures.names import labels, shown_text
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
-from benchmark.tables.matrix import ROPE, reach
-from benchmark.tables.order import MIN_UNITS
+from benchmark.tables.matrix import ROPE, reach, telling
+from benchmark.tables.order import MIN_UNITS, short_letters
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.shown import Shown
 from benchmark.tables.statistics import DIGITS, LEVEL
@@ -89,13 +89,13 @@ def matrix(material: Material) -> Page:
     page = canvas.page(title, len(panels), heights=heights, inches=canvas.PAGE)
     for axes, (board, methods) in zip(page.panels(), panels, strict=True):
         both = [board.matrix.index.get_level_values(level).isin(methods) for level in ("method", "other")]
-        _differences(axes, board.matrix[both[0] & both[1]])
+        _differences(axes, board.matrix[both[0] & both[1]], telling(board.units, len(board.matrix) // 2))
         axes.set_title(f"{shown_text(_title(board))}\n{len(methods)} of {len(board.methods)} methods")
     page.caption = [
         "Difference of row and column, mean over the noisy columns, positive where the row is better; then units "
         "(seeds, or data sets where there are several) in which the row wins / ties / loses (tie: at most "
-        f"{ROPE:g} apart); then p of the exact sign-flip test over the units, corrected over all pairs of methods "
-        "(Holm). Bold: p below .05.",
+        f"{ROPE:g} apart); then, where it can be other than 1, p of the exact sign-flip test over the units, corrected "
+        "over all pairs of methods (Holm). Bold: p below .05.",
         *origin(material),
     ]
     page.note(*(reach(board.units, len(board.matrix) // 2) for board, _ in panels))
@@ -169,7 +169,7 @@ def _places(one: Shown) -> pd.DataFrame:
     return rows.sort_values(["tuned", "place", "low", "high", "name"], kind="stable")
 
 
-def _differences(axes: Axes, pairs: pd.DataFrame) -> None:
+def _differences(axes: Axes, pairs: pd.DataFrame, tested: bool) -> None:
     methods = list(dict.fromkeys(pairs.index.get_level_values("method")))
     values = pairs["difference"].unstack("other").reindex(index=methods, columns=methods).to_numpy(np.float64)
     most = max(float(np.nanmax(abs(values))), 1e-12)
@@ -180,9 +180,8 @@ def _differences(axes: Axes, pairs: pd.DataFrame) -> None:
     place = {method: float(at) for at, method in enumerate(methods)}
     for (method, other), pair in pairs.iterrows():
         sure = pair["p_holm"] < 1 - LEVEL
-        text = (
-            f"{_signed(pair['difference'])}\n{pair['wins']:.0f} / {pair['ties']:.0f} / {pair['losses']:.0f}\n"
-            f"p {_short(pair['p_holm'])}"
+        text = f"{_signed(pair['difference'])}\n{pair['wins']:.0f} / {pair['ties']:.0f} / {pair['losses']:.0f}" + (
+            f"\np {_short(pair['p_holm'])}" if tested else ""
         )
         axes.text(
             place[other], place[method], text, ha="center", va="center", fontsize=5.5, linespacing=1.15,
@@ -210,14 +209,21 @@ def _intervals(axes: Axes, rows: pd.DataFrame, total: int) -> None:
     axes.set_yticks(y, labels(list(rows.index)))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0.3, total + 0.7)
-    step = max(1, round(total / 5))
-    axes.set_xticks(range(1, total + 1, step))
+    axes.set_xticks(_ticks(total))
     axes.set_xlabel("place (1 is best)")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", linewidth=0.3, color="#dddddd")
     axes.set_axisbelow(True)
     for at, letters in zip(y, rows["group"], strict=True):
-        axes.text(1.01, float(at), str(letters), transform=axes.get_yaxis_transform(), va="center", fontsize=6)
+        axes.text(
+            1.01, float(at), short_letters(str(letters)), transform=axes.get_yaxis_transform(), va="center", fontsize=6
+        )
+
+
+def _ticks(total: int) -> list[int]:
+    """1, and round places up to the last one."""
+    step = next((step for step in (1, 2, 5, 10, 20, 50) if total <= 6 * step), 100)
+    return [1, *range(max(step, 2), total + 1, step)]
 
 
 def _costs(one: Shown, timing: bool) -> pd.DataFrame:

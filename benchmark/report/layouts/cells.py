@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.report.document import Cell, Emphasis
 from benchmark.tables.comparison import Block, Table
-from benchmark.tables.order import MIN_UNITS
+from benchmark.tables.order import MIN_UNITS, split_letters
 from benchmark.tables.statistics import DIGITS
 
 ABSENT = "-"
@@ -88,19 +88,8 @@ def marks(block: Block, name: str) -> str:
 
 def emphasis(group: Any) -> Emphasis | None:
     """Of the letters of a method: "best" with the letter a, "second" with b alone; None where nothing is resolved."""
-    letters = set() if pd.isna(group) else set(_letters(group))
+    letters = set() if pd.isna(group) else set(split_letters(group))
     return "best" if "a" in letters else "second" if "b" in letters else None
-
-
-def _letters(group: str) -> list[str]:
-    """ "ab", "za2": letters, from the 27th on with a number."""
-    found: list[str] = []
-    for character in group:
-        if character.isdigit():
-            found[-1] += character
-        else:
-            found.append(character)
-    return found
 
 
 def legend(block: Block, table: Table) -> str:

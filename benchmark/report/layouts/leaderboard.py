@@ -12,6 +12,7 @@ from benchmark.report.layouts.cells import ABSENT
 from benchmark.tables.comparison import Table
 from benchmark.tables.first_two import FirstTwo, first_two
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
+from benchmark.tables.order import short_letters
 
 _SCALE_FREE = (
     "improvability: by how much the best method's error is smaller, as a share of the method's own error; skill: 1 - "
@@ -113,7 +114,7 @@ def _place(row: pd.Series) -> Iterator[Cell]:
     role = cells.emphasis(row["group"])
     unresolved = Cell(ABSENT, meaning="not resolved")
     yield Cell(f"{row['low']:.0f}-{row['high']:.0f}", emphasis=role) if resolved else unresolved
-    yield Cell(row["group"], emphasis=role) if resolved else unresolved
+    yield Cell(short_letters(row["group"]), emphasis=role) if resolved else unresolved
     yield probability(row["best"]) if resolved else unresolved
     yield Cell(ABSENT, meaning="not ranked") if pd.isna(row["rank"]) else Cell(f"{row['rank']:.1f}")
     yield cells.valued(row["mean"])

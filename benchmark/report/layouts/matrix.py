@@ -11,7 +11,7 @@ from benchmark.report.layouts import cells, leaderboard, pages
 from benchmark.tables.comparable import TableError
 from benchmark.tables.comparison import Table
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
-from benchmark.tables.matrix import critical_difference, reach
+from benchmark.tables.matrix import critical_difference, reach, telling
 
 ACROSS = 4
 """Methods across, beside the baseline: a cell is wide."""
@@ -39,13 +39,17 @@ def _section(board: Leaderboard, table: Table) -> Section:
     reference = [name for name in names[ACROSS:] if name == table.baseline]
     across = names[:ACROSS] + reference
     known = board.matrix.to_dict("index")
-    rows = [[leaderboard.method(board, name), *(_cell(known.get((name, other))) for other in across)] for name in names]
+    tested = telling(board.units, len(known) // 2)
+    rows = [
+        [leaderboard.method(board, name), *(_cell(known.get((name, other)), tested) for other in across)]
+        for name in names
+    ]
     unit = f"{board.unit}s"
     caption = (
         *strong("Row against column"),
         Span(
-            f": mean difference; wins/ties/losses over {board.units} {unit}; p of the exact sign-flip test, corrected "
-            "(Holm)"
+            f": mean difference; wins/ties/losses over {board.units} {unit}"
+            + ("; p of the exact sign-flip test, corrected (Holm)" if tested else "")
         ),
     )
     return Section(
@@ -78,9 +82,9 @@ def _critical(board: Leaderboard) -> Iterator[str]:
     )
 
 
-def _cell(pair: dict[str, float] | None) -> Cell:
+def _cell(pair: dict[str, float] | None, tested: bool) -> Cell:
     if pair is None:
         return Cell("", meaning="itself")
     counts = f"{pair['wins']:.0f}/{pair['ties']:.0f}/{pair['losses']:.0f}"
-    p = cells.number(pair["p_holm"])
-    return Cell(f"{cells.number(pair['difference'], signed=True)} {counts} {p}")
+    p = f" {cells.number(pair['p_holm'])}" if tested else ""
+    return Cell(f"{cells.number(pair['difference'], signed=True)} {counts}{p}")

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmark.report.document import Cell, Document, Grid, Section, Span, grid, plain, strong
 from benchmark.report.layouts import cells, pages
 from benchmark.tables.comparison import Block, Table
+from benchmark.tables.order import short_letters
 
 _MEANINGS = {
     "kept_precision": "Precision of the kept samples: the share whose label is right",
@@ -94,7 +95,7 @@ def _value_of(name: str) -> Callable[[cells.Row], Cell]:
 def _rank_caption(block: Block) -> str:
     if block.methods["rank"].isna().all():
         return ""
-    return f"; rank: average over {', '.join(block.noisy)}, of methods without a hole, means as printed"
+    return f"; in the order of rank: average over {', '.join(block.noisy)}, of methods without a hole, means as printed"
 
 
 def _rank(block: Block) -> Columns:
@@ -115,7 +116,7 @@ def _rank(block: Block) -> Columns:
             Cell(f"{low:.0f}-{high:.0f}" if claimed else "", emphasis=role) for claimed, low, high, _, role in rows
         ]
         columns[Cell("group", meaning="methods that share a letter are not told apart")] = [
-            Cell(group if claimed else "", emphasis=role) for claimed, _, _, group, role in rows
+            Cell(short_letters(group) if claimed else "", emphasis=role) for claimed, _, _, group, role in rows
         ]
     return columns
 

@@ -80,7 +80,7 @@ function placesChart(data, table) {
       draw("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, shortened(rowName(data, table.block.rows[i]), 34)),
       draw("line", { x1: axes.x(place.low), x2: axes.x(place.high), y1: y, y2: y, stroke: COLOURS[0], "stroke-width": 5, "stroke-linecap": "round", opacity: 0.55 }),
       draw("circle", { cx: axes.x(rank), cy: y, r: 3.5, fill: COLOURS[1] }),
-      draw("text", { x: axes.x(Math.max(place.high, rank)) + 8, y: y + 4 }, place.group));
+      draw("text", { x: axes.x(Math.max(place.high, rank)) + 8, y: y + 4 }, shortLetters(place.group)));
   });
   return svg(width + 60, height, "Places of methods with 95 % intervals", axes.marks, bars);
 }

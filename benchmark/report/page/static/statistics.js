@@ -141,6 +141,19 @@ function cliques(alike) {
   });
 }
 
+// The letters as a reader takes them in: "bdefgh" is "b d-h", four or more in a row being a range.
+function shortLetters(group) {
+  const at = (letter) => letter.charCodeAt(0) - 97 + 26 * (Number(letter.slice(1) || 1) - 1);
+  const runs = [];
+  for (const letter of group.match(/[a-z]\d*/g) || []) {
+    const last = runs[runs.length - 1];
+    if (last && at(letter) === at(last[last.length - 1]) + 1) last.push(letter);
+    else runs.push([letter]);
+  }
+  if (runs.every((run) => run.length < 4)) return group;
+  return runs.map((run) => (run.length < 4 ? run.join("") : `${run[0]}-${run[run.length - 1]}`)).join(" ");
+}
+
 // Compact letters (Piepho, 2004) of methods in order: two share one if and only if they are alike.
 function letters(alike) {
   const groups = cliques(alike);

@@ -74,7 +74,7 @@ function columnsOf(data, table, view) {
       key: "group", title: "group", help: "methods that share a letter are not told apart",
       of: (i) => {
         const found = place(i) && place(i).place;
-        return { text: found ? found.group : "", sort: found ? found.low : NaN };
+        return { text: found ? shortLetters(found.group) : "", sort: found ? found.low : NaN };
       },
     });
   }
@@ -149,7 +149,7 @@ function tableElement(data, table, view, actions) {
   };
   const rows = sortedRows(data, table, columns, view.sort).map((i) => {
     const row = table.block.rows[i];
-    const best = table.places.get(i) && table.places.get(i).place && table.places.get(i).place.group.includes("a");
+    const best = table.places.get(i) && table.places.get(i).place && /a(?!\d)/.test(table.places.get(i).place.group);
     const name = make("button", { type: "button", onclick: () => actions.method(i) }, isolated(rowName(data, row)));
     const rest = columns.map((column) => {
       const shown = column.of(i);
