@@ -22,7 +22,7 @@ def diff(a: Path, b: Path, rule: str, metric: str, form: str) -> int:
     """
     from benchmark.cli.doctor import tell_uncounted
     from benchmark.cli.results import missing_run, table_of
-    from benchmark.report.publishing.difference import as_text, difference
+    from benchmark.report.publishing.difference import as_text, difference, in_common
     from benchmark.store import published
     from benchmark.tables import frame
 
@@ -40,4 +40,6 @@ def diff(a: Path, b: Path, rule: str, metric: str, form: str) -> int:
         click.echo(f"{a} and {b} do not differ")
         return 0
     click.echo(as_text(rows), nl=False)
+    if not in_common(*(table for _, table in sides)):
+        click.echo("\nNo cell was compared: no data set, backbone, recipe and track is on both sides")
     return 1

@@ -38,3 +38,10 @@ def test_a_method_on_one_side_is_one_line(records, whole, tmp_path, here):
     told = here("diff", whole, tmp_path / "other", code=1).stdout
     assert "digits, cnn, blind track: gce: size 2 columns -> -" in told
     assert "gce at" not in told
+
+
+def test_where_nothing_is_on_both_sides_it_is_said(records, whole, tmp_path, here):
+    write(tmp_path / "other", files_of([changed(record, ("spec", "track"), "oracle") for record in records]))
+    told = here("diff", whole, tmp_path / "other", code=1).stdout
+    assert "No cell was compared: no data set, backbone, recipe and track is on both sides" in told
+    assert "No cell was compared" not in here("diff", whole, whole).stdout

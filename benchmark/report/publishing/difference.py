@@ -50,6 +50,11 @@ def difference(a: tuple[Sequence[Record], Table], b: tuple[Sequence[Record], Tab
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def in_common(a: Table, b: Table) -> bool:
+    """Whether some block of one table is in the other, so that its cells are compared."""
+    return bool(set(map(_named, a.blocks)) & set(map(_named, b.blocks)))
+
+
 def as_text(rows: pd.DataFrame) -> str:
     """The rows of `difference` for people: a line per plugin, method and cell."""
     parts = []
