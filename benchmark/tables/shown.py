@@ -64,10 +64,20 @@ class Shown:
 def differing(one: Shown, blocks: Sequence[Shown]) -> str:
     """What of its place differs from that of other blocks, as "cnn, blind"."""
     places = [other.block.place for other in blocks]
-    parts = ("dataset", "backbone", "track", "protocol", "recipe")
-    return ", ".join(
-        getattr(one.block.place, part) for part in parts if len({getattr(place, part) for place in places}) > 1
-    )
+    parts = ("dataset", "backbone", "track", "protocol")
+    differ = [getattr(one.block.place, part) for part in parts if len({getattr(place, part) for place in places}) > 1]
+    recipes = list(dict.fromkeys(place.recipe for place in places))
+    if len(recipes) > 1:
+        differ.append(told_apart(recipes)[1][recipes.index(one.block.place.recipe)])
+    return ", ".join(differ)
+
+
+def told_apart(texts: Sequence[str]) -> tuple[str, list[str]]:
+    """What all recipes say, and what each of them says beside it."""
+    items = [text.split(" ") for text in texts]
+    shared = [item for item in items[0] if all(item in others for others in items)]
+    own = [" ".join(item for item in of_one if item not in shared) for of_one in items]
+    return " ".join(shared), [text or "as above" for text in own]
 
 
 def shown(table: Table, names: Sequence[str]) -> list[Shown]:

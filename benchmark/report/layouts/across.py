@@ -14,6 +14,7 @@ from benchmark.report.document import Cell, Document, Grid, Section, Span, Text,
 from benchmark.report.layouts import cells, pages
 from benchmark.tables import averages
 from benchmark.tables.comparison import Block, Place, Table
+from benchmark.tables.shown import told_apart
 from benchmark.tables.statistics import average_rank
 
 Columns = Mapping[str, tuple[pages.Pair, ...]]
@@ -37,7 +38,7 @@ def recipes(tables: Sequence[Table]) -> Document:
     sections = []
     for places in _grouped(tables, lambda place: (place.protocol, place.dataset, place.backbone, place.track)):
         place = places[0][0][1].place
-        shared, own = _told_apart([pairs[0][1].place.recipe for pairs in places])
+        shared, own = told_apart([pairs[0][1].place.recipe for pairs in places])
         columns = dict(sorted(zip(own, places, strict=True), key=lambda one: _by_size(one[0])))
         said = [f"Recipe: {shared}"] if shared else []
         sections.append(_section(f"{place.dataset}, {place.backbone}, {place.track} track", columns, "recipes", said))
@@ -74,14 +75,6 @@ def _recipes_of_backbones(columns: Columns) -> Iterator[str]:
         return
     yield "Recipes differ, so that a row compares backbones with their recipes."
     yield from (f"Recipe of {heading}: {recipe}" for heading, recipe in texts.items())
-
-
-def _told_apart(texts: Sequence[str]) -> tuple[str, list[str]]:
-    """What all recipes say, and what each of them says beside it."""
-    items = [text.split(" ") for text in texts]
-    shared = [item for item in items[0] if all(item in others for others in items)]
-    own = [" ".join(item for item in of_one if item not in shared) for of_one in items]
-    return " ".join(shared), [text or "as above" for text in own]
 
 
 def _by_size(text: str) -> list[str | float]:
