@@ -50,7 +50,9 @@ def predictions_lookup(store: Store, others: Collection[Path]) -> Callable[[str]
     from benchmark.store import kept, published
     from benchmark.store.store import Store
 
-    places = (store, *(Store(published.located(other)) for other in others))
+    # Published folders keep no predictions.
+    located = [place for place in map(published.located, others) if published.file_of(place) is None]
+    places = (store, *map(Store, located))
 
     def predictions(run: str) -> Mapping[str, NDArray[Any]] | None:
         for place in places:

@@ -40,6 +40,7 @@ def join(places: Sequence[Path], store: Store) -> Joined:
     done = Joined()
     present = {run_id: _digest(run_id, content) for run_id, content in store.originals() if _ended(run_id, content)}
     for place, name in zip(places, _names(places), strict=True):
+        may_keep = published.file_of(published.located(place)) is None
         for run_id, content in published.originals(place):
             if not _ended(run_id, content):
                 done.failed += 1
@@ -56,7 +57,8 @@ def join(places: Sequence[Path], store: Store) -> Joined:
                 write_atomically(path, content)
                 done.aside.append(path)
                 continue
-            done.kept += _copy_kept(place, store, run_id)
+            if may_keep:
+                done.kept += _copy_kept(place, store, run_id)
     return done
 
 
