@@ -14,8 +14,8 @@ from pydantic import Field
 
 from benchmark.datasets._decoding import ImageOptions
 from benchmark.datasets._entries import Entry, read_entries
-from benchmark.datasets._splitting import check_training
 from benchmark.datasets.base import Data, DataError, Dataset, Progress, stratified_subset
+from benchmark.datasets.splitting import check_training
 from benchmark.seeds import seed_for
 from benchmark.store import digests
 from benchmark.store.tree import readable

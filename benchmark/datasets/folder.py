@@ -17,8 +17,8 @@ from benchmark.datasets._class_folders import ClassImage, Listing, list_images
 from benchmark.datasets._decoding import ImageOptions
 from benchmark.datasets._entries import Entry, Read, read_entries
 from benchmark.datasets._files import File, InputPlace, Place, place_of
-from benchmark.datasets._splitting import check_splits, in_two_splits, split
 from benchmark.datasets.base import Data, DataError, Dataset, ExtraTest, Labels, Progress
+from benchmark.datasets.splitting import check_splits, in_two_splits, split
 from benchmark.store import digests
 from benchmark.store.schema import Images
 from benchmark.store.tree import printable, readable
@@ -27,7 +27,7 @@ from benchmark.store.tree import printable, readable
 class Folder(Dataset):
     """Your own images, folder:DIR or folder:FILE.zip, in one folder per class, with or without train/ and test/."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     names: ClassVar[tuple[str, ...]] = ("folder",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 

@@ -22,10 +22,10 @@ from benchmark.datasets._files import File, InputPlace, place_of
 from benchmark.datasets._images import SUFFIXES
 from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
 from benchmark.datasets._sheets import read_sheet
-from benchmark.datasets._splitting import SHARES, held_out, in_two_splits, split
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
 from benchmark.datasets.class_names import suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
+from benchmark.datasets.splitting import SHARES, held_out, in_two_splits, split
 from benchmark.option_text import located
 from benchmark.seeds import seed_for
 from benchmark.store import digests
@@ -65,6 +65,7 @@ class _Annotated:
 class Table(ListedImages):
     """Your own images and a table of their labels, table:FILE (CSV, TSV, Excel, Parquet), or table:FILE.toml."""
 
+    version: ClassVar[int] = 2
     names: ClassVar[tuple[str, ...]] = ("table",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 

@@ -17,12 +17,12 @@ from benchmark.datasets.base import (
     ExtraTest,
     Fingerprints,
     balanced_subset,
-    stratified_split,
     stratified_subset,
 )
 from benchmark.datasets.cache import cached, cached_extra_test, identity
 from benchmark.datasets.extra_tests import with_extra_tests
 from benchmark.datasets.label_set import LabelSet
+from benchmark.datasets.splitting import held_out
 from benchmark.errors import NoisybenchError
 from benchmark.metrics import main_metric
 from benchmark.noise.base import Corruption, NoiseKind, Split
@@ -297,11 +297,11 @@ def prepare(
     drawn = noise.draw(source, data, cache)
     manifest = noise.manifest(drawn.kind, drawn.train)
     if drawn.val is None and data.val is not None:
-        held_out = (
+        said = (
             f"there are no noisy labels of the {len(data.val)} validation images of {data.name}: "
             f"{VALIDATION_SHARE:.0%} of the training images are held out for validation instead"
         )
-        manifest = replace(manifest, warnings=[*manifest.warnings, held_out])
+        manifest = replace(manifest, warnings=[*manifest.warnings, said])
 
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
         taken = part.take(index, truth_known=drawn.kind.truth_known, key=f"{source.key}/{part.split.name}")
@@ -314,7 +314,8 @@ def prepare(
         val = take(drawn.val, drawn.val.kept)
     else:
         cut = seed_for("validation", source.digest)
-        rest, held = stratified_split(data.train.labels[selected], VALIDATION_SHARE, cut)
+        groups = None if data.train.groups is None else [data.train.groups[i] for i in selected]
+        rest, held = held_out(data.train.labels[selected], groups, VALIDATION_SHARE, cut)
         selected, val = selected[rest], take(drawn.train, selected[held])
     if source.subset is not None:
         if source.subset > len(selected):

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from benchmark.datasets._splitting import SHARES, grouped_split
 from benchmark.datasets.base import DataError, DataWarning
 from benchmark.datasets.folder import Folder
+from benchmark.datasets.splitting import SHARES, grouped_split
 
 COLORS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 

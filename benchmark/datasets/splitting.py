@@ -29,11 +29,16 @@ def split(root: Path, labels: Labels, groups: Sequence[str] | None, seed: int) -
 
 
 def held_out(labels: Labels, groups: Sequence[str] | None, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted indices (rest, held out) of a stratified split; no group is in both. Raises DataError where one is empty
-    of images without groups."""
+    """Sorted indices (rest, held out) of a stratified split; no group is in both. Raises DataError where one would be
+    empty."""
     if groups is None:
         return stratified_split(labels, share, seed)
     parts = grouped_split(labels, groups, {"rest": 1 - share, "held": share}, seed)
+    if not all(map(len, parts.values())):
+        raise DataError(
+            f"the {len(labels)} training images are of {len(set(groups))} patient(s) (or other group), so no validation "
+            "set can be held out; expected more of them, or a validation set of your own"
+        )
     return parts["rest"], parts["held"]
 
 
