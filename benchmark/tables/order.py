@@ -74,10 +74,11 @@ def resolve(scores: pd.DataFrame, generator: np.random.Generator) -> pd.DataFram
     Places and groups are of the same tests, `differing`: a method's interval leaves out the places of those from which
     it differs, and methods share a letter if and only if they do not differ. All that is said of one method
     holds together with at least 95 %, more where methods are tied: its interval covers its place, and it shares a
-    letter with every method that is truly equal. With fewer than `MIN_UNITS` units nothing is resolved.
+    letter with every method that is truly equal. With fewer than `MIN_UNITS` units, or of one
+    method alone, nothing is resolved.
     """
     count = scores.shape[1]
-    if len(scores) < MIN_UNITS:
+    if len(scores) < MIN_UNITS or count < 2:
         unresolved = {"repetitions": len(scores), "low": 1, "high": count, "group": "", "best": np.nan}
         return pd.DataFrame(unresolved, index=scores.columns)
     tests = pairwise(scores)

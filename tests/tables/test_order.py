@@ -178,3 +178,9 @@ def test_sixty_methods_that_are_all_tied_take_one_letter():
 )
 def test_four_letters_in_a_row_are_shown_as_a_range(group, shown):
     assert short_letters(group) == shown
+
+
+def test_of_one_method_alone_no_place_is_told():
+    found = resolve(draw([0.5], np.random.default_rng(0)), np.random.default_rng(0))
+    assert found["group"].tolist() == [""]
+    assert found["best"].isna().all()

@@ -183,7 +183,7 @@ function differing(p) {
 // Per row of scores [methods][units], higher is better: the ends of the interval of its place, and its letters.
 function resolve(scores) {
   const count = scores.length;
-  if (!count || scores[0].length < MIN_UNITS) return scores.map(() => null);
+  if (count < 2 || scores[0].length < MIN_UNITS) return scores.map(() => null);
   const { means, p } = pairwise(scores);
   const different = differing(p);
   const methods = [...scores.keys()];
