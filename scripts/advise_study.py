@@ -116,15 +116,16 @@ def cell(places: Places, data: str, noise: str) -> Iterator[Row]:
         "rate": rate,
         "estimated": estimated,
     }
-    yield Row(**shown, draw=0, images=len(found.labels), **row)
-    if len(found.labels) < 2 * SMALL:
+    yield Row(**shown, draw=0, images=found.images, **row)
+    if found.images < 2 * SMALL:
         return
     generator = np.random.default_rng(0)
     for draw in range(1, DRAWS + 1):
-        part = np.sort(generator.choice(len(found.labels), SMALL, replace=False))
+        part = np.sort(generator.choice(found.images, SMALL, replace=False))
         hits = {name: of_method[:, part] for name, of_method in found.hits.items()}
+        labels = {name: of_method[:, part] for name, of_method in found.labels.items()}
         groups = None if found.groups is None else np.asarray(found.groups)[part]
-        small = replace(found, hits=hits, labels=found.labels[part], groups=groups)
+        small = replace(found, hits=hits, labels=labels, groups=groups)
         yield Row(**shown, draw=draw, images=SMALL, **_judged(small, truth, table.baseline, estimated))
 
 

@@ -85,13 +85,13 @@ def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Adv
         )
     rate, interval, doubt = estimated_rate(grid)
     methods = None
-    if len(found.labels) >= LEAST_IMAGES:
+    if found.images >= LEAST_IMAGES:
         methods = recommend(found, baseline, rate or 0.0, np.random.default_rng(SEED))
     return Advice(
         place=pages.heading(block.place),
         metric=block.metric,
         baseline=baseline,
-        images=len(found.labels),
+        images=found.images,
         seeds=len(found.hits[baseline]),
         rate=rate,
         rate_interval=interval,
@@ -112,7 +112,8 @@ def validation(grid: PlannedGrid, block: Any) -> Validation:
     from benchmark.tables.first_two import BALANCED
 
     hits: dict[str, list[Any]] = {}
-    labels, groups = np.array([], dtype=np.int64), None
+    given: dict[str, list[Any]] = {}
+    groups = None
     for row in block.runs.dropna(subset=["id"]).itertuples():
         record = grid.store.read(row.id)
         if record is None or record["state"] != "ok":
@@ -120,8 +121,13 @@ def validation(grid: PlannedGrid, block: Any) -> Validation:
         arrays = kept.read_predictions(grid.store, row.id)
         labels, groups = arrays["val/labels"], arrays.get("val/groups")
         hits.setdefault(str(row.method), []).append(arrays[f"val/{RULE}"].argmax(1) == labels)
-    stacked = {name: np.stack(runs) for name, runs in hits.items()}
-    return Validation(stacked, labels, block.metric == BALANCED, groups)
+        given.setdefault(str(row.method), []).append(labels)
+    return Validation(
+        {name: np.stack(runs) for name, runs in hits.items()},
+        {name: np.stack(runs) for name, runs in given.items()},
+        block.metric == BALANCED,
+        groups,
+    )
 
 
 def estimated_rate(grid: PlannedGrid) -> tuple[float | None, tuple[float, float] | None, str]:

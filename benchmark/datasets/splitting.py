@@ -36,8 +36,8 @@ def held_out(labels: Labels, groups: Sequence[str] | None, share: float, seed: i
     parts = grouped_split(labels, groups, {"rest": 1 - share, "held": share}, seed)
     if not all(map(len, parts.values())):
         raise DataError(
-            f"the {len(labels)} training images are of {len(set(groups))} patient(s) (or other group), so no validation "
-            "set can be held out; expected more of them, or a validation set of your own"
+            f"the {len(labels)} training images are of {len(set(groups))} patient(s) (or other group), so no "
+            "validation set can be held out; expected more of them, or a validation set of your own"
         )
     return parts["rest"], parts["held"]
 

@@ -34,38 +34,53 @@ class Validation:
 
     hits: Mapping[str, NDArray[np.bool_]]
     """Per method [seeds, n]: whether the prediction is the label."""
-    labels: NDArray[np.integer]
-    """[n], from 0."""
+    labels: Mapping[str, NDArray[np.integer]]
+    """Per method [seeds, n], from 0: where noise is drawn, each seed has its own."""
     balanced: bool
     """Whether the mean over classes counts instead of the mean over images."""
     groups: Groups | None = None
     """[n] what images belong together, such as a patient's."""
 
+    @property
+    def images(self) -> int:
+        """n."""
+        return next((hits.shape[1] for hits in self.hits.values()), 0)
+
+    @property
+    def classes(self) -> int:
+        """That occur among the labels."""
+        return len(np.unique(np.concatenate([labels.ravel() for labels in self.labels.values()])))
+
 
 def scores(validation: Validation, generator: np.random.Generator) -> pd.DataFrame:
     """[1 + DRAWS, methods] scores on the noisy labels: of what is there, then of drawn images and seeds."""
-    weights = _image_weights(validation, generator)
+    times = _times(validation, generator)
     columns = {}
     for name, hits in validation.hits.items():
-        by_seed = weights @ hits.T.astype(np.float64)
+        by_seed = [
+            (_image_weights(times, labels) if validation.balanced else times / times.sum(1, keepdims=True)) @ right
+            for right, labels in zip(hits.astype(np.float64), validation.labels[name], strict=True)
+        ]
         seeds = len(hits)
         drawn = generator.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS) / seeds
         of_seeds = np.vstack([np.full((1, seeds), 1 / seeds), drawn])
-        columns[name] = (by_seed * of_seeds).sum(1)
+        columns[name] = (np.stack(by_seed, axis=1) * of_seeds).sum(1)
     return pd.DataFrame(columns)
 
 
-def _image_weights(validation: Validation, generator: np.random.Generator) -> Floats:
-    """[1 + DRAWS, n] what an image counts in the score: groups, or images, are drawn with replacement."""
-    n = len(validation.labels)
+def _times(validation: Validation, generator: np.random.Generator) -> Floats:
+    """[1 + DRAWS, n] how often an image is there: once, then as groups, or images, are drawn with replacement."""
+    n = validation.images
     codes = np.arange(n) if validation.groups is None else np.unique(validation.groups, return_inverse=True)[1]
     count = int(codes.max()) + 1
     drawn = generator.multinomial(count, np.full(count, 1 / count), DRAWS)
-    times = np.vstack([np.ones((1, count), dtype=np.int64), drawn])[:, codes].astype(np.float64)
-    if not validation.balanced:
-        weights: Floats = times / times.sum(1, keepdims=True)
-        return weights
-    of_class = validation.labels[:, None] == np.unique(validation.labels)
+    times: Floats = np.vstack([np.ones((1, count), dtype=np.int64), drawn])[:, codes].astype(np.float64)
+    return times
+
+
+def _image_weights(times: Floats, labels: NDArray[np.integer]) -> Floats:
+    """[1 + DRAWS, n] what an image counts where each class that was drawn counts the same."""
+    of_class = labels[:, None] == np.unique(labels)
     sizes = times @ of_class
     present = sizes > 0
     share = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=present) / present.sum(1, keepdims=True)
@@ -84,7 +99,7 @@ def recommend(validation: Validation, baseline: str, rate: float, generator: np.
     """
     if baseline not in validation.hits:
         raise ValueError(f"no predictions of {baseline!r}, which gains are told over")
-    classes = len(np.unique(validation.labels))
+    classes = validation.classes
     scale = 1 - min(rate, LARGEST_RATE * (classes - 1) / classes) * classes / (classes - 1) if classes > 1 else 1.0
     drawn = scores(validation, generator)
     observed, resampled = drawn.iloc[0], drawn.iloc[1:]

@@ -21,7 +21,7 @@ def validation(accuracies, n=1000, seeds=3, seed=0, rate=0.0, classes=5, balance
         right = np.clip(hardness + generator.normal(0, 0.05, (seeds, n)), 0, 1) < accuracy
         predicted = np.where(right, true, (true + generator.integers(1, classes, size=(seeds, n))) % classes)
         hits[name] = predicted == labels
-    return Validation(hits, labels, balanced, groups)
+    return Validation(hits, dict.fromkeys(hits, np.tile(labels, (seeds, 1))), balanced, groups)
 
 
 def advise(made, rate=0.0, seed=1):
@@ -68,10 +68,19 @@ def test_the_set_holds_a_good_method_in_nearly_all_of_many_trials():
 def test_with_balanced_accuracy_each_class_counts_the_same():
     labels = np.array([0] * 90 + [1] * 10)
     hits = {"ce": np.array([[True] * 90 + [False] * 10]), "gce": np.array([[True] * 60 + [False] * 30 + [True] * 10])}
-    by_image = scores(Validation(hits, labels, False), np.random.default_rng(0)).iloc[0]
-    by_class = scores(Validation(hits, labels, True), np.random.default_rng(0)).iloc[0]
+    of_methods = dict.fromkeys(hits, labels[None])
+    by_image = scores(Validation(hits, of_methods, False), np.random.default_rng(0)).iloc[0]
+    by_class = scores(Validation(hits, of_methods, True), np.random.default_rng(0)).iloc[0]
     assert by_image.tolist() == pytest.approx([0.9, 0.7])
     assert by_class.tolist() == pytest.approx([0.5, (60 / 90 + 1) / 2])
+
+
+def test_each_seed_is_scored_on_its_own_labels():
+    """Where noise is drawn, the labels of a validation image differ from seed to seed."""
+    labels = np.array([[0] * 90 + [1] * 10, [1] * 90 + [0] * 10])
+    hits = {"ce": np.array([[True] * 90 + [False] * 10, [True] * 45 + [False] * 45 + [True] * 10])}
+    found = scores(Validation(hits, {"ce": labels}, True), np.random.default_rng(0)).iloc[0]
+    assert found["ce"] == pytest.approx((0.5 + 0.75) / 2)
 
 
 def test_patients_are_drawn_as_a_whole():
