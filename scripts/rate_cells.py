@@ -26,7 +26,7 @@ import torch
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import resolve_backbone
 from benchmark.grid.spec import Recipe, Seeds
-from benchmark.noise.rate_estimate import MISATTRIBUTED, WIDEST, Evidence, gather
+from benchmark.noise.rate_estimate import MISATTRIBUTED, WIDEST, Evidence, fit
 from benchmark.runs.assemble import Network, open_backbone
 from benchmark.runs.frozen_features import FeatureSource
 from benchmark.runs.held_out import held_out
@@ -132,8 +132,8 @@ def measured(places: Places, data: str, noise: str) -> Row:
     inputs = Images(made.train.images, device) if features is None else features
     started = time.perf_counter()
     session = network.session(inputs, labels, made.num_classes, RECIPE, Seeds.equal(0))
-    evidence = gather(labels, held_out(session, features, 0))
-    found: dict[str, Any] = {"doubt": evidence} if isinstance(evidence, str) else asdict(evidence)
+    fits = fit(labels, held_out(session, features, 0))
+    found: dict[str, Any] = {"doubt": fits} if isinstance(fits, str) else asdict(fits.evidence)
     seconds = round(time.perf_counter() - started, 1)
     return Row(data, noise, len(labels), float(np.mean(labels != clean)), **found, seconds=seconds)
 

@@ -8,11 +8,12 @@ they are too high. Where the noise depends on the class only and the network is 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.noise.label_mixture import fit_mixture
+from benchmark.noise.label_mixture import Mixture, fit_mixture
 
 VERSION = 2
 """Of the estimate: raise it when its numbers change. It is part of the key of stored estimates."""
@@ -102,6 +103,52 @@ class Evidence:
         return max(low, 0.0), min(high, 1.0)
 
 
+@dataclass(frozen=True)
+class Anchors:
+    """The labels at the most confident predictions of each class."""
+
+    counts: np.ndarray
+    """[K, K] anchor points predicted to be of the row's class and labelled as the column's."""
+    shares: np.ndarray
+    """[K] how often each class is predicted, of all samples."""
+
+    @property
+    def rate(self) -> float:
+        """Share of wrong labels."""
+        return float(sum(self.shares[k] * differ / size for k, size, differ in self._of_classes()))
+
+    @property
+    def error(self) -> float:
+        """Standard error of the rate; one more wrong and one more right label per class keep it from being 0."""
+        variance = 0.0
+        for k, size, differ in self._of_classes():
+            smoothed = (differ + 1) / (size + 2)
+            variance += self.shares[k] ** 2 * smoothed * (1 - smoothed) / size
+        return math.sqrt(variance)
+
+    def _of_classes(self) -> Iterator[tuple[int, int, int]]:
+        """Class, number of its anchor points, and how many of these have another label."""
+        for k, row in enumerate(self.counts):
+            if size := int(row.sum()):
+                yield k, size, size - int(row[k])
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What both estimates are made from."""
+
+    mixture: Mixture
+    resampled: Sequence[Mixture]
+    """The same fit to RESAMPLES drawn sets of as many samples."""
+    anchors: Anchors
+
+    @property
+    def evidence(self) -> Evidence:
+        sampling = STUDENT * float(np.std([one.rate for one in self.resampled], ddof=1))
+        anchors = self.anchors
+        return Evidence(self.mixture.rate, sampling, anchors.rate, NORMAL * anchors.error, self.mixture.own_error)
+
+
 def estimate_rate(labels: np.ndarray, held_out: HeldOut) -> RateEstimate:
     """The share of wrong labels among `labels` [n], with its interval.
 
@@ -110,9 +157,14 @@ def estimate_rate(labels: np.ndarray, held_out: HeldOut) -> RateEstimate:
     Limitation: networks that have learned the noise (wrong labels that follow the looks of the images alone) agree
     with wrong labels, and no estimate from predictions sees these.
     """
-    evidence = gather(labels, held_out)
-    if isinstance(evidence, str):
-        return RateEstimate(FALLBACK, None, None, evidence)
+    return rate_of(fit(labels, held_out))
+
+
+def rate_of(fits: Fits | str) -> RateEstimate:
+    """The estimate from both fits, or from the reason why there are none."""
+    if isinstance(fits, str):
+        return RateEstimate(FALLBACK, None, None, fits)
+    evidence = fits.evidence
     low, high = evidence.interval()
     if high - low > WIDEST:
         doubt = f"the interval from {low:.3f} to {high:.3f} is wider than {WIDEST}"
@@ -120,40 +172,38 @@ def estimate_rate(labels: np.ndarray, held_out: HeldOut) -> RateEstimate:
     return RateEstimate(evidence.rate, low, high)
 
 
-def gather(labels: np.ndarray, held_out: HeldOut) -> Evidence | str:
-    """Both estimates for `labels` [n], or why the networks are too weak for them."""
+def fit(labels: np.ndarray, held_out: HeldOut) -> Fits | str:
+    """Both fits to `labels` [n], or why the networks are too weak for them."""
     doubt = _too_weak(labels, held_out)
     if doubt:
         return doubt
     scores, n = np.log(np.clip(held_out.probabilities, np.finfo(np.float32).tiny, None)).astype(np.float64), len(labels)
     mixture = fit_mixture(scores, labels)
     counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    resampled = [fit_mixture(scores, labels, weights=weights, start=mixture).rate for weights in counts]
-    anchors, error = at_anchors(labels, mixture.posterior)
-    sampling = STUDENT * float(np.std(resampled, ddof=1))
-    return Evidence(mixture.rate, sampling, anchors, NORMAL * error, mixture.own_error)
+    resampled = [fit_mixture(scores, labels, weights=weights, start=mixture) for weights in counts]
+    return Fits(mixture, resampled, at_anchors(labels, mixture.posterior))
 
 
-def at_anchors(labels: np.ndarray, posterior: np.ndarray) -> tuple[float, float]:
-    """The noise rate of `labels` [n] at anchor points of `posterior` [n, K], and its standard error.
+def at_anchors(labels: np.ndarray, posterior: np.ndarray) -> Anchors:
+    """What the `labels` [n] are at anchor points of `posterior` [n, K].
 
     The most confident predictions of a class are taken for its true members (Patrini et al., CVPR 2017; Xia et al.,
     T-revision, NeurIPS 2019), and the share of their labels that differ for its noise rate; the classes are weighted
-    by how often they are predicted. Confidences are ranked but not summed: noise flattens them. The standard error
-    counts one more wrong and one more right label per class, so that it is not 0 where no label is wrong.
+    by how often they are predicted. Confidences are ranked but not summed: noise flattens them.
     """
-    predicted = posterior.argmax(1)
-    wrong = variance = 0.0
+    n, num_classes = posterior.shape
+    counts, shares, predicted = (
+        np.zeros((num_classes, num_classes), dtype=np.int64),
+        np.zeros(num_classes),
+        posterior.argmax(1),
+    )
     for label in np.unique(predicted):
         members = np.flatnonzero(predicted == label)
         count = max(math.ceil(ANCHOR_SHARE * len(members)), ANCHORS)
-        anchors = members[np.argsort(-posterior[members, label], kind="stable")[:count]]
-        differ = int(np.sum(labels[anchors] != label))
-        smoothed = (differ + 1) / (len(anchors) + 2)
-        share = len(members) / len(labels)
-        wrong += share * differ / len(anchors)
-        variance += share**2 * smoothed * (1 - smoothed) / len(anchors)
-    return wrong, math.sqrt(variance)
+        chosen = members[np.argsort(-posterior[members, label], kind="stable")[:count]]
+        counts[label] = np.bincount(labels[chosen], minlength=num_classes)
+        shares[label] = len(members) / n
+    return Anchors(counts, shares)
 
 
 def _too_weak(labels: np.ndarray, held_out: HeldOut) -> str | None:

@@ -95,9 +95,9 @@ def test_a_class_that_is_never_predicted_and_one_with_a_single_sample_do_no_harm
     posterior[:100, 0] = 1
     posterior[100, 1] = 1
     labels = np.array([0] * 75 + [1] * 25 + [1])
-    rate, error = at_anchors(labels, posterior)
-    assert 0 <= rate <= 0.4
-    assert error > 0
+    anchors = at_anchors(labels, posterior)
+    assert 0 <= anchors.rate <= 0.4
+    assert anchors.error > 0
     single = estimate_rate(np.array([2]), HeldOut(np.array([[0.0, 0.0, 1.0]]), np.full((2, 1), 2)))
     assert single.interval is None, "one label says nothing"
 
