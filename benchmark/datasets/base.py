@@ -175,6 +175,11 @@ class Dataset(ABC):
         """The name in tables, and for looking up class maps."""
         return self.name
 
+    @property
+    def raters(self) -> tuple[str, ...]:
+        """Names of the label vectors in `Arrays.given` that are known to be of one rater each."""
+        return ()
+
     @abstractmethod
     def digest(self) -> str:
         """ "md5:..." or "sha256:..." of the content, computed without decoding an image.

@@ -53,6 +53,13 @@ def suspicions(names: Sequence[str], counts: Mapping[str, int] | None = None) ->
     return sentences
 
 
+def nearest(name: str, classes: Iterable[str]) -> str | None:
+    """The one of `classes` that `name` is likely another spelling of; None where there is none."""
+    spelled = {plain(one): one for one in classes}
+    near = difflib.get_close_matches(plain(name), spelled, n=1, cutoff=ALIKE)
+    return spelled[near[0]] if near else None
+
+
 def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(repr(printable(name)) for name in names))
 

@@ -21,17 +21,23 @@ class Chaoyang(ListedImages):
     names: ClassVar[tuple[str, ...]] = ("chaoyang",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
     classes: ClassVar = ("normal", "serrated", "adenocarcinoma", "adenoma")
-    raters: ClassVar = {"label_A": "a", "label_B": "b", "label_C": "c"}
+    rater_fields: ClassVar = {"label_A": "a", "label_B": "b", "label_C": "c"}
 
     class Config(ListedOptions):
         path: InputFolder
         """Folder of train.json, test.json and the images that they name; with train_label.json, which the authors'
         repository holds, each pathologist is a rater: a, b, c."""
 
+    @property
+    def raters(self) -> tuple[str, ...]:
+        return tuple(self.rater_fields.values())
+
     def listing(self) -> Listing:
         root = self.cfg.path
         own = root / "train_label.json"
-        train = _json_entries(root, own if own.is_file() else root / "train.json", "train", self.classes, self.raters)
+        train = _json_entries(
+            root, own if own.is_file() else root / "train.json", "train", self.classes, self.rater_fields
+        )
         test = _json_entries(root, root / "test.json", "test", self.classes, {})
         notes = ["the training labels are consensus labels, of which the pathologists a, b and c differ"]
         if not any(entry.given for entry in train):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from benchmark.datasets._images import SUFFIXES
 from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
 from benchmark.datasets._sheets import read_sheet
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
-from benchmark.datasets.class_names import suspicions
+from benchmark.datasets.class_names import nearest, suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
 from benchmark.datasets.splitting import SHARES, held_out, in_two_splits, split
 from benchmark.option_text import located
@@ -123,6 +123,11 @@ class Table(ListedImages):
         return str(self.cfg.alias or self.cfg.path.stem)
 
     @property
+    def raters(self) -> tuple[str, ...]:
+        columns: tuple[str, ...] = self.cfg.raters
+        return columns
+
+    @property
     def images_root(self) -> Path:
         root: Path = self.cfg.root or self.cfg.path.absolute().parent
         return root
@@ -152,8 +157,7 @@ class Table(ListedImages):
         notes += suspicions(classes, Counter(labels[file] for file in kept))
         numbers = {name: k for k, name in enumerate(classes)}
         raters, foreign = _rated(kept, columns.raters, numbers)
-        if foreign:
-            notes.append(f"{foreign} label(s) of raters name a class that no image has, and were left out")
+        notes += foreign
         if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - found.by_file.keys()):
             notes.append(f"{unlisted} image file(s) in the folder of images are not in the table")
         entries = tuple(
@@ -302,13 +306,27 @@ def _left_out(by_file: Mapping[str, Annotation], labels: Mapping[str, str], colu
 
 def _rated(
     kept: Mapping[str, Annotation], raters: Sequence[str], numbers: Mapping[str, int]
-) -> tuple[dict[str, dict[str, int]], int]:
-    """The raters' labels of every file as numbers, -1 for none; and how many name a class that is none."""
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """The raters' labels of every file as numbers, -1 for none; and what labels name a class that is none."""
     rated = {
         file: {rater: numbers.get(one.raters.get(rater, ""), -1) for rater in raters} for file, one in kept.items()
     }
-    foreign = sum(label not in numbers for one in kept.values() for label in one.raters.values())
-    return rated, foreign
+    foreign = Counter(
+        (rater, label) for one in kept.values() for rater, label in one.raters.items() if label not in numbers
+    )
+    if not foreign:
+        return rated, []
+    named = [_foreign(*one, count, numbers) for one, count in foreign.most_common(NAMED)]
+    more = ", ..." * (len(foreign) > NAMED)
+    return rated, [
+        f"{foreign.total()} label(s) of raters name a class that no image has, and were left out: "
+        f"{', '.join(named)}{more}"
+    ]
+
+
+def _foreign(rater: str, label: str, count: int, classes: Iterable[str]) -> str:
+    meant = nearest(label, classes)
+    return f"{label!r} of {rater} ({count}{f'; is {meant!r} meant?' if meant else ''})"
 
 
 def _shared_patients(patients: Sequence[str], splits: Sequence[str]) -> list[str]:

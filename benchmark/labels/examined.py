@@ -16,6 +16,7 @@ from benchmark.runs.noisy_data import NoisyData
 from benchmark.runs.prepare import Drawn, LabelledSet
 from benchmark.store.kept import read_predictions
 from benchmark.store.store import Store
+from benchmark.tables.bootstrap import Groups
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Examined:
     """[n rows] split, index in it, and file: the name of the image's file, missing where it is none."""
     votes: np.ndarray | None = None
     """[n, R] labels of R raters, -1 where a rater gave none; None where they were not asked for."""
+    groups: Groups | None = None
+    """[n] what images belong together, such as a patient's, where that is known."""
 
     def images(self, chosen: np.ndarray) -> np.ndarray:
         """[k, H, W, C] uint8 of the labels `chosen` [k]."""
@@ -39,7 +42,8 @@ def in_training_set(noisy: NoisyData, data: Data, cache: Path, raters: Sequence[
     kept = drawn.train.kept
     # The key makes stored features of whole splits serve here.
     part = drawn.train.take(kept, truth_known=drawn.kind.truth_known, key=f"{noisy.source.key}/train")
-    return Examined(part, _places("train", data.train, kept), _votes({"train": data.train}, raters, [kept]))
+    parts = {"train": data.train}
+    return Examined(part, _places("train", data.train, kept), _votes(parts, raters, [kept]), _groups(parts, [kept]))
 
 
 def with_noise(noisy: NoisyData, data: Data, cache: Path) -> Examined:
@@ -83,7 +87,8 @@ def in_all_splits(noisy: NoisyData, data: Data, raters: Sequence[str] = ()) -> E
     )
     index = [np.arange(len(part)) for part in parts.values()]
     places = [_places(name, part, rows) for (name, part), rows in zip(parts.items(), index, strict=True)]
-    return Examined(everything, pd.concat(places, ignore_index=True), _votes(parts, raters, index))
+    votes, groups = _votes(parts, raters, index), _groups(parts, index)
+    return Examined(everything, pd.concat(places, ignore_index=True), votes, groups)
 
 
 def of_run(noisy: NoisyData, data: Data, store: Store, run_id: str) -> tuple[Examined, dict[str, np.ndarray]]:
@@ -121,23 +126,23 @@ def _places(split: str, part: Arrays, index: np.ndarray) -> pd.DataFrame:
 
 
 def _votes(parts: dict[str, Arrays], raters: Sequence[str], index: Sequence[np.ndarray]) -> np.ndarray | None:
-    """[n, R] of all parts, one after the other."""
+    """[n, R] of all parts, one after the other; -1 in a part that has no labels of the rater."""
     if not raters:
         return None
-    if len(raters) < 2:
-        raise UsageError(f"--raters {raters[0]}: one rater cannot be compared; expected at least two names")
-    for split, part in parts.items():
-        missing = [name for name in raters if name not in part.given]
-        if missing:
-            known = ", ".join(sorted(part.given)) or "none"
-            raise UsageError(f"--raters: {split} has no labels named {', '.join(missing)}; there are: {known}")
+    missing = [name for name in raters if all(name not in part.given for part in parts.values())]
+    if missing:
+        known = ", ".join(sorted({name for part in parts.values() for name in part.given})) or "none"
+        raise UsageError(f"--raters: {', '.join(parts)}: no labels named {', '.join(missing)}; there are: {known}")
     columns = [
-        np.stack([np.asarray(part.given[name])[rows] for name in raters], 1)
+        np.stack([np.asarray(part.given.get(name, np.full(len(part), -1)))[rows] for name in raters], 1)
         for part, rows in zip(parts.values(), index, strict=True)
     ]
-    votes = np.concatenate(columns)
-    if not ((votes >= 0).sum(1) >= 2).any():
-        raise UsageError(
-            f"--raters: no image was labeled by two of {', '.join(raters)}, so they cannot be compared; leave it out"
-        )
-    return votes
+    return np.concatenate(columns)
+
+
+def _groups(parts: dict[str, Arrays], index: Sequence[np.ndarray]) -> Groups | None:
+    """[n] of all parts, one after the other; None where they are not known."""
+    known = [part.groups for part in parts.values() if part.groups is not None]
+    if len(known) < len(parts):
+        return None
+    return np.concatenate([np.asarray(groups)[rows] for groups, rows in zip(known, index, strict=True)])

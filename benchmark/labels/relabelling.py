@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pandas as pd
 
+from benchmark.datasets.base import Data
+from benchmark.datasets.label_set import table_of
 from benchmark.errors import UsageError
 from benchmark.labels.review_files import ANSWERS, DECISIONS
 from benchmark.store import digests
@@ -128,6 +131,21 @@ def _decision(answer: Mapping[Any, str], classes: Sequence[str], where: str) -> 
     if new and decision in ("keep", "drop", "unsure") and new != answer["given_class"]:
         raise UsageError(f"{where}: {decision} and the new label {new!r} contradict each other; expected one of them")
     return ("relabel", new) if new and not decision else (decision, new)
+
+
+def replaced(data: Data, labels: np.ndarray, name: str) -> Reviewed:
+    """The label set of `data` with `labels` [n] of all splits one after the other; -1 keeps the label.
+
+    `name` says where they come from.
+    """
+    rows = table_of(data)
+    after = [data.classes[k] if k >= 0 else before for k, before in zip(labels, rows["given"], strict=True)]
+    changes = [
+        Change(row["split"], row["index"], row["file"], row["given"], new, "relabel", name, "")
+        for row, new in zip(rows.to_dict("records"), after, strict=True)
+        if new != row["given"]
+    ]
+    return Reviewed(rows.assign(label=after), changes, Counter({"relabel": len(changes)}))
 
 
 def history_of(path: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,8 @@ from benchmark.training.samples import Features, Images
 
 FORMAT = 3
 BATCH = 128
+WORTH_SAYING = 90
+"""Seconds from which the time that features take is told."""
 TINY = 1e-6
 """A feature whose deviation is below this fraction of its magnitude is constant: it is centered, not scaled."""
 
@@ -171,7 +174,7 @@ class FeatureSource:
     @torch.no_grad()
     def _compute(self, images: np.ndarray, kind: str) -> np.ndarray:
         self.on_phase(f"computes the features of {len(images):,} images")
-        network, blocks = self.network, []
+        network, blocks, started = self.network, [], time.monotonic()
         for start in range(0, len(images), BATCH):
             batch = Images(images[start : start + BATCH], self.device)
             x = batch.slice(0, len(batch))
@@ -180,6 +183,8 @@ class FeatureSource:
                 view = int(kind.removeprefix("view"))
                 x = augment(x, index, self.policy, seed_for("stored-views"), 0, view)
             blocks.append(network.features(x).float().cpu().numpy())
+            if start == 0:
+                self._say_how_long((time.monotonic() - started) * len(images) / len(batch), len(images))
         features = np.concatenate(blocks)
         if not np.isfinite(features).all():
             raise FeatureError(
@@ -187,6 +192,11 @@ class FeatureSource:
                 "do not fit this input size"
             )
         return features
+
+    def _say_how_long(self, seconds: float, images: int) -> None:
+        """After the first of the batches, `seconds` by its time for all of them."""
+        if seconds >= WORTH_SAYING:
+            self.on_phase(f"computes the features of {images:,} images: about {seconds / 60:.0f} min, kept afterwards")
 
 
 def check_views(backbone: Backbone, recipe: Recipe) -> None:

@@ -143,7 +143,7 @@ def test_wrong_requests_are_told_what_to_type(here, cells):
     assert "expected one of " in told("--detector", "typo")
     assert "-b timm/NAME:frozen=true" in told("--detector", "heads")
     assert "expected --raters A,B" in told("--detector", "crowdlab")
-    assert "train has no labels named a, b" in told("--raters", "a,b")
+    assert "train: no labels named a, b" in told("--raters", "a,b")
     assert "leave out --detector" in told("--from", "3f2a", "--detector", "aum")
 
 
