@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measures the estimator of the noise rate and of confusions on 40 cells and writes results/published/rates.csv and rates.md.
+"""Measures the estimator of the noise rate and of confusions on 40 cells; writes results/published/rates.csv and rates.md.
 
     python scripts/rate_cells.py --weights dinov2_s.pth     # half an hour on a core, and as much for the features
     python scripts/rate_cells.py --only digits              # these cells alone; needs no weights
@@ -195,8 +195,8 @@ def page(rows: list[Row]) -> str:
             "",
             *_left_out(rows),
             "",
-            "| data | noise | labels | true | rate | 95 % interval | holds | classes held | commonest confusions | mixture "
-            "| anchors | s |",
+            "| data | noise | labels | true | rate | 95 % interval | holds | classes held | commonest confusions "
+            "| mixture | anchors | s |",
             "|---|---|---|---|---|---|---|---|---|---|---|---|",
             *(_line(row, told.get(row)) for row in rows),
             "",

@@ -71,7 +71,8 @@ def suspects(
 
     Detectors: self_confidence, margin, entropy and posterior judge by networks that were not trained on the image; aum,
     loss, forgetting and in_sample watch one training on all; knn and heads (the default there) work on the features of
-    a frozen backbone; crowdlab compares several raters. Elsewhere the default is self_confidence.
+    a frozen backbone; crowdlab (the default with --raters) compares several raters. Elsewhere the default is
+    self_confidence.
 
     \b
     noisybench suspects -d folder:images --all-splits --out suspects

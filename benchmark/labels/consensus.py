@@ -30,6 +30,17 @@ class Consensus:
     tied: int
     """Images of which several classes were equally likely, so that the label is one of them, drawn at random."""
 
+    @property
+    def reference(self) -> np.ndarray:
+        """[n, K] what raters are compared with: the posterior of a model of raters, else the labels as ones.
+
+        CROWDLAB's probabilities rank images well and are far too low: by them the raters of CIFAR-10N are wrong in
+        .41 of their labels instead of .18, by its labels in .18.
+        """
+        if self.kind == "dawid_skene":
+            return self.posterior
+        return np.eye(self.posterior.shape[1])[np.maximum(self.labels, 0)] * (self.labels >= 0)[:, None]
+
 
 def consensus(kind: str, votes: np.ndarray, num_classes: int, probabilities: np.ndarray | None, seed: int) -> Consensus:
     """Of the labels `votes` [n, R], -1 where a rater gave none; `probabilities` [n, K] are held-out ones of networks.
@@ -54,8 +65,6 @@ def consensus(kind: str, votes: np.ndarray, num_classes: int, probabilities: np.
         counts = counts_of(votes[voted], num_classes)
         posterior = counts / counts.sum(1, keepdims=True)
     best = likeliest(posterior, np.random.default_rng(seed_for("consensus", seed)).random(len(voted)))
-    if kind == "majority":
-        posterior = np.eye(num_classes)[best.labels]
     whole, labels = np.zeros((len(votes), num_classes)), np.full(len(votes), -1, dtype=np.int64)
     whole[voted], labels[voted] = posterior, best.labels
     return Consensus(kind, whole, labels, int(best.tied.sum()))

@@ -71,9 +71,11 @@ def examine(
         agreed = consensus(chosen, votes, num_classes, None if weak else held_out.probabilities, seed)
         if agreed.tied:
             notes.append(f"{agreed.tied} image(s) are tied by the consensus: one of their classes was drawn")
+        if chosen == "crowdlab":
+            notes.append(_overruled(votes, agreed.labels))
         # Nobody contradicts a rater whose images no other one has seen.
         compared = np.where(((votes >= 0).sum(1) >= 2)[:, None], votes, -1) if chosen != "crowdlab" else votes
-        by_consensus = _judged(names, agreed.posterior, compared, groups)
+        by_consensus = _judged(names, agreed.reference, compared, groups)
     by_truth = None
     if clean is not None:
         known = (clean >= 0)[:, None] * np.eye(num_classes)[np.maximum(clean, 0)]
@@ -100,6 +102,18 @@ def _kind(kind: str | None, raters: int, overlap: int, weak: bool) -> tuple[str 
     if kind == "crowdlab" and weak:
         return None, "CROWDLAB weighs raters and networks, and these networks are too weak; expected another consensus"
     return kind, ""
+
+
+def _overruled(votes: np.ndarray, labels: np.ndarray) -> str:
+    """How often the consensus is against all raters of an image, where these agree."""
+    several = (votes >= 0).sum(1) >= 2
+    highest = votes.max(1)
+    agree = several & ((votes == highest[:, None]) | (votes < 0)).all(1)
+    against = int((labels != highest)[agree].sum())
+    return (
+        f"CROWDLAB is against raters who agree in {against} of {int(agree.sum())} images; where these are many, the "
+        "networks outweigh the raters, as on data of which most images are of one class: take another consensus then"
+    )
 
 
 def _judged(names: Sequence[str], posterior: np.ndarray, votes: np.ndarray, groups: Groups | None) -> Judgement:

@@ -77,9 +77,14 @@ def named(name: str) -> Detector:
 def default(probe: Probe) -> Detector:
     """The one that is used unless another is asked for.
 
+    Where raters are known, the one that compares them: on CIFAR-10N's aggre, by three raters and frozen features, its
+    average precision is .75; that of `heads`, which does not know the raters, .62.
+
     Of networks, in_sample has a higher average precision on a thousand images and more (blood cells with .2 symmetric
     noise: .981 against .976), but on eighty images it takes memorized wrong labels for right ones.
     """
+    if probe.votes is not None:
+        return DETECTORS["crowdlab"]
     return DETECTORS["heads" if probe.frozen else "self_confidence"]
 
 
