@@ -42,6 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.nav = [
         {"Start": "index.md"},
         {"Your own images": "own-images.md"},
+        {"How wrong are the labels": "raters.md"},
         {"Doubtful labels": "doubtful-labels.md"},
         {"Which method": "which-method.md"},
         {"Architecture": "architecture.md"},

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measures the estimator of the noise rate and of confusions on 40 cells; writes results/published/rates.csv and rates.md.
+"""Measures the estimates of noise rate and confusions on 40 cells; writes results/published/rates.csv and rates.md.
 
     python scripts/rate_cells.py --weights dinov2_s.pth     # half an hour on a core, and as much for the features
     python scripts/rate_cells.py --only digits              # these cells alone; needs no weights

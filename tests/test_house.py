@@ -119,6 +119,7 @@ ALSO_A_PLUGIN = {
     "cores": "processor cores",
     "file": "a file",
     "given": "label vectors that come with a data set",
+    "raters": "people who have labeled the same images",
     "timm": "the package",
     "transition": "the matrix T",
 }

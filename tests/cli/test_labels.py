@@ -1,6 +1,7 @@
 """`noisybench labels`: how wrong labels are, how far raters agree, and their consensus as labels to train on."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from tests.datasets.hospital import HEADER, READERS, write_excel, write_study
 @pytest.fixture
 def rated(tmp_path):
     """An npz file of three separable classes with the labels of three raters, of whom c is often wrong."""
-    rng, arrays = np.random.default_rng(0), {"class_names": np.array(["low", "middle", "high"])}
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {"class_names": np.array(["low", "middle", "high"])}
     for seed, (split, size) in enumerate((("train", 400), ("val", 60), ("test", 60))):
         pixels, labels = images(size, 3, seed)
         arrays[f"{split}_images"] = pixels[..., 0].swapaxes(1, 2)
@@ -47,7 +49,7 @@ def test_added_noise_is_told_by_rate_class_and_confusion(here, tmp_path, cells):
 
 def test_networks_that_know_nothing_cannot_tell(here, tmp_path):
     rng = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, size in (("train", 120), ("val", 30), ("test", 30)):
         arrays[f"{split}_images"] = rng.integers(0, 255, (size, 8, 8), dtype=np.uint8)
         arrays[f"{split}_labels"] = (np.arange(size) % 3)[:, None]

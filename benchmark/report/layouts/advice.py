@@ -58,8 +58,9 @@ def _rate(advice: Advice) -> Section:
     else:
         low, high = advice.rate_interval or (float("nan"), float("nan"))
         interval = "" if advice.rate_interval is None else f" (95 % interval {low:.1%} to {high:.1%})"
-        said = f"About {advice.rate:.1%} of the training labels are wrong{interval}."
-    return Section("How wrong are the labels", (plain(said),))
+        said = f"About {advice.rate:.1%} of the training labels are wrong{interval}. Which classes they are in says "
+    known = () if advice.rate is None else (Span("noisybench labels", "code"), Span("."))
+    return Section("How wrong are the labels", ((*plain(said), *known),))
 
 
 def _methods(advice: Advice) -> Section:

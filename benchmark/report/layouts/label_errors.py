@@ -116,7 +116,7 @@ def headline(report: Report) -> str:
     if found.interval is None:
         return f"How many labels are wrong cannot be told: {found.doubt}."
     low, high = found.interval
-    said = f"About {found.rate:.0%} ({low:.0%} to {high:.0%}) of the labels are likely wrong"
+    said = f"About {100 * found.rate:.0f} % ({100 * low:.0f} to {100 * high:.0f} %) of the labels are likely wrong"
     assert report.confusions is not None
     clear = report.confusions[report.confusions["low"] >= 1]
     if not len(clear):
