@@ -16,7 +16,7 @@ from benchmark.datasets.base import Data
 from benchmark.datasets.conversion import describe
 from benchmark.datasets.left_out import by_kind
 from benchmark.labels import suspects as ranking
-from benchmark.labels.doubts import Doubts, confused, from_folder
+from benchmark.labels.doubts import Doubts, from_folder, label_errors
 from benchmark.report.brief.facts import DataFacts, Doubtful, LabelFacts, Reading, Share
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.store.store import Store
@@ -62,7 +62,7 @@ def judged(
         return from_folder(folder, noisy, data)
     examined = in_all_splits(noisy, data)
     probe = _probe(backbone, noisy, examined, data, store, settings)
-    return Doubts(examined, default(probe)(probe), probe.estimate)
+    return Doubts(examined, default(probe)(probe), probe.held_out)
 
 
 def _probe(
@@ -85,28 +85,25 @@ def _probe(
 
 def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
     """`folder`: of `noisybench suspects`, where the doubts are from there."""
-    labels, estimate, places = doubts.examined.part.noisy, doubts.estimate, doubts.examined.places
-    rate = None
-    if estimate.low is not None and estimate.high is not None:
-        rate = Share(estimate.rate, estimate.low, estimate.high)
+    labels, places = doubts.examined.part.noisy, doubts.examined.places
+    rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=["given", "likely", "labels"])
+    if doubts.held_out is not None:
+        errors = label_errors(labels, doubts.held_out, data.classes)
+        doubt = errors.rate.doubt or ""
+        if errors.rate.low is not None and errors.rate.high is not None and errors.confusions is not None:
+            rate, pairs = Share(errors.rate.rate, errors.rate.low, errors.rate.high), errors.confusions
     table = ranking.rank(labels, doubts.verdict).head(WORST)
     images = doubts.examined.images(table["index"].to_numpy())
+    rows = table[["index", "given_label", "suggested_label"]].itertuples(index=False)
     worst = [
-        Doubtful(image, _named(places.iloc[row["index"]]), data.classes[row["given"]], data.classes[row["suggested"]])
-        for image, row in zip(
-            images,
-            table.rename(columns={"given_label": "given", "suggested_label": "suggested"}).to_dict("records"),
-            strict=True,
-        )
+        Doubtful(image, _named(places.iloc[index]), data.classes[given], data.classes[suggested])
+        for image, (index, given, suggested) in zip(images, rows, strict=True)
     ]
-    pairs = pd.DataFrame(columns=["given", "likely", "labels"])
-    if rate is not None:
-        pairs = confused(labels, doubts.verdict.probabilities, rate.value, data.classes)
     return LabelFacts(
         examined=len(labels),
         splits=tuple(places["split"].unique()),
         rate=rate,
-        doubt=estimate.doubt or "",
+        doubt=doubt,
         pairs=pairs,
         worst=tuple(worst),
         listed="" if folder is None else str(folder / "suspects.csv"),

@@ -154,7 +154,8 @@ class Table(ListedImages):
         raters, foreign = _rated(kept, columns.raters, numbers)
         if foreign:
             notes.append(f"{foreign} label(s) of raters name a class that no image has, and were left out")
-        if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - found.by_file.keys()):
+        listed = found.by_file.keys() | found.unusable.keys()
+        if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - listed):
             notes.append(f"{unlisted} image file(s) in the folder of images are not in the table")
         entries = tuple(
             Entry(

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -17,7 +16,7 @@ from benchmark.errors import UsageError
 from benchmark.labels.detectors.base import Verdict
 from benchmark.labels.examined import Examined, in_all_splits
 from benchmark.labels.review_files import DECISIONS
-from benchmark.noise.rate_estimate import FALLBACK, RateEstimate, confident_joint
+from benchmark.noise.rate_estimate import HeldOut, RateEstimate, confident_joint, estimate_rate
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.runs.prepare import LabelledSet
 from benchmark.store.spreadsheet import from_csv
@@ -29,25 +28,38 @@ class Doubts:
 
     examined: Examined
     verdict: Verdict
-    estimate: RateEstimate
+    held_out: HeldOut | None
+    """Predictions of networks that were not trained on the sample; None where a run judged its own labels."""
     decisions: Counter[str] = field(default_factory=Counter)
     """How many labels a reader has decided on, by decision."""
 
 
-def confused(labels: np.ndarray, probabilities: np.ndarray, rate: float, classes: Sequence[str]) -> pd.DataFrame:
-    """given, likely (class names) and labels (their number), the commonest first: which classes stand for which others.
+@dataclass(frozen=True)
+class LabelErrors:
+    """How many labels are wrong, and which classes are confused."""
 
-    The shares of the pairs are those of the confident joint (`rate_estimate.confident_joint`) of `labels` [n] and
-    held-out `probabilities` [n, K], scaled so that all pairs together make `rate`, the estimated share of wrong labels.
+    rate: RateEstimate
+    confusions: pd.DataFrame | None
+    """given, likely (class names) and labels (their number), the commonest first; None where the rate is not known."""
+
+
+def label_errors(labels: np.ndarray, held_out: HeldOut, classes: Sequence[str]) -> LabelErrors:
+    """Of `labels` [n] with the names `classes` [K].
+
+    The shares of the pairs are those of the confident joint (`rate_estimate.confident_joint`), scaled so that all
+    pairs together make the estimated share of wrong labels.
     """
-    present, joint = confident_joint(labels, probabilities)
+    rate = estimate_rate(labels, held_out)
+    if rate.interval is None:
+        return LabelErrors(rate, None)
+    present, joint = confident_joint(labels, held_out.probabilities)
     wrong = joint * (1 - np.eye(len(joint)))
     if wrong.sum() > 0:
-        wrong *= rate * len(labels) / wrong.sum()
+        wrong *= rate.rate * len(labels) / wrong.sum()
     given, likely = np.nonzero(wrong)
     names = [[classes[k] for k in present[index]] for index in (given, likely)]
     pairs = pd.DataFrame({"given": names[0], "likely": names[1], "labels": wrong[given, likely]})
-    return pairs.sort_values("labels", ascending=False, kind="stable", ignore_index=True)
+    return LabelErrors(rate, pairs.sort_values("labels", ascending=False, kind="stable", ignore_index=True))
 
 
 def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
@@ -56,12 +68,11 @@ def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
     Raises UsageError where the folder holds no such result, or one of other labels.
     """
     try:
-        summary: dict[str, Any] = orjson.loads((folder / "summary.json").read_bytes())
+        digest = orjson.loads((folder / "summary.json").read_bytes())["dataset"]["digest"]
         with np.load(folder / "probabilities.npz") as file:
             labels, verdict = file["labels"], Verdict(file["scores"], file["probabilities"])
+            held_out = HeldOut(file["held_out"], file["twins"]) if "held_out" in file else None
         review = from_csv((folder / "suspects.csv").read_bytes())
-        digest, doubt, interval = summary["dataset"]["digest"], summary["estimate_doubt"], summary["estimate_interval"]
-        rate = summary["estimated_noise_rate"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(
             f"{folder} holds no result of `noisybench suspects` ({error}); expected the folder that its --out names"
@@ -76,11 +87,7 @@ def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
             f"{folder} is of other data or labels than {noisy.source.dataset.label}; expected a result of `noisybench "
             "suspects` with the same -d, without --noise"
         )
-    if rate is None:
-        estimate = RateEstimate(FALLBACK, None, None, doubt or "it was ranked by a run, which estimates no share")
-    else:
-        estimate = RateEstimate(rate, *interval)
-    return Doubts(examined, verdict, estimate, _decisions(review))
+    return Doubts(examined, verdict, held_out, _decisions(review))
 
 
 def _decisions(review: pd.DataFrame) -> Counter[str]:

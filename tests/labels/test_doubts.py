@@ -11,23 +11,39 @@ import pytest
 
 from benchmark.datasets.base import Arrays, Data
 from benchmark.errors import UsageError
-from benchmark.labels.doubts import confused, from_folder
+from benchmark.labels.doubts import from_folder, label_errors
+from benchmark.noise.rate_estimate import HeldOut
 from benchmark.store.spreadsheet import to_csv
 
 CLASSES = ("a", "b", "c")
 DIGEST = "sha256:1"
 
 
+def predictions(truth, classes=3):
+    """Of good networks, and of their twins."""
+    rng = np.random.default_rng(0)
+    clear = 4 * np.eye(classes)[truth] + rng.standard_normal((len(truth), classes))
+    odds, again = (np.exp(clear + 0.5 * rng.standard_normal(clear.shape)) for _ in range(2))
+    return HeldOut(odds / odds.sum(1, keepdims=True), np.stack([odds.argmax(1), again.argmax(1)]))
+
+
 def test_pairs_follow_the_noise_and_add_up_to_the_rate():
-    truth = np.repeat([0, 1, 2], 400)
+    truth = np.repeat([0, 1, 2], 1000)
     labels = truth.copy()
-    labels[:80], labels[400:440] = 1, 2  # a is called b in 80 images, b is called c in 40
-    probabilities = np.full((1200, 3), 0.02)
-    probabilities[np.arange(1200), truth] = 0.96
-    pairs = confused(labels, probabilities, 0.1, CLASSES)
-    assert [tuple(row) for row in pairs[["given", "likely"]].to_numpy()] == [("b", "a"), ("c", "b")]
-    assert pairs["labels"].tolist() == pytest.approx([80, 40])
-    assert confused(truth, probabilities, 0.0, CLASSES).empty
+    labels[:200], labels[1000:1100] = 1, 2  # a is called b in 200 images, b is called c in 100
+    found = label_errors(labels, predictions(truth), CLASSES)
+    pairs = found.confusions
+    assert found.rate.low <= 0.1 <= found.rate.high
+    assert [tuple(row) for row in pairs[["given", "likely"]].to_numpy()[:2]] == [("b", "a"), ("c", "b")]
+    assert pairs["labels"].tolist()[:2] == pytest.approx([200, 100], abs=25)
+    assert pairs["labels"].sum() == pytest.approx(found.rate.rate * 3000)
+
+
+def test_networks_that_know_nothing_name_no_pairs():
+    truth = np.arange(300) % 3
+    found = label_errors(truth, HeldOut(np.full((300, 3), 1 / 3), np.stack([truth, (truth + 1) % 3])), CLASSES)
+    assert found.rate.interval is None
+    assert found.confusions is None
 
 
 def data():
@@ -47,12 +63,12 @@ def noisy():
 def folder(tmp_path):
     """Writes what `suspects` writes for these labels."""
 
-    def written(labels, rate=0.2, decisions=("", ""), digest=DIGEST):
+    def written(labels, decisions=("", ""), digest=DIGEST, judged=True):
         scores, probabilities = np.arange(len(labels)) / 10, np.full((len(labels), 3), 1 / 3)
-        np.savez(tmp_path / "probabilities.npz", labels=labels, scores=scores, probabilities=probabilities)
-        interval = None if rate is None else [0.1, 0.3]
-        told = {"estimated_noise_rate": rate, "estimate_interval": interval, "estimate_doubt": rate and None}
-        (tmp_path / "summary.json").write_bytes(orjson.dumps({"dataset": {"digest": digest}, **told}))
+        held_out = {"held_out": probabilities, "twins": np.zeros((2, len(labels)), int)} if judged else {}
+        arrays = {"labels": labels, "scores": scores, "probabilities": probabilities, **held_out}
+        np.savez(tmp_path / "probabilities.npz", **arrays)
+        (tmp_path / "summary.json").write_bytes(orjson.dumps({"dataset": {"digest": digest}}))
         review = pd.DataFrame({"index": range(len(decisions)), "decision": decisions, "new_label": ""})
         review.loc[0, "new_label"] = "b" if decisions[0] == "" and len(decisions) > 2 else ""
         (tmp_path / "suspects.csv").write_bytes(to_csv(review))
@@ -64,7 +80,7 @@ def folder(tmp_path):
 def test_a_folder_of_all_splits_or_of_the_training_set_is_read(folder, noisy):
     everything = from_folder(folder(np.array([0, 1, 2, 0, 1, 2])), noisy, data())
     assert everything.examined.places["split"].tolist() == ["train"] * 4 + ["test"] * 2
-    assert (everything.estimate.rate, everything.estimate.low, everything.estimate.high) == (0.2, 0.1, 0.3)
+    assert everything.held_out.probabilities.shape == (6, 3)
     assert everything.verdict.score[1] == 0.1
     assert not everything.decisions
     training = from_folder(folder(np.array([0, 1, 2, 0])), noisy, data())
@@ -77,10 +93,8 @@ def test_decisions_of_a_reader_are_counted_as_they_are_applied(folder, noisy):
     assert read.decisions == {"relabel": 1, "keep": 1, "unsure": 1}
 
 
-def test_a_share_that_was_not_estimated_stays_unknown(folder, noisy):
-    found = from_folder(folder(np.array([0, 1, 2, 0]), rate=None), noisy, data())
-    assert found.estimate.interval is None
-    assert "estimates no share" in found.estimate.text
+def test_a_ranking_by_a_run_has_no_predictions_of_others(folder, noisy):
+    assert from_folder(folder(np.array([0, 1, 2, 0]), judged=False), noisy, data()).held_out is None
 
 
 @pytest.mark.parametrize(
