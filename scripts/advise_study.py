@@ -106,8 +106,8 @@ def cell(places: Places, data: str, noise: str) -> Iterator[Row]:
     (table,) = build_tables(grid.store, grid.jobs, rules=(RULE,))
     (block,) = table.blocks
     truth = block.runs.groupby("method")["value"].mean()
-    estimated = estimated_rate(grid)[0]
-    found = validation(grid, block)
+    estimated = estimated_rate(grid.store, block)[0]
+    found = validation(grid.store, block)
     rate = float(block.runs["realized"].mean())
     row = _judged(found, truth, table.baseline, estimated)
     shown: dict[str, Any] = {

@@ -45,6 +45,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"How wrong are the labels": "raters.md"},
         {"Doubtful labels": "doubtful-labels.md"},
         {"Which method": "which-method.md"},
+        {"One page for the department": "brief.md"},
         {"Architecture": "architecture.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {

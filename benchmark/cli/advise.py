@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from benchmark.cli.run import PlannedGrid
     from benchmark.labels.advice import Validation
     from benchmark.report.layouts.advice import Advice
+    from benchmark.store.store import Store
+    from benchmark.tables.comparison import Block
 
 SUITE = "advise"
 RULE = "val_noisy"
@@ -68,22 +70,24 @@ def _advice(grid: PlannedGrid, command: str) -> list[Advice]:
     from benchmark.cli.results import build_tables
 
     (table,) = build_tables(grid.store, grid.jobs, rules=(RULE,))
-    return [_of_block(grid, block, table.baseline, command) for block in table.blocks]
+    return [advice_of(grid.store, block, table.baseline, command) for block in table.blocks]
 
 
-def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Advice:
+def advice_of(store: Store, block: Block, baseline: str, command: str) -> Advice:
+    """By the runs of `block`, which have kept predictions. `command`: as in `Advice`. Raises UsageError without a run
+    of `baseline`."""
     import numpy as np
 
     from benchmark.labels.advice import LEAST_IMAGES, MARGIN, recommend
     from benchmark.report.layouts import pages
     from benchmark.report.layouts.advice import Advice
 
-    found = validation(grid, block)
+    found = validation(store, block)
     if baseline not in found.hits:
         raise UsageError(
             f"no run of {baseline} came to its end, and gains are told over it; `noisybench status` says why"
         )
-    rate, interval, doubt = estimated_rate(grid)
+    rate, interval, doubt = estimated_rate(store, block)
     methods = None
     if found.images >= LEAST_IMAGES:
         methods = recommend(found, baseline, rate or 0.0, np.random.default_rng(SEED))
@@ -103,7 +107,7 @@ def _of_block(grid: PlannedGrid, block: Any, baseline: str, command: str) -> Adv
     )
 
 
-def validation(grid: PlannedGrid, block: Any) -> Validation:
+def validation(store: Store, block: Block) -> Validation:
     """What the runs of a block predicted on the validation images, in the epoch that these chose."""
     import numpy as np
 
@@ -115,10 +119,10 @@ def validation(grid: PlannedGrid, block: Any) -> Validation:
     given: dict[str, list[Any]] = {}
     groups = None
     for row in block.runs.dropna(subset=["id"]).itertuples():
-        record = grid.store.read(row.id)
+        record = store.read(str(row.id))
         if record is None or record["state"] != "ok":
             continue
-        arrays = kept.read_predictions(grid.store, row.id)
+        arrays = kept.read_predictions(store, str(row.id))
         labels, groups = arrays["val/labels"], arrays.get("val/groups")
         hits.setdefault(str(row.method), []).append(arrays[f"val/{RULE}"].argmax(1) == labels)
         given.setdefault(str(row.method), []).append(labels)
@@ -130,11 +134,11 @@ def validation(grid: PlannedGrid, block: Any) -> Validation:
     )
 
 
-def estimated_rate(grid: PlannedGrid) -> tuple[float | None, tuple[float, float] | None, str]:
+def estimated_rate(store: Store, block: Block) -> tuple[float | None, tuple[float, float] | None, str]:
     """Mean of the estimates that runs were given, the interval of the first, or why there is none."""
     import numpy as np
 
-    records = (grid.store.read(job.spec.id) for job in grid.jobs)
+    records = (store.read(str(run)) for run in block.runs["id"].dropna())
     noise = [record["noise"] for record in records if record is not None and record.get("noise")]
     estimated = [found for found in noise if found.get("estimated_rate") is not None]
     doubts = [found["estimate_doubt"] for found in estimated if found.get("estimate_doubt")]

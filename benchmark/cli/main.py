@@ -43,6 +43,7 @@ COMMANDS = {
     "clinical": "benchmark.cli.clinical:clinical",
     "advise": "benchmark.cli.advise:advise",
     "relabel": "benchmark.cli.relabel:relabel",
+    "brief": "benchmark.cli.brief:brief",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

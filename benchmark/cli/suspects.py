@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmark.datasets.base import Data
     from benchmark.labels.detectors import Probe, Verdict
     from benchmark.labels.examined import Examined
-    from benchmark.noise.rate_estimate import RateEstimate
+    from benchmark.noise.rate_estimate import HeldOut, RateEstimate
     from benchmark.runs.noisy_data import NoisyData
 
 
@@ -102,7 +102,7 @@ def suspects(
     about: dict[str, Any]
     if run is not None:
         examined, verdict, about = _of_run(noisy, data, store, run)
-        estimate = None
+        estimate, held_out = None, None
     else:
         if all_splits:
             examined = in_all_splits(noisy, data, names)
@@ -115,7 +115,7 @@ def suspects(
             for backbone in backbones or ("cnn",)
         ]
         verdict, about = _judged(probes, detector, data, threads)
-        estimate = probes[0].estimate
+        estimate, held_out = probes[0].estimate, probes[0].held_out
     part = examined.part
     table = ranking.rank(part.noisy, verdict)
     by_rank = table["index"].to_numpy()
@@ -143,7 +143,7 @@ def suspects(
         "seconds": time.perf_counter() - started,
     }
     review = _named(table, examined.places, data)
-    _write(out, review, summary, examined, verdict)
+    _write(out, review, summary, examined, verdict, held_out)
     if top:
         _sheet(review.head(top), by_rank, examined, data).save(out / "suspects.png")
     if label_studio:
@@ -198,7 +198,14 @@ def _named(table: pd.DataFrame, places: pd.DataFrame, data: Data) -> pd.DataFram
     return named.assign(**dict.fromkeys(ANSWERS, ""))
 
 
-def _write(out: Path, review: pd.DataFrame, summary: dict[str, Any], examined: Examined, verdict: Verdict) -> None:
+def _write(
+    out: Path,
+    review: pd.DataFrame,
+    summary: dict[str, Any],
+    examined: Examined,
+    verdict: Verdict,
+    held_out: HeldOut | None,
+) -> None:
     import numpy as np
     import orjson
 
@@ -207,7 +214,8 @@ def _write(out: Path, review: pd.DataFrame, summary: dict[str, Any], examined: E
 
     content = io.BytesIO()
     labels = examined.part.noisy
-    np.savez_compressed(content, labels=labels, probabilities=verdict.probabilities, scores=verdict.score)
+    judged: dict[str, Any] = {} if held_out is None else {"held_out": held_out.probabilities, "twins": held_out.twins}
+    np.savez_compressed(content, labels=labels, probabilities=verdict.probabilities, scores=verdict.score, **judged)
     write_atomically(out / "probabilities.npz", content.getvalue())
     write_atomically(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     write_atomically(out / "suspects.csv", to_csv(review))

@@ -158,7 +158,8 @@ class Table(ListedImages):
         numbers = {name: k for k, name in enumerate(classes)}
         raters, foreign = _rated(kept, columns.raters, numbers)
         notes += foreign
-        if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - found.by_file.keys()):
+        listed = found.by_file.keys() | found.unusable.keys()
+        if unlisted := len({name for name in files if Path(name).suffix.lower() in SUFFIXES} - listed):
             notes.append(f"{unlisted} image file(s) in the folder of images are not in the table")
         entries = tuple(
             Entry(

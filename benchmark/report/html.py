@@ -20,21 +20,28 @@ _EMPHASIS = {"best": "strong", "second": "u"}
 def render_html(document: Document) -> str:
     lines = [
         '<article class="noisybench" lang="en" dir="ltr">',
-        f"<h2>{_escaped(document.title)}</h2>",
+        f"<h2>{escaped(document.title)}</h2>",
         *(f"<p>{_rendered(text)}</p>" for text in document.paragraphs),
-        *(line for section in document.sections for line in _section(section)),
-        f'<p class="origin">{"<br>".join(map(_escaped, document.origin))}</p>',
+        *map(render_section, document.sections),
+        f'<p class="origin">{"<br>".join(map(escaped, document.origin))}</p>',
         "</article>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _section(section: Section) -> Iterator[str]:
+def render_section(section: Section, level: int = 3, after: str = "") -> str:
+    """A section with its heading of `level`; `after`: HTML that follows its tables."""
+    return "\n".join(_section(section, level, after))
+
+
+def _section(section: Section, level: int, after: str) -> Iterator[str]:
     yield "<section>"
-    yield f"<h3>{_escaped(section.heading)}</h3>"
+    yield f"<h{level}>{escaped(section.heading)}</h{level}>"
     yield from (f"<p>{_rendered(text)}</p>" for text in section.paragraphs)
     for grid in section.grids:
         yield from _grid(grid)
+    if after:
+        yield after
     notes = [*section.notes, *section.legend]
     if notes:
         yield '<ul class="notes">'
@@ -58,13 +65,13 @@ def _class(cell: Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = _escaped(cell.text)
+    text = escaped(cell.text)
     if cell.meaning:
         text = f'<abbr title="{escape(visible(cell.meaning))}">{text}</abbr>'
     if cell.emphasis:
         element = _EMPHASIS[cell.emphasis]
         text = f"<{element}>{text}</{element}>"
-    return text + _escaped(cell.marks)
+    return text + escaped(cell.marks)
 
 
 def _rendered(text: Text) -> str:
@@ -73,10 +80,11 @@ def _rendered(text: Text) -> str:
 
 def _span(span: Span) -> str:
     element = _ELEMENTS.get(span.style)
-    return f"<{element}>{_escaped(span.text)}</{element}>" if element else _escaped(span.text)
+    return f"<{element}>{escaped(span.text)}</{element}>" if element else escaped(span.text)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """`text` as HTML between tags; what is written from right to left is isolated."""
     shown = visible(text)
-    escaped = escape(shown)
-    return f"<bdi>{escaped}</bdi>" if right_to_left(shown) else escaped
+    made = escape(shown)
+    return f"<bdi>{made}</bdi>" if right_to_left(shown) else made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,8 @@ Bools = NDArray[np.bool_]
 Kept = Mapping[str, NDArray[Any]]
 
 RATES = ("sensitivity", "specificity", "ppv", "npv")
+CERTAINTY = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)
+"""Borders of the bands of `certainty`: a reader asks whether 90 % means 90 %, and few images lie below one half."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,36 @@ def proportion(hits: Bools, groups: Groups | None) -> tuple[float, float, float]
     z = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) if groups is not None else float(stats.norm.ppf((1 + LEVEL) / 2))
     middle, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     return share, max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))
+
+
+def recognised(kept: Kept, rule: str, test: str, groups: Groups | None) -> pd.DataFrame:
+    """One row per class, where an image is taken for its likeliest class. Columns: class, images (of that class in
+    `test`), sensitivity (share of these that is taken for it), ppv (share of those taken for it that is of it), and of
+    both the ends _low and _high (`proportion`)."""
+    labels, decided = kept[f"{test}/labels"], kept[f"{test}/{rule}"].argmax(1)
+    rows = []
+    for k, name in enumerate(kept["classes"]):
+        found = _rates(decided == k, labels == k, groups)
+        row: dict[str, Any] = {"class": str(name), "images": int((labels == k).sum())}
+        for rate in ("sensitivity", "ppv"):
+            row |= dict(zip((rate, f"{rate}_low", f"{rate}_high"), found[rate], strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def certainty(probabilities: Floats, labels: Ints, groups: Groups | None) -> pd.DataFrame:
+    """One row per band of the likeliest class's probability, between the borders `CERTAINTY`: from, to, images,
+    certain (their mean probability), right (share whose label it is), low and high (`proportion`); NaN of no image."""
+    likeliest, right = probabilities.max(1), probabilities.argmax(1) == labels
+    band = np.clip(np.searchsorted(CERTAINTY, likeliest, side="right") - 1, 0, len(CERTAINTY) - 2)
+    rows = []
+    for k, (begin, end) in enumerate(pairwise(CERTAINTY)):
+        inside = band == k
+        share, low, high = proportion(right[inside], None if groups is None else groups[inside])
+        certain = float(likeliest[inside].mean()) if inside.any() else float("nan")
+        ends = {"from": begin, "to": end, "images": int(inside.sum()), "certain": certain}
+        rows.append({**ends, "right": share, "low": low, "high": high})
+    return pd.DataFrame(rows)
 
 
 def aurc(probabilities: Floats, labels: Ints) -> float:

@@ -33,6 +33,10 @@ class Study:
     """As in the table, in the order of HEADER."""
     broken: str
     """Name of the file that is damaged."""
+    wrong: frozenset[str] = frozenset()
+    """Names of the files whose diagnosis is not that of the cell."""
+    contradicted: str = ""
+    """Name of the file that two rows give different diagnoses; empty where no row was added."""
 
 
 def cells(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,11 +52,16 @@ def cells(count: int) -> tuple[np.ndarray, np.ndarray]:
     return images[chosen], labels[chosen]
 
 
-def write_study(folder: Path, patients: int = 30, seed: int = 0) -> Study:
-    """folder/labels.xlsx and folder/images/{north,south}/: four images a patient, gray ones of 16 bits in the south."""
-    rng = np.random.default_rng(seed)
+def write_study(folder: Path, patients: int = 30, seed: int = 0, wrong: float = 0.0, faults: bool = False) -> Study:
+    """folder/labels.xlsx and folder/images/{north,south}/: four images a patient, gray ones of 16 bits in the south.
+
+    `wrong`: share of the diagnoses that name the class after the right one. `faults`: two rows more, one that repeats
+    another and one that contradicts another.
+    """
+    rng, slips = np.random.default_rng(seed), np.random.default_rng((seed, 1))
     images, labels = cells(patients * PER_PATIENT)
     rows: list[tuple[Any, ...]] = []
+    mistaken: set[str] = set()
     for i, (pixels, label) in enumerate(zip(images, labels, strict=True)):
         patient, site = i // PER_PATIENT, ("north", "south")[i // PER_PATIENT % 2]
         name = f"{site}/cell_{i:04d}" + (".png", ".jpg", ".tif", ".bmp")[i % 4]
@@ -61,12 +70,21 @@ def write_study(folder: Path, patients: int = 30, seed: int = 0) -> Study:
         )
         readers = [int(label) if rng.random() > 0.15 else int(rng.integers(3)) for _ in READERS]
         readings = [CLASSES[reader] if rng.random() > 0.2 else None for reader in readers]
-        rows.append((name, CLASSES[label], f"P{patient:03d}", site.title(), *readings, f"slide {i}"))
+        given = int(label)
+        if slips.random() < wrong:
+            given = (given + 1) % len(CLASSES)
+            mistaken.add(name)
+        rows.append((name, CLASSES[given], f"P{patient:03d}", site.title(), *readings, f"slide {i}"))
+    contradicted = ""
+    if faults:
+        contradicted, other = rows[1][0], rows[1][1]
+        rows.append(rows[0])
+        rows.append((contradicted, next(name for name in CLASSES if name != other), *rows[1][2:]))
     broken = rows[7][0]
     (folder / "images" / broken).write_bytes(b"BM cut off")
     table = folder / "labels.xlsx"
     write_excel(table, [HEADER, *rows])
-    return Study(table, folder / "images", rows, broken)
+    return Study(table, folder / "images", rows, broken, frozenset(mistaken), contradicted)
 
 
 def write_image(path: Path, pixels: np.ndarray, *, deep: bool, side: int) -> None:

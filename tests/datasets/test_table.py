@@ -278,6 +278,7 @@ def test_rows_of_one_file_are_merged_and_contradictions_are_named(small: Path) -
         load(wrong, root=small / "images")
     left = load(wrong, root=small / "images", skip_corrupt=True)
     assert set(left.skipped) == {"03.png", "05.png"}
+    assert not any("not in the table" in note for note in left.notes)
 
 
 def test_readings_of_one_image_may_stand_in_several_rows(small: Path) -> None:

@@ -12,9 +12,11 @@ from benchmark.tables.clinical import (
     Target,
     aurc,
     calibration_by_frequency,
+    certainty,
     operating_points,
     operating_threshold,
     proportion,
+    recognised,
     risk,
 )
 
@@ -145,3 +147,29 @@ def test_no_image_has_no_rate_and_one_patient_no_interval():
     assert share == 0.5
     assert np.isnan([low, high]).all()
     assert proportion(np.ones(50, dtype=bool), None)[1] == pytest.approx(1 / (1 + 1.959964**2 / 50))
+
+
+def test_recognised_classes_are_counted_by_hand():
+    labels, decided = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 0])
+    arrays = {"classes": np.array(["a", "b", "c"]), "test/labels": labels, "test/last": np.eye(3)[decided]}
+    found = recognised(arrays, "last", "test", None).set_index("class")
+    assert found["images"].tolist() == [3, 2, 1]
+    assert found["sensitivity"].tolist() == [2 / 3, 1 / 2, 0]
+    assert found["ppv"].tolist()[:2] == [2 / 4, 1 / 2]
+    assert np.isnan(found.at["c", "ppv"]), "nothing is taken for it"
+    assert (found["sensitivity_low"] < found["sensitivity"]).tolist() == [True, True, False], (
+        "one image has no interval"
+    )
+    patients = recognised(arrays, "last", "test", np.array([0, 0, 0, 1, 1, 1])).set_index("class")
+    assert np.isnan(patients.at["a", "sensitivity_low"]), "all of one patient"
+
+
+def test_bands_of_certainty_hold_their_images():
+    p = np.array([[0.5, 0.5], [0.7, 0.3], [0.2, 0.8], [0.95, 0.05], [1.0, 0.0], [0.01, 0.99]])
+    found = certainty(p, np.array([0, 1, 1, 0, 0, 0]), None)
+    assert found["images"].tolist() == [0, 1, 2, 1, 2]
+    assert found["certain"].tolist()[1:] == pytest.approx([0.5, 0.75, 0.95, 0.995])
+    assert found["right"].tolist()[1:] == [1, 0.5, 1, 0.5]
+    assert np.isnan(found.at[0, "right"])
+    simulated, labels = predictions(4000, 3)
+    assert certainty(simulated, labels, None)["images"].sum() == 4000

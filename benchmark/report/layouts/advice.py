@@ -40,6 +40,19 @@ class Advice:
     """What trains one of the methods; `{method}` stands for its name."""
 
 
+def shows_a_gain(advice: Advice) -> str | None:
+    """The method with the best score, where the interval of its gain lies above 0; None where the data show none."""
+    if advice.methods is None:
+        return None
+    first = advice.methods.iloc[0]
+    return str(first.name) if first["low"] > 0 else None
+
+
+def gains_little(advice: Advice) -> bool:
+    """Whether no method may gain as much as `ENOUGH` over the baseline."""
+    return advice.methods is not None and bool(advice.methods["high"].drop(advice.baseline).max() < ENOUGH)
+
+
 def document(advice: Advice) -> Document:
     return Document(
         title="Which method to use",
@@ -114,12 +127,11 @@ def _gain(name: str, row: pd.Series, advice: Advice) -> Iterator[str | Cell]:
 
 def _said(found: pd.DataFrame, advice: Advice) -> Iterator[str]:
     chosen = list(found.index[found["chosen"]])
-    first = str(found.index[0])
-    likely = found["high"].drop(advice.baseline).max()
-    if found.loc[first, "low"] <= 0 and likely < ENOUGH:
+    first, better = str(found.index[0]), shows_a_gain(advice)
+    if not better and gains_little(advice):
         plain_ce = f"Plain cross entropy with early stopping ({advice.baseline})"
         yield f"{plain_ce} is enough: no method gains much on these data."
-    elif found.loc[first, "low"] <= 0:
+    elif not better:
         yield (
             f"These data do not show that a method is better than plain cross entropy with early stopping "
             f"({advice.baseline}), nor that none is. More validation images, or labels that are read again, would tell."
@@ -135,8 +147,7 @@ def _said(found: pd.DataFrame, advice: Advice) -> Iterator[str]:
         yield f"Candidates, of which one is very likely within {advice.margin:g} of the best: {names}."
     elif chosen and chosen[0] != first:
         yield f"{chosen[0]} is very likely within {advice.margin:g} of the best."
-    shown = found.loc[first, "low"] > 0
-    yield f"To train: {advice.command.format(method=first if shown else advice.baseline)}"
+    yield f"To train: {advice.command.format(method=better or advice.baseline)}"
 
 
 def _notes(advice: Advice) -> Iterator[str]:

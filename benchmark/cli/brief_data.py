@@ -1,0 +1,146 @@
+"""What `noisybench brief` says of a data set and its labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from benchmark.cli.data import MOST_PAIRS
+from benchmark.cli.noisy_data import read_noisy_data
+from benchmark.datasets import statistics
+from benchmark.datasets.base import Data
+from benchmark.datasets.conversion import describe
+from benchmark.datasets.left_out import by_kind
+from benchmark.labels import suspects as ranking
+from benchmark.labels.doubts import Doubts, from_folder, label_errors
+from benchmark.report.brief.facts import DataFacts, Doubtful, LabelFacts, Reading, Share
+from benchmark.runs.noisy_data import NoisyData
+from benchmark.store.store import Store
+
+if TYPE_CHECKING:
+    from benchmark.labels.detectors import Probe
+    from benchmark.labels.examined import Examined
+
+WORST = 12
+"""Labels that are shown with their images."""
+BUDGETS = (0.05, 0.1, 0.2, 0.4)
+"""Shares of all labels that a reader reads again."""
+SEED = 0
+"""Of networks and of simulated noise: the same data give the same page."""
+
+
+def data_facts(noisy: NoisyData, data: Data) -> DataFacts:
+    parts = statistics.splits(data)
+    groups = {name: set(part.groups) for name, part in parts.items() if part.groups is not None}
+    patients = {name: len(members) for name, members in groups.items()} if len(groups) == len(parts) else {}
+    sites = {name: pd.Series(part.sites).value_counts() for name, part in parts.items() if part.sites is not None}
+    found = [*statistics.findings(data), *statistics.near_findings(data, MOST_PAIRS)]
+    return DataFacts(
+        name=noisy.source.dataset.label,
+        counts=statistics.class_counts(data),
+        patients=patients,
+        all_patients=len(set().union(*groups.values())),
+        sites=pd.DataFrame(sites, columns=list(parts)).fillna(0).astype(int) if sites else pd.DataFrame(),
+        files="" if data.images is None else describe(data.images),
+        left_out=tuple(by_kind(data.skipped)),
+        notes=(*data.notes, *(sentence for sentence in found if not sentence.startswith("left out: "))),
+    )
+
+
+def judged(
+    noisy: NoisyData, data: Data, store: Store, folder: Path | None, backbone: str, settings: dict[str, Any]
+) -> Doubts:
+    """From the folder that `noisybench suspects` wrote, or by networks that are trained now."""
+    from benchmark.labels.detectors import default
+    from benchmark.labels.examined import in_all_splits
+
+    if folder is not None:
+        return from_folder(folder, noisy, data)
+    examined = in_all_splits(noisy, data)
+    probe = _probe(backbone, noisy, examined, data, store, settings)
+    return Doubts(examined, default(probe)(probe), probe.held_out)
+
+
+def _probe(
+    backbone: str, noisy: NoisyData, examined: Examined, data: Data, store: Store, settings: dict[str, Any]
+) -> Probe:
+    import torch
+
+    from benchmark.cli.probes import make_probe
+
+    torch.set_num_threads(settings["threads"])
+    probe = make_probe(backbone, noisy, examined, data, store, seed=SEED, device=settings["device"])
+    trained = "linear heads on its stored features" if probe.frozen else f"at most {probe.recipe.epochs} epochs each"
+    click.echo(
+        f"{data.name}: {len(probe.labels)} labels are judged by {probe.folds} folds of {probe.network.part.name}, "
+        f"{trained}",
+        err=True,
+    )
+    return probe
+
+
+def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
+    """`folder`: of `noisybench suspects`, where the doubts are from there."""
+    labels, places = doubts.examined.part.noisy, doubts.examined.places
+    rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=["given", "likely", "labels"])
+    if doubts.held_out is not None:
+        errors = label_errors(labels, doubts.held_out, data.classes)
+        doubt = errors.rate.doubt or ""
+        if errors.rate.low is not None and errors.rate.high is not None and errors.confusions is not None:
+            rate, pairs = Share(errors.rate.rate, errors.rate.low, errors.rate.high), errors.confusions
+    table = ranking.rank(labels, doubts.verdict).head(WORST)
+    images = doubts.examined.images(table["index"].to_numpy())
+    rows = table[["index", "given_label", "suggested_label"]].itertuples(index=False)
+    worst = [
+        Doubtful(image, _named(places.iloc[index]), data.classes[given], data.classes[suggested])
+        for image, (index, given, suggested) in zip(images, rows, strict=True)
+    ]
+    return LabelFacts(
+        examined=len(labels),
+        splits=tuple(places["split"].unique()),
+        rate=rate,
+        doubt=doubt,
+        pairs=pairs,
+        worst=tuple(worst),
+        listed="" if folder is None else str(folder / "suspects.csv"),
+        decisions=dict(doubts.decisions),
+    )
+
+
+def _named(place: pd.Series) -> str:
+    return f"{place['split']} {place['index']}" if pd.isna(place["file"]) else str(place["file"])
+
+
+def closed(labels: LabelFacts) -> Reading | None:
+    """What chance and the best order find; None where the share of wrong labels is not known."""
+    if labels.rate is None:
+        return None
+    n, rate = labels.examined, labels.rate.value
+    read = np.array([max(1, round(share * n)) for share in BUDGETS])
+    return Reading(pd.DataFrame({"read": read, "random": rate * read, "perfect": np.minimum(read, rate * n)}))
+
+
+def simulated(labels: LabelFacts, reading: Reading, backbone: str, settings: dict[str, Any]) -> Reading:
+    """With what the order of the list finds where as many labels are made wrong, evenly over all other classes."""
+    from benchmark.labels.detectors import default
+    from benchmark.labels.examined import with_noise
+    from benchmark.labels.simulation import Labels, simulate
+
+    assert labels.rate is not None
+    wrong = max(labels.rate.value, 1 / labels.examined)
+    noisy = read_noisy_data(noise=f"symmetric:{wrong:.4f}", seed=SEED, **settings)
+    store = Store(settings["results"])
+    data = noisy.source.load(store.cache("data"))
+    examined = with_noise(noisy, data, store.cache("data"))
+    assert examined.part.clean is not None
+    probe = _probe(backbone, noisy, examined, data, store, settings)
+    known = Labels(examined.part.noisy, examined.part.clean, data.num_classes)
+    detector = default(probe)
+    budgets = reading.curve["read"].to_numpy()
+    table = simulate({detector.name: detector(probe)}, known, budgets, accuracy=1.0, seed=SEED)
+    listed = table[table["order"] == "quality"]
+    return Reading(reading.curve.assign(listed=listed["found"].to_numpy()), int(listed["stop"].iloc[0]))

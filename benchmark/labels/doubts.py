@@ -1,0 +1,99 @@
+"""What networks make of the labels of a data set: a verdict on each, the share of wrong ones, confused classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from benchmark.datasets.base import Data
+from benchmark.errors import UsageError
+from benchmark.labels.detectors.base import Verdict
+from benchmark.labels.examined import Examined, in_all_splits
+from benchmark.labels.review_files import DECISIONS
+from benchmark.noise.rate_estimate import HeldOut, RateEstimate, confident_joint, estimate_rate
+from benchmark.runs.noisy_data import NoisyData
+from benchmark.runs.prepare import LabelledSet
+from benchmark.store.spreadsheet import from_csv
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Labels that networks have judged."""
+
+    examined: Examined
+    verdict: Verdict
+    held_out: HeldOut | None
+    """Predictions of networks that were not trained on the sample; None where a run judged its own labels."""
+    decisions: Counter[str] = field(default_factory=Counter)
+    """How many labels a reader has decided on, by decision."""
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """How many labels are wrong, and which classes are confused."""
+
+    rate: RateEstimate
+    confusions: pd.DataFrame | None
+    """given, likely (class names) and labels (their number), the commonest first; None where the rate is not known."""
+
+
+def label_errors(labels: np.ndarray, held_out: HeldOut, classes: Sequence[str]) -> LabelErrors:
+    """Of `labels` [n] with the names `classes` [K].
+
+    The shares of the pairs are those of the confident joint (`rate_estimate.confident_joint`), scaled so that all
+    pairs together make the estimated share of wrong labels.
+    """
+    rate = estimate_rate(labels, held_out)
+    if rate.interval is None:
+        return LabelErrors(rate, None)
+    present, joint = confident_joint(labels, held_out.probabilities)
+    wrong = joint * (1 - np.eye(len(joint)))
+    if wrong.sum() > 0:
+        wrong *= rate.rate * len(labels) / wrong.sum()
+    given, likely = np.nonzero(wrong)
+    names = [[classes[k] for k in present[index]] for index in (given, likely)]
+    pairs = pd.DataFrame({"given": names[0], "likely": names[1], "labels": wrong[given, likely]})
+    return LabelErrors(rate, pairs.sort_values("labels", ascending=False, kind="stable", ignore_index=True))
+
+
+def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
+    """What `noisybench suspects --out FOLDER` found, with the decisions that people filled in since.
+
+    Raises UsageError where the folder holds no such result, or one of other labels.
+    """
+    try:
+        digest = orjson.loads((folder / "summary.json").read_bytes())["dataset"]["digest"]
+        with np.load(folder / "probabilities.npz") as file:
+            labels, verdict = file["labels"], Verdict(file["scores"], file["probabilities"])
+            held_out = HeldOut(file["held_out"], file["twins"]) if "held_out" in file else None
+        review = from_csv((folder / "suspects.csv").read_bytes())
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(
+            f"{folder} holds no result of `noisybench suspects` ({error}); expected the folder that its --out names"
+        ) from None
+    examined = in_all_splits(noisy, data)
+    if len(labels) != len(examined.part.noisy):
+        rows = np.arange(len(data.train))  # `in_all_splits` begins with them
+        part = LabelledSet(data.train.images, data.train.labels, None, key=f"{noisy.source.key}/train")
+        examined = Examined(part, examined.places.iloc[rows])
+    if digest != noisy.source.digest or not np.array_equal(labels, examined.part.noisy):
+        raise UsageError(
+            f"{folder} is of other data or labels than {noisy.source.dataset.label}; expected a result of `noisybench "
+            "suspects` with the same -d, without --noise"
+        )
+    return Doubts(examined, verdict, held_out, _decisions(review))
+
+
+def _decisions(review: pd.DataFrame) -> Counter[str]:
+    """Of lines that a reader filled in; a new label without a decision counts as "relabel", as in `relabel apply`."""
+    if not {"decision", "new_label"} <= {*review}:
+        return Counter()
+    decided = review["decision"].str.strip().str.lower()
+    decided = decided.mask((decided == "") & (review["new_label"].str.strip() != ""), "relabel")
+    return Counter(name for name in decided if name in DECISIONS)
