@@ -40,6 +40,7 @@ COMMANDS = {
     "bench": "benchmark.cli.bench:bench",
     "suspects": "benchmark.cli.suspects:suspects",
     "clinical": "benchmark.cli.clinical:clinical",
+    "robustness": "benchmark.cli.robustness:robustness",
     "advise": "benchmark.cli.advise:advise",
     "relabel": "benchmark.cli.relabel:relabel",
 }
