@@ -188,7 +188,8 @@ class Inputs:
         """Functions that make the inputs of corrupted copies of `test`."""
 
         def made(position: int, one: CorruptedSet) -> Evaluation:
-            self.on_phase(f"scores corrupted test set {position} of {len(sets)}")
+            if position == 0:
+                self.on_phase(f"scores {len(sets)} corrupted test sets")
             samples = (
                 Images(one.images(), self.device)
                 if self.features is None
@@ -196,4 +197,4 @@ class Inputs:
             )
             return Evaluation(samples, test.noisy, test.clean)
 
-        return [partial(made, position, one) for position, one in enumerate(sets, 1)]
+        return [partial(made, position, one) for position, one in enumerate(sets)]

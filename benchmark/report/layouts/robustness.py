@@ -1,4 +1,4 @@
-"""Methods down, severities of corruption across: what is lost on corrupted copies of the test set, per kind of noise."""
+"""Methods down, severities of corruption across: what is lost on corrupted copies of the test set."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def _grids(scored: Scored, blocks: _Blocks) -> Iterator[Grid]:
     baseline = scored.clean.baseline
     lost = drops(blocks.clean, blocks.whole)
     known = baseline in blocks.clean.methods.index
-    errors = relative_errors(blocks.clean, list(blocks.kinds.values()), baseline) if known else None
+    kinds = list(blocks.kinds.values())
+    errors = relative_errors(blocks.clean, blocks.whole, kinds, baseline) if known else None
     for noise in blocks.clean.columns:
         yield _by_severity(scored, blocks, noise, lost, errors)
     for noise in blocks.clean.columns:
@@ -76,7 +77,7 @@ def _by_severity(scored: Scored, blocks: _Blocks, noise: str, lost: pd.DataFrame
         columns += [
             Cell(f"all, difference from {baseline}"),
             Cell("mCE", meaning=f"mean over corruptions of the error, of that of {baseline}"),
-            Cell("relative mCE", meaning="the same of what corruptions add to the error on the test set"),
+            Cell("relative drop", meaning=f"the drop, of that of {baseline}"),
         ]
     shown = [blocks.clean, *blocks.severities.values(), blocks.whole]
     rows = []
@@ -120,9 +121,8 @@ def _by_kind(scored: Scored, blocks: _Blocks, noise: str) -> Grid:
         [name, *(cells.valued(block.cells.at[(method, noise), "mean"]) for method in across)]
         for name, block in {"test set": blocks.clean, **blocks.kinds}.items()
     ]
-    left_out = (
-        f"; {len(methods) - len(across)} methods are left out (--format csv)" if len(across) < len(methods) else ""
-    )
+    hidden = len(methods) - len(across)
+    left_out = f"; {hidden} methods are left out (--format csv has them)" if hidden else ""
     caption = (
         *strong(f"{noise}: {pages.score((scored.clean, blocks.clean), False)} by corruption"),
         Span(f", mean over severities and seeds{left_out}"),
@@ -140,6 +140,6 @@ def _said(scored: Scored, blocks: _Blocks) -> Iterator[str]:
         error = "the metric" if blocks.clean.metric in LOWER_IS_BETTER else "1 - the metric"
         yield (
             f"mCE: error ({error}) over the severities of a corruption, divided by that of {baseline}, mean over "
-            f"corruptions; below 1 is better than {baseline}. Relative mCE: the same of what a corruption adds to the "
-            "error on the test set. With balanced accuracy these are BE and rBE of MedMNIST-C, there against an AlexNet"
+            f"corruptions; below 1 is better than {baseline}. Of balanced accuracy this is the BE of MedMNIST-C, there "
+            f"against an AlexNet. Relative drop: the drop, divided by that of {baseline}"
         )
