@@ -162,7 +162,7 @@ class CorruptedCopy:
     key: str
     """Tells the corruption from every other one, of whatever version."""
     images: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-    """From the test images [n, H, W, C] to those of the copy. Raises DataError."""
+    """From the first m of the test images [m, H, W, C] to those of the copy. Raises DataError."""
 
 
 @dataclass(frozen=True)

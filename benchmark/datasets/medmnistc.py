@@ -6,6 +6,7 @@ A file CORRUPTION.npz holds the test images of a MedMNIST set at 224 px five tim
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -119,12 +120,12 @@ def _check(path: Path, test: Arrays, name: str) -> None:
 
 
 def _read(images: NDArray[np.uint8], *, file: Path, severity: int) -> NDArray[np.uint8]:
-    """[n, H, W, C] of one severity, read without the others: a whole file takes gigabytes."""
+    """The first of one severity, as many as `images` has; read without the others, as a whole file takes gigabytes."""
     made = np.empty_like(images)
     try:
         with zipfile.ZipFile(file) as archive, archive.open("test_images.npy") as member:
-            _header(member)
-            skipped = (severity - 1) * made.nbytes
+            shape, _ = _header(member)
+            skipped = (severity - 1) * (shape[0] // SEVERITIES) * math.prod(shape[1:])
             while skipped:
                 skipped -= len(member.read(min(skipped, 1 << 24))) or skipped
             flat, done = made.reshape(-1), 0
