@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -17,10 +18,16 @@ class Settings(BaseModel):
 
     added_later: ClassVar[frozenset[str]] = frozenset()
     """Fields that are left out of a dump while they have their default: what was there before they were added keeps
-    the identity that it had without them."""
+    the identity that it had without them. Those of all base classes count."""
 
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        unused = {name for name in self.added_later if getattr(self, name) == type(self).model_fields[name].default}
+        later = _added_later(type(self))
+        unused = {name for name in later if getattr(self, name) == type(self).model_fields[name].default}
         return {name: value for name, value in dumped.items() if name not in unused}
+
+
+@cache
+def _added_later(kind: type[Settings]) -> frozenset[str]:
+    return frozenset().union(*(vars(base).get("added_later", ()) for base in kind.__mro__))

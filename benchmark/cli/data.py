@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,15 @@ import click
 from benchmark.cli.options import UserPath, add_plugins, place_options, read_extra_tests, with_folder_options
 
 if TYPE_CHECKING:
-    from benchmark.datasets.base import Arrays, Data, Dataset
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmark.datasets.base import Arrays, CorruptedCopies, Data, Dataset
     from benchmark.grid.plugin_ref import PluginRef
 
 SHOWN_DUPLICATES = 10
+SHOWN_COPIES = 8
+"""Different images of a sheet of corrupted copies."""
 MOST_PAIRS = 25_000**2
 """Pairs of images of two splits that `info` compares: some seconds. `verify` compares them all."""
 
@@ -54,7 +60,8 @@ def verify(name: str, extra_tests: tuple[str, ...], **options: Any) -> int:
     from benchmark.datasets import statistics
     from benchmark.datasets.extra_tests import match
 
-    others = {key: _dataset(text, **options) for key, text in read_extra_tests(extra_tests).items()}
+    named = {key: _dataset(text, **options) for key, text in read_extra_tests(extra_tests).items()}
+    others = {key: other for key, other in named.items() if not other.of_test_images}
     dataset = _dataset(name, **options)
     with warnings.catch_warnings(record=True) as caught, fetch_progress() as report:
         warnings.simplefilter("always")
@@ -63,9 +70,10 @@ def verify(name: str, extra_tests: tuple[str, ...], **options: Any) -> int:
         if loaded.images is not None:
             others = {key: other.like(loaded.images) for key, other in others.items()}
         matched = {key: match(loaded, key, other.load_extra_test(report)) for key, other in others.items()}
+        told = [note for key, other in named.items() for note in _about_copies(key, other, dataset, loaded)]
     loaded = replace(loaded, extra_tests={key: extra.test for key, extra in matched.items()})
     messages = [str(warning.message) for warning in caught]
-    told = [*loaded.notes, *(note for extra in matched.values() for note in extra.notes)]
+    told += [*loaded.notes, *(note for extra in matched.values() for note in extra.notes)]
     sizes = ", ".join(f"{split} {len(part)}" for split, part in statistics.splits(loaded).items())
     click.echo(f"{dataset.label}: readable, {sizes}; {digest}")
     _echo_images(loaded)
@@ -124,19 +132,35 @@ def info(name: str, left_out: bool, **options: Any) -> None:
 @click.option("--out", type=UserPath(dir_okay=False), required=True, help="PNG file to write.")
 @click.option("--split", default="train", show_default=True, help="train, val or test.")
 @click.option("--per-class", type=click.IntRange(1, 100), default=12, show_default=True, help="Images in a row.")
+@click.option(
+    "--corrupted",
+    "copies",
+    metavar="SOURCE",
+    help="Corrupted copies of test images instead, a row per corruption, the image itself first: corrupted, "
+    "medmnistc:FOLDER.",
+)
 @place_options
-def preview(name: str, out: Path, split: str, per_class: int, **options: Any) -> None:
-    """Draw a contact sheet of NAME with a row per class."""
+def preview(name: str, out: Path, split: str, per_class: int, copies: str | None, **options: Any) -> None:
+    """Draw a contact sheet of NAME with a row per class, or per corruption."""
+    import numpy as np
+
     from benchmark.datasets import statistics
     from benchmark.errors import UsageError
     from benchmark.report import pictures
 
-    loaded = _load(_dataset(name, **options), options["results"])
-    parts = statistics.splits(loaded)
-    if split not in parts:
-        raise UsageError(f"{loaded.name} has no split {split!r}; expected one of {', '.join(parts)}")
-    chosen: Arrays = parts[split]
-    picture = pictures.contact_sheet(chosen.images, chosen.labels, loaded.classes, per_class)
+    dataset = _dataset(name, **options)
+    loaded = _load(dataset, options["results"])
+    if copies is None:
+        parts = statistics.splits(loaded)
+        if split not in parts:
+            raise UsageError(f"{loaded.name} has no split {split!r}; expected one of {', '.join(parts)}")
+        chosen: Arrays = parts[split]
+        picture = pictures.contact_sheet(chosen.images, chosen.labels, loaded.classes, per_class)
+    else:
+        rows = _rows_of_copies(_dataset(copies, **options), dataset, loaded)
+        images = [image for row in rows.values() for image in row]
+        numbers = [number for number, row in enumerate(rows.values()) for _ in row]
+        picture = pictures.contact_sheet(np.stack(images), np.array(numbers), list(rows), max(map(len, rows.values())))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         picture.save(out, format="PNG")
@@ -184,6 +208,44 @@ def _dataset(
     add_plugins(plugins)
     (described,) = with_folder_options([name], group_by, skip_corrupt)
     return make_dataset(described, data_root)[0]
+
+
+def _about_copies(name: str, source: Dataset, dataset: Dataset, loaded: Data) -> Iterator[str]:
+    """What `verify` says of an extra test set that is made of the test images."""
+    if source.of_test_images:
+        found = _copies(source, _raw_test(dataset, loaded), loaded.name)
+        yield f"extra test set {name!r}: {len(found.copies)} corrupted copies of the {len(loaded.test)} test images"
+        yield from (f"extra test set {name!r}: {note}" for note in found.notes)
+
+
+def _rows_of_copies(source: Dataset, dataset: Dataset, loaded: Data) -> dict[str, list[NDArray[np.uint8]]]:
+    """Corruption -> one of the first test images, and its copies."""
+    rows: dict[str, list[NDArray[np.uint8]]] = {}
+    raw = _raw_test(dataset, loaded)
+    few = raw.images[:SHOWN_COPIES]
+    for copy in _copies(source, raw, loaded.name).copies:
+        number = list({**rows, copy.kind: []}).index(copy.kind) % len(few)
+        row = rows.setdefault(copy.kind, [dataset.preprocess(few)[number]])
+        row.append(dataset.preprocess(copy.images(few))[number])
+    return rows
+
+
+def _copies(source: Dataset, test: Arrays, name: str) -> CorruptedCopies:
+    """The corrupted copies that `source` makes of `test`."""
+    from benchmark.datasets.base import CorruptedTests
+    from benchmark.errors import UsageError
+
+    if not isinstance(source, CorruptedTests):
+        raise UsageError(
+            f"{source.name} makes no corrupted copies of test images; expected corrupted, or medmnistc:FOLDER"
+        )
+    return source.of(test, name)
+
+
+def _raw_test(dataset: Dataset, loaded: Data) -> Arrays:
+    """The test images before what the data set does to each of them."""
+    raw = dataset.raw()
+    return loaded.test if raw is dataset else raw.load().test
 
 
 def _echo_images(loaded: Data) -> None:

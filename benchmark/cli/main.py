@@ -41,6 +41,7 @@ COMMANDS = {
     "labels": "benchmark.cli.labels:labels",
     "suspects": "benchmark.cli.suspects:suspects",
     "clinical": "benchmark.cli.clinical:clinical",
+    "robustness": "benchmark.cli.robustness:robustness",
     "advise": "benchmark.cli.advise:advise",
     "relabel": "benchmark.cli.relabel:relabel",
     "brief": "benchmark.cli.brief:brief",

@@ -121,7 +121,13 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="N training images, equally many per class, with true labels, for methods that need a clean set.",
         ),
-        click.option("--extra-test", "extra_tests", multiple=True, metavar="NAME=npz:FILE"),
+        click.option(
+            "--extra-test",
+            "extra_tests",
+            multiple=True,
+            metavar="NAME=DATASET",
+            help="Score on these test images too: other_hospital=npz:FILE; corrupted: on corrupted copies of its own.",
+        ),
         place_options,
     ]
     for option in reversed(options):
@@ -232,14 +238,26 @@ def read_extra_tests(items: tuple[str, ...]) -> dict[str, PluginRef]:
     tests: dict[str, PluginRef] = {}
     for item in items:
         name, equals, text = item.partition("=")
+        family = item.partition(":")[0]
+        if _of_test_images(family):  # the name may be left out
+            name, equals, text = family, "=", item
         if not equals or not name or not text:
             raise UsageError(
-                f"--extra-test {item!r}: expected NAME=DATASET, for example --extra-test other_hospital=npz:theirs.npz"
+                f"--extra-test {item!r}: expected NAME=DATASET, for example --extra-test "
+                "other_hospital=npz:theirs.npz, or --extra-test corrupted"
             )
         if name in tests:
             raise UsageError(f"--extra-test {name!r} is given twice; expected a name of its own for each test set")
         (tests[name],) = _refs([text], f"--extra-test {name}")
     return tests
+
+
+def _of_test_images(name: str) -> bool:
+    """Whether `name` is a source of corrupted copies of the test images."""
+    from benchmark.registry import DATASETS
+
+    entry = DATASETS.get(name)
+    return entry is not None and bool(entry.declared.get("of_test_images"))
 
 
 def _recipe(items: tuple[str, ...]) -> dict[str, Any]:

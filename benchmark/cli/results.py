@@ -222,18 +222,25 @@ def build_tables(
 
     `equal_seeds`: only runs with seeds that both `jobs` and the runs of `others` have, where there are such.
     """
-    from benchmark.store import published
-    from benchmark.tables import frame
-
-    records = _records(store, jobs, others, sorted({field for rule in rules for field in frame.fields(rule)}))
-    lacking = [run for other in others for run in published.missing(other)]
-    expected = [*map(_missing, jobs or ()), *map(missing_run, lacking)]
+    records, expected = gathered(store, jobs, others, rules)
     if equal_seeds:
         own = {job.spec.id for job in jobs or ()}
         mine, theirs = ({_seeds(r) for r in records if (r["id"] in own) == is_own} for is_own in (True, False))
         common = mine & theirs or mine | theirs
         records, expected = ([r for r in listed if _seeds(r) in common] for listed in (records, expected))
     return tables_of(records, expected, rules=rules, **choices)
+
+
+def gathered(
+    store: Store, jobs: list[Job] | None, others: tuple[Path, ...], rules: tuple[str, ...]
+) -> tuple[list[Record], list[Record]]:
+    """The records of `jobs` (None: all) and of the folders `others`, and the runs that should have one."""
+    from benchmark.store import published
+    from benchmark.tables import frame
+
+    records = _records(store, jobs, others, sorted({field for rule in rules for field in frame.fields(rule)}))
+    lacking = [run for other in others for run in published.missing(other)]
+    return records, [*map(_missing, jobs or ()), *map(missing_run, lacking)]
 
 
 def _seeds(record: Record) -> tuple[tuple[str, int], ...]:

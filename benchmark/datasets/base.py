@@ -151,6 +151,27 @@ class Data:
         return ExtraTest(self.classes, self.named, self.test, self.skipped, self.images, self.notes)
 
 
+@dataclass(frozen=True)
+class CorruptedCopy:
+    """A copy of the test images with a corruption of some severity, made when it is asked for: all copies of a test set
+    at once would not fit into the memory."""
+
+    kind: str
+    severity: int
+    """From 1, the weakest."""
+    key: str
+    """Tells the corruption from every other one, of whatever version."""
+    images: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    """From the first m of the test images [m, H, W, C] to those of the copy. Raises DataError."""
+
+
+@dataclass(frozen=True)
+class CorruptedCopies:
+    copies: tuple[CorruptedCopy, ...]
+    notes: tuple[str, ...] = ()
+    """What was left out, and what may make them hard to compare; a sentence each."""
+
+
 class Dataset(ABC):
     """A source of labeled images. A family lists what it can load in the literal tuple `names`."""
 
@@ -161,6 +182,9 @@ class Dataset(ABC):
     """"multiclass" or "multilabel"; runs of methods that do not support the task are skipped."""
     augment: ClassVar[dict[str, Any]] = {"flip": False, "rotate": 0.0}
     """Default training augmentation: `flip` mirrors at random, `rotate` is the largest angle in degrees."""
+
+    of_test_images: ClassVar[bool] = False
+    """Whether this is no data set by itself, but a source of `CorruptedCopies` of another one's test images."""
 
     class Config(Settings):
         """No options."""
@@ -215,9 +239,33 @@ class Dataset(ABC):
         """This data set, its image files treated as those of another one were where its options leave that open."""
         return self
 
+    def raw(self) -> Dataset:
+        """This data set without what `preprocess` does."""
+        return self
+
+    def preprocess(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What `load` does to every image [n, H, W, C] of the raw data set, each by itself."""
+        return images
+
     def path_digests(self) -> Mapping[Path, str]:
         """The digests of paths in the configuration, where they are not those of all that lies there."""
         return {}
+
+
+class CorruptedTests(Dataset):
+    """A source of corrupted copies of the test images of the data set that a run trains on."""
+
+    of_test_images: ClassVar[bool] = True
+
+    def load(self, progress: Progress | None = None) -> Data:
+        raise DataError(
+            f"{self.name} makes corrupted copies of the test images of a data set and holds none of its own; name a "
+            f"data set, and this as an extra test set: -d DATA --extra-test {self.name}"
+        )
+
+    @abstractmethod
+    def of(self, test: Arrays, name: str) -> CorruptedCopies:
+        """The copies of `test`, the raw test images of the data set `name`. Raises DataError where there are none."""
 
 
 def stratified_subset(labels: Labels, n: int, seed: int) -> NDArray[np.intp]:

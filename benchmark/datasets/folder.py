@@ -17,21 +17,22 @@ from benchmark.datasets._class_folders import ClassImage, Listing, list_images
 from benchmark.datasets._decoding import ImageOptions
 from benchmark.datasets._entries import Entry, Read, read_entries
 from benchmark.datasets._files import File, InputPlace, Place, place_of
-from benchmark.datasets.base import Data, DataError, Dataset, ExtraTest, Labels, Progress
+from benchmark.datasets._stained import Stained, StainOption
+from benchmark.datasets.base import Data, DataError, ExtraTest, Labels, Progress
 from benchmark.datasets.splitting import check_splits, in_two_splits, split
 from benchmark.store import digests
 from benchmark.store.schema import Images
 from benchmark.store.tree import printable, readable
 
 
-class Folder(Dataset):
+class Folder(Stained):
     """Your own images, folder:DIR or folder:FILE.zip, in one folder per class, with or without train/ and test/."""
 
     version: ClassVar[int] = 3
     names: ClassVar[tuple[str, ...]] = ("folder",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
-    class Config(ImageOptions):
+    class Config(ImageOptions, StainOption):
         path: InputPlace
         """`CLASS/*.png`, or `train/CLASS/*.png`, `test/...` and perhaps `val/...`, also named Training, valid, ...; a
         folder, or a zip archive, which is read without unpacking it."""
@@ -88,7 +89,7 @@ class Folder(Dataset):
             groups = [entry.group for entry in read.entries if entry.group is not None] or None
             parts = read.parts(split(root, read.labels, groups, self.cfg.split_seed))
         check_splits(root, parts, listing.classes, listing.notes)
-        return Data(
+        data = Data(
             name=self.label,
             num_classes=len(listing.classes),
             classes=_printable(listing.classes),
@@ -99,6 +100,7 @@ class Folder(Dataset):
             images=read.decoded.facts,
             notes=(*listing.notes, *read.decoded.doubts),
         )
+        return self.with_stains(data)
 
     def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
         """The test images, or all images of a folder without splits."""
@@ -108,7 +110,8 @@ class Folder(Dataset):
             raise DataError(f"{self.cfg.path}: no usable test image; add some to its class folders")
         test = read.parts({"test": np.arange(len(read.entries))})["test"]
         notes = (*listing.notes, *read.decoded.doubts)
-        return ExtraTest(_printable(listing.classes), True, test, read.skipped, read.decoded.facts, notes)
+        whole = ExtraTest(_printable(listing.classes), True, test, read.skipped, read.decoded.facts, notes)
+        return self.test_with_stains(whole)
 
     def _read(self, place: Place, listing: Listing, images: Sequence[ClassImage], progress: Progress | None) -> Read:
         """Decodes `images`. Raises DataError with all that cannot be used, unless those are to be left out."""

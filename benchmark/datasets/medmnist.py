@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal
 
 from benchmark.datasets._download import download, md5
 from benchmark.datasets._layout import read_npz
-from benchmark.datasets.base import Data, DataError, Dataset, DataWarning, Progress, Settings
+from benchmark.datasets._stained import Stained, StainOption
+from benchmark.datasets.base import Data, DataError, DataWarning, Progress
 
 
-class MedMNIST(Dataset):
+class MedMNIST(Stained):
     """A 2D MedMNIST set at 28, 64, 128 or 224 px (Yang et al. 2023; CC BY 4.0, dermamnist CC BY-NC 4.0)."""
 
     names: ClassVar[tuple[str, ...]] = (
@@ -32,7 +33,7 @@ class MedMNIST(Dataset):
     )
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
-    class Config(Settings):
+    class Config(StainOption):
         size: Literal[28, 64, 128, 224] = 28
         """Side of the images in px."""
 
@@ -92,7 +93,7 @@ class MedMNIST(Dataset):
                 f"{self.cfg.size} px with {info['n_channels']}: "
                 f"it is another file under this name; use npz:{self.path}"
             )
-        return Data(self.label, len(classes), classes, splits.train, splits.test, splits.val)
+        return self.with_stains(Data(self.label, len(classes), classes, splits.train, splits.test, splits.val))
 
 
 class ChestMNIST(MedMNIST):

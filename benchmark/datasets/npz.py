@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.datasets._layout import read_npz, read_npz_test
-from benchmark.datasets.base import Data, Dataset, ExtraTest, InputFile, Progress
+from benchmark.datasets._stained import Stained, StainOption
+from benchmark.datasets.base import Data, ExtraTest, InputFile, Progress
 from benchmark.datasets.class_names import suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
 from benchmark.store import digests
 from benchmark.store.tree import readable
 
 
-class Npz(Dataset):
+class Npz(Stained):
     """Your own file in MedMNIST layout, npz:FILE; arrays train_labels_<name> are noisy labels for given:<name>."""
 
     names: ClassVar[tuple[str, ...]] = ("npz",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
-    class Config(Regrouping):
+    class Config(Regrouping, StainOption):
         path: InputFile
         """Arrays `{train,val,test}_images`, uint8 [n, H, W] or [n, H, W, 3], and `{train,val,test}_labels`,
         (n,) or (n, 1); those of val may be absent. `{train,val}_labels_<name>` may hold -1 for "no label", and
@@ -55,12 +56,12 @@ class Npz(Dataset):
             named=splits.class_names is not None,
             notes=tuple(suspicions(splits.class_names or ())),
         )
-        return regrouped(data, self.cfg)
+        return self.with_stains(regrouped(data, self.cfg))
 
     def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
         test, num_classes, class_names = read_npz_test(self.cfg.path)
         whole = ExtraTest(class_names or _numbers(num_classes), class_names is not None, test)
-        return regrouped_test(whole, self.label, self.cfg)
+        return self.test_with_stains(regrouped_test(whole, self.label, self.cfg))
 
 
 def _numbers(num_classes: int) -> tuple[str, ...]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.datasets._annotations import Annotation, annotated, majority
 from benchmark.datasets._class_folders import is_junk
@@ -22,6 +21,8 @@ from benchmark.datasets._files import File, InputPlace, place_of
 from benchmark.datasets._images import SUFFIXES
 from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
 from benchmark.datasets._sheets import read_sheet
+from benchmark.datasets._stained import Stained, StainOption
+from benchmark.datasets._texts import Texts
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
 from benchmark.datasets.class_names import nearest, suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
@@ -39,17 +40,6 @@ NAMED = 5
 """Patients that a message names."""
 
 
-def _texts(value: Any) -> Any:
-    """ "A+B", "[A,B]", "A", ["A", 1] or -1 as a tuple of texts."""
-    if isinstance(value, str):
-        within = value[1:-1] if value[:1] + value[-1:] == "[]" else value
-        return tuple(filter(None, (part.strip() for part in re.split(r"[+,]" if within != value else r"\+", within))))
-    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
-
-
 @dataclass(frozen=True)
 class _Annotated:
     """The images that the table gives a label, before they are split."""
@@ -62,14 +52,14 @@ class _Annotated:
     columns: Columns
 
 
-class Table(ListedImages):
+class Table(ListedImages, Stained):
     """Your own images and a table of their labels, table:FILE (CSV, TSV, Excel, Parquet), or table:FILE.toml."""
 
     version: ClassVar[int] = 2
     names: ClassVar[tuple[str, ...]] = ("table",)
     augment: ClassVar = {"flip": True, "rotate": 15.0}
 
-    class Config(ListedOptions, Regrouping):
+    class Config(ListedOptions, Regrouping, StainOption):
         path: InputFile
         """The table; or a TOML file that holds these options, as `noisybench data describe` drafts it. Options beside
         it replace those in it."""
@@ -255,7 +245,7 @@ class Table(ListedImages):
         return Listing(found.classes, entries, tuple(notes), found.unusable)
 
     def decoded(self, listing: Listing, progress: Progress | None) -> Data:
-        return regrouped(super().decoded(listing, progress), self.cfg)
+        return self.with_stains(regrouped(super().decoded(listing, progress), self.cfg))
 
     def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
         """The test images, or all images of a table that has no column of splits."""
@@ -267,7 +257,7 @@ class Table(ListedImages):
         test = read.parts({"test": np.arange(len(read.entries))})["test"]
         notes = (*found.notes, *read.decoded.doubts)
         whole = ExtraTest(found.classes, True, test, read.skipped, read.decoded.facts, notes)
-        return regrouped_test(whole, self.label, self.cfg)
+        return self.test_with_stains(regrouped_test(whole, self.label, self.cfg))
 
     def like(self, images: Images) -> Table:
         return Table(self.name, self.cfg.like(images), self.root)

@@ -193,6 +193,11 @@ def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
 
 def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     dataset, choices = make_dataset(ref, data_root)
+    if dataset.of_test_images:
+        raise UsageError(
+            f"{ref.name} makes corrupted copies of the test images of a data set and is none itself; name a data set, "
+            f"and this as an extra test set: -d DATA --extra-test {ref.name}"
+        )
     resolved = resolve_dataset(ref, dataset)
     files, sources = dict(resolved.files), dict(resolved.sources)
     extra_tests = {}

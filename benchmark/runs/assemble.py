@@ -11,7 +11,7 @@ import torch
 
 from backbones.base import Backbone
 from benchmark import plugin_files
-from benchmark.datasets.base import DataError, Dataset
+from benchmark.datasets.base import CorruptedTests, DataError, Dataset
 from benchmark.datasets.label_set import LabelSet
 from benchmark.errors import UsageError
 from benchmark.grid.job import Job
@@ -65,6 +65,8 @@ class Plugins:
     method: type[Method]
     method_config: Settings
     extra_tests: Mapping[str, DataSource] = field(default_factory=dict)
+    corrupted: Mapping[str, CorruptedTests] = field(default_factory=dict)
+    """Sources of corrupted copies of the test images, by name."""
 
 
 def assemble(job: Job) -> Plugins:
@@ -83,6 +85,7 @@ def assemble(job: Job) -> Plugins:
         method=method,
         method_config=method_config,
         extra_tests=extra_tests_of(job),
+        corrupted=corrupted_of(job),
     )
     plugin_files.check(job.sources)  # again: a file may have changed while it was being read
     return plugins
@@ -108,6 +111,25 @@ def open_labels(part: DataPart, files: Mapping[str, str]) -> LabelSet | None:
 
 
 def extra_tests_of(job: Job) -> dict[str, DataSource]:
+    """The extra test sets with images of their own."""
+    return {name: source for name, source in _beside(job).items() if not source.dataset.of_test_images}
+
+
+def corrupted_of(job: Job) -> dict[str, CorruptedTests]:
+    """The sources of corrupted copies of the test images. Raises DataError where one is not what it was."""
+    sources = {}
+    for name, source in _beside(job).items():
+        if isinstance(source.dataset, CorruptedTests):
+            if (digest := source.dataset.digest()) != source.digest:
+                raise DataError(
+                    f"extra test set {name!r} has changed: its content is {digest}, expected {source.digest}; put the "
+                    "former files back, or start the grid anew"
+                )
+            sources[name] = source.dataset
+    return sources
+
+
+def _beside(job: Job) -> dict[str, DataSource]:
     return {
         name: DataSource(open_dataset(part, job.files, job.options.data_root), part.digest)
         for name, part in job.spec.dataset.extra_tests.items()

@@ -104,6 +104,11 @@ class FeatureSource:
         """Standardized features of a set that is only evaluated."""
         return Features(self._ready(self._rows(part, "plain")))
 
+    def made_features(self, key: str, images: Callable[[], np.ndarray]) -> Features:
+        """Standardized features of images that are evaluated only, and are made where their features are not stored."""
+        array, _ = stored(self.folder, self._identity(key, "plain"), lambda: self._compute(images(), "plain"))
+        return Features(self._ready(torch.from_numpy(np.array(array))))
+
     def _views(self, train: LabelledSet) -> Tensor | None:
         count = self.backbone.cfg.views
         if count == 1:
@@ -164,12 +169,15 @@ class FeatureSource:
         "view0"."""
         if not key:
             return self._compute(images(), kind)
-        identity: dict[str, Any] = {"format": FORMAT, **self.body, "data": key, "kind": kind}
+        identity = self._identity(key, kind)
         if kind != "plain":
             identity["augment"] = self.policy.model_dump(mode="json")
         array, facts = stored(self.folder, identity, lambda: self._compute(images(), kind))
         self.notes[f"{key.rpartition('/')[2]}/{kind}/{key.partition('/')[0]}"] = facts
         return array
+
+    def _identity(self, key: str, kind: str) -> dict[str, Any]:
+        return {"format": FORMAT, **self.body, "data": key, "kind": kind}
 
     @torch.no_grad()
     def _compute(self, images: np.ndarray, kind: str) -> np.ndarray:

@@ -22,8 +22,18 @@ from benchmark.grid.job import Job
 from benchmark.noise.base import NoiseError
 from benchmark.noise.rate_estimate import RateEstimate
 from benchmark.registry import METHODS
-from benchmark.runs.assemble import Network, configured, extra_tests_of, network_of, noise_of, source_of, sources_of
+from benchmark.runs.assemble import (
+    Network,
+    configured,
+    corrupted_of,
+    extra_tests_of,
+    network_of,
+    noise_of,
+    source_of,
+    sources_of,
+)
 from benchmark.runs.clean_classifier import needed
+from benchmark.runs.corrupted import corrupted_copies
 from benchmark.runs.frozen_features import check_views
 from benchmark.runs.hints import Estimate, find_hints
 from benchmark.runs.prepare import CleanSetError, DataSource, Drawn, Prepared, Skipped, prepare
@@ -138,6 +148,9 @@ class _Examination:
         try:
             data = source.load(self.cache)
             others = {name: other.like(data).load_extra_test(self.cache) for name, other in extra.items()}
+            for name, tests in corrupted_of(job).items():
+                copies = corrupted_copies(tests, source, data.test, self.cache)
+                self._say(f"extra test set {name!r}: {note}" for note in copies.notes)
         except Skipped:
             raise
         except NoisybenchError as error:

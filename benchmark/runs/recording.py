@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,7 @@ from backbones.base import paths_on
 from benchmark import model_selection
 from benchmark.grid.job import Job
 from benchmark.grid.spec import Part
+from benchmark.metrics import SCALARS
 from benchmark.model_selection import Rule
 from benchmark.registry import BACKBONES, METHODS, Registry, RegistryError
 from benchmark.runs.hints import Given
@@ -20,7 +22,7 @@ from benchmark.runs.train import Trained
 from benchmark.store import digests, kept, schema
 from benchmark.store.atomic import write_atomically
 from benchmark.store.curve import curve_of, rounded
-from benchmark.store.schema import Tests, TestSet
+from benchmark.store.scored_sets import CorruptedFigures, CorruptedTest, Tests, TestSet
 from benchmark.store.store import Store
 from benchmark.store.tree import printable
 from benchmark.training.trainer import Progress
@@ -89,6 +91,7 @@ def trained_record(run: Trained) -> dict[str, Any]:
         "extra_metrics": {name: _scalars(figures) for name, figures in extra.items()},
         "outcomes": progress.outcomes,
         "extra_outcomes": progress.extra_outcomes,
+        **({"corrupted_tests": _corrupted(run)} if run.corrupted else {}),
     }
 
 
@@ -163,6 +166,32 @@ def _test_set(part: LabelledSet) -> TestSet:
         "notes": list(part.notes),
         "shared_images": part.shared_images,
     }
+
+
+def _corrupted(run: Trained) -> dict[str, CorruptedTest]:
+    left = iter(run.progress.at_end)
+    return {
+        name: {
+            "kind": [one.kind for one in found.sets],
+            "severity": [one.severity for one in found.sets],
+            "notes": list(found.notes),
+            "figures": _columns_by_rule(list(itertools.islice(left, len(found.sets)))),
+        }
+        for name, found in run.corrupted.items()
+    }
+
+
+def _columns_by_rule(sets: Sequence[Mapping[Rule, Mapping[str, Any] | None]]) -> dict[Rule, CorruptedFigures | None]:
+    """Rule -> columns over `sets`."""
+    by_rule: dict[Rule, CorruptedFigures | None] = {}
+    for rule in sets[0]:
+        figures = [of_set[rule] for of_set in sets]
+        known = next((found for found in figures if found), None)
+        columns = {name: [rounded((found or {}).get(name)) for found in figures] for name in SCALARS}
+        by_rule[rule] = None
+        if known:
+            by_rule[rule] = {"epoch": known["epoch"], "phase": known["phase"], "metrics": columns}
+    return by_rule
 
 
 def _noise(given: Given, prepared: Prepared) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmark.datasets.base import Arrays
 from benchmark.grid.job import Options
 from benchmark.grid.spec import Recipe, RunSpec
 from benchmark.noise.rate_estimate import HeldOut
 from benchmark.runs.assemble import Network, Plugins, pick_device
+from benchmark.runs.corrupted import Corrupted, CorruptedSet, corrupted_copies
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.frozen_features import FeatureSource
 from benchmark.runs.held_out import held_out
@@ -44,6 +48,8 @@ class Trained:
     features: dict[str, str] | None
     """Of a frozen backbone: digests of its weights and of every array of features."""
     prepare_seconds: float
+    corrupted: Mapping[str, Corrupted] = field(default_factory=dict)
+    """Corrupted copies of the test set, by name; `Progress.at_end` has their figures in this order."""
 
 
 def train(
@@ -56,11 +62,17 @@ def train(
     started = time.perf_counter()
     prepared = prepare(plugins.source, plugins.noise, store.cache("data"), plugins.extra_tests, spec.method.clean_set)
     refuse(plugins.method, spec.method.name, prepared.num_classes, plugins.network)
+    test = Arrays(prepared.test.whole, prepared.test.noisy)
+    corrupted = {
+        name: corrupted_copies(tests, plugins.source, test, store.cache("data"))
+        for name, tests in plugins.corrupted.items()
+    }
     inputs = Inputs(plugins, spec, prepared.train, store.cache("features"), device, on_phase)
     evaluations = Evaluations(
         inputs.evaluation(prepared.val),
         inputs.evaluation(prepared.test),
         {name: inputs.evaluation(part) for name, part in prepared.extra_tests.items()},
+        inputs.evaluations_of([one for copies in corrupted.values() for one in copies.sets], prepared.test),
     )
 
     def session_of(recipe: Recipe) -> Session:
@@ -105,9 +117,8 @@ def train(
     )
     progress = trainer.run()
     features = inputs.features.notes if inputs.features else None
-    return Trained(
-        method, progress, prepared, given, required, _own_recipe(spec) | kit.deviations, features, prepare_seconds
-    )
+    deviations = _own_recipe(spec) | kit.deviations
+    return Trained(method, progress, prepared, given, required, deviations, features, prepare_seconds, corrupted)
 
 
 def refuse(method: type[Method], name: str, num_classes: int, network: Network) -> None:
@@ -144,6 +155,7 @@ class Inputs:
     ) -> None:
         self.backbone = plugins.network.backbone
         self.device = device
+        self.on_phase = on_phase
         self.features: FeatureSource | None = None
         self.train: Samples
 
@@ -171,3 +183,18 @@ class Inputs:
     def evaluation(self, part: LabelledSet) -> Evaluation:
         samples = Images(part.images, self.device) if self.features is None else self.features.features(part)
         return Evaluation(samples, part.noisy, part.clean)
+
+    def evaluations_of(self, sets: Sequence[CorruptedSet], test: LabelledSet) -> list[Callable[[], Evaluation]]:
+        """Functions that make the inputs of corrupted copies of `test`."""
+
+        def made(position: int, one: CorruptedSet) -> Evaluation:
+            if position == 0:
+                self.on_phase(f"scores {len(sets)} corrupted test sets")
+            samples = (
+                Images(one.images(), self.device)
+                if self.features is None
+                else self.features.made_features(one.key, one.images)
+            )
+            return Evaluation(samples, test.noisy, test.clean)
+
+        return [partial(made, position, one) for position, one in enumerate(sets)]

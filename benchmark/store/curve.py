@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from benchmark.store.schema import Columns, Curve
+from benchmark.store.columns import Columns
+from benchmark.store.schema import Curve
 
 DIGITS = 5
 _CHOOSING = ("accuracy", "balanced_accuracy")

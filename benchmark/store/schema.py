@@ -10,24 +10,20 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from benchmark.metrics import Outcome
 from benchmark.model_selection import Rule
 from benchmark.store.atomic import StoreError
+from benchmark.store.columns import STRICT, Column, Columns
 from benchmark.store.content import Record
+from benchmark.store.scored_sets import CorruptedTest, Tests
 
 SCHEMA = 3
 
-_STRICT = with_config(ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True))
 
-Column: TypeAlias = list[float | None]
-"""[epochs] a figure per epoch, to five digits; None where it is undefined."""
-Columns: TypeAlias = dict[str, Column]
-
-
-@_STRICT
+@STRICT
 class Names(TypedDict, total=False):
     """Names for people."""
 
@@ -37,7 +33,7 @@ class Names(TypedDict, total=False):
     """[K] in the order of the labels; absent from records of runs that were not trained, and of earlier versions."""
 
 
-@_STRICT
+@STRICT
 class Provenance(TypedDict):
     """Where a record comes from."""
 
@@ -65,7 +61,7 @@ class Provenance(TypedDict):
     """Fast paths that were on, see `backbones/_fast/README.md`; absent from records of schemas 1 and 2."""
 
 
-@_STRICT
+@STRICT
 class Figures(TypedDict, total=False):
     """The metrics of one rule, at full precision: fractions in [0, 1] but `nll` (nats), `mcc` and `kappa`
     (at most 1), `brier` (in [0, 2]) and `mae` (classes)."""
@@ -101,7 +97,7 @@ OutcomeByRule: TypeAlias = dict[Rule, Outcome | None]
 """Of the rules that choose one epoch."""
 
 
-@_STRICT
+@STRICT
 class Curve(TypedDict):
     """Columns of [epochs] values; the rounded figures of an epoch give the rules' figures to five digits."""
 
@@ -129,7 +125,7 @@ class Curve(TypedDict):
     """What the method reports of itself against the truth: see `Diagnostics`."""
 
 
-@_STRICT
+@STRICT
 class OpenSetImages(TypedDict):
     """Images of no class of the task among the training images."""
 
@@ -138,7 +134,7 @@ class OpenSetImages(TypedDict):
     """Of their positions in their source, -1 for every other image."""
 
 
-@_STRICT
+@STRICT
 class Noise(TypedDict):
     """The manifest of the noisy training labels."""
 
@@ -178,7 +174,7 @@ class Noise(TypedDict):
     records of its first version."""
 
 
-@_STRICT
+@STRICT
 class Diagnostics(TypedDict, total=False):
     """What the method reported of itself in the last epoch, against the truth; empty where it reports nothing."""
 
@@ -208,7 +204,7 @@ class Diagnostics(TypedDict, total=False):
     l1_total: float
 
 
-@_STRICT
+@STRICT
 class Sizes(TypedDict):
     """Numbers of samples."""
 
@@ -221,31 +217,7 @@ class Sizes(TypedDict):
     where it was given none."""
 
 
-@_STRICT
-class TestSet(TypedDict):
-    """One test set; `right` of an outcome follows its order."""
-
-    size: int
-    digest: str | None
-    """SHA-256 of its images and labels in their order; None in records of schema 1."""
-    groups: list[str] | None
-    """[size] what samples belong together (a patient), as numbers; None where that is not known."""
-    notes: NotRequired[list[str]]
-    """Of an extra test set: how its classes were matched, and what may make it hard to compare; absent from records
-    of schemas 1 and 2."""
-    shared_images: int | None
-    """Number of its images that are among the training images too, equal in every pixel; None in records of
-    schemas 1 and 2."""
-
-
-@_STRICT
-class Tests(TypedDict):
-    test: TestSet
-    extra: dict[str, TestSet]
-    """By name."""
-
-
-@_STRICT
+@STRICT
 class Images(TypedDict):
     """What was done to image files on reading."""
 
@@ -265,7 +237,7 @@ class Images(TypedDict):
     """Share of all original pixels that was cut away."""
 
 
-@_STRICT
+@STRICT
 class Timing(TypedDict):
     """Seconds and memory to four digits, which differ between equal runs."""
 
@@ -283,7 +255,7 @@ class Timing(TypedDict):
     """None where the system does not tell it, as Windows."""
 
 
-@_STRICT
+@STRICT
 class ShortTiming(TypedDict):
     """Of a run that was not trained."""
 
@@ -295,7 +267,7 @@ Fault = TypedDict("Fault", {"class": str, "message": str, "traceback": str, "log
 """An exception: its class, message, the end of its traceback, and the path of the run's log."""
 
 
-@_STRICT
+@STRICT
 class Header(TypedDict):
     """What every record begins with."""
 
@@ -307,7 +279,7 @@ class Header(TypedDict):
     provenance: Provenance
 
 
-@_STRICT
+@STRICT
 class Trained(Header):
     """A run that was trained."""
 
@@ -330,7 +302,7 @@ class Trained(Header):
     timing: Timing
 
 
-@_STRICT
+@STRICT
 class Ok(Trained):
     """A run that was trained to its end."""
 
@@ -342,9 +314,11 @@ class Ok(Trained):
     outcomes: OutcomeByRule
     """On the main test set; empty in records of schema 1."""
     extra_outcomes: dict[str, OutcomeByRule]
+    corrupted_tests: NotRequired[dict[str, CorruptedTest]]
+    """By the name of the extra test set; absent where there is none, and from records of earlier versions."""
 
 
-@_STRICT
+@STRICT
 class Diverged(Trained):
     """A run whose training broke down; its curve ends before that epoch."""
 
@@ -352,7 +326,7 @@ class Diverged(Trained):
     reason: str
 
 
-@_STRICT
+@STRICT
 class Skipped(Header):
     """A run that does not apply."""
 
@@ -361,7 +335,7 @@ class Skipped(Header):
     timing: ShortTiming
 
 
-@_STRICT
+@STRICT
 class Failed(Header):
     """A run that raised an error."""
 

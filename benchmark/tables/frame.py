@@ -15,7 +15,7 @@ from benchmark.seeds import TUNING_SEED
 from benchmark.store.content import Record, content_digest
 from benchmark.store.digests import canonical
 from benchmark.store.field_paths import paths
-from benchmark.tables import comparable, display_names
+from benchmark.tables import comparable, corrupted, display_names
 from benchmark.tables.comparable import PARTS, VISIBLE, TableError
 from benchmark.tables.display_names import Defaults
 from benchmark.tables.statistics import SEEDS, independent_units
@@ -75,7 +75,10 @@ def fields(rule: str) -> tuple[str, ...]:
         figures.add("metrics.last")  # names the metrics where no run has figures by the rule
     estimate = ("estimated_rate", "estimate_interval", "estimate_doubt")
     noise = tuple(f"noise.{name}" for name in ("realized_rate", *estimate, "labels_sha256"))
-    whole = ("spec", "state", "reason", "error", "main_metric", "extra_metrics", "tests", "deviations", "hints")
+    whole = (
+        *("spec", "state", "reason", "error", "main_metric", "extra_metrics", "corrupted_tests", "tests", "deviations"),
+        "hints",
+    )
     origin = tuple(f"provenance.{name}" for name in ("commit", "dirty", "hardware", "labels", "method_digest"))
     diagnostics = tuple(f"diagnostics.{name}" for name in DIAGNOSTICS.values())
     return paths((*whole, *sorted(figures), *noise, *diagnostics, *origin, "timing.seconds"))
@@ -178,6 +181,7 @@ def _check_choice(records: Sequence[Record], rule: str, metric: str, extra_test:
     scored = [by_rule for record in records if (by_rule := _figures(record, extra_test))]
     if extra_test is not None and not scored:
         names = {name for record in records for name in record.get("extra_metrics") or {}}
+        names.update(corrupted.names(records))
         known = ", ".join(sorted(names)) or "none"
         raise TableError(f"no run was scored on a test set {extra_test!r}; there are: {known} (--extra)")
     example = next((figures for by_rule in scored for figures in by_rule.values() if figures), None)
@@ -208,7 +212,7 @@ def _data_key(record: Record) -> str:
 def _figures(record: Record, extra_test: str | None) -> Mapping[str, Any] | None:
     if extra_test is None:
         return record.get("metrics")
-    return (record.get("extra_metrics") or {}).get(extra_test)
+    return (record.get("extra_metrics") or {}).get(extra_test) or corrupted.figures(record, extra_test)
 
 
 def _test(record: Record, extra_test: str | None) -> Mapping[str, Any]:
@@ -216,8 +220,11 @@ def _test(record: Record, extra_test: str | None) -> Mapping[str, Any]:
     tests = record.get("tests")
     if tests is None:
         return {}
-    found: Mapping[str, Any] = tests["test"] if extra_test is None else tests["extra"].get(extra_test, {})
-    return found
+    if extra_test is None or extra_test in tests["extra"]:
+        found: Mapping[str, Any] = tests["test"] if extra_test is None else tests["extra"][extra_test]
+        return found
+    copies = corrupted.copies_of(record, extra_test)
+    return {} if copies is None else {**tests["test"], "notes": copies["notes"]}
 
 
 class _Dumped:

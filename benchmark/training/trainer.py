@@ -7,7 +7,7 @@ import math
 import pickle
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ class Evaluations:
     test: Evaluation
     extra: Mapping[str, Evaluation] = field(default_factory=dict)
     """Extra test sets by name, in a mapping of their own so that no name can clash with `val` or `test`."""
+    at_end: Sequence[Callable[[], Evaluation]] = ()
+    """Further test sets, which are made one after the other and scored after the last epoch, by the rules
+    "val_noisy" and "last" alone: they would be too many for the memory, and for every epoch."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class Progress:
     train: dict[str, np.ndarray] = field(default_factory=dict)
     """Of the n training samples after the last epoch: "last" [n, K] probabilities, and what the method reported of each
     in that epoch (see `Reports`). Empty unless predictions are to be kept."""
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """State of the method after the epoch that `val_noisy` chooses so far, on the CPU; empty unless sets are scored at
+    the end."""
+    at_end: list[dict[Rule, dict[str, Any] | None]] = field(default_factory=list)
+    """Figures of the sets that are scored at the end, in their order."""
     diverged: str = ""
 
 
@@ -135,7 +143,39 @@ class Trainer:
             if not last and time.monotonic() - saved >= self.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
+        if not self.progress.diverged:
+            self.progress.at_end = self._score_at_end()
         return self.progress
+
+    def _score_at_end(self) -> list[dict[Rule, dict[str, Any] | None]]:
+        """The figures of `Evaluations.at_end`. The method keeps the state that it has."""
+        if not self.evaluations.at_end:
+            return []
+        self._save()  # scoring them may take longer than an epoch
+        curve = self.progress.curve
+        best = model_selection.chosen_epochs(curve, self.main_metric)["val_noisy"]
+        last = _state(self.method)
+        states = {len(curve) - 1: last}
+        if best is not None:
+            states.setdefault(best, self.progress.best)
+        self.method.eval()
+        figures: list[dict[Rule, dict[str, Any] | None]] = []
+        for make in self.evaluations.at_end:
+            evaluation = make()
+            by_epoch = {}
+            for position, state in states.items():
+                self.method.load_state_dict(state)
+                self.method.epoch = position
+                probabilities = self._probabilities(evaluation)
+                finite = bool(np.isfinite(probabilities).all())
+                scored = self._score(probabilities, evaluation.clean) if finite else None
+                entry = curve[position]
+                by_epoch[position] = scored and {**scored, "epoch": entry["epoch"], "phase": entry["phase"]}
+            of_best = None if best is None else by_epoch[best]
+            figures.append({"val_noisy": of_best, "last": by_epoch[len(curve) - 1]})
+        self.method.load_state_dict(last)
+        self.method.epoch = len(curve) - 1
+        return figures
 
     def _run_epoch(self, epoch: int) -> None:
         started = time.perf_counter()
@@ -225,6 +265,8 @@ class Trainer:
         new = [rule for rule, position in chosen.items() if position == len(curve) - 1]
         if len(curve) < self.kit.epochs:
             new.remove("last")
+        if "val_noisy" in new and sets.at_end:
+            self.progress.best = _state(self.method)
         if new:
             outcomes |= dict.fromkeys(new, self._outcome(test, sets.test.clean))
             for name, evaluation in sets.extra.items():
@@ -257,6 +299,7 @@ class Trainer:
             "extra_outcomes": self.progress.extra_outcomes,
             "predictions": torch.from_numpy(self.progress.predictions),
             "train": _tensors(self.progress.train),
+            "best": self.progress.best,
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -278,6 +321,7 @@ class Trainer:
                 state["extra_outcomes"],
                 state["predictions"].cpu().numpy(),
                 _arrays(state["train"]),
+                {name: tensor.cpu() for name, tensor in state.get("best", {}).items()},
             )
             self.method.load_state_dict(state["method"])
         except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
@@ -287,6 +331,11 @@ class Trainer:
             return
         self.kit.load_state_dict(state["kit"])
         self.progress = progress
+
+
+def _state(method: Method) -> dict[str, Tensor]:
+    """A copy of the method's state, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in method.state_dict().items()}
 
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:

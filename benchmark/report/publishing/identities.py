@@ -63,6 +63,8 @@ def faults(record: Record) -> Iterator[str]:
             if outcome is not None:
                 yield from (where + fault for fault in _of_outcome(outcome, found, tests[name]["size"]))
             yield from (where + fault for fault in _of_classes(found, matrix, tests[name]["size"]))
+    for name, copies in (record.get("corrupted_tests") or {}).items():
+        yield from (f"{name}: {fault}" for fault in _of_copies(copies, record))
     for rule, expected_epochs in _chosen(record, epochs).items():
         found = record["metrics"].get(rule)
         if (found is None) != (not expected_epochs) or (found and found["epoch"] not in expected_epochs):
@@ -187,6 +189,26 @@ def _of_classes(figures: Mapping[str, Any], matrix: metrics.Ints | None, size: i
     for what, value in (("recall weighted by the support", weighted), ("micro-F1", micro_f1)):
         if "epoch" in figures and not _close(accuracy, value, EXACT):
             yield f"accuracy is {accuracy!r}, and the {what} {value!r}"
+
+
+def _of_copies(copies: Mapping[str, Any], record: Record) -> Iterator[str]:
+    """Figures on corrupted copies of the test set that cannot be those of its images, or of the rule's epoch."""
+    size, count = record["tests"]["test"]["size"], len(copies["kind"])
+    pairs = set(zip(copies["kind"], copies["severity"], strict=False))
+    if len(copies["severity"]) != count or len(pairs) != count:
+        yield f"its {count} kinds and {len(copies['severity'])} severities name {len(pairs)} copies"
+    for rule, found in copies["figures"].items():
+        if found is None:
+            continue
+        if found["epoch"] != (expected := (record["metrics"][rule] or {}).get("epoch")):
+            yield f"{rule}: its epoch is {found['epoch']}, and the rule chooses {expected}"
+        for name, column in found["metrics"].items():
+            if len(column) != count:
+                yield f"{rule}: {name} has {len(column)} figures of {count} copies"
+        for share in found["metrics"]["accuracy"]:
+            right = (share or 0) * size
+            if not -EXACT <= right <= size + EXACT or abs(right - round(right)) > _ROUNDING * right + EXACT:
+                yield f"{rule}: accuracy {share!r} is no share of {size} images"
 
 
 def _close(value: float | None, expected: float | None, tolerance: float) -> bool:
