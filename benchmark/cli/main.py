@@ -42,6 +42,7 @@ COMMANDS = {
     "clinical": "benchmark.cli.clinical:clinical",
     "advise": "benchmark.cli.advise:advise",
     "relabel": "benchmark.cli.relabel:relabel",
+    "predict": "benchmark.cli.predict:predict",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

@@ -32,7 +32,6 @@ from methods.base import Method
 class Trained:
     """A run that was trained to its end, or to divergence."""
 
-    method: Method
     progress: Progress
     prepared: Prepared
     given: Given
@@ -41,8 +40,9 @@ class Trained:
     """Their names."""
     deviations: Deviations
     """Its own recipe, as "training", and settings of its optimizers that are not that recipe's."""
-    features: dict[str, str] | None
-    """Of a frozen backbone: digests of its weights and of every array of features."""
+    features: FeatureSource | None
+    """Of a frozen backbone."""
+    evaluations: Evaluations
     prepare_seconds: float
 
 
@@ -101,12 +101,19 @@ def train(
         checkpoint=store.work(spec.id) / "checkpoint.pt",
         checkpoint_seconds=options.checkpoint_seconds,
         keep_predictions=options.keep != "none",
+        keep_model=options.keep == "model",
         on_epoch=on_epoch,
     )
     progress = trainer.run()
-    features = inputs.features.notes if inputs.features else None
     return Trained(
-        method, progress, prepared, given, required, _own_recipe(spec) | kit.deviations, features, prepare_seconds
+        progress,
+        prepared,
+        given,
+        required,
+        _own_recipe(spec) | kit.deviations,
+        inputs.features,
+        evaluations,
+        prepare_seconds,
     )
 
 

@@ -80,6 +80,9 @@ class Progress:
     train: dict[str, np.ndarray] = field(default_factory=dict)
     """Of the n training samples after the last epoch: "last" [n, K] probabilities, and what the method reported of each
     in that epoch (see `Reports`). Empty unless predictions are to be kept."""
+    model: dict[str, Tensor] = field(default_factory=dict)
+    """State of the method after the best epoch so far by the noisy validation labels, on the CPU. Empty unless it is
+    to be kept."""
     diverged: str = ""
 
 
@@ -99,6 +102,7 @@ class Trainer:
         checkpoint: Path,
         checkpoint_seconds: float = 30.0,
         keep_predictions: bool = False,
+        keep_model: bool = False,
         on_epoch: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.method = method
@@ -111,6 +115,7 @@ class Trainer:
         self.checkpoint = checkpoint
         self.checkpoint_seconds = checkpoint_seconds
         self.keep_predictions = keep_predictions
+        self.keep_model = keep_model
         self.on_epoch = on_epoch
         self.progress = Progress()
         data.model = method
@@ -230,6 +235,8 @@ class Trainer:
             for name, evaluation in sets.extra.items():
                 extra_outcome = self._outcome(extra[name], evaluation.clean)
                 self.progress.extra_outcomes.setdefault(name, {}).update(dict.fromkeys(new, extra_outcome))
+        if self.keep_model and "val_noisy" in new:
+            self.progress.model = {name: t.detach().cpu().clone() for name, t in self.method.state_dict().items()}
         if self.keep_predictions:
             if len(curve) == self.kit.epochs:
                 own = predict(lambda x: self.method.predict(x).softmax(1), self.data.images).cpu().numpy()
@@ -257,6 +264,7 @@ class Trainer:
             "extra_outcomes": self.progress.extra_outcomes,
             "predictions": torch.from_numpy(self.progress.predictions),
             "train": _tensors(self.progress.train),
+            "model": self.progress.model,
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -278,7 +286,10 @@ class Trainer:
                 state["extra_outcomes"],
                 state["predictions"].cpu().numpy(),
                 _arrays(state["train"]),
+                {name: tensor.cpu() for name, tensor in state["model"].items()},
             )
+            if (self.keep_predictions and not progress.probabilities) or (self.keep_model and not progress.model):
+                raise ValueError("it was made without what is to be kept now")
             self.method.load_state_dict(state["method"])
         except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
             # Torn, damaged or foreign: the run starts over and ends in the same numbers.
