@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,10 @@ SUITES = [
 def cells(tmp_path):
     path = tmp_path / "all cells, new.npz"
     pixels, labels = images(60, 3, 0)
-    np.savez(path, **{f"{s}_{k}": v for s in ("train", "test") for k, v in (("images", pixels), ("labels", labels))})
+    arrays: dict[str, Any] = {}
+    for split in ("train", "test"):
+        arrays |= {f"{split}_images": pixels, f"{split}_labels": labels}
+    np.savez(path, **arrays)
     return path
 
 
