@@ -43,6 +43,7 @@ COMMANDS = {
     "advise": "benchmark.cli.advise:advise",
     "relabel": "benchmark.cli.relabel:relabel",
     "predict": "benchmark.cli.predict:predict",
+    "explain": "benchmark.cli.explain:explain",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 
