@@ -1,7 +1,7 @@
 """Nearest neighbours on frozen features: WANN (Di Salvo et al., TMLR 2025), SimiFeat (Zhu et al., ICML 2022)."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ FLOOR = 1e-3
 """Added to every share of the votes, so that a class without votes keeps a probability."""
 CHUNK = 512
 """Samples whose distances to all others are held in memory together."""
+VOTERS = ("bank", "labels", "size")
+"""Buffers: features, labels and neighbourhoods of the training samples that vote."""
 
 
 class KNN(Method):
@@ -62,9 +64,20 @@ class KNN(Method):
         k_min: int = Field(11, ge=1, le=999, description="fewest neighbours of `reliability`")
         k_max: int = Field(51, ge=2, le=1000, description="most neighbours of `reliability`")
 
+    bank: Tensor | None
+    labels: Tensor
+    size: Tensor
+
     def build(self) -> None:
         """Makes nothing: what votes is read from the training set at the start of an epoch."""
-        self.bank: Tensor | None = None
+        for name in VOTERS:
+            self.register_buffer(name, None)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in VOTERS:  # an epoch gives them their sizes
+            if prefix + name in state:
+                setattr(self, name, state[prefix + name].to(self.kit.device))
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:
         features = data.scan(lambda x: x.flatten(1))

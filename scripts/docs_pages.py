@@ -46,6 +46,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Doubtful labels": "doubtful-labels.md"},
         {"Which method": "which-method.md"},
         {"One page for the department": "brief.md"},
+        {"Models": "models.md"},
         {"Architecture": "architecture.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {

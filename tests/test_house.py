@@ -176,10 +176,10 @@ def test_every_plugin_can_be_read_and_has_a_summary():
             assert entry.summary, f"{entry.origin} has no docstring"
 
 
-def test_the_repository_stays_under_40_mib():
-    """Published records may take 15 MB (`tests/report/test_published.py`), their tables and CSV about as much."""
+def test_the_repository_stays_under_60_mib():
+    """Published records may take 22 MB (`tests/report/test_published.py`), their tables and CSV about as much."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode:
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in tracked.stdout.split("\0") if name]
-    assert sum(path.stat().st_size for path in files if path.is_file()) < 40 * 2**20
+    assert sum(path.stat().st_size for path in files if path.is_file()) < 60 * 2**20

@@ -45,6 +45,8 @@ COMMANDS = {
     "advise": "benchmark.cli.advise:advise",
     "relabel": "benchmark.cli.relabel:relabel",
     "brief": "benchmark.cli.brief:brief",
+    "predict": "benchmark.cli.predict:predict",
+    "explain": "benchmark.cli.explain:explain",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

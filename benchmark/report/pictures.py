@@ -15,6 +15,9 @@ SIZE = 12
 INK = (8, 48, 107)
 """Color of 1 in a heat map; 0 is white."""
 WRONG, RIGHT, UNKNOWN = (200, 40, 40), (40, 140, 60), (120, 120, 120)
+HEAT = ((60, 0, 110), (190, 40, 90), (245, 130, 30), (250, 240, 120))
+"""Colors of a map over an image, from low to high; they differ in lightness too."""
+STOPS = np.linspace(0, 1, len(HEAT))
 FONT = ImageFont.load_default(SIZE)
 
 
@@ -89,6 +92,14 @@ def sheet(items: Sequence[Captioned], title: str, columns: int = 8, cell: int = 
         for row, line in enumerate(item.lines):
             _write(draw, (x, y + cell + 8 + row * (SIZE + 2)), line)
     return picture
+
+
+def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """`image` [H, W, C] uint8 in gray, [H, W, 3] uint8, colored where `heat` [H, W] in [0, 1] is high."""
+    gray = image.astype(np.float64).mean(axis=2, keepdims=True)
+    color = np.stack([np.interp(heat, STOPS, channel) for channel in zip(*HEAT, strict=True)], axis=-1)
+    share = 0.75 * np.sqrt(heat)[..., None]
+    return np.rint((1 - share) * gray + share * color).astype(np.uint8)
 
 
 def contact_sheet(

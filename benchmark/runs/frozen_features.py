@@ -64,7 +64,42 @@ class Scale:
         return features.sub_(self.mean).div_(self.deviation)
 
 
-class FeatureSource:
+class FrozenNetwork:
+    """The network below the head of a frozen backbone."""
+
+    def __init__(self, backbone: Backbone, part: Part, channels: int, side: int, device: torch.device) -> None:
+        """For images with `channels` channels and `side` px; `part` is the backbone in the run's identity."""
+        self.backbone = backbone
+        self.part = part
+        self.channels = channels
+        self.side = side
+        self.device = device
+
+    @property
+    def weights(self) -> list[str] | str:
+        """Digests of the weights files that the configuration names; if there are none, that of the tensors."""
+        return self._pinned or digest_of(self.network)
+
+    @property
+    def _pinned(self) -> list[str]:
+        config = self.part.config
+        paths = {name for name, value in dict(self.backbone.cfg).items() if isinstance(value, Path)}
+        return [config[name] for name in sorted(paths)]
+
+    @cached_property
+    def network(self) -> Network:
+        """The frozen network, in eval mode. Without pretrained weights, all seeds share one random network."""
+        for value in dict(self.backbone.cfg).values():
+            if isinstance(value, Path) and digests.digest(value) not in self._pinned:
+                raise FeatureError(f"{value} has changed since the grid was started; put the former file back")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for("frozen", self.part.name))
+            # Never in half precision: stored features must not depend on the device.
+            network = self.backbone.build(self.channels, 2, self.side, amp=False)
+        return network.to(self.device).eval()
+
+
+class FeatureSource(FrozenNetwork):
     """Turns the labelled sets of one run into features, standardized by those of its training set."""
 
     def __init__(
@@ -83,13 +118,10 @@ class FeatureSource:
         a message then.
         Raises FeatureError, BackboneError.
         """
-        self.backbone = backbone
-        self.part = part
+        super().__init__(backbone, part, train.whole.shape[3], train.whole.shape[1], device)
         self.recipe = recipe
         self.folder = folder
-        self.device = device
         self.on_phase = on_phase
-        self.channels, self.side = train.whole.shape[3], train.whole.shape[1]
         self.notes: dict[str, Any] = {}
         """For the record: digest of every array that was read, by split, kind ("plain", "view0") and data set."""
         plain = self._rows(train, "plain")
@@ -142,27 +174,8 @@ class FeatureSource:
             "network": [part.name, part.version, part.source, options],
             "images": [self.channels, self.side],
             "fast": paths_on(),
-            "weights": self._pinned or digest_of(self.network),
+            "weights": self.weights,
         }
-
-    @property
-    def _pinned(self) -> list[str]:
-        """Digests of the weights files that the configuration names; if there are any, the tensors are not hashed."""
-        config = self.part.config
-        paths = {name for name, value in dict(self.backbone.cfg).items() if isinstance(value, Path)}
-        return [config[name] for name in sorted(paths)]
-
-    @cached_property
-    def network(self) -> Network:
-        """The frozen network, in eval mode. Without pretrained weights, all seeds share one random network."""
-        for value in dict(self.backbone.cfg).values():
-            if isinstance(value, Path) and digests.digest(value) not in self._pinned:
-                raise FeatureError(f"{value} has changed since the grid was started; put the former file back")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_for("frozen", self.part.name))
-            # Never in half precision: stored features must not depend on the device.
-            network = self.backbone.build(self.channels, 2, self.side, amp=False)
-        return network.to(self.device).eval()
 
     def _array(self, key: str, images: Callable[[], np.ndarray], kind: str) -> np.ndarray:
         """Features [m, D] float32 of the images that `key` identifies; `kind`: "plain", or a stored augmentation,

@@ -19,8 +19,7 @@ from benchmark.registry import BACKBONES, METHODS, Registry, RegistryError
 from benchmark.runs.hints import Given
 from benchmark.runs.prepare import LabelledSet, Prepared
 from benchmark.runs.train import Trained
-from benchmark.store import digests, kept, schema
-from benchmark.store.atomic import write_atomically
+from benchmark.store import digests, schema
 from benchmark.store.curve import curve_of, rounded
 from benchmark.store.scored_sets import CorruptedFigures, CorruptedTest, Tests, TestSet
 from benchmark.store.store import Store
@@ -66,7 +65,7 @@ def trained_record(run: Trained) -> dict[str, Any]:
         "diagnostics": _diagnostics(progress),
         "hints": sorted(run.required),
         "images": prepared.images,
-        "features": run.features,
+        "features": None if run.features is None else run.features.notes,
         "sizes": {
             "train": len(prepared.train.noisy),
             "val": len(prepared.val.noisy),
@@ -95,18 +94,7 @@ def trained_record(run: Trained) -> dict[str, Any]:
     }
 
 
-def keep(run: Trained, what: str, run_id: str, store: Store) -> None:
-    """Keeps test predictions, and with `what` "model" the weights. Before the record, so that its files exist."""
-    kept.write_predictions(store, run_id, _predictions(run))
-    if what == "model":
-        from safetensors.torch import save
-
-        state = {name: tensor.contiguous().clone() for name, tensor in run.method.state_dict().items()}
-        content = save(state, metadata={"digest": digests.SLOT.decode()})
-        write_atomically(kept.path_of(store, run_id, kept.WEIGHTS), digests.seal(content, run_id))
-
-
-def _predictions(run: Trained) -> dict[str, np.ndarray]:
+def predictions(run: Trained) -> dict[str, np.ndarray]:
     """The arrays of a file of predictions, so that others can score them: see docs/records.md."""
     prepared, progress = run.prepared, run.progress
     sets = {"test": prepared.test, **prepared.extra_tests}

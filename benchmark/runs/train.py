@@ -36,7 +36,6 @@ from methods.base import Method
 class Trained:
     """A run that was trained to its end, or to divergence."""
 
-    method: Method
     progress: Progress
     prepared: Prepared
     given: Given
@@ -45,8 +44,9 @@ class Trained:
     """Their names."""
     deviations: Deviations
     """Its own recipe, as "training", and settings of its optimizers that are not that recipe's."""
-    features: dict[str, str] | None
-    """Of a frozen backbone: digests of its weights and of every array of features."""
+    features: FeatureSource | None
+    """Of a frozen backbone."""
+    evaluations: Evaluations
     prepare_seconds: float
     corrupted: Mapping[str, Corrupted] = field(default_factory=dict)
     """Corrupted copies of the test set, by name; `Progress.at_end` has their figures in this order."""
@@ -113,12 +113,21 @@ def train(
         checkpoint=store.work(spec.id) / "checkpoint.pt",
         checkpoint_seconds=options.checkpoint_seconds,
         keep_predictions=options.keep != "none",
+        keep_model=options.keep == "model",
         on_epoch=on_epoch,
     )
     progress = trainer.run()
-    features = inputs.features.notes if inputs.features else None
-    deviations = _own_recipe(spec) | kit.deviations
-    return Trained(method, progress, prepared, given, required, deviations, features, prepare_seconds, corrupted)
+    return Trained(
+        progress,
+        prepared,
+        given,
+        required,
+        _own_recipe(spec) | kit.deviations,
+        inputs.features,
+        evaluations,
+        prepare_seconds,
+        corrupted,
+    )
 
 
 def refuse(method: type[Method], name: str, num_classes: int, network: Network) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 from benchmark import plugin_files
 from benchmark.grid.job import Job
+from benchmark.runs import kept_model
 from benchmark.runs.assemble import assemble
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.prepare import Skipped
-from benchmark.runs.recording import header, keep, trained_record, write_failure
+from benchmark.runs.recording import header, predictions, trained_record, write_failure
 from benchmark.runs.train import train
-from benchmark.store import schema
+from benchmark.store import kept, schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.curve import rounded
 from benchmark.store.provenance import peak_memory_mib
@@ -61,8 +62,11 @@ def _record(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dic
         plugin_files.check_imported(job.sources)
     except Skipped as reason:
         return header(job) | {"state": "skipped", "reason": str(reason), "timing": {}}
-    if job.options.keep != "none" and not run.progress.diverged:
-        keep(run, job.options.keep, job.spec.id, store)
+    if not run.progress.diverged:  # before the record, so that a finished run has its files
+        if job.options.keep != "none":
+            kept.write_predictions(store, job.spec.id, predictions(run))
+        if job.options.keep == "model":
+            kept_model.write(run, plugins, job, store)
     return header(job, run.prepared.classes) | trained_record(run)
 
 

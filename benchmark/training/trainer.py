@@ -84,8 +84,8 @@ class Progress:
     """Of the n training samples after the last epoch: "last" [n, K] probabilities, and what the method reported of each
     in that epoch (see `Reports`). Empty unless predictions are to be kept."""
     best: dict[str, Tensor] = field(default_factory=dict)
-    """State of the method after the epoch that `val_noisy` chooses so far, on the CPU; empty unless sets are scored at
-    the end."""
+    """State of the method after the epoch that `val_noisy` chooses so far, on the CPU; empty unless it is to be kept,
+    or sets are scored at the end."""
     at_end: list[dict[Rule, dict[str, Any] | None]] = field(default_factory=list)
     """Figures of the sets that are scored at the end, in their order."""
     diverged: str = ""
@@ -107,6 +107,7 @@ class Trainer:
         checkpoint: Path,
         checkpoint_seconds: float = 30.0,
         keep_predictions: bool = False,
+        keep_model: bool = False,
         on_epoch: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.method = method
@@ -119,6 +120,7 @@ class Trainer:
         self.checkpoint = checkpoint
         self.checkpoint_seconds = checkpoint_seconds
         self.keep_predictions = keep_predictions
+        self.keeps_best = keep_model or bool(evaluations.at_end)
         self.on_epoch = on_epoch
         self.progress = Progress()
         data.model = method
@@ -265,7 +267,7 @@ class Trainer:
         new = [rule for rule, position in chosen.items() if position == len(curve) - 1]
         if len(curve) < self.kit.epochs:
             new.remove("last")
-        if "val_noisy" in new and sets.at_end:
+        if "val_noisy" in new and self.keeps_best:
             self.progress.best = _state(self.method)
         if new:
             outcomes |= dict.fromkeys(new, self._outcome(test, sets.test.clean))
@@ -321,8 +323,10 @@ class Trainer:
                 state["extra_outcomes"],
                 state["predictions"].cpu().numpy(),
                 _arrays(state["train"]),
-                {name: tensor.cpu() for name, tensor in state.get("best", {}).items()},
+                {name: tensor.cpu() for name, tensor in state["best"].items()},
             )
+            if (self.keep_predictions and not progress.probabilities) or (self.keeps_best and not progress.best):
+                raise ValueError("it was made without what is to be kept now")
             self.method.load_state_dict(state["method"])
         except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
             # Torn, damaged or foreign: the run starts over and ends in the same numbers.
