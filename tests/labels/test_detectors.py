@@ -1,5 +1,7 @@
 """Detectors of wrong labels: each finds planted errors, and the formulas are those that they name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,8 @@ def test_the_default_on_features_is_no_worse_than_held_out_confidence(probed):
         name: average_precision_score(wrong, -DETECTORS[name](probe).score) for name in ("heads", "self_confidence")
     }
     assert precision["heads"] > precision["self_confidence"] - 0.01
-    assert default(probe).name == "heads"
+    assert default(replace(probe, votes=None)).name == "heads"
+    assert default(probe).name == "crowdlab", "where raters are known, it compares them"
 
 
 def test_what_a_detector_needs_is_said(tmp_path):
