@@ -101,7 +101,7 @@ def cell(places: Places, data: str, noise: str) -> Iterator[Row]:
     mapped = noise.startswith("asymmetric") and data in MAPS
     typed = f"{noise},map={json.dumps(MAPS[data], separators=(',', ':'))}" if mapped else noise
     grid, states = trained(name, typed, places.arguments(data))
-    if set(states.values()) != {"ok"}:
+    if set(states.values()) - {"ok"}:
         raise SystemExit(f"{data} {noise}: not every run came to its end; `noisybench status` says why")
     (table,) = build_tables(grid.store, grid.jobs, rules=(RULE,))
     (block,) = table.blocks
