@@ -209,7 +209,7 @@ def _sheet(
         if row["group"] != group:
             continue
         image = chosen.images[place]
-        name = f"{row['split']} {row['index']}" if row["file"] is None else Path(row["file"]).name
+        name = Path(row["file"]).name if isinstance(row["file"], str) else f"{row['split']} {row['index']}"
         wrong = row["clean"] >= 0 and row["clean"] != row["given"]
         truth = f"truly {classes[row['clean']]}" if wrong else ""
         frame = pictures.WRONG if wrong else pictures.UNKNOWN

@@ -306,7 +306,7 @@ def prepare(
     def take(part: Drawn, index: np.ndarray) -> LabelledSet:
         taken = part.take(index, truth_known=drawn.kind.truth_known, key=f"{source.key}/{part.split.name}")
         arrays = data.val if part is drawn.val else data.train
-        return replace(taken, groups=None if arrays is None else arrays.groups)
+        return taken if arrays is None else replace(taken, groups=arrays.groups, files=arrays.files)
 
     selected = drawn.train.kept
     counts = np.bincount(data.train.labels[selected], minlength=data.num_classes)

@@ -166,10 +166,31 @@ def test_a_frozen_network_is_explained_with_its_head_and_a_transformer_is_refuse
         "--no-table",
     )
     transformer = "timm/vit_tiny_patch16_224:frozen=true,input_size=32"
-    command_line(tmp_path, "run", "-d", data, *grid, "-b", "cnn:frozen=true", "-b", transformer)
-    command_line(tmp_path, "explain", run_of(tmp_path, backbone="cnn"), "--out", "maps", "--per-class", "1")
-    assert np.load(tmp_path / "maps" / "maps.npz")["this run"].max() == 1
+    # Its last maps are those of a norm, which is grouped with the convolution before it.
+    with_norm = "timm/tf_efficientnet_lite0"
+    frozen = ("cnn:frozen=true", f"{with_norm}:frozen=true,input_size=64", transformer)
+    command_line(tmp_path, "run", "-d", data, *grid, *(text for name in frozen for text in ("-b", name)))
+    for name in ("cnn", with_norm):
+        command_line(tmp_path, "explain", run_of(tmp_path, backbone=name), "--out", "maps", "--per-class", "1")
+        assert np.load(tmp_path / "maps" / "maps.npz")["this run"].max() == 1
     run = run_of(tmp_path, backbone="timm/vit_tiny_patch16_224")
     told = command_line(tmp_path, "explain", run, "--out", "none", "--per-class", "1", code=1).stderr
     assert "no convolutional layer" in told
     assert not (tmp_path / "none").exists()
+
+
+def test_images_of_a_folder_are_named_by_their_files(image_folder, here, tmp_path):
+    grid = ("-m", "ce", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "2", "--keep", "model", "--no-table")
+    here("run", "-d", f"folder:{image_folder},size=16", "--skip-corrupt", *grid)
+    (run,) = Store(tmp_path / "results").finished()
+    files = kept.read_predictions(Store(tmp_path / "results"), run)["test/files"]
+    here("explain", run, "--out", "maps", "--per-class", "2", "--images", files[3])
+    table = pd.read_csv(tmp_path / "maps" / "images.csv")
+    assert table.loc[0, ["split", "file"]].tolist() == ["test", files[3]]
+    assert table["file"].notna().all()
+    train = table[table["split"] == "train"]
+    assert not set(train["file"]) & set(files)
+    own = train.iloc[0] if len(train) else table.iloc[0]
+    here("explain", run, "--out", "again", "--per-class", "0", "--images", own["file"])
+    again = pd.read_csv(tmp_path / "again" / "images.csv").loc[0]
+    assert again[["split", "index", "predicted"]].tolist() == own[["split", "index", "predicted"]].tolist()

@@ -171,7 +171,7 @@ def _checks(found: Explained) -> Section:
         else f"The maps depend on what was learned: with all stages drawn anew the correlation is {stages[-1].text}."
     )
     matters = gain.low > 0 if not np.isnan(gain.low) else gain.mean > 0
-    lower = "" if matters else "not "
+    lower = "" if matters else "no "
     return Section(
         "Checks of the maps",
         (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,11 @@ def _layers(model: KeptModel, x: Tensor) -> list[tuple[nn.Module, int]]:
     layers: list[tuple[nn.Module, int]] = []
     with _watching(model) as called, torch.no_grad():
         model(x)
-    for network in dict.fromkeys(network for network, _, _ in called):
-        maps = [(part, shape) for other, part, shape in called if other is network and len(shape) == 4]
-        if maps and not _is_convolutional(maps[-1][0]):
+    for network in dict.fromkeys(call.network for call in called):
+        maps = [call for call in called if call.network is network and len(call.shape) == 4]
+        if maps and not _is_convolutional(maps[-1].stage):
             continue  # such as the blocks of a Swin transformer, which keep the channels last
-        large = [(part, min(shape[2:])) for part, shape in maps if min(shape[2:]) >= SMALLEST_MAP]
+        large = [(call.part, min(call.shape[2:])) for call in maps if min(call.shape[2:]) >= SMALLEST_MAP]
         layers += large[-1:]
     if not layers:
         raise ModelError(
@@ -80,20 +81,34 @@ def _layers(model: KeptModel, x: Tensor) -> list[tuple[nn.Module, int]]:
     return layers
 
 
-def _is_convolutional(part: nn.Module) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in part.modules())
+def _is_convolutional(stage: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) for module in stage.modules())
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of a part of a stage of a network: a stage may be a list of modules."""
+
+    network: Network
+    stage: nn.Module
+    part: nn.Module
+    shape: torch.Size
+    """Of what it gave."""
 
 
 @contextmanager
-def _watching(model: KeptModel) -> Iterator[list[tuple[Network, nn.Module, torch.Size]]]:
-    """Collects (network, part of it, shape of its output) of every call of a part, in that order."""
-    called: list[tuple[Network, nn.Module, torch.Size]] = []
+def _watching(model: KeptModel) -> Iterator[list[_Call]]:
+    """Collects the calls of all parts, in their order."""
+    called: list[_Call] = []
 
-    def hook(network: Network) -> Callable[[nn.Module, object, Tensor], None]:
-        return lambda part, _, output: called.append((network, part, output.shape))
+    def hook(network: Network, stage: nn.Module) -> Callable[[nn.Module, object, Tensor], None]:
+        return lambda part, _, output: called.append(_Call(network, stage, part, output.shape))
 
     handles = [
-        part.register_forward_hook(hook(network)) for network in networks(model) for part in parts(network.stages())
+        part.register_forward_hook(hook(network, stage))
+        for network in networks(model)
+        for stage in network.stages()
+        for part in _parts(stage)
     ]
     try:
         yield called
@@ -106,10 +121,9 @@ def networks(model: KeptModel) -> list[Network]:
     return [module for module in model.modules() if isinstance(module, Network)]
 
 
-def parts(stages: Sequence[nn.Module]) -> Iterator[nn.Module]:
-    """The modules of `stages` that are called: a stage may be a list of them."""
-    for stage in stages:
-        if isinstance(stage, nn.ModuleList):
-            yield from parts(list(stage))
-        else:
-            yield stage
+def _parts(stage: nn.Module) -> Iterator[nn.Module]:
+    if isinstance(stage, nn.ModuleList):
+        for inner in stage:
+            yield from _parts(inner)
+    else:
+        yield stage
