@@ -158,7 +158,7 @@ def _notes(advice: Advice) -> Iterator[str]:
         else "gains are those on the labels as given; with wrong labels among them true gains are larger"
     )
     yield (
-        "candidate: in the smallest set that holds, in 95 % of drawn validation sets and seeds, a method within "
+        "candidate: in the smallest set that holds, in 90 % of drawn validation sets and seeds, a method within "
         f"{advice.margin:g} of the best"
     )
     yield scaled
