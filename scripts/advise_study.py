@@ -160,8 +160,8 @@ def page(table: pd.DataFrame) -> str:
             "",
             "The first method is the one with the best mean score on the validation labels, which are as wrong as the "
             "training labels. Its regret is what it loses, on clean test labels, against the best method of the "
-            "suite. In how many drawn validation sets the proposed set must hold a good method was chosen on these cells; "
-            "all else was fixed before.",
+            "suite. In how many drawn validation sets the proposed set must hold a good method was chosen on these "
+            "cells; all else was fixed before.",
             "",
             "| validation | advices | mean regret | p90 regret | mean regret of always `ce` "
             f"| set holds a method within {MARGIN} of the best | median size of the set | lead within its interval |",
