@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from benchmark.datasets.base import Data, Dataset
+    from benchmark.labels.agreement import Agreement
     from benchmark.labels.raters import Raters
     from benchmark.noise.rate_estimate import RateEstimate
     from benchmark.report.layouts.label_errors import Estimate, RatersFound
@@ -73,9 +74,11 @@ def labels(
     noisybench labels -d npz:cells.npz -n symmetric:0.2
     """
     say_what_takes_time(f"examining {options['dataset']}")
+    import numpy as np
     import torch
 
     from benchmark.cli.probes import default_backbone, make_probe
+    from benchmark.labels.agreement import alpha_of_counts
     from benchmark.labels.error_files import write_tables
     from benchmark.labels.examined import in_all_splits, in_training_set
     from benchmark.labels.label_errors import compare, label_errors
@@ -127,6 +130,9 @@ def labels(
             groups=examined.groups,
             seed=seed,
         )
+    agreed = None if found is None else found.agreement
+    if found is None and examined.counts is not None:
+        agreed = alpha_of_counts(examined.counts, examined.groups, np.random.default_rng(seed))
     truth = None if part.clean is None else compare(errors, part.noisy, part.clean, data.classes)
     report = Report(
         place=data.name,
@@ -137,12 +143,12 @@ def labels(
         estimate=_estimate(errors.rate),
         given=errors.given,
         confusions=errors.confusions,
-        raters=None if found is None else _of_raters(found, part.noisy),
+        raters=_of_counts(agreed) if found is None else _of_raters(found, part.noisy),
         truth=() if truth is None else truth.sentences,
     )
     click.echo(render_markdown(document(report)), nl=False)
     if out is not None:
-        write_tables(out, errors, found, truth, data.classes)
+        write_tables(out, errors, agreed, found, truth, data.classes)
         click.echo(f"tables in {out}", err=True)
     if labels_out is not None:
         assert found is not None
@@ -170,6 +176,17 @@ def _estimate(rate: RateEstimate) -> Estimate:
 
     interval = None if rate.low is None or rate.high is None else (rate.low, rate.high)
     return Estimate(rate.rate, interval, rate.doubt or "")
+
+
+def _of_counts(found: Agreement | None) -> RatersFound | None:
+    """Where only the number of raters who gave each class is known: how far they agree."""
+    from benchmark.report.layouts.label_errors import RatersFound
+
+    if found is None:
+        return None
+    alpha = (found.alpha.value, found.alpha.low, found.alpha.high)
+    notes = ["only the numbers of raters who gave each class are known, so that nothing is said of single raters"]
+    return RatersFound((), found.images, alpha, found.pairs, (), (), (), "", notes)
 
 
 def _of_raters(found: Raters, given: np.ndarray) -> RatersFound:

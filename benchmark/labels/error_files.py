@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from benchmark.labels.agreement import Agreement
 from benchmark.labels.label_errors import LabelErrors, Truth
 from benchmark.labels.raters import Judgement, Raters
 from benchmark.noise.rate_estimate import RateEstimate
@@ -18,7 +19,12 @@ from benchmark.store.spreadsheet import to_csv
 
 
 def write_tables(
-    folder: Path, errors: LabelErrors, raters: Raters | None, truth: Truth | None, classes: Sequence[str]
+    folder: Path,
+    errors: LabelErrors,
+    agreement: Agreement | None,
+    raters: Raters | None,
+    truth: Truth | None,
+    classes: Sequence[str],
 ) -> None:
     """folder/summary.json, and classes.csv, confusions.csv, agreement.csv, raters.csv and rater_confusions.csv where
     there is something to tell.
@@ -28,14 +34,18 @@ def write_tables(
     """
     tables: dict[str, pd.DataFrame | None] = {"classes": errors.given, "confusions": errors.confusions}
     summary: dict[str, Any] = {"labels": errors.labels, "rate": _rate(errors.rate)}
+    if agreement is not None:
+        alpha = agreement.alpha
+        tables["agreement"] = agreement.pairs
+        summary["agreement"] = {
+            "images_of_two_or_more": agreement.images,
+            "alpha": alpha.value,
+            "interval": [alpha.low, alpha.high],
+        }
     if raters is not None:
-        alpha = raters.agreement.alpha
-        tables |= {"agreement": raters.agreement.pairs, "raters": _table(raters)}
-        tables |= {"rater_confusions": _confusions(raters, classes)}
+        tables |= {"raters": _table(raters), "rater_confusions": _confusions(raters, classes)}
         summary["raters"] = {
             "names": list(raters.names),
-            "images_of_two_or_more": raters.agreement.images,
-            "alpha": {"value": alpha.value, "interval": [alpha.low, alpha.high]},
             "consensus": None if raters.consensus is None else raters.consensus.kind,
             "by_networks": {name: _rate(one) for name, one in zip(raters.names, raters.by_networks, strict=True)},
             "notes": list(raters.notes),

@@ -30,6 +30,8 @@ class Examined:
     """[n, R] labels of R raters, -1 where a rater gave none; None where they were not asked for."""
     groups: Groups | None = None
     """[n] what images belong together, such as a patient's, where that is known."""
+    counts: np.ndarray | None = None
+    """[n, K] how many raters gave each class, where only their numbers are known."""
 
     def images(self, chosen: np.ndarray) -> np.ndarray:
         """[k, H, W, C] uint8 of the labels `chosen` [k]."""
@@ -43,7 +45,9 @@ def in_training_set(noisy: NoisyData, data: Data, cache: Path, raters: Sequence[
     # The key makes stored features of whole splits serve here.
     part = drawn.train.take(kept, truth_known=drawn.kind.truth_known, key=f"{noisy.source.key}/train")
     parts = {"train": data.train}
-    return Examined(part, _places("train", data.train, kept), _votes(parts, raters, [kept]), _groups(parts, [kept]))
+    counts = None if data.train.counts is None else data.train.counts[kept]
+    votes, groups = _votes(parts, raters, [kept]), _groups(parts, [kept])
+    return Examined(part, _places("train", data.train, kept), votes, groups, counts)
 
 
 def with_noise(noisy: NoisyData, data: Data, cache: Path) -> Examined:
@@ -88,7 +92,9 @@ def in_all_splits(noisy: NoisyData, data: Data, raters: Sequence[str] = ()) -> E
     index = [np.arange(len(part)) for part in parts.values()]
     places = [_places(name, part, rows) for (name, part), rows in zip(parts.items(), index, strict=True)]
     votes, groups = _votes(parts, raters, index), _groups(parts, index)
-    return Examined(everything, pd.concat(places, ignore_index=True), votes, groups)
+    known = [part.counts for part in parts.values() if part.counts is not None]
+    counts = np.concatenate(known) if len(known) == len(parts) else None
+    return Examined(everything, pd.concat(places, ignore_index=True), votes, groups, counts)
 
 
 def of_run(noisy: NoisyData, data: Data, store: Store, run_id: str) -> tuple[Examined, dict[str, np.ndarray]]:

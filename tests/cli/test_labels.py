@@ -107,6 +107,23 @@ def test_raters_are_compared_with_the_truth_where_it_is_known(here, tmp_path, ra
     assert by_truth.query("true == 'low' and given == 'middle'")["share"].item() == pytest.approx(0.3, abs=0.1)
 
 
+def test_of_counts_the_agreement_is_told_and_nothing_of_single_raters(here, tmp_path, rated):
+    with np.load(rated) as file:
+        arrays = dict(file)
+    for split in ("train", "val"):
+        votes = np.stack([arrays.pop(f"{split}_labels_{name}") for name in "abc"], 1)
+        arrays[f"{split}_counts"] = (votes[..., None] == np.arange(3)).sum(1)
+    np.savez(tmp_path / "counts.npz", **{name: array for name, array in arrays.items() if "test_labels_" not in name})
+    done = here("labels", "-d", "npz:counts.npz", "-b", "cnn", "--out", "found")
+    assert "nothing is said of single raters" in told(done)
+    assert "How good is each rater" not in done.stdout
+    by_counts = json.loads((tmp_path / "found/summary.json").read_text())["agreement"]
+    here("labels", "-d", f"npz:{rated}", "-b", "cnn", "--raters", "a,b,c", "--out", "whole")
+    by_raters = json.loads((tmp_path / "whole/summary.json").read_text())["agreement"]
+    assert by_counts["alpha"] == pytest.approx(by_raters["alpha"])
+    assert by_counts["images_of_two_or_more"] == by_raters["images_of_two_or_more"]
+
+
 def test_an_excel_file_of_three_readers_is_enough(here, tmp_path):
     study = write_study(tmp_path)
     here("data", "describe", study.table.name, "--out", "study.toml")

@@ -66,7 +66,24 @@ def test_the_default_on_features_is_no_worse_than_held_out_confidence(probed):
     }
     assert precision["heads"] > precision["self_confidence"] - 0.01
     assert default(replace(probe, votes=None)).name == "heads"
-    assert default(probe).name == "crowdlab", "where raters are known, it compares them"
+
+
+def test_raters_are_compared_where_they_are_known(probed):
+    probe, wrong = probed
+    assert default(probe).name == "crowdlab"
+    alone = average_precision_score(wrong, -DETECTORS["self_confidence"](probe).score)
+    assert average_precision_score(wrong, -DETECTORS["crowdlab"](probe).score) > alone + 0.05
+
+
+def test_images_that_no_rater_labelled_are_judged_by_the_networks(probed):
+    probe, _ = probed
+    votes = probe.votes.copy()
+    votes[:100] = -1
+    found = DETECTORS["crowdlab"](replace(probe, votes=votes))
+    assert (found.probabilities[:100] == probe.held_out.probabilities[:100]).all()
+    votes[:, 1:] = -1
+    with pytest.raises(UsageError, match="labeled by two of the raters"):
+        DETECTORS["crowdlab"](replace(probe, votes=votes))
 
 
 def test_what_a_detector_needs_is_said(tmp_path):

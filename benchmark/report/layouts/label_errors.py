@@ -56,6 +56,7 @@ class RatersFound:
     """What several raters say; the lists are in the order of their names."""
 
     names: Sequence[str]
+    """Empty where only the number of raters who gave each class is known."""
     images: int
     """That two raters or more labelled."""
     alpha: tuple[float, float, float]
@@ -99,7 +100,8 @@ def document(report: Report) -> Document:
         )
     ]
     if report.raters is not None:
-        sections += [_agreement(report.raters), _quality(report.raters, report.classes)]
+        sections.append(_agreement(report.raters))
+        sections += [_quality(report.raters, report.classes)] if report.raters.names else []
     if report.truth:
         sections.append(Section("Compared with the truth", tuple(map(plain, report.truth))))
     return Document(
