@@ -45,6 +45,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"How wrong are the labels": "raters.md"},
         {"Doubtful labels": "doubtful-labels.md"},
         {"Which method": "which-method.md"},
+        {"Does it hold elsewhere": "robustness.md"},
         {"One page for the department": "brief.md"},
         {"Models": "models.md"},
         {"Architecture": "architecture.md"},

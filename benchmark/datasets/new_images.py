@@ -18,6 +18,7 @@ from benchmark.datasets._files import DiskFolder, File, Place, ZipArchive
 from benchmark.datasets._images import SUFFIXES, decode_all, look_at_all, pages_of_all
 from benchmark.datasets.base import DataError, Progress
 from benchmark.datasets.conversion import SMALL_LOSS, Conversion, Look, describe
+from benchmark.datasets.stain import normalized
 from benchmark.store.schema import Images
 
 Colors: TypeAlias = Literal["gray", "color", "both"]
@@ -181,9 +182,10 @@ def _read(named: Sequence[tuple[str, File]], kind: Kind, options: ImageOptions, 
     colored = has_colors(pixels)
     problems |= {i: damaged.get(k) or kind.refused_colors(bool(colored[k])) for k, i in enumerate(seen)}
     good = [k for k, i in enumerate(seen) if not problems[i]]
+    usable, stain = pixels[good][..., : kind.shape[2]], kind.config.get("stain")
     return NewImages(
         [named[seen[k]][0] for k in good],
-        pixels[good][..., : kind.shape[2]],
+        usable if stain is None else normalized(usable, stain),
         {named[i][0]: why for i, why in problems.items() if why},
     )
 

@@ -42,10 +42,10 @@ def test_noise(kind, check):
 
 @pytest.mark.filterwarnings("ignore:.*not the official file:benchmark.datasets.base.DataWarning")  # our copy is not
 @pytest.mark.parametrize("check", datasets.CHECKS)
-@pytest.mark.parametrize("dataset", ["digits", "pbc", "pneumoniamnist", "cifar10n"])
+@pytest.mark.parametrize("dataset", ["digits", "corrupted", "pbc", "pneumoniamnist", "cifar10n"])
 def test_dataset(dataset, check, request):
-    if dataset == "digits":
-        datasets.CHECKS[check]("digits", {})
+    if dataset in ("digits", "corrupted"):
+        datasets.CHECKS[check](dataset, {})
         return
     folder = request.getfixturevalue("real_data")
     if dataset == "pneumoniamnist":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmark.datasets import stain
+from benchmark.datasets import new_images, stain
 from benchmark.datasets.base import DataError
 from benchmark.datasets.npz import Npz
 
@@ -100,3 +101,14 @@ def test_gray_images_have_no_stains(layout, write_npz):
     path = write_npz(layout(channels=1))
     with pytest.raises(DataError, match="these images are gray; leave the option out"):
         Npz("npz", Npz.Config.model_validate({"path": path, "stain": "macenko"})).load()
+
+
+def test_new_images_are_normalized_as_those_that_a_model_was_trained_on(tmp_path):
+    images = np.concatenate([tissue(OTHER, seed)[0] for seed in range(3)])
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    for by in (None, *stain.METHODS):
+        config = {} if by is None else {"stain": by}
+        kind = new_images.Kind((28, 28, 3), "color", None, config)
+        (read,) = new_images.read(new_images.find([tmp_path]).files, kind)
+        assert np.array_equal(read.pixels, images if by is None else stain.normalized(images, by))
