@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_nothing_of_it_is_published(here, suspects, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*not the official file")
 def test_what_the_page_cannot_be_made_of_is_refused_with_a_sentence(here, suspects, tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for split in ("train", "val", "test"):
         arrays |= {f"{split}_images": np.zeros((6, 28, 28), np.uint8), f"{split}_labels": np.eye(6, 14, dtype=np.uint8)}
     np.savez(tmp_path / "chestmnist.npz", **arrays)  # type: ignore[arg-type]
