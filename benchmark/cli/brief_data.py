@@ -16,7 +16,8 @@ from benchmark.datasets.base import Data
 from benchmark.datasets.conversion import describe
 from benchmark.datasets.left_out import by_kind
 from benchmark.labels import suspects as ranking
-from benchmark.labels.doubts import Doubts, from_folder, label_errors
+from benchmark.labels.doubts import Doubts, from_folder
+from benchmark.labels.label_errors import label_errors
 from benchmark.report.brief.facts import DataFacts, Doubtful, LabelFacts, Reading, Share
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.store.store import Store
@@ -29,6 +30,7 @@ WORST = 12
 """Labels that are shown with their images."""
 BUDGETS = (0.05, 0.1, 0.2, 0.4)
 """Shares of all labels that a reader reads again."""
+CONFUSIONS = ["given", "likely", "labels", "low", "high"]
 SEED = 0
 """Of networks and of simulated noise: the same data give the same page."""
 
@@ -86,7 +88,7 @@ def _probe(
 def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
     """`folder`: of `noisybench suspects`, where the doubts are from there."""
     labels, places = doubts.examined.part.noisy, doubts.examined.places
-    rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=["given", "likely", "labels"])
+    rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=CONFUSIONS)
     if doubts.held_out is not None:
         errors = label_errors(labels, doubts.held_out, data.classes)
         doubt = errors.rate.doubt or ""

@@ -67,7 +67,8 @@ class LabelFacts:
     doubt: str
     """Why; empty where the rate is known."""
     pairs: pd.DataFrame
-    """given, likely (classes) and labels (their number), the commonest first; empty where the rate is not known."""
+    """given, likely (classes), labels (their number), low and high, the commonest first; empty where the rate is not
+    known."""
     worst: tuple[Doubtful, ...]
     listed: str
     """The file that lists all labels in this order; empty where there is none."""

@@ -164,7 +164,13 @@ def _rate(labels: LabelFacts) -> Section:
     pairs = _pairs(labels)
     if pairs.empty:
         return Section(heading, (plain(said),))
-    rows = [[f"{given}, looks like {likely}", f"{n:,.0f}"] for given, likely, n in pairs.itertuples(index=False)]
+    rows = [
+        [
+            f"{row['given']}, looks like {row['likely']}",
+            f"{row['labels']:,.0f} ({row['low']:,.0f} to {row['high']:,.0f})",
+        ]
+        for _, row in pairs.iterrows()
+    ]
     table = grid(
         (*strong("Classes that are confused"), Span(", the commonest first")),
         ["label", "images, about"],

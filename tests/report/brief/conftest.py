@@ -73,7 +73,7 @@ def facts(advice: Advice) -> Facts:
     sites = pd.DataFrame({"train": [100], "test": [80]}, index=["North"])
     left_out = ("1 file(s): not an image (scan_9.png)",)
     data = DataFacts("skin", counts, {"train": 30, "test": 20}, 50, sites, "8 bits", left_out, ("a remark",))
-    pairs = pd.DataFrame({"given": ["benign"], "likely": ["malignant"], "labels": [12.4]})
+    pairs = pd.DataFrame({"given": ["benign"], "likely": ["malignant"], "labels": [12.4], "low": [3.0], "high": [20.6]})
     image = np.zeros((8, 8, 3), dtype=np.uint8)
     worst = (Doubtful(image, "north/scan_1.png", "benign", "malignant"),)
     labels = LabelFacts(180, ("train", "test"), Share(0.1, 0.05, 0.15), "", pairs, worst, "suspects.csv", {"keep": 7})

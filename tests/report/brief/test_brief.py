@@ -42,6 +42,7 @@ def test_html_and_paper_say_what_was_found_the_limits_first(facts, written):
         "About 10 % (5 to 15 %) of the labels are probably wrong. The commonest mistake: the label says benign, the "
         "image looks like malignant.",
         "benign, looks like malignant",
+        "12 (3 to 21)",
         "north/scan_1.png",
         "Labels that people have read again so far: 7 (right 7).",
         "Train with the method better: expected gain over usual training +5.0 percentage points right answers (+1.0 to "
