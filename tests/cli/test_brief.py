@@ -167,6 +167,8 @@ def test_from_a_folder_and_an_excel_file_to_the_page_in_five_commands(here, tmp_
         "No patient is in two of them.",
         "images from North",
         "2 row(s) name a file that another row names too",
+        "Krippendorff's alpha",
+        "Reader A",
         "This was tried out",
         "validation images are too few to tell training methods apart.",
         "Images of South",

@@ -77,6 +77,20 @@ class LabelFacts:
 
 
 @dataclass(frozen=True)
+class ReaderFacts:
+    """How far several readers of the same images agree."""
+
+    alpha: Share
+    """Krippendorff's, and its interval; NaN where it is undefined."""
+    images: int
+    """That two readers or more have read."""
+    readers: pd.DataFrame
+    """reader, images, differ (share of the reader's labels that are not those of the data set), and wrong, low, high
+    (share that the readers' consensus calls wrong; NaN where there is no consensus)."""
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Reading:
     """What reading labels again finds."""
 
@@ -137,10 +151,11 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of the page; a part that is None stands in `lacking`."""
+    """All of the page; a part that is None stands in `lacking`, but for readers where there are none."""
 
     data: DataFacts
     labels: LabelFacts | None
+    readers: ReaderFacts | None
     reading: Reading | None
     methods: MethodFacts | None
     lacking: tuple[Lacking, ...]
