@@ -38,9 +38,8 @@ def brief(
     """Write one page on a data set in plain words: DIR/brief.html, and DIR/brief.pdf for paper.
 
     What was read and left out, how many labels are wrong and which to look at first, how far readers agree, what
-    reading again brings, which
-    training method to use, how well each class is recognised, here and at the other hospital, and whether the
-    network's certainty can be believed. The last four come from runs on the data set in RESULTS with kept predictions,
+    reading again brings, which training method to use, how well each class is recognised, here and at the other
+    hospital, and whether the network's certainty can be believed. The last four come from runs on the data set in RESULTS with kept predictions,
     as `noisybench advise` leaves them; --extra-test there adds the other hospital. What is lacking is named on the page
     with the command that supplies it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from typing import Any
@@ -177,7 +178,7 @@ def test_from_a_folder_and_an_excel_file_to_the_page_in_five_commands(here, tmp_
         "intervals (95 %) are over patients",
         "Can its certainty be believed",
     ):
-        assert said in made
+        assert said in html.unescape(made)
         assert said in on_paper.replace("\N{NO-BREAK SPACE}", " ")
     assert made.count("<img ") == 12
     shown = set(re.findall(r"<figcaption><b>(.*?)</b>", made))
