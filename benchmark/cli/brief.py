@@ -39,9 +39,9 @@ def brief(
 
     What was read and left out, how many labels are wrong and which to look at first, how far readers agree, what
     reading again brings, which training method to use, how well each class is recognised, here and at the other
-    hospital, and whether the network's certainty can be believed. The last four come from runs on the data set in RESULTS with kept predictions,
-    as `noisybench advise` leaves them; --extra-test there adds the other hospital. What is lacking is named on the page
-    with the command that supplies it.
+    hospital, and whether the network's certainty can be believed. The last four come from runs on the data set in
+    RESULTS with kept predictions, as `noisybench advise` leaves them; --extra-test there adds the other hospital. What
+    is lacking is named on the page with the command that supplies it.
 
     Nothing leaves the machine. The page shows images and names of files; DIR is marked as private.
 
