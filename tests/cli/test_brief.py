@@ -130,7 +130,7 @@ def test_what_the_page_cannot_be_made_of_is_refused_with_a_sentence(here, suspec
     arrays: dict[str, Any] = {}
     for split in ("train", "val", "test"):
         arrays |= {f"{split}_images": np.zeros((6, 28, 28), np.uint8), f"{split}_labels": np.eye(6, 14, dtype=np.uint8)}
-    np.savez(tmp_path / "chestmnist.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(tmp_path / "chestmnist.npz", **arrays)
     assert message in " ".join(here("brief", *arguments, "--out", "brief", code=2).stderr.split())
     assert not (tmp_path / "brief").exists()
 
