@@ -37,18 +37,18 @@ def brief(
 ) -> None:
     """Write one page on a data set in plain words: DIR/brief.html, and DIR/brief.pdf for paper.
 
-    What was read and left out, how many labels are wrong and which to look at first, what reading again brings, which
-    training method to use, how well each class is recognised, here and at the other hospital, and whether the
-    network's certainty can be believed. The last four come from runs on the data set in RESULTS with kept predictions,
-    as `noisybench advise` leaves them; --extra-test there adds the other hospital. What is lacking is named on the page
-    with the command that supplies it.
+    What was read and left out, how many labels are wrong and which to look at first, how far readers agree, what
+    reading again brings, which training method to use, how well each class is recognised, here and at the other
+    hospital, and whether the network's certainty can be believed. The last four come from runs on the data set in
+    RESULTS with kept predictions, as `noisybench advise` leaves them; --extra-test there adds the other hospital. What
+    is lacking is named on the page with the command that supplies it.
 
     Nothing leaves the machine. The page shows images and names of files; DIR is marked as private.
 
     \b
     noisybench brief -d table:study.toml --suspects suspects --out brief
     """
-    from benchmark.cli.brief_data import SEED, closed, data_facts, judged, label_facts, simulated
+    from benchmark.cli.brief_data import SEED, closed, data_facts, judged, label_facts, reader_facts, simulated
     from benchmark.cli.brief_runs import find_methods
     from benchmark.report.brief.facts import Facts, Lacking
     from benchmark.report.brief.page import INDEX, render_brief
@@ -65,6 +65,7 @@ def brief(
     lacking = []
     doubts = judged(noisy, data, store, suspects, backbone, settings)
     labels = label_facts(doubts, data, suspects)
+    readers = reader_facts(noisy, data, doubts)
     if suspects is None:
         part = "the list of all labels, the most doubtful first, to be filled in by a reader"
         lacking.append(
@@ -83,7 +84,7 @@ def brief(
         lacking.append(Lacking("training methods and how well they recognise each class", found, advise))
     elif len(found.tests) == 1:
         lacking.append(Lacking("the other hospital", "no run was tested on its images", advise))
-    facts = Facts(data_facts(noisy, data), labels, reading, methods, tuple(lacking), _origin(noisy, methods))
+    facts = Facts(data_facts(noisy, data), labels, readers, reading, methods, tuple(lacking), _origin(noisy, methods))
     content = page(facts)
     _write(out, INDEX, render_brief(content).encode())
     for one in lacking:

@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.data import MOST_PAIRS
+from benchmark.cli.labels import raters_of
 from benchmark.cli.noisy_data import read_noisy_data
 from benchmark.datasets import statistics
 from benchmark.datasets.base import Data
 from benchmark.datasets.conversion import describe
 from benchmark.datasets.left_out import by_kind
 from benchmark.labels import suspects as ranking
-from benchmark.labels.doubts import Doubts, from_folder, label_errors
-from benchmark.report.brief.facts import DataFacts, Doubtful, LabelFacts, Reading, Share
+from benchmark.labels.doubts import Doubts, from_folder
+from benchmark.labels.examined import in_all_splits
+from benchmark.labels.label_errors import label_errors
+from benchmark.labels.raters import examine
+from benchmark.report.brief.facts import DataFacts, Doubtful, LabelFacts, ReaderFacts, Reading, Share
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.store.store import Store
 
@@ -29,6 +33,7 @@ WORST = 12
 """Labels that are shown with their images."""
 BUDGETS = (0.05, 0.1, 0.2, 0.4)
 """Shares of all labels that a reader reads again."""
+CONFUSIONS = ["given", "likely", "labels", "low", "high"]
 SEED = 0
 """Of networks and of simulated noise: the same data give the same page."""
 
@@ -56,7 +61,6 @@ def judged(
 ) -> Doubts:
     """From the folder that `noisybench suspects` wrote, or by networks that are trained now."""
     from benchmark.labels.detectors import default
-    from benchmark.labels.examined import in_all_splits
 
     if folder is not None:
         return from_folder(folder, noisy, data)
@@ -86,7 +90,7 @@ def _probe(
 def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
     """`folder`: of `noisybench suspects`, where the doubts are from there."""
     labels, places = doubts.examined.part.noisy, doubts.examined.places
-    rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=["given", "likely", "labels"])
+    rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=CONFUSIONS)
     if doubts.held_out is not None:
         errors = label_errors(labels, doubts.held_out, data.classes)
         doubt = errors.rate.doubt or ""
@@ -108,6 +112,30 @@ def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
         worst=tuple(worst),
         listed="" if folder is None else str(folder / "suspects.csv"),
         decisions=dict(doubts.decisions),
+    )
+
+
+def reader_facts(noisy: NoisyData, data: Data, doubts: Doubts) -> ReaderFacts | None:
+    """None where the data set has fewer than two readers, or a run judged its own labels."""
+    names = raters_of(None, noisy.source.dataset, data)
+    if not names or doubts.held_out is None:
+        return None
+    labels = doubts.examined.part.noisy
+    everything = in_all_splits(noisy, data, names)
+    assert everything.votes is not None
+    votes = everything.votes[: len(labels)]  # of the training set, which comes first, where that alone was examined
+    groups = None if everything.groups is None else everything.groups[: len(labels)]
+    weak = label_errors(labels, doubts.held_out, data.classes).rate.doubt is not None
+    found = examine(
+        names, votes, labels, None, data.classes, doubts.held_out, kind=None, weak=weak, groups=groups, seed=SEED
+    )
+    readers = pd.DataFrame({"reader": list(names), "images": (votes >= 0).sum(0), "differ": list(found.differ)})
+    wrong = pd.DataFrame(np.nan, index=readers.index, columns=["wrong", "low", "high"])
+    if found.by_consensus is not None:
+        wrong = found.by_consensus.table[["wrong", "low", "high"]]
+    alpha = found.agreement.alpha
+    return ReaderFacts(
+        Share(alpha.value, alpha.low, alpha.high), found.agreement.images, readers.join(wrong), tuple(found.notes)
     )
 
 

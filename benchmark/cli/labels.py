@@ -102,7 +102,7 @@ def labels(
     data, store = load(noisy, options["results"]), Store(options["results"])
     if labels_out is not None and noisy.source.labels is not None:
         raise UsageError("--labels-out is made from the labels of the data set itself; leave out labels= in -d")
-    names = _raters(raters, noisy.source.dataset, data)
+    names = raters_of(raters, noisy.source.dataset, data)
     if (consensus or labels_out) and not names:
         raise UsageError(
             f"{data.name} names no raters, so there is no consensus; expected --raters A,B,C with names of its label "
@@ -155,7 +155,7 @@ def labels(
         _write_consensus(labels_out, found, noisy, data, options["dataset"])
 
 
-def _raters(typed: str | None, dataset: Dataset, data: Data) -> tuple[str, ...]:
+def raters_of(typed: str | None, dataset: Dataset, data: Data) -> tuple[str, ...]:
     """Names of the raters: as typed, else those that the data set knows and has."""
     if typed is not None:
         names = tuple(filter(None, (name.strip() for name in typed.split(","))))

@@ -1,9 +1,8 @@
-"""What networks make of the labels of a data set: a verdict on each, the share of wrong ones, confused classes."""
+"""Labels that networks have judged, by `noisybench suspects` or just now, and what readers decided of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from benchmark.errors import UsageError
 from benchmark.labels.detectors.base import Verdict
 from benchmark.labels.examined import Examined, in_all_splits
 from benchmark.labels.review_files import DECISIONS
-from benchmark.noise.rate_estimate import HeldOut, RateEstimate, confident_joint, estimate_rate
+from benchmark.noise.rate_estimate import HeldOut
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.runs.prepare import LabelledSet
 from benchmark.store.spreadsheet import from_csv
@@ -32,34 +31,6 @@ class Doubts:
     """Predictions of networks that were not trained on the sample; None where a run judged its own labels."""
     decisions: Counter[str] = field(default_factory=Counter)
     """How many labels a reader has decided on, by decision."""
-
-
-@dataclass(frozen=True)
-class LabelErrors:
-    """How many labels are wrong, and which classes are confused."""
-
-    rate: RateEstimate
-    confusions: pd.DataFrame | None
-    """given, likely (class names) and labels (their number), the commonest first; None where the rate is not known."""
-
-
-def label_errors(labels: np.ndarray, held_out: HeldOut, classes: Sequence[str]) -> LabelErrors:
-    """Of `labels` [n] with the names `classes` [K].
-
-    The shares of the pairs are those of the confident joint (`rate_estimate.confident_joint`), scaled so that all
-    pairs together make the estimated share of wrong labels.
-    """
-    rate = estimate_rate(labels, held_out)
-    if rate.interval is None:
-        return LabelErrors(rate, None)
-    present, joint = confident_joint(labels, held_out.probabilities)
-    wrong = joint * (1 - np.eye(len(joint)))
-    if wrong.sum() > 0:
-        wrong *= rate.rate * len(labels) / wrong.sum()
-    given, likely = np.nonzero(wrong)
-    names = [[classes[k] for k in present[index]] for index in (given, likely)]
-    pairs = pd.DataFrame({"given": names[0], "likely": names[1], "labels": wrong[given, likely]})
-    return LabelErrors(rate, pairs.sort_values("labels", ascending=False, kind="stable", ignore_index=True))
 
 
 def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:

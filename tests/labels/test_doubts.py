@@ -1,4 +1,4 @@
-"""What is known of labels: which classes are confused, and what a folder of `noisybench suspects` still says."""
+"""What a folder of `noisybench suspects` still says of a data set."""
 
 from __future__ import annotations
 
@@ -11,39 +11,11 @@ import pytest
 
 from benchmark.datasets.base import Arrays, Data
 from benchmark.errors import UsageError
-from benchmark.labels.doubts import from_folder, label_errors
-from benchmark.noise.rate_estimate import HeldOut
+from benchmark.labels.doubts import from_folder
 from benchmark.store.spreadsheet import to_csv
 
 CLASSES = ("a", "b", "c")
 DIGEST = "sha256:1"
-
-
-def predictions(truth, classes=3):
-    """Of good networks, and of their twins."""
-    rng = np.random.default_rng(0)
-    clear = 4 * np.eye(classes)[truth] + rng.standard_normal((len(truth), classes))
-    odds, again = (np.exp(clear + 0.5 * rng.standard_normal(clear.shape)) for _ in range(2))
-    return HeldOut(odds / odds.sum(1, keepdims=True), np.stack([odds.argmax(1), again.argmax(1)]))
-
-
-def test_pairs_follow_the_noise_and_add_up_to_the_rate():
-    truth = np.repeat([0, 1, 2], 1000)
-    labels = truth.copy()
-    labels[:200], labels[1000:1100] = 1, 2  # a is called b in 200 images, b is called c in 100
-    found = label_errors(labels, predictions(truth), CLASSES)
-    pairs = found.confusions
-    assert found.rate.low <= 0.1 <= found.rate.high
-    assert [tuple(row) for row in pairs[["given", "likely"]].to_numpy()[:2]] == [("b", "a"), ("c", "b")]
-    assert pairs["labels"].tolist()[:2] == pytest.approx([200, 100], abs=25)
-    assert pairs["labels"].sum() == pytest.approx(found.rate.rate * 3000)
-
-
-def test_networks_that_know_nothing_name_no_pairs():
-    truth = np.arange(300) % 3
-    found = label_errors(truth, HeldOut(np.full((300, 3), 1 / 3), np.stack([truth, (truth + 1) % 3])), CLASSES)
-    assert found.rate.interval is None
-    assert found.confusions is None
 
 
 def data():

@@ -67,12 +67,27 @@ class LabelFacts:
     doubt: str
     """Why; empty where the rate is known."""
     pairs: pd.DataFrame
-    """given, likely (classes) and labels (their number), the commonest first; empty where the rate is not known."""
+    """given, likely (classes), labels (their number), low and high, the commonest first; empty where the rate is not
+    known."""
     worst: tuple[Doubtful, ...]
     listed: str
     """The file that lists all labels in this order; empty where there is none."""
     decisions: Mapping[str, int]
     """How many labels were read again with each decision; empty where nobody has."""
+
+
+@dataclass(frozen=True)
+class ReaderFacts:
+    """How far several readers of the same images agree."""
+
+    alpha: Share
+    """Krippendorff's, and its interval; NaN where it is undefined."""
+    images: int
+    """That two readers or more have read."""
+    readers: pd.DataFrame
+    """reader, images, differ (share of the reader's labels that are not those of the data set), and wrong, low, high
+    (share that the readers' consensus calls wrong; NaN where there is no consensus)."""
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -136,10 +151,11 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of the page; a part that is None stands in `lacking`."""
+    """All of the page; a part that is None stands in `lacking`, but for readers where there are none."""
 
     data: DataFacts
     labels: LabelFacts | None
+    readers: ReaderFacts | None
     reading: Reading | None
     methods: MethodFacts | None
     lacking: tuple[Lacking, ...]

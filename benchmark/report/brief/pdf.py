@@ -23,6 +23,8 @@ MARGIN = 15.0
 LINE = 4.3
 SIZE, SMALL = 9.0, 7.5
 """Font sizes in pt."""
+LONGEST = 150.0
+"""Height of a table that is kept on one page."""
 COLUMNS, SIDE, GAP = 6, 27.0, 3.6
 """Of pictures: in a row, width and height, and the space between."""
 PIXELS = 224
@@ -128,7 +130,7 @@ class _Writer:
     def _table(self, table: Grid) -> None:
         from fpdf.fonts import FontFace
 
-        self._keep(4 * LINE)
+        self._keep(min((len(table.rows) + 3.5) * (LINE + 0.6), LONGEST))
         self.paper.ln(1)
         self.paper.set_text_color(*QUIET)
         self._text(table.caption, SMALL)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark.report.brief.facts import DataFacts, Doubtful, Facts, LabelFacts, Lacking, Reading
+from benchmark.report.brief.facts import DataFacts, Doubtful, Facts, LabelFacts, Lacking, ReaderFacts, Reading, Share
 from benchmark.report.brief.methods import method_parts, method_points
 from benchmark.report.brief.numbers import count, percent, share
 from benchmark.report.document import Cell, Section, Span, Text, grid, plain, strong
+from benchmark.report.layouts.label_errors import RELIABLE, TENTATIVE
 
 MOST_PAIRS = 6
 """Pairs of classes that are named."""
@@ -40,6 +42,8 @@ def page(facts: Facts) -> Page:
     parts = [Part(_data(facts.data))]
     if facts.labels is not None:
         parts += [Part(_rate(facts.labels)), Part(_worst(facts.labels), facts.labels.worst)]
+        if facts.readers is not None:
+            parts.append(Part(_readers(facts.readers)))
         if facts.reading is not None:
             parts.append(Part(_reading(facts.reading, facts.labels)))
     if facts.methods is not None:
@@ -81,6 +85,8 @@ def _points(facts: Facts) -> Iterator[str]:
     yield _read(facts.data)
     if facts.labels is not None:
         yield _wrong(facts.labels)
+        if facts.readers is not None:
+            yield _agreement(facts.readers.alpha)
         if facts.reading is not None:
             yield _first_reading(facts.reading)
     if facts.methods is not None:
@@ -164,7 +170,13 @@ def _rate(labels: LabelFacts) -> Section:
     pairs = _pairs(labels)
     if pairs.empty:
         return Section(heading, (plain(said),))
-    rows = [[f"{given}, looks like {likely}", f"{n:,.0f}"] for given, likely, n in pairs.itertuples(index=False)]
+    rows = [
+        [
+            f"{row['given']}, looks like {row['likely']}",
+            f"{row['labels']:,.0f} ({row['low']:,.0f} to {row['high']:,.0f})",
+        ]
+        for _, row in pairs.iterrows()
+    ]
     table = grid(
         (*strong("Classes that are confused"), Span(", the commonest first")),
         ["label", "images, about"],
@@ -189,6 +201,34 @@ def _worst(labels: LabelFacts) -> Section:
         done = ", ".join(f"{names[name]} {number:,}" for name, number in labels.decisions.items())
         said.append(f"Labels that people have read again so far: {sum(labels.decisions.values()):,} ({done}).")
     return Section("The labels to look at first", tuple(map(plain, said)))
+
+
+def _readers(facts: ReaderFacts) -> Section:
+    rows = [
+        [
+            str(row["reader"]),
+            f"{row['images']:,.0f}",
+            percent(row["differ"]),
+            share(Share(row["wrong"], row["low"], row["high"])),
+        ]
+        for _, row in facts.readers.iterrows()
+    ]
+    said = (
+        f"{_agreement(facts.alpha)} Measured on {count(facts.images, 'image')} that two or more have read, by "
+        "Krippendorff's alpha: 1 is full agreement, 0 is chance; sure conclusions need 0.8, tentative ones 0.67. "
+        "Mistakes that most readers make are not seen by comparing them."
+    )
+    columns = ["reader", "images read", "differs from the label", "wrong by the readers' consensus"]
+    table = grid(strong("Readers"), columns, rows)
+    return Section("Do the readers agree", (plain(said),), (table,), notes=tuple(map(plain, facts.notes)))
+
+
+def _agreement(alpha: Share) -> str:
+    if math.isnan(alpha.value):
+        return "How far the readers agree cannot be told: too few images were read twice."
+    enough = "well" if alpha.value >= RELIABLE else "moderately" if alpha.value >= TENTATIVE else "too little"
+    ends = "" if math.isnan(alpha.low) else f" ({alpha.low:.2f} to {alpha.high:.2f})"
+    return f"The readers agree {enough}: alpha {alpha.value:.2f}{ends}."
 
 
 def _reading(reading: Reading, labels: LabelFacts) -> Section:

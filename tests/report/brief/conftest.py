@@ -12,6 +12,7 @@ from benchmark.report.brief.facts import (
     Facts,
     LabelFacts,
     MethodFacts,
+    ReaderFacts,
     Reading,
     Recognition,
     Share,
@@ -20,6 +21,7 @@ from benchmark.report.layouts.advice import Advice
 from tests.report.page.conftest import browser as browser
 
 CLASSES = ("benign", "malignant")
+NAN = float("nan")
 
 
 def read(advice: Advice, *tests: tuple[str, float]) -> MethodFacts:
@@ -73,10 +75,13 @@ def facts(advice: Advice) -> Facts:
     sites = pd.DataFrame({"train": [100], "test": [80]}, index=["North"])
     left_out = ("1 file(s): not an image (scan_9.png)",)
     data = DataFacts("skin", counts, {"train": 30, "test": 20}, 50, sites, "8 bits", left_out, ("a remark",))
-    pairs = pd.DataFrame({"given": ["benign"], "likely": ["malignant"], "labels": [12.4]})
+    pairs = pd.DataFrame({"given": ["benign"], "likely": ["malignant"], "labels": [12.4], "low": [3.0], "high": [20.6]})
     image = np.zeros((8, 8, 3), dtype=np.uint8)
     worst = (Doubtful(image, "north/scan_1.png", "benign", "malignant"),)
     labels = LabelFacts(180, ("train", "test"), Share(0.1, 0.05, 0.15), "", pairs, worst, "suspects.csv", {"keep": 7})
     curve = pd.DataFrame({"read": [9, 18], "random": [0.9, 1.8], "perfect": [9.0, 18.0]})
+    table = {"reader": ["Dr A", "Dr B"], "images": [90, 80], "differ": [0.2, 0.1], "wrong": [0.12, NAN]}
+    readers = pd.DataFrame({**table, "low": [0.05, NAN], "high": [0.2, NAN]})
+    agree = ReaderFacts(Share(0.7, 0.6, 0.8), 75, readers, ("Dr B gave no other class than benign",))
     methods = read(advice, ("test", 0.8), ("South", 0.55))
-    return Facts(data, labels, Reading(curve), methods, (), ("made today",))
+    return Facts(data, labels, agree, Reading(curve), methods, (), ("made today",))

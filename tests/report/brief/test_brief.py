@@ -42,6 +42,9 @@ def test_html_and_paper_say_what_was_found_the_limits_first(facts, written):
         "About 10 % (5 to 15 %) of the labels are probably wrong. The commonest mistake: the label says benign, the "
         "image looks like malignant.",
         "benign, looks like malignant",
+        "12 (3 to 21)",
+        "The readers agree moderately: alpha 0.70 (0.60 to 0.80). Measured on 75 images that two or more have read",
+        "Dr B gave no other class than benign",
         "north/scan_1.png",
         "Labels that people have read again so far: 7 (right 7).",
         "Train with the method better: expected gain over usual training +5.0 percentage points right answers (+1.0 to "
@@ -127,6 +130,19 @@ def test_no_gain_is_claimed_that_the_data_do_not_show(facts, advice, changed, sa
         changed = {"methods": methods}
     of_methods = replace(facts.methods, advice=replace(advice, **changed), method="plain")
     assert said in html(replace(facts, methods=of_methods))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "said"),
+    [
+        (Share(0.9, 0.8, 0.95), "The readers agree well: alpha 0.90 (0.80 to 0.95)."),
+        (Share(0.3, NAN, NAN), "The readers agree too little: alpha 0.30."),
+        (Share(NAN, NAN, NAN), "How far the readers agree cannot be told: too few images were read twice."),
+    ],
+)
+def test_agreement_is_put_into_words(facts, alpha, said):
+    assert said in html(replace(facts, readers=replace(facts.readers, alpha=alpha)))
+    assert "agree" not in html(replace(facts, readers=None)).replace("would agree with", "")
 
 
 def test_what_was_tried_out_stands_beside_chance(facts):
