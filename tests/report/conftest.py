@@ -1,9 +1,9 @@
-"""A small grid that was really trained, its publication, and how both are changed."""
+"""A small grid that was really trained, its publication, how both are changed, and a real browser."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from benchmark.store import published, record_file
 from benchmark.store.published import Missing
 from tests.conftest import command_line
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SUITE = """name = "tiny"
 title = "Two methods on few digits"
 datasets = ["digits:subset=200,epochs=2"]
@@ -24,6 +25,18 @@ methods = ["ce", "gce"]
 noise = ["none", "symmetric:0.4"]
 seeds = 2
 """
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, as Debian's package `chromium` or Google's has it, driven by playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no browser tests: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no browser tests: there is no chromium here (apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from benchmark.report.brief.facts import (
     Share,
 )
 from benchmark.report.layouts.advice import Advice
-from tests.report.page.conftest import browser as browser
 
 CLASSES = ("benign", "malignant")
 NAN = float("nan")
