@@ -82,6 +82,7 @@ def test_runs_without_predictions_are_no_source(here, suspects, tmp_path):
     assert "no run on these labels as they are has kept its predictions" in here(*BRIEF).stderr
 
 
+@pytest.mark.slow
 def test_what_a_reader_decided_and_a_trial_are_told(here, suspects, tmp_path):
     lines = (suspects / "suspects.csv").read_text().splitlines()
     lines[1:4] = [f"{line.removesuffix(',,,,')},keep,,ab," for line in lines[1:4]]

@@ -62,6 +62,7 @@ def test_networks_that_know_nothing_cannot_tell(here, tmp_path):
     assert not (tmp_path / "found/classes.csv").exists()
 
 
+@pytest.mark.slow
 def test_raters_are_compared_and_their_consensus_is_trained_on(here, tmp_path, rated):
     data = f"npz:{rated}"
     done = here(
@@ -107,6 +108,7 @@ def test_raters_are_compared_with_the_truth_where_it_is_known(here, tmp_path, ra
     assert by_truth.query("true == 'low' and given == 'middle'")["share"].item() == pytest.approx(0.3, abs=0.1)
 
 
+@pytest.mark.slow
 def test_of_counts_the_agreement_is_told_and_nothing_of_single_raters(here, tmp_path, rated):
     with np.load(rated) as file:
         arrays = dict(file)

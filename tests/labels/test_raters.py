@@ -87,6 +87,7 @@ def test_with_all_labels_alpha_differs_from_fleiss_kappa_by_the_small_sample_ter
     assert 1 - alpha == pytest.approx((1 - kappa) * (1 - 1 / counts.sum()))
 
 
+@pytest.mark.slow
 def test_the_intervals_hold_the_agreement_of_many_images():
     _, many = drawn((0.1, 0.3, 0.3), 100_000)
     whole = agreement(many, "xyz", 4, None, generator())
