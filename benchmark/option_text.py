@@ -182,3 +182,12 @@ def _split(text: str) -> Iterator[str]:
 def _begins_value(before: str) -> bool:
     """Whether a value begins behind `before`: at the start of an item, and behind its "="."""
     return not before.strip() or before.rstrip().endswith("=")
+
+
+def flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values in nested mappings, named by their paths: "recipe.augment.flip"."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from flattened(f"{name}.{key}", inner)
+    else:
+        yield name, value

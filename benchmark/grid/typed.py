@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from benchmark.grid.spec import Augment, ContentPart, Part, Recipe, RunSpec
-from benchmark.option_text import quote
+from benchmark.option_text import flattened, quote
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
 from benchmark.store import digests
 
@@ -23,7 +23,7 @@ def run_command(spec: RunSpec, files: Mapping[str, str], *options: str) -> str:
     Seeds are counted from 0 on, so that runs of smaller seeds come with it. Raises RegistryError where a plugin is not
     here.
     """
-    method = _flat("recipe", spec.method.recipe)
+    method = flattened("recipe", spec.method.recipe)
     typed = [
         *("-d", _plugin(DATASETS, spec.dataset, files)),
         *("-b", _plugin(BACKBONES, spec.backbone, files)),
@@ -71,14 +71,6 @@ def _recipe(spec: RunSpec) -> Iterator[str]:
     changes = {name: value for name, value in own["augment"].items() if value != getattr(Augment(), name)}
     for name, value in (changes or {"flip": False}).items():
         yield f"augment.{name}={_text(value)}"
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{name}.{key}", inner)
-    else:
-        yield name, value
 
 
 def _text(value: Any, *, nested: bool = False) -> str:

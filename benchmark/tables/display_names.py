@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 import pandas as pd
 
+from benchmark.option_text import flattened
 from benchmark.store.digests import canonical
 from benchmark.store.schema import Deviations
 
@@ -113,16 +114,7 @@ _IDENTITIES: dict[str, Callable[[Any, Sequence[Any]], str]] = {
 def options(part: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a part of a spec; of data also subset and labels, of a method recipe and clean set."""
     sizes = {name: part[name] for name in ("subset", "labels", "clean_set") if part.get(name) is not None}
-    return {**(part.get("config") or {}), **sizes, **dict(_flat("recipe", part.get("recipe") or {}))}
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """The values in nested mappings, named by their paths: "recipe.augment.flip"."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{name}.{key}", inner)
-    else:
-        yield name, value
+    return {**(part.get("config") or {}), **sizes, **dict(flattened("recipe", part.get("recipe") or {}))}
 
 
 def _plugin_string(name: str, visible: Mapping[str, Any]) -> str:
