@@ -112,11 +112,13 @@ def matching(beginning: str, ids: Iterable[str], where: str) -> str:
     from benchmark.errors import UsageError
 
     known = sorted(ids)
+    if not known:
+        raise UsageError(f"there are no runs in {where}; `noisybench run SUITE` makes some (--results DIR)")
     found = [run_id for run_id in known if run_id.startswith(beginning.lower())]
     if len(found) == 1:
         return found[0]
     matches = f"{len(found)} runs have" if found else "no run has"
-    some = ", ".join(found[:3] or known[:3]) or "none"
+    some = ", ".join(found[:3] or known[:3])
     raise UsageError(
         f"{matches} an id that begins with {beginning!r} in {where}; expected one of {len(known)} ids, such as {some} "
         "(`noisybench runs` lists them)"

@@ -44,3 +44,8 @@ def test_a_faulty_record_is_named_and_not_shown(capsys: pytest.CaptureFixture[st
     with pytest.raises(NoisybenchError, match="lacks the field noise"):
         _print_record(record)
     assert capsys.readouterr().out == ""
+
+
+def test_where_there_are_no_runs_it_is_said_instead_of_an_id_that_is_not_there(here):
+    told = here("predict", "ab12", "images", "--out", "classes.csv", code=2).stderr
+    assert "there are no runs in results; `noisybench run SUITE` makes some" in told
