@@ -62,7 +62,7 @@ def trained(dataset: str, noise: str, arguments: Sequence[str]) -> tuple[Planned
             f"advise needs what runs give; leave --dry-run out, or type `noisybench run {SUITE} --dry-run`"
         )
     grid = plan_grid(parsed.params["suite"], options)
-    return grid, carry_out(grid, options["timeout"])
+    return grid, carry_out(grid)
 
 
 def _advice(grid: PlannedGrid, command: str) -> list[Advice]:

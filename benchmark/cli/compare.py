@@ -49,7 +49,7 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     parsed = run.make_context("run", [str(suite), *chosen, "--no-table", *arguments])
     options = {name: value for name, value in parsed.params.items() if name != "suite"}
     grid = plan_grid(parsed.params["suite"], options)
-    states = carry_out(grid, options["timeout"])
+    states = carry_out(grid)
     tables = build_tables(grid.store, grid.jobs, others=(other,), rules=(rule,), metrics=(metric,), equal_seeds=True)
     click.echo(render_markdown(document(tables, {job.spec.id for job in grid.jobs})), nl=False)
     return 1 if "failed" in states.values() else 0

@@ -59,9 +59,14 @@ class GridProgress:
         if event.kind == "end":
             self.ended += 1
             self._print(event)
+        if event.kind == "again":
+            self.say(f"{event.job.label} {event.summary}", "yellow")
         if not self.live:
             if event.kind == "phase":
                 self.say(f"{event.job.label} {event.summary}")
+            return
+        if event.kind == "end":
+            self.bars.update(self.grid, completed=self.ended, note=f"eta {self._eta()}")
             return
         if event.slot not in self.tasks:
             self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
@@ -72,8 +77,6 @@ class GridProgress:
             self.bars.update(task, note=event.summary)
         elif event.kind == "epoch":
             self.bars.update(task, completed=event.done, total=event.total, note="")
-        else:
-            self.bars.update(self.grid, completed=self.ended, note=f"eta {self._eta()}")
 
     def _eta(self) -> str:
         elapsed = time.monotonic() - self.started

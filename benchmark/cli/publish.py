@@ -147,5 +147,5 @@ def _without_traces(original: Original) -> Original:
     record = record_file.decode(content, f"the record of {run_id}")
     if record["state"] != "failed":
         return original
-    error = {"class": record["error"]["class"], "message": "", "traceback": "", "log": ""}
+    error = record["error"] | {"message": "", "traceback": "", "log": ""}
     return run_id, record_file.encode({**record, "error": error})

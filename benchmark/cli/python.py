@@ -62,7 +62,7 @@ def run_suite(suite: str | Path | None = None, **options: Any) -> pd.DataFrame:
         raise UsageError(f"run_suite: {error.format_message()}") from None
     with _main_not_imported():
         grid = plan_grid(settings.pop("suite"), settings)
-        carry_out(grid, settings["timeout"])
+        carry_out(grid)
     records: dict[str, Record] = {}
     for contents in (grid.store.failures(), grid.store.records(FIELDS)):
         records |= {record["id"]: record for record in contents.records}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     type=click.Choice(["failed", "all"]),
     help="Run ended runs again: `failed` those that did not end well, diverged and skipped ones too; `all` every one.",
 )
+@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop the grid when N of its runs failed.")
 @click.option("--allow-unidentifiable", is_flag=True, help="Allow noise whose T is not diagonally dominant.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, help="Least time between checkpoints.  [default: 30]")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the runs and their estimated cost; run nothing.")
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 def run(suite: str | None, **options: Any) -> int:
     """Run SUITE (a name or a .toml file), or the grid that the options describe.
 
-    Runs that have a record already are not run again, failed ones are; see --again. Ends with the table on stdout.
+    Runs that have a record already are not run again. Failed ones are, unless they failed in code that has not changed
+    since; see --again. A run that was lost, or for which there was no memory or disk, is tried three times. Several of
+    these commands may work on one results folder. Ends with the table on stdout.
 
     Options of a plugin follow its name: gce:q=0.5,recipe.lr=0.01 (a method's own recipe), digits:subset=200,epochs=5,
     symmetric:0.2,0.4. A value that holds a comma, a bracket or a quote stands in quotes: npz:"a,b.npz",
@@ -52,7 +55,7 @@ def run(suite: str | None, **options: Any) -> int:
     if options["dry_run"]:
         _dry_run(grid)
         return 0
-    states = carry_out(grid, options["timeout"])
+    states = carry_out(grid)
     if not options["no_table"]:
         from benchmark.cli.results import print_table
 
@@ -72,8 +75,12 @@ class PlannedGrid:
     jobs: list[Job]
     todo: list[Job]
     """The jobs that are carried out."""
+    recorded: frozenset[str]
+    """Those of them that are made although they have a record."""
     store: Store
     slots: int
+    timeout: float | None
+    max_failures: int | None
     failed_trials: int = 0
     """Of a suite that tunes."""
 
@@ -93,7 +100,7 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     trials = expand_trials(suite, options, **settings)
     failed = 0
     if trials and not options["dry_run"]:
-        states = carry_out(_planned("tuning", trials, {**options, "no_table": True}), options["timeout"])
+        states = carry_out(_planned("tuning", trials, {**options, "no_table": True}))
         failed, trials = Counter(states.values())["failed"], []
     grid, jobs = expand_grid(suite, options, **settings)
     return replace(_planned(grid.name, [*trials, *jobs], options), failed_trials=failed)
@@ -122,7 +129,13 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
     for path in (path for paths in planned.lacking.values() for path in paths if path.exists()):
         _say(f"broken: {path} is damaged, or of an earlier version; its run runs again")
     lacking = f" ({len(planned.lacking)} of them for the files to keep)" if planned.lacking else ""
-    _say(f"suite {name}: {len(jobs)} runs, {len(jobs) - todo} already done, {todo} to run{lacking}")
+    done = len(jobs) - todo - len(planned.unchanged)
+    _say(f"suite {name}: {len(jobs)} runs, {done} already done, {todo} to run{lacking}")
+    if planned.unchanged:
+        _say(
+            f"{len(planned.unchanged)} runs failed in code that has not changed since, and are not run again: "
+            "`noisybench status` says why they failed, --again failed runs them"
+        )
     if planned.todo and not options["no_table"]:
         check_table(jobs)
     on_fetch = None if options["dry_run"] else fetch_progress
@@ -132,18 +145,22 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
         check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)
-    return PlannedGrid(name, jobs, planned.todo, store, slots)
+    recorded = planned.recorded
+    return PlannedGrid(name, jobs, planned.todo, recorded, store, slots, options["timeout"], options["max_failures"])
 
 
-def carry_out(grid: PlannedGrid, timeout: float | None) -> dict[str, str]:
+def carry_out(grid: PlannedGrid) -> dict[str, str]:
     """Carries out what is to be done, with progress on stderr; returns run id -> state."""
     from benchmark.cli.progress import GridProgress
     from benchmark.runs import driver
+    from benchmark.runs.executors.local import Local
 
     if not grid.todo:
         return {}
+    executor = Local(grid.store, slots=grid.slots, timeout=grid.timeout, recorded=grid.recorded)
+    attempts = driver.Attempts(grid.max_failures)
     with GridProgress(len(grid.todo), grid.slots) as progress:
-        return driver.carry_out(grid.todo, grid.store, slots=grid.slots, timeout=timeout, on_event=progress)
+        return driver.carry_out(grid.todo, grid.store, executor, attempts=attempts, on_event=progress)
 
 
 def _dry_run(grid: PlannedGrid) -> None:

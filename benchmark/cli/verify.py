@@ -60,6 +60,7 @@ def _rerun(folder: Path, count: int, options: dict[str, Any]) -> int:
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.report.publishing.content import SUITE
     from benchmark.runs import driver, rerun
+    from benchmark.runs.executors.local import Local
     from benchmark.store import published
     from benchmark.store.store import Store
 
@@ -82,7 +83,7 @@ def _rerun(folder: Path, count: int, options: dict[str, Any]) -> int:
             for record, job in chosen
         ]
         with GridProgress(len(jobs), 1) as progress:
-            driver.carry_out(jobs, store, slots=1, timeout=None, on_event=progress)
+            driver.carry_out(jobs, store, Local(store, slots=1), on_event=progress)
         again = {record["id"]: record for found in (store.failures(), store.records()) for record in found.records}
         results = [
             rerun.compare(record, again[record["id"]]) if record["id"] in again else None for record, _ in chosen

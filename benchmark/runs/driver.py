@@ -1,21 +1,37 @@
-"""Carries out the jobs of a grid: checks them all, then starts an executor."""
+"""Carries out the jobs of a grid: checks them all, then follows an executor."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 from benchmark.datasets.base import Progress
+from benchmark.errors import NoisybenchError
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job
 from benchmark.runs import order, preflight
 from benchmark.runs.assemble import sources_of
-from benchmark.runs.executors import local
-from benchmark.runs.executors.base import Event
+from benchmark.runs.executors.base import Event, Executor
+from benchmark.runs.failures import PASSING, RETRY_SECONDS
 from benchmark.store import provenance
+from benchmark.store.atomic import StoreError
 from benchmark.store.store import Store
 
 OnFetch = Callable[[], AbstractContextManager[Progress]]
+POLL_SECONDS = 1.0
+
+
+class TooManyFailures(NoisybenchError):
+    """A grid gave up."""
+
+    def __init__(self, failed: int, left: int) -> None:
+        super().__init__(
+            f"{failed} runs failed, as many as --max-failures allows, and {left} were left; `noisybench status` says "
+            "why they failed, and the same command goes on from there"
+        )
 
 
 def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: Callable[[str], None]) -> None:
@@ -39,13 +55,59 @@ def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: C
         raise SuiteError("the grid cannot be run", faults)
 
 
-def carry_out(
-    jobs: Sequence[Job], store: Store, *, slots: int, timeout: float | None, on_event: Callable[[Event], None]
-) -> dict[str, str]:
-    """Runs `jobs`, which `check` has seen, `slots` at a time, each at most `timeout` seconds; run id -> state.
+@dataclass(frozen=True)
+class Attempts:
+    """How often failures are met with another attempt, and when a grid gives up."""
 
-    Raises StoreError where results cannot be written.
+    max_failures: int | None = None
+    """The grid stops when so many of its runs have failed for good."""
+    retry_seconds: Sequence[float] = RETRY_SECONDS
+
+
+def carry_out(
+    jobs: Sequence[Job],
+    store: Store,
+    executor: Executor,
+    *,
+    attempts: Attempts = Attempts(),
+    on_event: Callable[[Event], None],
+) -> dict[str, str]:
+    """Lets `executor` run `jobs`, which `check` has seen; run id -> state, of the runs that have ended.
+
+    A run that fails by a cause that may pass is tried again after a while, with half as many at a time where memory
+    ran out. Raises StoreError where results cannot be written, TooManyFailures where the grid gave up.
     """
     origin = provenance.collect()
     ordered = [job.model_copy(update={"provenance": origin}) for job in order.ordered(jobs, store)]
-    return local.run(ordered, store, slots=slots, timeout=timeout, on_event=on_event)
+    running = {job.spec.id for job in ordered}
+    tried: Counter[str] = Counter()
+    later: list[tuple[float, Job]] = []
+    states: dict[str, str] = {}
+    with executor:
+        executor.submit(ordered)
+        while running:
+            now = time.monotonic()
+            executor.submit([job for due, job in later if due <= now])
+            later = [(due, job) for due, job in later if due > now]
+            for event in executor.poll(min([POLL_SECONDS, *(due - now for due, _ in later)])):
+                run_id = event.job.spec.id
+                if event.kind != "end":
+                    on_event(event)
+                elif event.cause in PASSING and tried[run_id] < len(attempts.retry_seconds):
+                    seconds = attempts.retry_seconds[tried[run_id]]
+                    tried[run_id] += 1
+                    later.append((time.monotonic() + seconds, event.job))
+                    if event.cause == "memory":
+                        executor.slots = max(1, executor.slots // 2)
+                    on_event(replace(event, kind="again", summary=f"{event.summary}; tried again in {seconds:g} s"))
+                elif event.state == "store":
+                    raise StoreError(event.summary)
+                else:
+                    running.discard(run_id)
+                    states[run_id] = event.state
+                    on_event(event)
+            failed = sum(state == "failed" for state in states.values())
+            if running and attempts.max_failures is not None and failed >= attempts.max_failures:
+                executor.cancel()
+                raise TooManyFailures(failed, len(running))
+    return states

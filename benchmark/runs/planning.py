@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from benchmark.grid.job import Job
-from benchmark.store import kept
+from benchmark.runs.recording import code_digests
+from benchmark.store import kept, provenance
 from benchmark.store.store import Broken, Store
 
 Again: TypeAlias = Literal["failed", "all"]
@@ -21,12 +22,17 @@ class Plan:
     """Broken files of the results folder, and where each was moved."""
     lacking: dict[str, list[Path]]
     """Id -> files to be kept that are absent, damaged or of an earlier version, of finished runs that run again."""
+    recorded: frozenset[str]
+    """Those of `todo` that have a record, and are to be made anew."""
+    unchanged: list[Job]
+    """Runs that are not carried out: they failed in code that is the same today, and would fail again."""
 
 
 def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move: bool = True) -> Plan:
-    """The jobs without a sound record. With `again` "failed" also those that diverged or were skipped, with "all" all.
+    """The jobs without a sound record, but for those that failed in code that is the same today.
 
-    A finished run whose kept files are absent runs again too. `move`: move broken files to the quarantine, so that
+    With `again` "failed" those too, and those that diverged or were skipped, with "all" all. A finished run whose kept
+    files are absent runs again too. `move`: move broken files to the quarantine, so that
     the runs that are carried out write their records anew. Raises StoreError where a file cannot be read now.
     """
     contents = store.records(("state",))
@@ -42,4 +48,29 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
         if states[job.spec.id] == "ok" and (paths := kept.lacking(store, job.spec.id, job.options.keep))
     }
     done = {job.spec.id for job in finished} - lacking.keys()
-    return Plan([job for job in jobs if job.spec.id not in done], broken, lacking)
+    todo = [job for job in jobs if job.spec.id not in done]
+    unchanged = [] if again else _unchanged(todo, store)
+    held = {job.spec.id for job in unchanged}
+    todo = [job for job in todo if job.spec.id not in held]
+    recorded = frozenset(states) & {job.spec.id for job in todo}
+    return Plan(todo, broken, lacking, recorded, unchanged)
+
+
+def _unchanged(jobs: Sequence[Job], store: Store) -> list[Job]:
+    """Those of `jobs` whose last attempt failed in the code of today: the plugins' and the engine's."""
+    failures = {record["id"]: record for record in store.failures().records}
+    today = provenance.collect() if failures else {}
+    if today.get("dirty"):
+        return []  # any change of the engine may have mended them
+    return [
+        job
+        for job in jobs
+        if (failure := failures.get(job.spec.id))
+        and failure["error"].get("cause") == "code"
+        and _code(failure["provenance"]) == _code(today | code_digests(job))
+    ]
+
+
+def _code(origin: Mapping[str, Any]) -> list[Any]:
+    names = ("noisybench", "commit", "dirty", "libraries", "method_digest", "backbone_digest")
+    return [origin.get(name) for name in names]

@@ -16,6 +16,7 @@ from benchmark.grid.spec import Part
 from benchmark.metrics import SCALARS
 from benchmark.model_selection import Rule
 from benchmark.registry import BACKBONES, METHODS, Registry, RegistryError
+from benchmark.runs.failures import Cause
 from benchmark.runs.hints import Given
 from benchmark.runs.prepare import LabelledSet, Prepared
 from benchmark.runs.train import Trained
@@ -36,13 +37,20 @@ def header(job: Job, classes: Sequence[str] = ()) -> dict[str, Any]:
         "spec": job.spec.model_dump(mode="json"),
         "provenance": {
             **job.provenance,
-            "method_digest": _source_digest(METHODS, job.spec.method, job.sources),
-            "backbone_digest": _source_digest(BACKBONES, job.spec.backbone, job.sources),
+            **code_digests(job),
             "labels": {**job.labels, **names},
             "device": job.options.device,
             "threads": job.options.threads,
             "fast_paths": list(paths_on()),
         },
+    }
+
+
+def code_digests(job: Job) -> dict[str, str | None]:
+    """SHA-256 of the source of a job's method and backbone."""
+    return {
+        "method_digest": _source_digest(METHODS, job.spec.method, job.sources),
+        "backbone_digest": _source_digest(BACKBONES, job.spec.backbone, job.sources),
     }
 
 
@@ -120,9 +128,9 @@ def _narrow(probabilities: np.ndarray) -> np.ndarray:
     return narrow if (narrow == probabilities).all() else probabilities
 
 
-def write_failure(job: Job, store: Store, kind: str, message: str, trace: str = "") -> None:
-    log = store.work(job.spec.id) / "log.txt"
-    error = {"class": kind, "message": message, "traceback": trace[-8000:], "log": str(log)}
+def write_failure(job: Job, store: Store, kind: str, message: str, cause: Cause, trace: str = "") -> None:
+    log = str(store.log(job.spec.id))
+    error = {"class": kind, "message": message, "traceback": trace[-8000:], "log": log, "cause": cause}
     store.write_failure(header(job) | {"state": "failed", "error": error})
 
 

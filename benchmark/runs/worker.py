@@ -12,6 +12,7 @@ from benchmark.grid.job import Job
 from benchmark.runs import kept_model
 from benchmark.runs.assemble import assemble
 from benchmark.runs.executors.base import OnEpoch, OnPhase
+from benchmark.runs.failures import Cause, cause_of
 from benchmark.runs.prepare import Skipped
 from benchmark.runs.recording import header, predictions, trained_record, write_failure
 from benchmark.runs.train import train
@@ -28,6 +29,8 @@ class Outcome:
 
     state: str
     summary: str
+    cause: Cause | None = None
+    """Of a failure."""
 
 
 def run_one(
@@ -48,8 +51,9 @@ def run_one(
     except StoreError:
         raise
     except Exception as error:
-        write_failure(job, store, type(error).__name__, str(error), traceback.format_exc())
-        return Outcome("failed", f"{type(error).__name__}: {error}".split("\n")[0])
+        cause = cause_of(error)
+        write_failure(job, store, type(error).__name__, str(error), cause, traceback.format_exc())
+        return Outcome("failed", f"{type(error).__name__}: {error}".split("\n")[0], cause)
     store.write(record)
     (store.work(job.spec.id) / "checkpoint.pt").unlink(missing_ok=True)
     return Outcome(record["state"], _summary(record))

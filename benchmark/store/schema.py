@@ -263,8 +263,8 @@ class ShortTiming(TypedDict):
     peak_memory_mib: float | None
 
 
-Fault = TypedDict("Fault", {"class": str, "message": str, "traceback": str, "log": str})
-"""An exception: its class, message, the end of its traceback, and the path of the run's log."""
+Fault = TypedDict("Fault", {"class": str, "message": str, "traceback": str, "log": str, "cause": NotRequired[str]})
+"""An exception: its class, message, the end of its traceback, the path of the run's log, and the kind of cause."""
 
 
 @STRICT

@@ -75,6 +75,7 @@ class Store:
                 f"(`noisybench table --with {folder}`)"
             )
         self.folder = folder
+        self._segment_ids: dict[Path, frozenset[str]] = {}
 
     def prepare(self) -> None:
         """Creates the folder and checks that it is writable. Raises UsageError if it is not."""
@@ -94,6 +95,10 @@ class Store:
 
     def work(self, run_id: str) -> Path:
         return self.folder / "work" / "runs" / run_id
+
+    def log(self, run_id: str) -> Path:
+        """What a run printed, all attempts together."""
+        return self.work(run_id) / "log.txt"
 
     def cache(self, name: str) -> Path:
         return self.folder / "work" / name
@@ -118,7 +123,14 @@ class Store:
         return loose.union(*(self._ids(segment) for segment in self.segments()))
 
     def has(self, run_id: str) -> bool:
-        return self.run_path(run_id).exists() or run_id in self.finished()
+        """Whether a run has a record, sound or not, without a look at those of other runs."""
+        if self.run_path(run_id).exists() or self.files_of(run_id):
+            return True
+        segments = self.segments()
+        for segment in segments:  # named by their content: what was read once stays true
+            if segment not in self._segment_ids:
+                self._segment_ids[segment] = frozenset(self._ids(segment))
+        return any(run_id in self._segment_ids[segment] for segment in segments)
 
     def read(self, run_id: str) -> Record | None:
         """The whole record of a run, or None where there is none. Raises StoreError where it cannot be read."""

@@ -4,7 +4,7 @@ from benchmark.grid import suite
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.runs import order
-from benchmark.runs.executors import local
+from benchmark.runs.executors.local import Local
 from benchmark.store import provenance
 from benchmark.store.store import Store
 from tests.cli.test_run import records
@@ -68,7 +68,11 @@ def test_records_do_not_depend_on_the_order_in_which_runs_start(tmp_path):
         todo = [job.model_copy(update=origin) for job in jobs(folder, methods=["ce", "coteaching"])]
         store = Store(folder)
         store.prepare()
-        local.run(order.ordered(todo, store)[::step], store, slots=slots)
+        with Local(store, slots=slots) as executor:
+            executor.submit(order.ordered(todo, store)[::step])
+            left = len(todo)
+            while left:
+                left -= sum(event.kind == "end" for event in executor.poll(1))
         found.append(records(folder))
     assert len(found[0]) == 4
     assert found[0] == found[1]

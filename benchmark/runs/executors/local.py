@@ -7,26 +7,28 @@ epoch-by-epoch progress on the same wait, and a worker that is killed fails only
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import sys
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from benchmark.grid.job import Job
+from benchmark.runs.executors import child
 from benchmark.runs.executors.base import Event
-from benchmark.store.atomic import StoreError
-from benchmark.store.once import CacheWarning
+from benchmark.runs.failures import Cause
+from benchmark.store import claims
 from benchmark.store.store import Store
 
 PRELOAD = ["noisybench", "benchmark.runs.executors.preload"]
+SILENT_SECONDS = 6 * claims.BEAT_SECONDS
+"""A worker that says nothing for so long was stopped, or hangs where not even its second thread can run."""
+OTHERS_SECONDS = 1.0
+"""Between two looks at the runs that other processes carry out."""
 
 
 @dataclass
@@ -36,169 +38,190 @@ class Running:
     process: Any
     pipe: Connection
     started: float = field(default_factory=time.monotonic)
-    ended: tuple[str, str] | None = None
+    heard: float = field(default_factory=time.monotonic)
+    ended: child.Ending | None = None
+    stopped: tuple[Cause, str, str] | None = None
+    """Why this process killed it: cause, the failure's class, and a sentence."""
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
 
-def run(
-    jobs: list[Job],
-    store: Store,
-    *,
-    slots: int,
-    timeout: float | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> dict[str, str]:
-    """Carries out `jobs`, `slots` at a time; returns run id -> state. `timeout` is seconds per run.
+class Local:
+    """An executor: see `base.Executor`. Runs that another process has claimed are left to it and waited for."""
 
-    Raises StoreError when the results can no longer be written; KeyboardInterrupt stops the workers.
-    """
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(PRELOAD)
-    queue = deque(jobs)
-    free = list(range(slots))[::-1]
-    active: list[Running] = []
-    states: dict[str, str] = {}
-    try:
-        while queue or active:
-            while queue and free:
-                running = _start(context, queue.popleft(), free.pop(), store)
-                active.append(running)
-                on_event(Event("start", running.slot, running.job))
-            _wait(active, timeout)
-            for running in active:
-                _drain(running, on_event)
-            for running in [r for r in active if not r.process.is_alive()]:
-                _drain(running, on_event)
-                active.remove(running)
-                free.append(running.slot)
-                state, summary = running.ended or _record_death(running, store, timeout)
-                if state == "store":
-                    raise StoreError(summary)
-                states[running.job.spec.id] = state
-                on_event(
-                    Event(
-                        "end",
-                        running.slot,
-                        running.job,
-                        state=state,
-                        summary=summary,
-                        seconds=running.seconds,
-                    )
-                )
-    finally:
-        for running in active:
+    def __init__(
+        self, store: Store, *, slots: int, timeout: float | None = None, recorded: Collection[str] = ()
+    ) -> None:
+        """`timeout`: seconds per run. `recorded`: runs that are made although they have a record."""
+        self.slots = slots
+        self.store = store
+        self.timeout = timeout
+        self.recorded = frozenset(recorded)
+        self.queue: deque[Job] = deque()
+        self.active: list[Running] = []
+        self.elsewhere: list[Job] = []
+        self.watch = claims.Watch(store.folder)
+        self._looked = self._polled = time.monotonic()
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self.context: Any = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self.context.set_forkserver_preload(PRELOAD)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.queue.extend(jobs)
+
+    def poll(self, seconds: float) -> list[Event]:
+        events: list[Event] = []
+        self._start(events)
+        if not events:
+            self._wait(seconds)
+        for running in self.active:
+            self._listen(running, events)
+        self._look(events)
+        for running in [running for running in self.active if not running.process.is_alive()]:
+            self._listen(running, events)
+            self._end(running, events)
+        self._start(events)
+        return events
+
+    def cancel(self) -> None:
+        self.queue.clear()
+        self.elsewhere.clear()
+        for running in self.active:
             running.process.terminate()
-        for running in active:
+        for running in self.active:
             running.process.join(5)
             if running.process.is_alive():
                 running.process.kill()
-    return states
+                running.process.join()
+            claims.drop_of_ended(self.store.folder, running.job.spec.id)
+        self.active.clear()
 
+    def logs(self, run_id: str) -> list[Path]:
+        log = self.store.log(run_id)
+        return [log] if log.exists() else []
 
-def _start(context: Any, job: Job, slot: int, store: Store) -> Running:
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job.model_dump_json(), str(store.folder), sender))
-    process.start()
-    sender.close()
-    return Running(job, slot, process, receiver)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel()
 
-def _wait(active: list[Running], timeout: float | None) -> None:
-    remaining = None
-    if timeout is not None:
-        remaining = max(0.0, min(timeout - running.seconds for running in active))
-    wait([item for r in active for item in (r.process.sentinel, r.pipe) if not _closed(item)], remaining)
-    for running in active:
-        if timeout is not None and running.seconds > timeout and running.ended is None:
+    def _start(self, events: list[Event]) -> None:
+        if self.elsewhere and time.monotonic() - self._looked >= OTHERS_SECONDS:
+            self._looked = time.monotonic()
+            waiting, self.elsewhere = self.elsewhere, []
+            for job in waiting:
+                self._start_or_wait(job, events)
+        while self.queue and len(self.active) < self.slots:
+            self._start_or_wait(self.queue.popleft(), events)
+
+    def _start_or_wait(self, job: Job, events: list[Event]) -> None:
+        """Starts a run, unless another process has made it since it was planned, or is at it."""
+        run_id = job.spec.id
+        if run_id not in self.recorded and (record := self.store.read(run_id)):
+            events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))
+        elif len(self.active) >= self.slots or not self.watch.is_free(run_id):
+            self.elsewhere.append(job)
+        else:
+            receiver, sender = self.context.Pipe(duplex=False)
+            process = self.context.Process(
+                target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender)
+            )
+            process.start()
+            sender.close()
+            free = set(range(self.slots)) - {running.slot for running in self.active}
+            self.active.append(Running(job, min(free), process, receiver))
+            events.append(Event("start", min(free), job))
+
+    def _wait(self, seconds: float) -> None:
+        limits = [seconds, *([OTHERS_SECONDS] if self.elsewhere else [claims.BEAT_SECONDS])]
+        if self.timeout is not None:
+            limits += [self.timeout - running.seconds for running in self.active]
+        items = [item for r in self.active for item in (r.process.sentinel, r.pipe) if not _closed(item)]
+        if items:
+            wait(items, max(0.0, min(limits)))
+        else:
+            time.sleep(max(0.0, min(limits)))
+
+    def _look(self, events: list[Event]) -> None:
+        """Kills workers that took too long or give no sign of life."""
+        now = time.monotonic()
+        if now - self._polled > SILENT_SECONDS / 2:  # this process was stopped itself: it could hear nobody
+            for running in self.active:
+                running.heard = now
+        self._polled = now
+        for running in self.active:
+            if running.ended is not None or running.stopped is not None:
+                continue
+            if self.timeout is not None and running.seconds > self.timeout:
+                running.stopped = ("timeout", "Timeout", f"took longer than {self.timeout:g} s; raise --timeout")
+            elif now - running.heard > SILENT_SECONDS:
+                silent = f"the worker gave no sign of life for {SILENT_SECONDS:g} s (was it stopped?)"
+                running.stopped = ("lost", "Lost", silent)
+            else:
+                continue
             running.process.kill()
             running.process.join()
+
+    def _listen(self, running: Running, events: list[Event]) -> None:
+        try:
+            while not running.pipe.closed and running.pipe.poll():
+                message = running.pipe.recv()
+                running.heard = time.monotonic()
+                if isinstance(message, child.Ending):
+                    running.ended = message
+                elif isinstance(message, child.Epoch):
+                    events.append(Event("epoch", running.slot, running.job, done=message.done, total=message.total))
+                elif message:
+                    events.append(Event("phase", running.slot, running.job, summary=message))
+        except EOFError:
+            running.pipe.close()
+
+    def _end(self, running: Running, events: list[Event]) -> None:
+        """Frees the slot of a worker that has ended, and tells how."""
+        self.active.remove(running)
+        running.process.join()
+        run_id = running.job.spec.id
+        claims.drop_of_ended(self.store.folder, run_id)
+        if running.ended == child.ELSEWHERE:
+            self.elsewhere.append(running.job)
+            return
+        ended = running.ended or self._death(running)
+        events.append(
+            Event(
+                "end",
+                running.slot,
+                running.job,
+                state=ended.state,
+                cause=ended.cause,
+                summary=ended.summary,
+                seconds=running.seconds,
+            )
+        )
+
+    def _death(self, running: Running) -> child.Ending:
+        """Writes the failure record of a worker that ended without a result."""
+        from benchmark.runs.recording import write_failure
+
+        code = running.process.exitcode
+        if (record := self.store.read(running.job.spec.id)) and running.job.spec.id not in self.recorded:
+            return child.Ending(record["state"], "(ended after its record was written)")
+        if running.stopped is not None:
+            cause, kind, message = running.stopped
+        elif code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            hint = "; the kernel does this when memory runs out: try fewer --slots" if name == "SIGKILL" else ""
+            cause, kind, message = "lost", "Killed", f"the worker was killed by {name}{hint}"
+        else:
+            cause, kind, message = "lost", "Exited", f"the worker ended with exit code {code} and no result"
+        write_failure(running.job, self.store, kind, message, cause)
+        return child.Ending("failed", f"{kind}: {message}", cause)
 
 
 def _closed(item: Any) -> bool:
     return isinstance(item, Connection) and item.closed
-
-
-def _drain(running: Running, on_event: Callable[[Event], None]) -> None:
-    try:
-        while not running.pipe.closed and running.pipe.poll():
-            kind, *payload = running.pipe.recv()
-            if kind == "epoch":
-                on_event(Event("epoch", running.slot, running.job, done=payload[0], total=payload[1]))
-            elif kind == "phase":
-                on_event(Event("phase", running.slot, running.job, summary=payload[0]))
-            else:
-                running.ended = (payload[0], payload[1])
-    except EOFError:
-        running.pipe.close()
-
-
-def _record_death(running: Running, store: Store, timeout: float | None) -> tuple[str, str]:
-    """Writes the failure record of a worker that ended without a result; returns state and summary."""
-    from benchmark.runs.recording import write_failure
-
-    running.process.join()
-    code = running.process.exitcode
-    if store.has(running.job.spec.id):
-        return "ok", "(ended after its record was written)"
-    if timeout is not None and running.seconds > timeout:
-        kind, message = "Timeout", f"took longer than {timeout:g} s; raise --timeout"
-    elif code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        hint = "; the kernel does this when memory runs out: try fewer --slots" if name == "SIGKILL" else ""
-        kind, message = "Killed", f"the worker was killed by {name}{hint}"
-    else:
-        kind, message = "Exited", f"the worker ended with exit code {code} and no result"
-    write_failure(running.job, store, kind, message)
-    return "failed", f"{kind}: {message}"
-
-
-def _work(job_json: str, folder: str, pipe: Connection) -> None:
-    """The worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
-    from benchmark.runs.executors.malloc import keep_freed_memory
-    from benchmark.runs.worker import run_one
-
-    keep_freed_memory()
-    job = Job.model_validate_json(job_json)
-    store = Store(Path(folder))
-    _log_to(store.work(job.spec.id) / "log.txt")
-
-    def tell(*message: Any) -> None:
-        try:
-            pipe.send(message)
-        except BrokenPipeError:
-            os._exit(1)  # the driver is gone: the next one resumes from the checkpoint
-
-    def show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if issubclass(category, CacheWarning):
-            tell("phase", str(message))
-        print(f"{category.__name__}: {message}", file=sys.stderr)  # noqa: T201 - the run's log
-
-    warnings.showwarning = show_warning  # type: ignore[assignment]
-    try:
-        outcome = run_one(job, store, partial(tell, "epoch"), partial(tell, "phase"))
-        message = ("end", outcome.state, outcome.summary)
-    except StoreError as error:
-        message = ("end", "store", str(error))
-    try:
-        pipe.send(message)
-    except BrokenPipeError:
-        return
-
-
-def _log_to(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    except OSError:
-        return  # goes on without a log: writing the record will report the disk's error
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)

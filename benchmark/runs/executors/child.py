@@ -1,0 +1,140 @@
+"""The process of one run on this machine: claims the run, carries it out, and tells the driver through a pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeAlias
+
+from benchmark.grid.job import Job
+from benchmark.runs.failures import Cause, cause_of
+from benchmark.store import claims
+from benchmark.store.atomic import StoreError
+from benchmark.store.once import CacheWarning
+from benchmark.store.store import Store
+
+
+@dataclass(frozen=True)
+class Epoch:
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: ok, diverged, skipped or failed, or "store" where its result cannot be written."""
+
+    state: str
+    summary: str
+    cause: Cause | None = None
+
+
+ELSEWHERE = Ending("elsewhere", "")
+"""Another process carries the run out."""
+
+Message: TypeAlias = "Ending | Epoch | str"
+"""What a worker tells; text is a slow step before the first epoch, "" a sign of life."""
+
+
+def work(job_json: str, folder: str, pipe: Connection) -> None:
+    """The worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
+    from benchmark.runs.executors.malloc import keep_freed_memory
+    from benchmark.runs.worker import run_one
+
+    keep_freed_memory()
+    job = Job.model_validate_json(job_json)
+    store = Store(Path(folder))
+    claim = claims.take(store.folder, job.spec.id)
+    if claim is None:
+        pipe.send(ELSEWHERE)
+        return
+    _log_to(store.log(job.spec.id))
+    line = _Line(pipe, claim)
+
+    def show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
+        if issubclass(category, CacheWarning):
+            line.say(str(message))
+        print(f"{category.__name__}: {message}", file=sys.stderr)  # noqa: T201 - the run's log
+
+    warnings.showwarning = show_warning  # type: ignore[assignment]
+    with _signs_of_life(line):
+        try:
+            outcome = run_one(job, store, line.epoch, line.say)
+            ending = Ending(outcome.state, outcome.summary, outcome.cause)
+        except StoreError as error:
+            ending = Ending("store", str(error), cause_of(error))
+    claim.release()
+    line.tell(ending)
+
+
+class _Line:
+    """What this process tells: to the driver through the pipe, to everybody through the claim."""
+
+    def __init__(self, pipe: Connection, claim: claims.Claim) -> None:
+        self.pipe = pipe
+        self.claim = claim
+        self.lock = threading.Lock()
+        self.progress = Epoch(0, 0)
+        self.doing = ""
+
+    def epoch(self, done: int, total: int) -> None:
+        self.progress, self.doing = Epoch(done, total), ""
+        self.tell(self.progress)
+
+    def say(self, what: str) -> None:
+        self.doing = what
+        self.tell(what)
+
+    def beat(self) -> None:
+        if not self.claim.beat(epoch=self.progress.done, epochs=self.progress.total, doing=self.doing):
+            self.tell(ELSEWHERE)
+            os._exit(0)  # this process was stopped for so long that another one has taken the run over
+        self.tell("")
+
+    def tell(self, message: Message) -> None:
+        try:
+            with self.lock:
+                self.pipe.send(message)
+        except BrokenPipeError:
+            self.claim.release()
+            os._exit(1)  # the driver is gone: the next one resumes from the checkpoint
+
+
+@contextmanager
+def _signs_of_life(line: _Line) -> Iterator[None]:
+    """Beats in a thread of its own until the end of the block."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(claims.BEAT_SECONDS):
+            line.beat()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _log_to(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError:
+        return  # goes on without a log: writing the record will report the disk's error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
