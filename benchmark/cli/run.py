@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.cli.machine import device_names, machine_options, packing_of
 from benchmark.cli.options import expand_grid, expand_trials, grid_options, say_what_takes_time
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
+    from benchmark.runs.executors.packing import Packing
     from benchmark.store.store import Store
 
 
 @click.command()
 @grid_options
-@click.option("--slots", type=click.IntRange(1, 4096), help="Runs at a time.  [default: one per core; 1 on a GPU]")
-@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Torch threads per run.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@machine_options
 @click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
 @click.option(
     "--keep",
@@ -78,7 +78,7 @@ class PlannedGrid:
     recorded: frozenset[str]
     """Those of them that are made although they have a record."""
     store: Store
-    slots: int
+    packing: Packing
     timeout: float | None
     max_failures: int | None
     failed_trials: int = 0
@@ -93,7 +93,7 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     """
     say_what_takes_time("reading the grid")
     settings = {
-        "device": _device(options["device"]),
+        "device": device_names(options["device"])[0],
         "threads": options["threads"],
         "checkpoint_seconds": options["checkpoint_seconds"],
     }
@@ -114,11 +114,8 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
     from benchmark.runs.driver import check
     from benchmark.runs.planning import plan
     from benchmark.runs.preflight import waits
-    from benchmark.store import provenance
     from benchmark.store.store import Store
 
-    on_cpu = _device(options["device"]) == "cpu"
-    slots = options["slots"] or (provenance.cores() // options["threads"] or 1 if on_cpu else 1)
     store = Store(options["results"])
     if not options["dry_run"]:
         store.prepare()
@@ -145,8 +142,16 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
         check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)
-    recorded = planned.recorded
-    return PlannedGrid(name, jobs, planned.todo, recorded, store, slots, options["timeout"], options["max_failures"])
+    return PlannedGrid(
+        name,
+        jobs,
+        planned.todo,
+        planned.recorded,
+        store,
+        packing_of(options, store),
+        options["timeout"],
+        options["max_failures"],
+    )
 
 
 def carry_out(grid: PlannedGrid) -> dict[str, str]:
@@ -157,9 +162,9 @@ def carry_out(grid: PlannedGrid) -> dict[str, str]:
 
     if not grid.todo:
         return {}
-    executor = Local(grid.store, slots=grid.slots, timeout=grid.timeout, recorded=grid.recorded)
+    executor = Local(grid.store, grid.packing, timeout=grid.timeout, recorded=grid.recorded)
     attempts = driver.Attempts(grid.max_failures)
-    with GridProgress(len(grid.todo), grid.slots) as progress:
+    with GridProgress(len(grid.todo), grid.packing.limit) as progress:
         return driver.carry_out(grid.todo, grid.store, executor, attempts=attempts, on_event=progress)
 
 
@@ -173,22 +178,14 @@ def _dry_run(grid: PlannedGrid) -> None:
         known = seconds[job.spec.id]
         click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
     known_seconds = [value for value in seconds.values() if value is not None]
-    total = duration(max(1.0, sum(known_seconds) / grid.slots))
-    notes = [f"about {total} for {len(known_seconds)} runs with {grid.slots} slot(s)"] if known_seconds else []
+    total = duration(max(1.0, sum(known_seconds) / grid.packing.limit))
+    notes = [f"about {total} for {len(known_seconds)} runs with {grid.packing.limit} slot(s)"] if known_seconds else []
     if unknown := len(seconds) - len(known_seconds):
         notes.append(f"{unknown} runs of unknown cost (their data is not here yet, or cannot be read)")
     waiting = sum(map(waits, grid.todo))
     if waiting:
         notes.append(f"{waiting} runs need a clean classifier that is not trained yet: id and cost may change")
     _say("; ".join(notes) or "nothing to run")
-
-
-def _device(name: str) -> str:
-    if name == "cpu":
-        return name
-    from benchmark.runs.assemble import pick_device
-
-    return str(pick_device(name))
 
 
 def _say(text: str) -> None:

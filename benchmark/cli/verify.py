@@ -61,6 +61,7 @@ def _rerun(folder: Path, count: int, options: dict[str, Any]) -> int:
     from benchmark.report.publishing.content import SUITE
     from benchmark.runs import driver, rerun
     from benchmark.runs.executors.local import Local
+    from benchmark.runs.executors.packing import Device, Packing
     from benchmark.store import published
     from benchmark.store.store import Store
 
@@ -83,7 +84,11 @@ def _rerun(folder: Path, count: int, options: dict[str, Any]) -> int:
             for record, job in chosen
         ]
         with GridProgress(len(jobs), 1) as progress:
-            driver.carry_out(jobs, store, Local(store, slots=1), on_event=progress)
+            for device in sorted({job.options.device for job in jobs}):
+                executor = Local(store, Packing([Device(device)], per_device=1))
+                driver.carry_out(
+                    [job for job in jobs if job.options.device == device], store, executor, on_event=progress
+                )
         again = {record["id"]: record for found in (store.failures(), store.records()) for record in found.records}
         results = [
             rerun.compare(record, again[record["id"]]) if record["id"] in again else None for record, _ in chosen

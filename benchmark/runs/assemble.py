@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,6 +196,11 @@ def pick_device(name: str) -> torch.device:
     """The torch device of "auto", "cpu", "cuda" or "cuda:1". Raises UsageError where there is no such device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(f"there is no device {name!r}; expected auto, cpu, cuda or a number as in cuda:1")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError("device cuda was asked for, but torch sees no CUDA device; use --device cpu or auto")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"there is no device {name}; torch sees {torch.cuda.device_count()}, counted from cuda:0")
+    return device

@@ -74,8 +74,8 @@ def carry_out(
 ) -> dict[str, str]:
     """Lets `executor` run `jobs`, which `check` has seen; run id -> state, of the runs that have ended.
 
-    A run that fails by a cause that may pass is tried again after a while, with half as many at a time where memory
-    ran out. Raises StoreError where results cannot be written, TooManyFailures where the grid gave up.
+    A run that fails by a cause that may pass is tried again after a while. Raises StoreError where results cannot be
+    written, TooManyFailures where the grid gave up.
     """
     origin = provenance.collect()
     ordered = [job.model_copy(update={"provenance": origin}) for job in order.ordered(jobs, store)]
@@ -97,8 +97,6 @@ def carry_out(
                     seconds = attempts.retry_seconds[tried[run_id]]
                     tried[run_id] += 1
                     later.append((time.monotonic() + seconds, event.job))
-                    if event.cause == "memory":
-                        executor.slots = max(1, executor.slots // 2)
                     on_event(replace(event, kind="again", summary=f"{event.summary}; tried again in {seconds:g} s"))
                 elif event.state == "store":
                     raise StoreError(event.summary)

@@ -19,7 +19,7 @@ from benchmark.runs.train import train
 from benchmark.store import kept, schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.curve import rounded
-from benchmark.store.provenance import peak_memory_mib
+from benchmark.store.provenance import gpu_memory_mib, peak_memory_mib
 from benchmark.store.store import Store
 
 
@@ -45,6 +45,8 @@ def run_one(
         record = _record(job, store, on_epoch, on_phase)
         record["timing"]["total_seconds"] = time.perf_counter() - started
         record["timing"]["peak_memory_mib"] = peak_memory_mib()
+        if record["state"] != "skipped" and job.options.device.startswith("cuda"):
+            record["timing"]["gpu_memory_mib"] = gpu_memory_mib(job.options.device)
         record["timing"] = {name: rounded(value, 4) for name, value in record["timing"].items()}
         if fault := schema.fault(record):
             raise AssertionError(f"the engine made a record that {fault}")

@@ -14,6 +14,9 @@ from benchmark.registry import ROOT
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "cleanlab", "medmnist")
 
+CUDA_CONTEXT_MIB = 600.0
+"""What a process holds of a GPU besides PyTorch's allocations, which PyTorch does not tell: roughly so much."""
+
 
 def collect() -> dict[str, Any]:
     """The provenance that all runs of one driver process share."""
@@ -42,6 +45,13 @@ def peak_memory_mib() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, others kibibytes
+
+
+def gpu_memory_mib(device: str) -> float:
+    """The most memory of a GPU that this process has held, in MiB, with an allowance for CUDA's own part."""
+    import torch
+
+    return torch.cuda.max_memory_reserved(device) / 2**20 + CUDA_CONTEXT_MIB
 
 
 def _installed(name: str) -> bool:

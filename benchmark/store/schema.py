@@ -253,6 +253,8 @@ class Timing(TypedDict):
     total_seconds: float
     peak_memory_mib: float | None
     """None where the system does not tell it, as Windows."""
+    gpu_memory_mib: NotRequired[float]
+    """On a GPU."""
 
 
 @STRICT

@@ -5,6 +5,7 @@ from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.runs import order
 from benchmark.runs.executors.local import Local
+from benchmark.runs.executors.packing import Device, Packing
 from benchmark.store import provenance
 from benchmark.store.store import Store
 from tests.cli.test_run import records
@@ -68,7 +69,7 @@ def test_records_do_not_depend_on_the_order_in_which_runs_start(tmp_path):
         todo = [job.model_copy(update=origin) for job in jobs(folder, methods=["ce", "coteaching"])]
         store = Store(folder)
         store.prepare()
-        with Local(store, slots=slots) as executor:
+        with Local(store, Packing([Device("cpu")], per_device=slots)) as executor:
             executor.submit(order.ordered(todo, store)[::step])
             left = len(todo)
             while left:

@@ -44,9 +44,6 @@ class Event:
 class Executor(Protocol):
     """Carries out runs somewhere. As a context manager it frees at its end what dies with this process."""
 
-    slots: int
-    """Runs at a time. The driver lowers it where memory runs out."""
-
     def submit(self, jobs: Sequence[Job]) -> None:
         """Takes `jobs` on, in this order, and returns at once. A run that has failed may be submitted again."""
 

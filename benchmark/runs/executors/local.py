@@ -6,11 +6,13 @@ epoch-by-epoch progress on the same wait, and a worker that is killed fails only
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import signal
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any, Self
 from benchmark.grid.job import Job
 from benchmark.runs.executors import child
 from benchmark.runs.executors.base import Event
+from benchmark.runs.executors.packing import Device, Packing
 from benchmark.runs.failures import Cause
 from benchmark.store import claims
 from benchmark.store.store import Store
@@ -39,6 +42,8 @@ class Running:
     pipe: Connection
     started: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
+    oom_kills: int = field(default_factory=lambda: _oom_kills())
+    """Processes of this machine that the kernel had killed for want of memory when the run started."""
     ended: child.Ending | None = None
     stopped: tuple[Cause, str, str] | None = None
     """Why this process killed it: cause, the failure's class, and a sentence."""
@@ -52,11 +57,11 @@ class Local:
     """An executor: see `base.Executor`. Runs that another process has claimed are left to it and waited for."""
 
     def __init__(
-        self, store: Store, *, slots: int, timeout: float | None = None, recorded: Collection[str] = ()
+        self, store: Store, packing: Packing, *, timeout: float | None = None, recorded: Collection[str] = ()
     ) -> None:
         """`timeout`: seconds per run. `recorded`: runs that are made although they have a record."""
-        self.slots = slots
         self.store = store
+        self.packing = packing
         self.timeout = timeout
         self.recorded = frozenset(recorded)
         self.queue: deque[Job] = deque()
@@ -116,27 +121,33 @@ class Local:
             self._looked = time.monotonic()
             waiting, self.elsewhere = self.elsewhere, []
             for job in waiting:
-                self._start_or_wait(job, events)
-        while self.queue and len(self.active) < self.slots:
-            self._start_or_wait(self.queue.popleft(), events)
+                self._start_or_wait(job, self._device_for(job), events)
+        while self.queue and (device := self._device_for(self.queue[0])):
+            self._start_or_wait(self.queue.popleft(), device, events)
 
-    def _start_or_wait(self, job: Job, events: list[Event]) -> None:
+    def _device_for(self, job: Job) -> Device | None:
+        return self.packing.choose(job, [(running.job.options.device, running.job) for running in self.active])
+
+    def _start_or_wait(self, job: Job, device: Device | None, events: list[Event]) -> None:
         """Starts a run, unless another process has made it since it was planned, or is at it."""
         run_id = job.spec.id
-        if run_id not in self.recorded and (record := self.store.read(run_id)):
-            events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))
-        elif len(self.active) >= self.slots or not self.watch.is_free(run_id):
+        if run_id not in self.recorded and self.store.has(run_id):
+            state = (self.store.read(run_id) or {}).get("state", "ok")
+            events.append(Event("end", -1, job, state=state, summary="(made by another process)"))
+        elif device is None or not self.watch.is_free(run_id):
             self.elsewhere.append(job)
         else:
+            job = job.model_copy(update={"options": job.options.model_copy(update={"device": device.name})})
             receiver, sender = self.context.Pipe(duplex=False)
             process = self.context.Process(
                 target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender)
             )
             process.start()
             sender.close()
-            free = set(range(self.slots)) - {running.slot for running in self.active}
-            self.active.append(Running(job, min(free), process, receiver))
-            events.append(Event("start", min(free), job))
+            taken = {running.slot for running in self.active}
+            slot = next(slot for slot in itertools.count() if slot not in taken)
+            self.active.append(Running(job, slot, process, receiver))
+            events.append(Event("start", slot, job))
 
     def _wait(self, seconds: float) -> None:
         limits = [seconds, *([OTHERS_SECONDS] if self.elsewhere else [claims.BEAT_SECONDS])]
@@ -192,6 +203,10 @@ class Local:
             self.elsewhere.append(running.job)
             return
         ended = running.ended or self._death(running)
+        if ended.cause == "memory":
+            self.packing.crowded(running.job)
+        elif ended.state == "ok" and self.packing.per_device is None and (record := self.store.read(run_id)):
+            self.packing.learn(record)
         events.append(
             Event(
                 "end",
@@ -213,14 +228,24 @@ class Local:
             return child.Ending(record["state"], "(ended after its record was written)")
         if running.stopped is not None:
             cause, kind, message = running.stopped
+        elif code == -signal.SIGKILL and _oom_kills() > running.oom_kills:
+            cause, kind, message = "memory", "Killed", "the kernel killed the worker, as memory had run out"
         elif code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            hint = "; the kernel does this when memory runs out: try fewer --slots" if name == "SIGKILL" else ""
-            cause, kind, message = "lost", "Killed", f"the worker was killed by {name}{hint}"
+            cause, kind, message = "lost", "Killed", f"the worker was killed by {name}"
         else:
             cause, kind, message = "lost", "Exited", f"the worker ended with exit code {code} and no result"
         write_failure(running.job, self.store, kind, message, cause)
         return child.Ending("failed", f"{kind}: {message}", cause)
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory; 0 where it does not tell."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def _closed(item: Any) -> bool:
