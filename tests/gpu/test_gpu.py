@@ -11,6 +11,8 @@ from benchmark.checks.speed import machine
 from benchmark.checks.speed.machine import Training
 from benchmark.checks.speed.steps import CPU, Steps
 from benchmark.registry import METHODS
+from benchmark.runs.executors.packing import measured_needs
+from benchmark.store.store import Store
 from tests.cli.test_run import records
 
 STEPS = 12
@@ -82,6 +84,20 @@ def test_runs_packed_on_one_gpu_end_as_runs_alone(noisybench, tmp_path, report):
         assert record["state"] == "ok"
         accuracies = [r["metrics"]["last"]["accuracy"] for r in (record, alone[run_id])]
         assert accuracies[0] == pytest.approx(accuracies[1], abs=0.02)
+
+
+def test_as_many_runs_as_fit_share_a_gpu_and_end_as_runs_alone(noisybench, tmp_path, report):
+    grid = ("run", "-d", "digits", "-m", "ce", "-n", "symmetric:0.4", "--seeds", "6", "--epochs", "3")
+    found = []
+    for slots in ("1", "auto"):
+        folder = tmp_path / f"slots-{slots}"
+        noisybench(*grid, "--device", "cuda", "--slots", slots, "--results", str(folder), timeout=600)
+        found.append(records(folder))
+        (need,) = measured_needs(Store(folder), "cuda").values()
+        report(f"memory of a run of digits with --slots {slots}, MiB", f"{need:.0f}")
+    alone, packed = found
+    assert alone.keys() == packed.keys()
+    assert {record["state"] for record in packed.values()} == {"ok"}
 
 
 def test_the_machine_proposes_how_many_runs_to_pack(device, report):

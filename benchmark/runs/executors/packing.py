@@ -43,7 +43,7 @@ class Packing:
         limit: int = 4096,
         needs: Mapping[bytes, float] | None = None,
     ) -> None:
-        """`per_device`: runs that share a device, None for as many as fit. `limit`: runs in all. `needs`: kind -> MiB."""
+        """`per_device`: runs that share a device; None: as many as fit. `limit`: runs in all. `needs`: kind -> MiB."""
         self.devices = devices
         self.per_device = per_device
         self.limit = limit if per_device is None else min(limit, per_device * len(devices))
