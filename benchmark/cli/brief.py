@@ -48,7 +48,7 @@ def brief(
     \b
     noisybench brief -d table:study.toml --suspects suspects --out brief
     """
-    from benchmark.cli.brief_data import SEED, closed, data_facts, judged, label_facts, reader_facts, simulated
+    from benchmark.cli.brief_data import SEED, Judge, closed, data_facts, judged, label_facts, reader_facts, simulated
     from benchmark.cli.brief_runs import find_methods
     from benchmark.report.brief.facts import Facts, Lacking
     from benchmark.report.brief.page import INDEX, render_brief
@@ -57,13 +57,17 @@ def brief(
     from benchmark.store.store import Store
 
     _check_place(out)
-    settings = {"device": str(pick_device(device)), "threads": threads, **options}
-    noisy = read_noisy_data(noise="as_is", seed=SEED, **settings)
+    judge = Judge(backbone, str(pick_device(device)), threads)
+
+    def read(noise: str) -> NoisyData:
+        return read_noisy_data(noise=noise, seed=SEED, device=judge.device, threads=threads, **options)
+
+    noisy = read("as_is")
     _check_task(noisy)
     data, store = load(noisy, options["results"]), Store(options["results"])
     typed, again = _typed(options), f"--out {shlex.quote(str(out))}"
     lacking = []
-    doubts = judged(noisy, data, store, suspects, backbone, settings)
+    doubts = judged(noisy, data, store, suspects, judge)
     labels = label_facts(doubts, data, suspects)
     readers = reader_facts(noisy, data, doubts)
     if suspects is None:
@@ -73,7 +77,7 @@ def brief(
         )
     reading = closed(labels)
     if reading is not None and simulate:
-        reading = simulated(labels, reading, backbone, settings)
+        reading = simulated(labels, reading, store, judge, read)
     elif reading is not None:
         part = "what reading in the order of the list would find"
         lacking.append(Lacking(part, "it was not tried out", f"noisybench brief {typed} --simulate {again}"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -11,7 +13,6 @@ import pandas as pd
 
 from benchmark.cli.data import MOST_PAIRS
 from benchmark.cli.labels import raters_of
-from benchmark.cli.noisy_data import read_noisy_data
 from benchmark.datasets import statistics
 from benchmark.datasets.base import Data
 from benchmark.datasets.conversion import describe
@@ -56,28 +57,33 @@ def data_facts(noisy: NoisyData, data: Data) -> DataFacts:
     )
 
 
-def judged(
-    noisy: NoisyData, data: Data, store: Store, folder: Path | None, backbone: str, settings: dict[str, Any]
-) -> Doubts:
+@dataclass(frozen=True)
+class Judge:
+    """Which network judges labels, and where it is trained."""
+
+    backbone: str
+    device: str
+    threads: int
+
+
+def judged(noisy: NoisyData, data: Data, store: Store, folder: Path | None, judge: Judge) -> Doubts:
     """From the folder that `noisybench suspects` wrote, or by networks that are trained now."""
     from benchmark.labels.detectors import default
 
     if folder is not None:
         return from_folder(folder, noisy, data)
     examined = in_all_splits(noisy, data)
-    probe = _probe(backbone, noisy, examined, data, store, settings)
+    probe = _probe(judge, noisy, examined, data, store)
     return Doubts(examined, default(probe)(probe), probe.held_out)
 
 
-def _probe(
-    backbone: str, noisy: NoisyData, examined: Examined, data: Data, store: Store, settings: dict[str, Any]
-) -> Probe:
+def _probe(judge: Judge, noisy: NoisyData, examined: Examined, data: Data, store: Store) -> Probe:
     import torch
 
     from benchmark.cli.probes import make_probe
 
-    torch.set_num_threads(settings["threads"])
-    probe = make_probe(backbone, noisy, examined, data, store, seed=SEED, device=settings["device"])
+    torch.set_num_threads(judge.threads)
+    probe = make_probe(judge.backbone, noisy, examined, data, store, seed=SEED, device=judge.device)
     trained = "linear heads on its stored features" if probe.frozen else f"at most {probe.recipe.epochs} epochs each"
     click.echo(
         f"{data.name}: {len(probe.labels)} labels are judged by {probe.folds} folds of {probe.network.part.name}, "
@@ -152,20 +158,24 @@ def closed(labels: LabelFacts) -> Reading | None:
     return Reading(pd.DataFrame({"read": read, "random": rate * read, "perfect": np.minimum(read, rate * n)}))
 
 
-def simulated(labels: LabelFacts, reading: Reading, backbone: str, settings: dict[str, Any]) -> Reading:
-    """With what the order of the list finds where as many labels are made wrong, evenly over all other classes."""
+def simulated(
+    labels: LabelFacts, reading: Reading, store: Store, judge: Judge, made_wrong: Callable[[str], NoisyData]
+) -> Reading:
+    """With what the order of the list finds where as many labels are made wrong, evenly over all other classes.
+
+    `made_wrong` reads the data with noise that a plugin string names.
+    """
     from benchmark.labels.detectors import default
     from benchmark.labels.examined import with_noise
     from benchmark.labels.simulation import Labels, simulate
 
     assert labels.rate is not None
     wrong = max(labels.rate.value, 1 / labels.examined)
-    noisy = read_noisy_data(noise=f"symmetric:{wrong:.4f}", seed=SEED, **settings)
-    store = Store(settings["results"])
+    noisy = made_wrong(f"symmetric:{wrong:.4f}")
     data = noisy.source.load(store.cache("data"))
     examined = with_noise(noisy, data, store.cache("data"))
     assert examined.part.clean is not None
-    probe = _probe(backbone, noisy, examined, data, store, settings)
+    probe = _probe(judge, noisy, examined, data, store)
     known = Labels(examined.part.noisy, examined.part.clean, data.num_classes)
     detector = default(probe)
     budgets = reading.curve["read"].to_numpy()
