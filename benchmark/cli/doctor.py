@@ -20,8 +20,8 @@ def doctor(results: Path, dry_run: bool) -> int:
     """Read everything that is stored, and move broken records and kept files to RESULTS/quarantine.
 
     `noisybench run` makes the runs of broken records again, and `run --keep` broken predictions and weights. Damaged
-    caches and checkpoints are removed, as are locks and temporary files of processes that were killed. Exit code 1
-    where something was broken or could not be read.
+    caches and checkpoints are removed, as are locks, claims and temporary files of processes that were killed. Exit
+    code 1 where something was broken or could not be read.
     """
     from benchmark.errors import UsageError
     from benchmark.store import health

@@ -110,9 +110,12 @@ def _run(arguments: list[str], debug: bool) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         return 1  # the reader of stdout has gone, as in `noisybench table | head`
-    except (click.ClickException, click.Abort):
+    except click.ClickException:
         raise
     except Exception as error:
+        # Click takes any EOFError for the end of what a user types.
+        if isinstance(error, click.Abort) and not isinstance(error.__cause__, EOFError):
+            raise
         if debug:
             raise
         from benchmark.errors import fault_of_the_system

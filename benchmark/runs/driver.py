@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
 from benchmark.datasets.base import Progress
@@ -16,7 +16,7 @@ from benchmark.runs import order, preflight
 from benchmark.runs.assemble import sources_of
 from benchmark.runs.executors.base import Event, Executor
 from benchmark.runs.failures import PASSING, RETRY_SECONDS
-from benchmark.store import provenance
+from benchmark.store import leftovers, provenance
 from benchmark.store.atomic import StoreError
 from benchmark.store.store import Store
 
@@ -83,29 +83,34 @@ def carry_out(
     tried: Counter[str] = Counter()
     later: list[tuple[float, Job]] = []
     states: dict[str, str] = {}
-    with executor:
-        executor.submit(ordered)
-        while running:
-            now = time.monotonic()
-            executor.submit([job for due, job in later if due <= now])
-            later = [(due, job) for due, job in later if due > now]
-            for event in executor.poll(min([POLL_SECONDS, *(due - now for due, _ in later)])):
-                run_id = event.job.spec.id
-                if event.kind != "end":
-                    on_event(event)
-                elif event.cause in PASSING and tried[run_id] < len(attempts.retry_seconds):
-                    seconds = attempts.retry_seconds[tried[run_id]]
-                    tried[run_id] += 1
-                    later.append((time.monotonic() + seconds, event.job))
-                    on_event(replace(event, kind="again", summary=f"{event.summary}; tried again in {seconds:g} s"))
-                elif event.state == "store":
-                    raise StoreError(event.summary)
-                else:
-                    running.discard(run_id)
-                    states[run_id] = event.state
-                    on_event(event)
-            failed = sum(state == "failed" for state in states.values())
-            if running and attempts.max_failures is not None and failed >= attempts.max_failures:
-                executor.cancel()
-                raise TooManyFailures(failed, len(running))
+    try:
+        with executor:
+            executor.submit(ordered)
+            while running:
+                now = time.monotonic()
+                executor.submit([job for due, job in later if due <= now])
+                later = [(due, job) for due, job in later if due > now]
+                for event in executor.poll(min([POLL_SECONDS, *(due - now for due, _ in later)])):
+                    run_id = event.job.spec.id
+                    if event.kind != "end":
+                        on_event(event)
+                    elif event.cause in PASSING and tried[run_id] < len(attempts.retry_seconds):
+                        seconds = attempts.retry_seconds[tried[run_id]]
+                        tried[run_id] += 1
+                        later.append((time.monotonic() + seconds, event.job))
+                        on_event(replace(event, kind="again", summary=f"{event.summary}; tried again in {seconds:g} s"))
+                    elif event.state == "store":
+                        raise StoreError(event.summary)
+                    else:
+                        running.discard(run_id)
+                        states[run_id] = event.state
+                        on_event(event)
+                failed = sum(state == "failed" for state in states.values())
+                if running and attempts.max_failures is not None and failed >= attempts.max_failures:
+                    executor.cancel()
+                    raise TooManyFailures(failed, len(running))
+    finally:
+        # Workers that had to be killed may have left files; where that fails, the next command removes them.
+        with suppress(OSError):
+            leftovers.sweep(store.folder, running | set(tried))
     return states

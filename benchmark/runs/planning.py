@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from benchmark.grid.job import Job
 from benchmark.runs.recording import code_digests
-from benchmark.store import kept, provenance
-from benchmark.store.store import Broken, Store
+from benchmark.store import kept, leftovers, provenance
+from benchmark.store.store import Broken, Contents, Store
 
 Again: TypeAlias = Literal["failed", "all"]
 
@@ -32,13 +32,15 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
     """The jobs without a sound record, but for those that failed in code that is the same today.
 
     With `again` "failed" those too, and those that diverged or were skipped, with "all" all. A finished run whose kept
-    files are absent runs again too. `move`: move broken files to the quarantine, so that
-    the runs that are carried out write their records anew. Raises StoreError where a file cannot be read now.
+    files are absent runs again too. `move`: move broken files to the quarantine, so that the runs that are carried out
+    write their records anew, and remove what killed processes left. Raises StoreError where a file cannot be read now.
     """
+    if move:
+        leftovers.sweep(store.folder, [job.spec.id for job in jobs])
     contents = store.records(("state",))
     for path in store.attempts():
         store.read_loose(path, contents)
-    broken = [(file, store.quarantine(file.path) if move else None) for file in contents.broken]
+    broken = [(file, _moved(file.path, store) if move else None) for file in contents.broken]
     states = {record["id"]: record["state"] for record in contents.records}
     settled = {None: {"ok", "diverged", "skipped"}, "failed": {"ok"}, "all": set[str]()}[again]
     finished = [job for job in jobs if states.get(job.spec.id) in settled]
@@ -54,6 +56,16 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
     todo = [job for job in todo if job.spec.id not in held]
     recorded = frozenset(states) & {job.spec.id for job in todo}
     return Plan(todo, broken, lacking, recorded, unchanged)
+
+
+def _moved(path: Path, store: Store) -> Path | None:
+    """Where a broken file is now; None where another process has moved it, or has made its run anew meanwhile."""
+    if path.suffix == ".json":
+        again = Contents()
+        store.read_loose(path, again)
+        if not again.broken:
+            return None
+    return store.quarantine(path)
 
 
 def _unchanged(jobs: Sequence[Job], store: Store) -> list[Job]:

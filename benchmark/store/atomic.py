@@ -1,7 +1,7 @@
 """Atomic writes of files and folders: write under a temporary name, sync, rename.
 
-Temporary names begin with a dot and end in `.tmp`, so that readers ignore them and `abandoned` finds those that a
-killed process left. New files and folders get the permissions that the umask asks for.
+Temporary names begin with a dot and end in `.tmp`, so that readers ignore them. They name their process, so that
+`abandoned` finds those that a killed process left. New files and folders get the permissions that the umask asks for.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import BinaryIO
 
 from benchmark.errors import NoisybenchError
 from benchmark.store import digests
+from benchmark.store.processes import in_text, this_process
 
 ABANDONED_SECONDS = 86_400.0
-"""Age at which a temporary file counts as abandoned: no single file takes a day to write."""
-
+"""Age at which a temporary file counts as abandoned whoever wrote it: no single file takes a day to write."""
+TEMPORARY = ".*.tmp"
 
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 
@@ -47,7 +48,8 @@ def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
             _fill(temporary, write)
             temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise
         sync(path.parent)
     except OSError as error:
@@ -57,23 +59,22 @@ def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_new(path: Path, content: bytes) -> None:
     """As `write_atomically`, but never replaces a file. Raises FileExistsError where the name is taken.
 
-    The temporary name depends on `path` alone and is created exclusively: if two processes want `path`, one fails
-    before it writes. This needs no hard links, which some network disks lack.
+    The name is reserved by a file that is created exclusively: if two processes want `path`, one fails before it
+    writes. This needs no hard links, which some network disks lack.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    reserved = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb"):
-            pass
+        file = reserved.open("xb")
         try:
+            with file:
+                file.write(str(this_process()).encode())
             if path.exists():
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-            _fill(temporary, lambda file: file.write(content), mode="wb")
-            temporary.rename(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync(path.parent)
+            write_atomically(path, content)
+        finally:
+            with suppress(OSError):
+                reserved.unlink()
     except FileExistsError:
         raise
     except OSError as error:
@@ -146,12 +147,19 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def abandoned(folder: Path, pattern: str = ".*.tmp") -> Iterator[Path]:
-    """Old temporary files and folders in `folder`, left by processes that were killed."""
+def abandoned(folder: Path, pattern: str = TEMPORARY) -> Iterator[Path]:
+    """Temporary files and folders in `folder` of processes of this machine that have ended, and all old ones."""
     for path in sorted(folder.glob(pattern)):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS or _of_ended(path):
                 yield path
+
+
+def _of_ended(path: Path) -> bool:
+    owner = in_text(path.name)
+    if owner is None and path.is_file() and path.stat().st_size < 100:
+        owner = in_text(path.read_text(errors="replace"))
+    return owner is not None and owner.ended()
 
 
 def remove(path: Path) -> None:
@@ -164,12 +172,12 @@ def remove(path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    return path.with_name(f".{path.name}.{this_process()}.{secrets.token_hex(4)}.tmp")
 
 
-def _fill(path: Path, write: Callable[[BinaryIO], object], mode: str = "xb") -> None:
-    with path.open(mode) as file:
-        write(file)  # type: ignore[arg-type]  # the mode is binary
+def _fill(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    with path.open("xb") as file:
+        write(file)
         file.flush()
         os.fsync(file.fileno())
 

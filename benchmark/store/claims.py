@@ -11,18 +11,18 @@ them.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import orjson
+from pydantic import TypeAdapter
 
 from benchmark.store.atomic import StoreError, write_atomically
+from benchmark.store.processes import ProcessId, this_process
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
@@ -47,23 +47,19 @@ class Holder:
     started: float = 0.0
     """Seconds since 1970 by the holder's clock."""
 
-    def here(self) -> bool:
-        return self.machine == _machine()
-
-    def ended(self) -> bool:
-        """Whether the holder is known to have ended: only processes of this machine can be asked."""
-        return bool(self.pid) and self.here() and _born(self.pid) != self.born
-
-    def is_this_process(self) -> bool:
-        return self.here() and self.pid == os.getpid() and self.born == _born(self.pid)
+    @property
+    def process(self) -> ProcessId:
+        return ProcessId(self.machine, self.pid, self.born)
 
 
 class Claim:
     """The claim of this process on a run."""
 
-    def __init__(self, path: Path, holder: Holder) -> None:
+    def __init__(self, path: Path, holder: Holder, written: bool) -> None:
+        """`written`: whether others can see it. Where no file can be made, a run goes on without."""
         self.path = path
         self.holder = holder
+        self.written = written
 
     def beat(self, *, epoch: int = 0, epochs: int = 0, doing: str = "") -> bool:
         """Tells that this process is at work; False where another one has taken the run over meanwhile."""
@@ -74,8 +70,14 @@ class Claim:
             epochs=epochs or self.holder.epochs,
             doing=doing,
         )
-        present = read(self.path)
-        if present is not None and not _same(present, self.holder):
+        try:
+            present = _read(self.path)
+        except OSError:
+            return True  # the disk fails for now
+        if present is None and not self.written:
+            self.written = _create(self.path, self.holder)
+            return self.written or not self.path.exists()
+        if present is None or present.process != self.holder.process:
             return False
         with suppress(StoreError):  # the run goes on; at worst another process makes it too
             write_atomically(self.path, orjson.dumps(self.holder))
@@ -92,30 +94,22 @@ def place(folder: Path, run_id: str) -> Path:
 def take(folder: Path, run_id: str) -> Claim | None:
     """Claims a run for this process; None where it is claimed already. Goes on where no file can be made."""
     path = place(folder, run_id)
-    pid = os.getpid()
-    holder = Holder(run_id, _machine(), socket.gethostname(), pid, _born(pid), started=time.time())
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(orjson.dumps(holder))
-    except FileExistsError:
-        return None
-    except OSError:
-        pass  # writing the record will report the disk's error
-    return Claim(path, holder)
+    me = this_process()
+    holder = Holder(run_id, me.machine, socket.gethostname(), me.pid, me.born, started=time.time())
+    if _create(path, holder):
+        return Claim(path, holder, written=True)
+    with suppress(OSError):
+        if path.exists():
+            return None
+    return Claim(path, holder, written=False)  # writing the record will report the disk's error
 
 
 def read(path: Path) -> Holder | None:
-    """What a claim says; None if it is absent. A torn one says nothing but its run: it grows stale as others do."""
+    """What a claim says; None if it is absent. One that is torn or cannot be read says nothing but its run: it grows
+    stale as others do."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
+        return _read(path)
     except OSError:
-        return Holder(path.stem)
-    try:
-        return Holder(**orjson.loads(content))
-    except (ValueError, TypeError):
         return Holder(path.stem)
 
 
@@ -129,7 +123,7 @@ def held(folder: Path) -> Iterator[Holder]:
 def drop(path: Path, holder: Holder) -> None:
     """Removes the claim of `holder`, and no other one."""
     present = read(path)
-    if present is not None and _same(present, holder):
+    if present is not None and present.process == holder.process:
         with suppress(OSError):
             path.unlink()
 
@@ -138,7 +132,7 @@ def drop_of_ended(folder: Path, run_id: str) -> bool:
     """Removes the claim of a process of this machine that has ended; whether the run is free now."""
     path = place(folder, run_id)
     holder = read(path)
-    if holder is not None and holder.ended():
+    if holder is not None and holder.process.ended():
         drop(path, holder)
         return True
     return holder is None
@@ -149,7 +143,7 @@ class Watch:
     """One observer's view of claims over time."""
 
     folder: Path
-    stale_seconds: float = STALE_SECONDS
+    stale_seconds: float = field(default_factory=lambda: STALE_SECONDS)
     _seen: dict[str, tuple[Holder, float]] = field(default_factory=dict)
 
     def is_free(self, run_id: str) -> bool:
@@ -164,47 +158,39 @@ class Watch:
         if known != holder:
             self._seen[run_id] = (holder, now)
             since = now
-        if not holder.ended() and now - since < self.stale_seconds:
+        if not holder.process.ended() and now - since < self.stale_seconds:
             return False
         drop(path, holder)
         self._seen.pop(run_id, None)
         return not path.exists()
 
 
-def _same(one: Holder, other: Holder) -> bool:
-    """Whether two readings are of one holder, at whatever moments."""
-    return (one.machine, one.pid, one.born) == (other.machine, other.pid, other.born)
-
-
-@cache
-def _machine() -> str:
-    """Tells machines apart, and containers of one machine whose process numbers are their own."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    with suppress(OSError):
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
-
-
-def _born(pid: int) -> str:
-    """When a process of this machine started; "" where there is none, or only a zombie; "?" where it cannot be told."""
+def _create(path: Path, holder: Holder) -> bool:
+    """Makes a claim; False where there is one, or where no file can be made."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return ""
-        return "?" if _alive(pid) else ""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("xb")
     except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
         return False
+    try:
+        with file:
+            file.write(orjson.dumps(holder))
     except OSError:
-        return True
+        with suppress(OSError):
+            path.unlink()  # a full disk takes names but no content: an empty claim would hold everybody up
+        return False
     return True
+
+
+def _read(path: Path) -> Holder | None:
+    """As `read`. Raises OSError where it cannot be read now."""
+    try:
+        holder = _HOLDER.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return Holder(path.stem)
+    return holder if holder.run == path.stem else Holder(path.stem)
+
+
+_HOLDER = TypeAdapter(Holder)

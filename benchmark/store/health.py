@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from benchmark.store import atomic, digests, schema
+from benchmark.store import digests, schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
-from benchmark.store.once import abandoned_locks
+from benchmark.store.leftovers import leftovers
 from benchmark.store.record_file import decode
 from benchmark.store.store import Broken, Contents, Store, cannot_read, run_id_of
 
@@ -36,7 +36,7 @@ class Health:
     damaged_caches: list[Broken] = field(default_factory=list)
     copies: list[Path] = field(default_factory=list)
     abandoned: list[Path] = field(default_factory=list)
-    """Temporary files and lock files that killed processes left."""
+    """Temporary files, locks and claims that killed processes left."""
 
 
 def examine(store: Store) -> Health:
@@ -65,7 +65,7 @@ def examine(store: Store) -> Health:
             health.copies.append(path)
         ids.add(run_id)
     _examine_files(store, health)
-    health.abandoned = [*atomic.abandoned(store.folder, "**/.*.tmp"), *abandoned_locks(store.folder)]
+    health.abandoned = leftovers(store.folder)
     return health
 
 

@@ -10,6 +10,7 @@ avoids double work: results are written atomically, whoever writes them.
 from __future__ import annotations
 
 import os
+import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from typing import TypeVar
 from filelock import SoftFileLease
 
 from benchmark.store.atomic import StoreError
+from benchmark.store.processes import born
 
 T = TypeVar("T")
 
@@ -27,6 +29,7 @@ LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.1
 ABANDONED_SECONDS = 20 * LEASE_SECONDS
 """Age at which a lock file counts as abandoned: far more than a lease, as the clocks of hosts may differ."""
+LOCK = ".*.lock"
 
 
 class CacheWarning(UserWarning):
@@ -86,12 +89,17 @@ def alone(place: Path) -> Iterator[None]:
             lock.release()
 
 
-def abandoned_locks(folder: Path) -> Iterator[Path]:
-    """Lock files below `folder` that nobody touched for ABANDONED_SECONDS."""
-    for path in sorted(folder.rglob(".*.lock")):
+def abandoned(folder: Path, pattern: str = f"**/{LOCK}") -> Iterator[Path]:
+    """Lock files in `folder` whose process has ended on this host, or that nobody touched for ABANDONED_SECONDS."""
+    for path in sorted(folder.glob(pattern)):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS or _of_ended(path):
                 yield path
+
+
+def _of_ended(path: Path) -> bool:
+    owner = SoftFileLease(path).owner
+    return owner is not None and owner.hostname == socket.gethostname() and born(owner.pid) == ""
 
 
 def _warn(text: str) -> None:

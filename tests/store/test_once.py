@@ -18,7 +18,7 @@ import pytest
 from benchmark.store import once as once_module
 from benchmark.store.atomic import StoreError, write_atomically, write_through
 from benchmark.store.digests import SLOT, check_seal, seal
-from benchmark.store.once import CacheWarning, abandoned_locks, alone, once
+from benchmark.store.once import CacheWarning, abandoned, alone, once
 from tests.conftest import ROOT
 
 
@@ -184,12 +184,12 @@ def test_a_disk_that_takes_nothing_costs_one_sentence_and_the_value_is_used(tmp_
 
 def test_only_locks_that_nobody_touches_are_abandoned(tmp_path):
     with alone(tmp_path / "one"):
-        assert list(abandoned_locks(tmp_path)) == []
+        assert list(abandoned(tmp_path)) == []
     old = tmp_path / "work" / ".two.lock"
     old.parent.mkdir()
     old.touch()
     os.utime(old, (time.time() - 2 * once_module.ABANDONED_SECONDS,) * 2)
-    assert list(abandoned_locks(tmp_path)) == [old]
+    assert list(abandoned(tmp_path)) == [old]
 
 
 def test_a_file_that_is_half_written_never_gets_its_name(tmp_path):

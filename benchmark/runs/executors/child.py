@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,12 +40,16 @@ class Ending:
 ELSEWHERE = Ending("elsewhere", "")
 """Another process carries the run out."""
 
+LONGEST = 800
+"""Characters of a text in a message. A pipe takes 4096 bytes whole or not at all, so that a worker that is killed or
+stopped while it writes leaves no half message, for which the driver would wait."""
+
 Message: TypeAlias = "Ending | Epoch | str"
 """What a worker tells; text is a slow step before the first epoch, "" a sign of life."""
 
 
-def work(job_json: str, folder: str, pipe: Connection) -> None:
-    """The worker process."""
+def work(job_json: str, folder: str, pipe: Connection, anew: bool) -> None:
+    """The worker process. `anew`: the run is made although it has a record."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     from benchmark.runs.executors.malloc import keep_freed_memory
     from benchmark.runs.worker import run_one
@@ -54,8 +58,12 @@ def work(job_json: str, folder: str, pipe: Connection) -> None:
     job = Job.model_validate_json(job_json)
     store = Store(Path(folder))
     claim = claims.take(store.folder, job.spec.id)
+    if claim is not None and not anew and store.files_of(job.spec.id):
+        claim.release()  # another process made the run since the driver looked
+        claim = None
     if claim is None:
-        pipe.send(ELSEWHERE)
+        with suppress(BrokenPipeError):  # the driver may be gone
+            pipe.send(ELSEWHERE)
         return
     _log_to(store.log(job.spec.id))
     line = _Line(pipe, claim)
@@ -69,9 +77,9 @@ def work(job_json: str, folder: str, pipe: Connection) -> None:
     with _signs_of_life(line):
         try:
             outcome = run_one(job, store, line.epoch, line.say)
-            ending = Ending(outcome.state, outcome.summary, outcome.cause)
+            ending = Ending(outcome.state, outcome.summary[:LONGEST], outcome.cause)
         except StoreError as error:
-            ending = Ending("store", str(error), cause_of(error))
+            ending = Ending("store", str(error)[:LONGEST], cause_of(error))
     claim.release()
     line.tell(ending)
 
@@ -91,8 +99,8 @@ class _Line:
         self.tell(self.progress)
 
     def say(self, what: str) -> None:
-        self.doing = what
-        self.tell(what)
+        self.doing = what[:LONGEST]
+        self.tell(self.doing)
 
     def beat(self) -> None:
         if not self.claim.beat(epoch=self.progress.done, epochs=self.progress.total, doing=self.doing):

@@ -23,8 +23,10 @@ from benchmark.grid.job import Job
 from benchmark.runs.executors import child
 from benchmark.runs.executors.base import Event
 from benchmark.runs.executors.packing import Device, Packing
-from benchmark.runs.failures import Cause
+from benchmark.runs.failures import Cause, cause_of
 from benchmark.store import claims
+from benchmark.store.atomic import StoreError
+from benchmark.store.content import Record
 from benchmark.store.store import Store
 
 PRELOAD = ["noisybench", "benchmark.runs.executors.preload"]
@@ -94,15 +96,18 @@ class Local:
     def cancel(self) -> None:
         self.queue.clear()
         self.elsewhere.clear()
-        for running in self.active:
-            running.process.terminate()
-        for running in self.active:
-            running.process.join(5)
-            if running.process.is_alive():
+        started = [running for running in self.active if running.process.pid is not None]
+        try:
+            for running in started:
+                running.process.terminate()
+            for running in started:
+                running.process.join(5)
+        finally:  # also where a second signal ends the waiting: this process would wait for them at its end
+            for running in started:
                 running.process.kill()
                 running.process.join()
-            claims.drop_of_ended(self.store.folder, running.job.spec.id)
-        self.active.clear()
+                claims.drop_of_ended(self.store.folder, running.job.spec.id)
+            self.active.clear()
 
     def logs(self, run_id: str) -> list[Path]:
         log = self.store.log(run_id)
@@ -131,23 +136,49 @@ class Local:
     def _start_or_wait(self, job: Job, device: Device | None, events: list[Event]) -> None:
         """Starts a run, unless another process has made it since it was planned, or is at it."""
         run_id = job.spec.id
-        if run_id not in self.recorded and self.store.has(run_id):
-            state = (self.store.read(run_id) or {}).get("state", "ok")
-            events.append(Event("end", -1, job, state=state, summary="(made by another process)"))
-        elif device is None or not self.watch.is_free(run_id):
-            self.elsewhere.append(job)
+        is_free = self.watch.is_free(run_id)  # asked first: who made the run wrote its record before it gave it free
+        try:
+            record = self._made(run_id)
+        except StoreError as error:
+            events.append(_failed_store(job, error))
+            return
+        if record is not None:
+            events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))
+        elif is_free and device is not None:
+            self._begin(job, device, events)
         else:
-            job = job.model_copy(update={"options": job.options.model_copy(update={"device": device.name})})
-            receiver, sender = self.context.Pipe(duplex=False)
-            process = self.context.Process(
-                target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender)
-            )
+            self.elsewhere.append(job)
+
+    def _made(self, run_id: str) -> Record | None:
+        """The record of a run that somebody made since the runs were planned."""
+        if run_id in self.recorded or not self.store.has(run_id):
+            return None
+        return self.store.read(run_id)
+
+    def _begin(self, job: Job, device: Device, events: list[Event]) -> None:
+        job = job.model_copy(update={"options": job.options.model_copy(update={"device": device.name})})
+        receiver, sender = self.context.Pipe(duplex=False)
+        taken = {running.slot for running in self.active}
+        slot = next(slot for slot in itertools.count() if slot not in taken)
+        anew = job.spec.id in self.recorded
+        process = self.context.Process(
+            target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender, anew)
+        )
+        running = Running(job, slot, process, receiver)
+        self.active.append(running)  # before it starts: a signal may end this process at any moment
+        try:
+            if self.context.get_start_method() == "forkserver":
+                _ensure_fork_server()
             process.start()
-            sender.close()
-            taken = {running.slot for running in self.active}
-            slot = next(slot for slot in itertools.count() if slot not in taken)
-            self.active.append(Running(job, slot, process, receiver))
+        except (EOFError, OSError) as error:
+            self.active.remove(running)
+            message = f"no worker could be started ({error or 'the process that starts them was killed'})"
+            events.append(self._failure(running, "NotStarted", message, "lost"))
+        else:
+            running.started = running.heard = time.monotonic()
             events.append(Event("start", slot, job))
+        finally:
+            sender.close()
 
     def _wait(self, seconds: float) -> None:
         limits = [seconds, *([OTHERS_SECONDS] if self.elsewhere else [claims.BEAT_SECONDS])]
@@ -190,53 +221,82 @@ class Local:
                     events.append(Event("epoch", running.slot, running.job, done=message.done, total=message.total))
                 elif message:
                     events.append(Event("phase", running.slot, running.job, summary=message))
-        except EOFError:
+        except (EOFError, OSError):  # an OSError where the worker was killed in the middle of a message
             running.pipe.close()
 
     def _end(self, running: Running, events: list[Event]) -> None:
         """Frees the slot of a worker that has ended, and tells how."""
         self.active.remove(running)
         running.process.join()
+        running.pipe.close()  # a worker that outlives the fork server ends when it finds this closed
         run_id = running.job.spec.id
         claims.drop_of_ended(self.store.folder, run_id)
         if running.ended == child.ELSEWHERE:
             self.elsewhere.append(running.job)
             return
-        ended = running.ended or self._death(running)
-        if ended.cause == "memory":
+        event = self._death(running) if running.ended is None else _end_event(running, running.ended)
+        if event.cause == "memory":
             self.packing.crowded(running.job)
-        elif ended.state == "ok" and self.packing.per_device is None and (record := self.store.read(run_id)):
-            self.packing.learn(record)
-        events.append(
-            Event(
-                "end",
-                running.slot,
-                running.job,
-                state=ended.state,
-                cause=ended.cause,
-                summary=ended.summary,
-                seconds=running.seconds,
-            )
-        )
+        elif event.state == "ok" and self.packing.per_device is None:
+            with suppress(StoreError):  # what it needed stays unknown
+                if record := self.store.read(run_id):
+                    self.packing.learn(record)
+        events.append(event)
 
-    def _death(self, running: Running) -> child.Ending:
-        """Writes the failure record of a worker that ended without a result."""
-        from benchmark.runs.recording import write_failure
-
+    def _death(self, running: Running) -> Event:
+        """Of a worker that ended without telling how."""
         code = running.process.exitcode
-        if (record := self.store.read(running.job.spec.id)) and running.job.spec.id not in self.recorded:
-            return child.Ending(record["state"], "(ended after its record was written)")
+        try:
+            if record := self._made(running.job.spec.id):
+                return _end_event(running, child.Ending(record["state"], "(ended after its record was written)"))
+        except StoreError as error:
+            return _failed_store(running.job, error)
         if running.stopped is not None:
             cause, kind, message = running.stopped
-        elif code == -signal.SIGKILL and _oom_kills() > running.oom_kills:
-            cause, kind, message = "memory", "Killed", "the kernel killed the worker, as memory had run out"
-        elif code is not None and code < 0:
+            return self._failure(running, kind, message, cause)
+        if code == -signal.SIGKILL and _oom_kills() > running.oom_kills:
+            return self._failure(running, "Killed", "the kernel killed the worker, as memory had run out", "memory")
+        if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            cause, kind, message = "lost", "Killed", f"the worker was killed by {name}"
-        else:
-            cause, kind, message = "lost", "Exited", f"the worker ended with exit code {code} and no result"
-        write_failure(running.job, self.store, kind, message, cause)
-        return child.Ending("failed", f"{kind}: {message}", cause)
+            return self._failure(running, "Killed", f"the worker was killed by {name}", "lost")
+        return self._failure(running, "Exited", f"the worker ended with exit code {code} and no result", "lost")
+
+    def _failure(self, running: Running, kind: str, message: str, cause: Cause) -> Event:
+        """Writes the failure record of a run whose process could not."""
+        from benchmark.runs.recording import write_failure
+
+        try:
+            write_failure(running.job, self.store, kind, message, cause)
+        except StoreError as error:
+            return _failed_store(running.job, error)
+        return _end_event(running, child.Ending("failed", f"{kind}: {message}", cause))
+
+
+def _end_event(running: Running, ended: child.Ending) -> Event:
+    return Event(
+        "end",
+        running.slot,
+        running.job,
+        state=ended.state,
+        cause=ended.cause,
+        summary=ended.summary,
+        seconds=running.seconds,
+    )
+
+
+def _failed_store(job: Job, error: StoreError) -> Event:
+    return Event("end", -1, job, state="store", cause=cause_of(error), summary=str(error))
+
+
+def _ensure_fork_server() -> None:
+    """Starts the fork server with Ctrl-C blocked: while it imports torch, Ctrl-C would end it with a traceback."""
+    from multiprocessing import forkserver  # not on Windows
+
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _oom_kills() -> int:
