@@ -11,6 +11,7 @@ from benchmark.report.layouts import cells, pages
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.contender import MOST_SEEDS, Contest, contest
 from benchmark.tables.matrix import ROPE, reach
+from benchmark.tables.note_text import probability
 from benchmark.tables.order import MIN_UNITS
 
 
@@ -62,7 +63,7 @@ def _place(block: Block, method: str, found: Contest) -> str:
     return (
         f"Place {row['low']:.0f}-{row['high']:.0f} of {among} (95 % interval), {rank}: ahead of "
         f"{counts.get('ahead', 0)}, behind {counts.get('behind', 0)}, not told apart from {counts.get('open', 0)}; "
-        f"the best with probability {row['best']:.2f}."
+        f"the best with probability {probability(row['best'])}."
     )
 
 
