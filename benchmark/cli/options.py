@@ -167,6 +167,38 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
     """The Suite that the arguments of `grid_options` describe."""
     from benchmark.errors import UsageError
     from benchmark.grid import suite as suites
+
+    overrides = _overrides(axes)
+    if suite is not None:
+        return suites.load(suite, overrides)
+    missing = [
+        f"--{name}"
+        for key, name in (("datasets", "dataset"), ("methods", "method"), ("noise", "noise"))
+        if not overrides.get(key)
+    ]
+    if missing:
+        raise UsageError(
+            f"no suite was named, so {', '.join(missing)} must be given; "
+            f"or name a suite: {', '.join(suites.names())}, or a .toml file"
+        )
+    return suites.build(overrides)
+
+
+def suite_file(suite: str | None, axes: dict[str, Any]) -> bytes:
+    """The suite file of the grid of `read_suite`: that of SUITE as it is, unless options describe another grid."""
+    from benchmark.grid import suite as suites
+    from benchmark.grid.suite_text import toml
+
+    overrides = _overrides(axes)
+    if suite is None:
+        return toml({"name": suites.UNNAMED, **overrides}).encode()
+    path = suites.located(suite)
+    return toml(suites.read(path, overrides)).encode() if overrides else path.read_bytes()
+
+
+def _overrides(axes: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a suite that the arguments of `grid_options` give."""
+    from benchmark.errors import UsageError
     from benchmark.grid.plugin_ref import PluginRef
 
     overrides: dict[str, Any] = {key: _refs(axes[key], name) for key, name in PLUGIN_OPTIONS.items() if axes[key]}
@@ -195,19 +227,7 @@ def read_suite(suite: str | None, axes: dict[str, Any]) -> Suite:
         overrides["recipe"] = recipe
     if axes["extra_tests"]:
         overrides["extra_tests"] = read_extra_tests(axes["extra_tests"])
-    if suite is not None:
-        return suites.load(suite, overrides)
-    missing = [
-        f"--{name}"
-        for key, name in (("datasets", "dataset"), ("methods", "method"), ("noise", "noise"))
-        if not overrides.get(key)
-    ]
-    if missing:
-        raise UsageError(
-            f"no suite was named, so {', '.join(missing)} must be given; "
-            f"or name a suite: {', '.join(suites.names())}, or a .toml file"
-        )
-    return suites.build(overrides)
+    return overrides
 
 
 def _refs(items: Iterable[str], option: str) -> list[PluginRef]:

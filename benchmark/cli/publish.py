@@ -30,23 +30,18 @@ if TYPE_CHECKING:
 def publish(suite: str | None, out: Path, **options: Any) -> None:
     """Write the records of SUITE, with tables, figures, page, environment and checksums, to a folder for others.
 
-    The options of the grid are those that `noisybench run SUITE` was called with. What was allowed is printed in the
-    folder's README and on its page. Without SUITE, --results names a published folder, which is made anew from its
-    records.
+    The options of the grid are those that `noisybench run` was called with, with or without SUITE; the folder's
+    suite.toml describes the same grid. What was allowed is printed in the folder's README and on its page. Without
+    SUITE and options of a grid, --results names a published folder, which is made anew from its records.
 
     \b
     noisybench publish digits --results results --out results/published/digits
     noisybench publish --results results/published/digits --out results/published/digits
     """
-    from benchmark.errors import UsageError
     from benchmark.report.publishing import content, folder, views
 
-    if suite is None and names_grid(suite, options):
-        raise UsageError(
-            "--dataset names a grid without a suite, and a published folder holds its suite file; write one, and type "
-            "`noisybench publish SUITE.toml --out DIR`"
-        )
-    publication = _published(options["results"], options) if suite is None else _of_grid(suite, options)
+    described = names_grid(suite, options)
+    publication = _of_grid(suite, options) if described else _published(options["results"], options)
     refuse(publication, options)
     files = content.files(publication)
     folder.write(out, files)
@@ -93,22 +88,20 @@ def refuse(publication: Publication, options: dict[str, Any]) -> None:
         )
 
 
-def _of_grid(suite: str, options: dict[str, Any]) -> Publication:
+def _of_grid(suite: str | None, options: dict[str, Any]) -> Publication:
     """The runs of the grid, and the trials of its search, as far as there are records. Raises UsageError."""
-    from benchmark.cli.options import expand_grid, expand_trials
+    from benchmark.cli.options import expand_grid, expand_trials, suite_file
     from benchmark.errors import UsageError
-    from benchmark.grid import suite as suites
     from benchmark.report.publishing.publication import Publication
     from benchmark.store import published
 
-    content = suites.located(suite).read_bytes()
     jobs = {job.spec.id: job for job in expand_trials(suite, options)}
     jobs |= {job.spec.id: job for job in expand_grid(suite, options)[1]}
     originals = list(published.originals(options["results"], jobs.keys()))
     if not originals:
         raise UsageError(
-            f"{options['results']} holds no run of {suite}; expected the results folder and the options that "
-            f"`noisybench run {suite}` was called with (--results DIR)"
+            f"{options['results']} holds no run of {suite or 'this grid'}; expected the results folder and the options "
+            f"that `noisybench run{f' {suite}' if suite else ''}` was called with (--results DIR)"
         )
     known = {run_id for run_id, _ in originals}
     missing: list[Missing] = [
@@ -116,6 +109,7 @@ def _of_grid(suite: str, options: dict[str, Any]) -> Publication:
         for run_id, job in jobs.items()
         if run_id not in known
     ]
+    content = suite_file(suite, options)
     return Publication.of(list(map(_without_traces, originals)), missing, content, makers(), **_views(options))
 
 

@@ -21,6 +21,7 @@ from benchmark.option_text import expanded
 from benchmark.seeds import TUNING_SEED
 
 SUITES = Path(__file__).parent / "suites"
+UNNAMED = "command line"
 RESERVED_TESTS = ("train", "val", "validation", "test")
 """Names of splits: an extra test set of this name would be taken for the split."""
 TEST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -47,7 +48,7 @@ class Suite(BaseModel):
     """A grid: the product of its axes under one recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str = "command line"
+    name: str = UNNAMED
     title: str = ""
     datasets: list[Ref] = Field(min_length=1)
     backbones: list[Ref] = Field(default=[PluginRef("cnn")], min_length=1)
@@ -121,14 +122,19 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
     Relative paths in the file begin in its folder, those in `overrides` in the working directory.
     """
     path = located(name)
+    return build(read(path, overrides or {}), str(path), path.parent)
+
+
+def read(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a suite file, replaced by `overrides` where given. Raises SuiteError."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SuiteError(str(path), [f"not valid TOML: {error}"]) from None
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         known = raw.get(key)
         raw[key] = {**known, **value} if isinstance(value, dict) and isinstance(known, dict) else value
-    return build({"name": path.stem, **raw}, str(path), path.parent)
+    return {"name": path.stem, **raw}
 
 
 def build(raw: dict[str, Any], origin: str = "command line", folder: Path = Path()) -> Suite:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from benchmark.report.escapes import visible
+from benchmark.tables.comparable import PARTS
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.frame import DIAGNOSTICS
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
@@ -25,7 +26,8 @@ def render_csv(tables: Sequence[Table], layout: str = "rates") -> str:
 
     Every row names its table's suite and records. Of "rates", one per (block, method, noise): `half` and `delta_half`
     are half widths of 95 % t intervals; empty where a cell has no figure. Of "leaderboard", one per method, as in
-    `Leaderboard.methods`, and the robustness per kind of noise. Of "matrix", one per ordered pair of methods.
+    `Leaderboard.methods`, and the robustness per kind of noise. Of "matrix", one per ordered pair of methods. Nothing
+    is left out of the names of "rates".
     """
     return render_rows(pd.concat([_with_origin(ROWS[layout](table), table) for table in tables], ignore_index=True))
 
@@ -83,7 +85,9 @@ def _rows(block: Block, table: Table) -> pd.DataFrame:
     counts = ["units", "delta_n", "repetitions", "low", "high"]
     rows[counts] = rows[counts].astype("Int64")
     rows["metric"] = block.metric
-    return pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)
+    rows = pd.concat([pd.DataFrame(asdict(block.place), index=rows.index), rows], axis=1)
+    rows[list(PARTS)] = rows[list(PARTS)].map(block.whole)
+    return rows
 
 
 def render_rows(rows: pd.DataFrame) -> str:

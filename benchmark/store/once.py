@@ -57,7 +57,10 @@ def once(
         if stored is not None:
             return stored
         if os.path.lexists(place):
-            _warn(f"{place} is damaged, or of an earlier version: {what} there are thrown away and made again")
+            _warn(
+                f"{place} is damaged, or of an earlier version: {what} there are made again, which takes time once; "
+                "no number changes, and there is nothing to do"
+            )
         result = make()
         try:
             write(result)

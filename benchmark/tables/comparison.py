@@ -16,7 +16,7 @@ from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.store.content import Record
 from benchmark.tables import footnotes
 from benchmark.tables import frame as frames
-from benchmark.tables.comparable import TableError
+from benchmark.tables.comparable import PARTS, TableError
 from benchmark.tables.display_names import Defaults
 from benchmark.tables.matrix import ROPE
 from benchmark.tables.order import ORDER, resolve
@@ -88,6 +88,12 @@ class Block:
     """The runs behind it, a row each: columns as of `frames.flatten`, and needs."""
     valued: pd.DataFrame
     """Of these the runs of cells that have a value: see `per_seed.valued_runs`."""
+    full: Mapping[str, str]
+    """Name in which a long option is left out -> the whole name."""
+
+    def whole(self, name: str) -> str:
+        """A name of the block with nothing left out."""
+        return self.full.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -222,6 +228,7 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
     kept = valued_runs(valued)
     methods = methods.join(_resolved(kept, methods, noisy, lower_is_better))
     methods = _default_beside_tuned(methods)
+    full = _full_names(runs)
     return Block(
         place,
         metric=metric,
@@ -232,11 +239,22 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
         cells=table,
         methods=methods,
         notes=tuple(
-            footnotes.of_block(runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained)
+            footnotes.of_block(
+                runs, table, methods, metric=metric, baseline=compare.baseline, explained=explained, full=full
+            )
         ),
         runs=runs,
         valued=kept,
+        full=full,
     )
+
+
+def _full_names(runs: pd.DataFrame) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for part in PARTS:
+        both = runs[[part, f"{part}_full"]].drop_duplicates()
+        names |= {short: full for short, full in both.itertuples(index=False) if short != full}
+    return names
 
 
 def cells(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

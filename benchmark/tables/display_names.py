@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pandas as pd
@@ -22,9 +22,21 @@ _DIGEST = re.compile(r"(sha256|md5):[0-9a-f]{8,}")
 _ALWAYS = ("rate", "frozen", "head", "views", "input_size", "clean_set")
 """Options that are always shown, even where they are equal in all runs."""
 
+LONGEST = 16
+"""Characters of a list or mapping in a short name; a longer one is left out."""
+_LEFT_OUT = "..."
 
-def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, str]:
-    """Name of every distinct `{part}_key`, such as "gce:q=0.5": the plugin and its options that are not default.
+
+class Names(NamedTuple):
+    """The names of the values of a part, by key."""
+
+    short: dict[bytes, str]
+    """Long lists and mappings left out, as "asymmetric:0.3,map=...", and each name of one key alone."""
+    full: dict[bytes, str]
+
+
+def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> Names:
+    """Names of every distinct `{part}_key`, such as "gce:q=0.5": the plugin and its options that are not default.
 
     Where the defaults of a name are unknown: the options in which runs of that name differ, those of `_ALWAYS`,
     and all options of noise without a rate. A data set is named by the `dataset_label` of its records, if any.
@@ -34,7 +46,7 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
     dataset_names: dict[bytes, str] = {}
     if part == "dataset":
         dataset_names = specs.dropna(subset=["dataset_label"]).groupby("dataset_key")["dataset_label"].min().to_dict()
-    names = {}
+    names = Names({}, {})
     for key, content in parts.items():
         visible = options(content)
         standard = defaults.get(part, {}).get(content["name"])
@@ -50,8 +62,22 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> dict[bytes, s
         if part == "dataset":
             # A file is shown by its name.
             visible = {k: v for k, v in visible.items() if not _DIGEST.fullmatch(str(v))}
-        names[key] = _plugin_string(dataset_names.get(key, content["name"]), visible) + _tuned(content)
-    return _told_apart(names, parts)
+        name = dataset_names.get(key, content["name"])
+        for of_key, write in zip(names, (_short, show), strict=True):
+            of_key[key] = _plugin_string(name, visible, write) + _tuned(content)
+    return Names(*(_told_apart(of_key, parts) for of_key in (_distinct(names), names.full)))
+
+
+def _distinct(names: Names) -> dict[bytes, str]:
+    """The short names; one that stands for several full ones gets digits of the full one's digest."""
+    states = {key: _state(full) for key, full in names.full.items()}
+    alike: dict[str, set[str]] = defaultdict(set)
+    for key, name in names.short.items():
+        alike[name].add(states[key])
+    return {
+        key: name + _digest(states[key], list(alike[name])) if len(alike[name]) > 1 else name
+        for key, name in names.short.items()
+    }
 
 
 def _tuned(part: Mapping[str, Any]) -> str:
@@ -117,25 +143,37 @@ def options(part: Mapping[str, Any]) -> dict[str, Any]:
     return {**(part.get("config") or {}), **sizes, **dict(flattened("recipe", part.get("recipe") or {}))}
 
 
-def _plugin_string(name: str, visible: Mapping[str, Any]) -> str:
-    rate = [show(visible["rate"])] if "rate" in visible else []
-    text = ",".join(rate + pairs((key, value) for key, value in visible.items() if key != "rate"))
-    return f"{name}:{text}" if text else name
-
-
-def pairs(items: Iterable[tuple[str, Any]]) -> list[str]:
-    return [f"{key}={show(value)}" for key, value in sorted(items)]
+def _is_plugin(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() == {"name", "version", "config"}
 
 
 def show(value: Any) -> str:
     """A configuration value as text: digests shortened, 1.0 as 1, a plugin within the options as a plugin string."""
-    if isinstance(value, Mapping) and value.keys() == {"name", "version", "config"}:
-        return _plugin_string(value["name"], value["config"])
+    if _is_plugin(value):
+        return _plugin_string(value["name"], value["config"], show)
     if isinstance(value, str):
         return value[: value.index(":") + 9] if _DIGEST.fullmatch(value) else value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return orjson.dumps(value).decode()
+
+
+def _short(value: Any) -> str:
+    """As `show`, without long lists and mappings."""
+    if _is_plugin(value):
+        return _plugin_string(value["name"], value["config"], _short)
+    text = show(value)
+    return _LEFT_OUT if isinstance(value, list | Mapping) and len(text) > LONGEST else text
+
+
+def pairs(items: Iterable[tuple[str, Any]], write: Callable[[Any], str] = show) -> list[str]:
+    return [f"{key}={write(value)}" for key, value in sorted(items)]
+
+
+def _plugin_string(name: str, visible: Mapping[str, Any], write: Callable[[Any], str]) -> str:
+    rate = [write(visible["rate"])] if "rate" in visible else []
+    text = ",".join(rate + pairs(((key, value) for key, value in visible.items() if key != "rate"), write))
+    return f"{name}:{text}" if text else name
 
 
 def recipe(content: Mapping[str, Any]) -> str:

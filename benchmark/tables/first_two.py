@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmark.store.content import Record
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.leaderboard import Leaderboard
-from benchmark.tables.note_text import code
+from benchmark.tables.note_text import code, probability
 from benchmark.tables.sampling import Pairs, duel, right_flags
 
 SAMPLING_SEED = 0
@@ -43,13 +43,14 @@ def first_two(board: Leaderboard, table: Table) -> FirstTwo | None:
     pairs = {name: _runs(block, first, second) for name, block in zip(board.datasets, board.blocks, strict=True)}
     ids = {run for found in pairs.values() for column in ("first", "second") for run in found[column]}
     records = images.records(ids)
-    rows, notes = {}, []
+    rows: dict[str, pd.DataFrame] = {}
+    said: dict[str, list[str]] = {}
     generator = np.random.default_rng(SAMPLING_SEED)
     for (name, found), block in zip(pairs.items(), board.blocks, strict=True):
         flags = {run: bits for run in ids if (bits := _right(records.get(run), table)) is not None}
         known = found[found["first"].isin(flags) & found["second"].isin(flags)]
         if known.empty:
-            notes.append(f"{name}: {_unknown(table.rule)}")
+            said.setdefault(_unknown(table.rule), []).append(name)
             continue
         labels = images.labels([*known["first"]], table.extra_test or "test") if block.metric == BALANCED else None
         weights = None if labels is None else _weights(labels)
@@ -64,8 +65,10 @@ def first_two(board: Leaderboard, table: Table) -> FirstTwo | None:
             for noise, runs in known.groupby("noise", sort=True)
         }
         rows[name] = duel(by_noise, generator)
-        notes += _about(name, block.metric, groups, weights)
+        for sentence in _about(block.metric, groups, weights):
+            said.setdefault(sentence, []).append(name)
     sampling = pd.concat(rows, names=["dataset"]) if rows else pd.DataFrame()
+    notes = (f"{', '.join(names)}: {sentence}" for sentence, names in said.items())
     return FirstTwo(first, second, sampling, (*_sentences(first, second, sampling), *notes))
 
 
@@ -116,16 +119,16 @@ def _unknown(rule: str) -> str:
     )
 
 
-def _about(name: str, metric: str, groups: NDArray[np.generic] | None, weights: object) -> Iterator[str]:
+def _about(metric: str, groups: NDArray[np.generic] | None, weights: object) -> Iterator[str]:
     if groups is not None:
-        yield f"{name}: whole groups of test images are drawn, such as those of a patient ({len(np.unique(groups))})"
+        yield f"whole groups of test images are drawn, such as those of a patient ({len(np.unique(groups))})"
     if metric == BALANCED and weights is None:
         yield (
-            f"{name}: the lead here is that of accuracy, as records do not hold the test labels; `run --keep "
+            "the lead here is that of accuracy, as records do not hold the test labels; `run --keep "
             "predictions` keeps them, and the lead is then that of balanced accuracy"
         )
     elif metric not in ("accuracy", BALANCED):
-        yield f"{name}: the lead here is that of accuracy; {metric} is no mean over images"
+        yield f"the lead here is that of accuracy; {metric} is no mean over images"
 
 
 def _sentences(first: str, second: str, sampling: pd.DataFrame) -> Sequence[str]:
@@ -134,12 +137,13 @@ def _sentences(first: str, second: str, sampling: pd.DataFrame) -> Sequence[str]
     over = sampling.xs(ALL, level="noise")
     said = "; ".join(
         f"{row['lead']:+.3f} ± {row['half']:.3f} on the {row['images']:.0f} test images of {name}, false with "
-        f"probability {row['false']:.2f}"
+        f"probability {probability(row['false'])}"
         for name, row in over.iterrows()
     )
     single = sampling["run_false"].median()
     return (
         f"test images: {code(first)} leads {code(second)} by {said} (95 % interval over test sets that could have "
         "been, networks as they are; probability that the second is truly as good: Claims Reloaded, arXiv 2505.04720). "
-        f"By a single run of each, the lead is false with probability {single:.2f} (median over runs and columns)",
+        f"By a single run of each, the lead is false with probability {probability(single)} (median over runs and "
+        "columns)",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from benchmark.tables.note_text import code
+from benchmark.tables.note_text import code, probability
 from benchmark.tables.order import MIN_UNITS
 from benchmark.tables.statistics import t_factor
 
@@ -22,8 +22,12 @@ def of_block(
     metric: str,
     baseline: str,
     explained: frozenset[str],
+    full: Mapping[str, str],
 ) -> Iterator[str]:
-    """Sentences about one block. `explained`: methods whose row names show every option that is not default."""
+    """Sentences about one block. `explained`: methods whose row names show every option that is not default.
+
+    `full`: as in `comparison.Block`.
+    """
     yield from _intervals(runs, cells)
     yield from _order(methods)
     yield from _scale(runs, cells, metric)
@@ -45,6 +49,13 @@ def of_block(
             f"{code(method)}: its runs come from {sources[method]} states of its source file under one version "
             "number; run them again, or bump its version, if the change matters"
         )
+    yield from in_full(full)
+
+
+def in_full(names: Mapping[str, str]) -> Iterator[str]:
+    """A sentence with the whole names of `comparison.Block.full`."""
+    if names:
+        yield "in full: " + "; ".join(f"{code(short)} is {code(full)}" for short, full in sorted(names.items()))
 
 
 def _intervals(runs: pd.DataFrame, cells: pd.DataFrame) -> Iterator[str]:
@@ -80,7 +91,7 @@ def _order(methods: pd.DataFrame) -> Iterator[str]:
             f"place: 95 % interval among {len(group)} methods{of} (median width {width:g}), by paired t tests of the "
             f"means over the noisy columns, n = {repetitions} seeds, corrected for all comparisons of a method (Holm). "
             "Methods that share a letter are not told apart, by the same tests. Most likely the best: "
-            f"{code(first)}, with probability {group['best'].max():.2f}. The columns share images, and the "
+            f"{code(first)}, with probability {probability(group['best'].max())}. The columns share images, and the "
             "rates of one kind share flips, so columns are no repetitions"
         )
 

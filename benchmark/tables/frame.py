@@ -129,13 +129,13 @@ def flatten(
     Columns: id (of the run; None where it is missing), state, reason, metric (that of the value: `metric`, or with
     "main" the data set's own), value (NaN where undefined or not ok), phase (of the reported epoch), seeds (a number
     for each choice of seeds), noise_seed, init_seed, ... (each of `SEEDS`), unit (see `independent_units`), protocol,
-    the names `VISIBLE`; of the method plugin, tuned (configurations that it was chosen from, 0 for none),
-    clean_set (training images that it was given with their true labels, 0 for none), options, hints (that it
-    consumed; None if not recorded), deviations, unrecorded (the record does not hold them), source; of the noise
-    clean, noise_kind, rate, realized, estimated, low and high (95 % interval of the estimate), doubt (why there is
-    none); main_metric, test_size, shared_images, test_notes (a line each), seconds, `DIAGNOSTICS`. Sorted by name
-    and seeds. Raises TableError where equal names would hide different runs, and on a rule, metric or test set that
-    the records do not have.
+    the names `VISIBLE`, and those of `PARTS` without anything left out (dataset_full, ...); of the method plugin, tuned
+    (configurations that it was chosen from, 0 for none), clean_set (training images that it was given with their true
+    labels, 0 for none), options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record
+    does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, low and high (95 % interval
+    of the estimate), doubt (why there is none); main_metric, test_size, shared_images, test_notes (a line each),
+    seconds, `DIAGNOSTICS`. Sorted by name and seeds. Raises TableError where equal names would hide different runs, and
+    on a rule, metric or test set that the records do not have.
     """
     _check_choice(records, rule, metric, extra_test)
     have = {canonical(record["spec"]) for record in records} if expected else set()
@@ -151,7 +151,8 @@ def flatten(
     runs["unit"] = independent_units(runs[seeds].set_axis(SEEDS, axis="columns"), runs["spec_key"])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
     for part in PARTS:
-        specs[part] = specs[f"{part}_key"].map(display_names.of_part(specs, part, defaults or {}))
+        names = display_names.of_part(specs, part, defaults or {})
+        specs[part], specs[f"{part}_full"] = (specs[f"{part}_key"].map(of_key) for of_key in names)
     frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     comparable.refuse(frame)
     floats = [

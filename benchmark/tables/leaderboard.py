@@ -18,8 +18,9 @@ from benchmark.tables import aggregates
 from benchmark.tables.bootstrap import hierarchical_half
 from benchmark.tables.comparable import TableError
 from benchmark.tables.comparison import ORDER_SEED, UNRANKED_RULE, Block, Table
+from benchmark.tables.footnotes import in_full
 from benchmark.tables.matrix import comparison_matrix, reach, wins_ties_losses
-from benchmark.tables.note_text import code
+from benchmark.tables.note_text import code, probability
 from benchmark.tables.order import MIN_UNITS, resolve
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.statistics import average_rank, t_factor
@@ -221,7 +222,7 @@ def _notes(
         yield (
             f"place: 95 % interval among {len(methods)} methods by paired t tests, {what}, corrected for all "
             "comparisons of a method (Holm). Methods that share a letter are not told apart, by the same tests. "
-            f"Most likely the best: {code(str(first))}, with probability {methods['best'].max():.2f}"
+            f"Most likely the best: {code(str(first))}, with probability {probability(methods['best'].max())}"
         )
     elif over_seeds and len(methods) > 1:
         yield f"order: none is claimed with {what}: {reach(count, 1)}"
@@ -269,9 +270,12 @@ def _left_out(
     known = sorted({name for block in blocks for name in block.methods.index[block.methods["tuned"] == tuned]})
     holes = [name for name in known if name not in methods.index]
     if holes:
-        where = {name: _lacks(name, units) for name in holes}
-        named = "; ".join(f"{code(name)} on {places}" for name, places in where.items())
+        by_places: dict[str, list[str]] = {}
+        for name in holes:
+            by_places.setdefault(_lacks(name, units), []).append(code(name))
+        named = "; ".join(f"{', '.join(names)} on {places}" for places, names in by_places.items())
         yield f"not ranked, for want of a value in some noisy column: {named}"
+    yield from in_full({short: full for block in used for short, full in block.full.items()})
 
 
 def _lacks(name: str, units: Sequence[_Unit]) -> str:

@@ -16,6 +16,15 @@ def code(name: str) -> str:
     return f"{fence}{space}{name}{space}{fence}"
 
 
+def probability(value: float, digits: int = 2) -> str:
+    """ "0.27"; "≤0.01" and "≥0.99" instead of 0 and 1, which no data show."""
+    least = 10.0**-digits
+    if value < least / 2:
+        return f"≤{least:.{digits}f}"
+    text = f"{min(value, 1 - least):.{digits}f}"
+    return f"≥{text}" if value > 1 - least / 2 else text
+
+
 def split(note: str) -> Iterator[tuple[str, bool]]:
     """The pieces of a note, each with whether it is code. Backticks that close nothing are text."""
     start = at = 0

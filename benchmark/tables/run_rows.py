@@ -42,7 +42,7 @@ def run_rows(runs: Sequence[Record]) -> pd.DataFrame:
     for part in PARTS:
         keys = pd.Series([part_key(record["spec"][part]) for record in runs])
         specs = pd.DataFrame({f"{part}_key": keys, "dataset_label": rows["dataset"]}).drop_duplicates(f"{part}_key")
-        rows[part] = keys.map(display_names.of_part(specs, part, {}))
+        rows[part] = keys.map(display_names.of_part(specs, part, {}).full)
     seeds = [name for name in rows.columns if name.startswith("seed.")]
     options = [name for part in _OPTIONS for name in rows.columns if name.startswith(f"{part}.")]
     columns = [*_FIRST, *options, *(name for name in rows.columns if name not in {*_FIRST, *options})]

@@ -73,11 +73,12 @@ def differing(one: Shown, blocks: Sequence[Shown]) -> str:
 
 
 def told_apart(texts: Sequence[str]) -> tuple[str, list[str]]:
-    """What all recipes say, and what each of them says beside it."""
+    """What all recipes say, and what each of them says beside it, or which settings of others it lacks: "no views"."""
     items = [text.split(" ") for text in texts]
     shared = [item for item in items[0] if all(item in others for others in items)]
     own = [" ".join(item for item in of_one if item not in shared) for of_one in items]
-    return " ".join(shared), [text or "as above" for text in own]
+    names = dict.fromkeys(item.partition("=")[0] for text in own for item in text.split())
+    return " ".join(shared), [text or f"no {', '.join(names)}" for text in own]
 
 
 def shown(table: Table, names: Sequence[str]) -> list[Shown]:
@@ -159,16 +160,18 @@ def without_repetition(blocks: Sequence[Shown]) -> tuple[list[Shown], str]:
     Runs of methods that need no hint stand in both tracks.
     """
     kept: list[Shown] = []
-    seen: set[str] = set()
+    ids: list[set[str]] = []
     repeated = []
     for one in blocks:
-        ids = set(runs(one)["id"].dropna())
-        if kept and ids <= seen:
-            repeated.append(one.title)
+        own = set(runs(one)["id"].dropna())
+        if kept and own <= set().union(*ids):
+            where = dict.fromkeys(other.title for other, of_other in zip(kept, ids, strict=True) if own & of_other)
+            why = f"its runs are those of {', '.join(where)}" if where else "it has no runs"
+            repeated.append(f"{one.title}: not drawn, as {why}")
         else:
             kept.append(one)
-        seen |= ids
-    return kept, f"the same runs as above, not drawn again: {some(repeated)}" if repeated else ""
+            ids.append(own)
+    return kept, "; ".join(repeated)
 
 
 def holes(one: Shown) -> str:

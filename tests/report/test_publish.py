@@ -176,6 +176,30 @@ def test_what_fails_leaves_the_former_folder_and_nothing_beside_it(fails, copy, 
     assert list(copy.parent.iterdir()) == [copy]
 
 
+GRID = ("-d", "digits:subset=150", "-b", "cnn", "-m", "ce", "-m", "gce:q=0.5", "-n", "none", "-n", "symmetric:0.4")
+RECIPE = ("--seeds", 2, "--epochs", 1, "--recipe", "augment.flip=true")
+
+
+def test_a_grid_of_options_is_published_with_a_suite_file_of_the_same_grid(here, tmp_path):
+    here("run", *GRID, *RECIPE, "--no-table")
+    told = here("publish", *GRID, *RECIPE, "--out", "mine", "--allow-dirty", "--no-figures", "--no-page").stdout
+    assert "8 runs" in told
+    assert "are sound" in here("verify", "mine").stdout
+    again = here("run", "mine/suite.toml", "--dry-run")
+    assert "8 runs, 8 already done, 0 to run" in again.stdout + again.stderr
+    here("publish", *GRID, "--seeds", 3, "--epochs", 1, "--out", "other", code=2)
+
+
+def test_options_that_change_a_suite_are_in_the_suite_file_of_the_folder(trained, here, tmp_path):
+    suite = trained / "suite.toml"
+    done = ("--results", trained / "results")
+    allowed = ("--allow-dirty", "--no-figures", "--no-page")
+    here("publish", suite, *done, "--seeds", 1, "--method", "gce", "--out", "less", *allowed)
+    assert (tmp_path / "less" / "suite.toml").read_text() != SUITE
+    again = here("run", "less/suite.toml", *done, "--dry-run")
+    assert "2 runs, 2 already done, 0 to run" in again.stdout + again.stderr
+
+
 def test_without_a_suite_only_a_published_folder_is_published(trained, here):
     told = here("publish", "--results", trained / "results", "--out", "out", code=2).stderr
     assert "name the suite" in told

@@ -67,6 +67,13 @@ def drawn_methods(blocks: Sequence[Shown], material: Material) -> str:
     return f"{drawn} of {total} methods: {baseline}the best by average rank over the noisy columns."
 
 
+def in_full(blocks: Sequence[Shown]) -> str:
+    """The whole names of the methods and columns of which something is left out."""
+    names = {name: one.block.whole(name) for one in blocks for name in (*one.noise, *one.methods)}
+    said = "; ".join(f"{name} is {whole}" for name, whole in names.items() if name != whole)
+    return f"in full: {said}" if said else ""
+
+
 def in_a_line(one: Shown, blocks: Sequence[Shown]) -> str:
     """What of its place differs from that of the other blocks, for a panel's title: a line of its own, or ""."""
     place = differing(one, blocks)

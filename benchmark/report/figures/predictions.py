@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from benchmark.metrics import ECE_BINS
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, origin
+from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, in_full, origin
 from benchmark.report.figures.names import labels
 from benchmark.tables import predictions, shown
 from benchmark.tables.comparable import TableError
@@ -74,7 +74,7 @@ def confusion(material: Material) -> Page:
         drawn_methods(blocks, material),
         *origin(material),
     ]
-    page.note(repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks))
+    page.note(in_full(blocks), repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks))
     return page
 
 
@@ -127,7 +127,7 @@ def reliability(material: Material) -> Page:
         *origin(material),
     ]
     page.note(
-        repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks),
+        in_full(blocks), repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks),
         "no interval of ECE where there is one seed; --seeds 6 makes more" if 1 in seeds else "",
     )  # fmt: skip
     return page
@@ -176,7 +176,7 @@ def transition(material: Material) -> Page:
         page.note(
             "no run here estimated T: `noisybench table --diagnostics` names the methods that do, where there are any"
         )
-    page.note(repeated, shown.for_want_of_room(left_out))
+    page.note(in_full(blocks), repeated, shown.for_want_of_room(left_out))
     return page
 
 

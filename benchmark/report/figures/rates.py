@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, metric_name, origin
+from benchmark.report.figures.captions import Material, drawn_methods, in_full, metric_name, origin
 from benchmark.report.figures.names import labels, shown_text
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
@@ -91,6 +91,7 @@ def heatmap(material: Material) -> Page:
         *origin(material),
     ]
     page.note(
+        in_full(blocks),
         *(sentence for one in blocks for sentence in _gaps(one)),
         shown.for_want_of_room([one.title for one in left_out]),
     )

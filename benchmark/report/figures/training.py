@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, metric_name, origin
+from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, in_full, metric_name, origin
 from benchmark.report.figures.names import labels
 from benchmark.tables import epochs, shown
 from benchmark.tables.comparable import TableError
@@ -57,7 +57,14 @@ def curves(material: Material) -> Page:
         drawn_methods(blocks, material),
         *origin(material, rule=False),
     ]
-    page.note(*map(shown.unfinished, blocks), _one_seed(together), *_unrecorded(together, blocks), repeated, left_out)
+    page.note(
+        in_full(blocks),
+        *map(shown.unfinished, blocks),
+        _one_seed(together),
+        *_unrecorded(together, blocks),
+        repeated,
+        left_out,
+    )
     return page
 
 
@@ -104,7 +111,9 @@ def memorization(material: Material) -> Page:
         drawn_methods(blocks, material),
         *origin(material, rule=False),
     ]
-    page.note(*map(shown.unfinished, blocks), _one_seed(together), repeated, shown.for_want_of_room(left_out))
+    page.note(
+        in_full(blocks), *map(shown.unfinished, blocks), _one_seed(together), repeated, shown.for_want_of_room(left_out)
+    )
     return page
 
 

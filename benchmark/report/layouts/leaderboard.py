@@ -9,6 +9,7 @@ import pandas as pd
 from benchmark.report.document import Cell, Document, Grid, Section, Span, Text, grid, marked, plain, strong
 from benchmark.report.layouts import cells, pages
 from benchmark.report.layouts.cells import ABSENT
+from benchmark.tables import note_text
 from benchmark.tables.comparison import Table
 from benchmark.tables.first_two import FirstTwo, first_two
 from benchmark.tables.leaderboard import Leaderboard, leaderboards
@@ -194,14 +195,9 @@ def _test_images(duel: FirstTwo) -> Iterator[Grid]:
 
 
 def probability(value: float, digits: int = 2) -> Cell:
-    """ ".27"; "≤.01" and "≥.99" instead of 0 and 1, which no data show."""
     if pd.isna(value):
         return Cell(ABSENT, meaning="no value")
-    least = 10.0**-digits
-    if value < least / 2:
-        return Cell(f"≤{least:.{digits}f}".replace("0.", ".", 1))
-    text = f"{min(value, 1 - least):.{digits}f}".replace("0.", ".", 1)
-    return Cell(f"≥{text}" if value > 1 - least / 2 else text)
+    return Cell(note_text.probability(value, digits).replace("0.", ".", 1))
 
 
 def _count(value: float) -> Cell:

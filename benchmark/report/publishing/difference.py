@@ -92,8 +92,11 @@ def _versions(records: Sequence[Record]) -> dict[Key, str]:
 
 
 def _named(block: Block) -> str:
-    """Without recipe and protocol, so that the same grid of two protocols is compared."""
-    return ", ".join((block.place.dataset, block.place.backbone, f"{block.place.track} track"))
+    """Without recipe and protocol, so that the same grid of two protocols is compared. Short names are told apart
+    within one table only."""
+    return ", ".join(
+        (block.whole(block.place.dataset), block.whole(block.place.backbone), f"{block.place.track} track")
+    )
 
 
 def _present(table: Table) -> dict[Key, str]:
@@ -102,7 +105,7 @@ def _present(table: Table) -> dict[Key, str]:
     for block in table.blocks:
         columns = f"{len(block.columns)} columns"
         sizes[_named(block), "", "", "size"] = f"{len(block.methods)} methods in {columns}"
-        sizes |= {(_named(block), str(method), "", "size"): columns for method in block.methods.index}
+        sizes |= {(_named(block), block.whole(method), "", "size"): columns for method in block.methods.index}
     return sizes
 
 
@@ -117,13 +120,14 @@ def _of(
 
 def _methods(name: str, block: Block) -> Iterator[tuple[Key, object]]:
     for method, row in block.methods.iterrows():
-        yield from (((name, str(method), "", what), row[what]) for what in _METHOD)
+        yield from (((name, block.whole(method), "", what), row[what]) for what in _METHOD)
 
 
 def _cells(name: str, block: Block) -> Iterator[tuple[Key, object]]:
     for (method, noise), row in block.cells.iterrows():
         if row["state"] != "absent":
-            yield from (((name, method, noise, what), row[what]) for what in _CELL)
+            where = name, block.whole(method), block.whole(noise)
+            yield from (((*where, what), row[what]) for what in _CELL)
 
 
 def _differing(kind: str, a: Mapping[Key, object], b: Mapping[Key, object]) -> Iterator[list[object]]:

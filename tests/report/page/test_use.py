@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -309,3 +310,38 @@ def test_it_fits_a_phone_and_prints_every_table(opened, tmp_path):
     page.emulate_media(media="print")
     assert page.locator("#controls").is_hidden()
     assert page.locator("article > section").last.is_visible()
+
+
+TEXTS = """(chart) => {
+  const box = (shape) => { const b = shape.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; };
+  const texts = [...chart.querySelectorAll("text")].map((text) => [text.textContent, ...box(text)]);
+  return { edge: box(chart), texts };
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("chart", ["places", "cost", "rate symmetric"])
+def test_texts_of_a_chart_are_as_large_on_a_phone_and_meet_no_other(opened, chart, width):
+    page = opened(viewport={"width": width, "height": 700})
+    choose(page, "Chart", chart)
+    found = page.locator("#chart svg").evaluate(TEXTS)
+    left, top, right, bottom = found["edge"]
+    assert len(found["texts"]) > 5
+    for name, *box in found["texts"]:
+        assert left - 1 <= box[0] < box[2] <= right + 1, name
+        assert top - 1 <= box[1] < box[3] <= bottom + 1, name
+        assert min(box[2] - box[0], box[3] - box[1]) >= 5
+    for (one, *a), (other, *b) in itertools.combinations(found["texts"], 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] + 3 or b[3] <= a[1] + 3
+        assert apart, f"{one} meets {other}"
+    heights = [box[3] - box[1] for _, *box in found["texts"] if box[2] - box[0] > box[3] - box[1]]
+    assert min(heights) >= 11
+
+
+def test_a_chart_follows_the_width_of_the_window(opened):
+    page = opened("#chart=cost", viewport={"width": 1280, "height": 700})
+    wide = page.locator("#chart svg").bounding_box()["width"]
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.wait_for_function("document.querySelector('#chart svg').getBoundingClientRect().width < 360")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert wide > 360

@@ -14,14 +14,33 @@ function niceTicks(low, high, count = 5) {
   return ticks.map((tick) => Number(tick.toPrecision(12)));
 }
 
+const LETTER = 6.6; // mean width of a letter, in pixels
+
+// The width of a chart that fits the window: text keeps its size, so a narrow chart shows less of it.
+const room = (most) => Math.max(260, Math.min(most, 0.94 * document.documentElement.clientWidth - 50));
+
+const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+// Lines of at most so many letters.
+function lined(text, most) {
+  return text.split(" ").reduce((lines, word) => {
+    const joined = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && joined.length <= most) lines[lines.length - 1] = joined;
+    else lines.push(word);
+    return lines;
+  }, []);
+}
+
 // Axes around a plot; `xs`, `ys`: {low, high, title, text(tick)}.
 function frame(width, height, left, xs, ys) {
-  const [top, bottom, right] = [12, 44, 12];
+  const [top, right] = [12, 12];
+  const title = lined(xs.title, Math.floor((width - left) / LETTER));
+  const bottom = 28 + 16 * title.length;
   const x = scale(xs.low, xs.high, left, width - right);
   const y = scale(ys.low, ys.high, height - bottom, top);
   const text = (axis, tick) => (axis.text ? axis.text(tick) : figureOfTick(tick));
   const marks = [
-    ...niceTicks(xs.low, xs.high).map((tick) => [
+    ...niceTicks(xs.low, xs.high, Math.max(2, Math.min(5, Math.floor((width - left - right) / 60)))).map((tick) => [
       draw("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: height - bottom }),
       draw("text", { x: x(tick), y: height - bottom + 16, "text-anchor": "middle" }, text(xs, tick)),
     ]),
@@ -29,11 +48,11 @@ function frame(width, height, left, xs, ys) {
       draw("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),
       draw("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, text(ys, tick)),
     ]),
-    draw("text", { x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle" }, xs.title),
+    title.map((line, i) => draw("text", { x: (left + width - right) / 2, y: height - 8 - 16 * (title.length - 1 - i), "text-anchor": "middle" }, line)),
     ys.title && draw("text", { x: 12, y: (top + height - bottom) / 2, "text-anchor": "middle",
       transform: `rotate(-90 12 ${(top + height - bottom) / 2})` }, ys.title),
   ];
-  return { x, y, marks: marks.flat() };
+  return { x, y, marks: marks.flat(2) };
 }
 
 const figureOfTick = (tick) => String(tick).replace(/^(-?)0\./, "$1.");
@@ -43,15 +62,15 @@ function svg(width, height, title, ...children) {
     draw("title", {}, title), ...children);
 }
 
-function legend(names, left, top) {
+function legend(names, left, top, width) {
   return names.map((name, i) => draw("g", { transform: `translate(${left} ${top + i * 16})` },
     draw("line", { x1: 0, x2: 22, y1: -4, y2: -4, stroke: COLOURS[i % 7], "stroke-width": 2, "stroke-dasharray": DASHES[i % 7] }),
-    draw("text", { x: 28, y: 0 }, name)));
+    draw("text", { x: 28, y: 0 }, shortened(name, Math.floor((width - left - 28) / LETTER)))));
 }
 
 // Lines [{name, points: [[x, y]], low, high}] with a legend below.
 function lineChart(title, lines, xs, ys) {
-  const [width, height] = [560, 320];
+  const [width, height] = [room(560), 320];
   const values = lines.flatMap((line) => line.points.flatMap(([, v], i) => [v, line.low ? line.low[i] : v, line.high ? line.high[i] : v]));
   const at = lines.flatMap((line) => line.points.map(([v]) => v));
   const [least, most] = [Math.min(...values), Math.max(...values)];
@@ -64,28 +83,46 @@ function lineChart(title, lines, xs, ys) {
     draw("path", { fill: "none", stroke: COLOURS[i % 7], "stroke-width": 2, "stroke-dasharray": DASHES[i % 7], d: path(line.points) }),
     ...line.points.map(([a, b]) => draw("circle", { cx: axes.x(a), cy: axes.y(b), r: 2.2, fill: COLOURS[i % 7] })),
   ]);
-  return svg(width, height + lines.length * 16, title, axes.marks, drawn.flat(), legend(lines.map((line) => line.name), 56, height + 8));
+  return svg(width, height + lines.length * 16, title, axes.marks, drawn.flat(), legend(lines.map((line) => line.name), 56, height + 8, width));
 }
 
 // Intervals of places, best first.
 function placesChart(data, table) {
   const rows = table.shown.filter((i) => table.places.get(i) && table.places.get(i).place);
   rows.sort((i, j) => table.places.get(i).rank - table.places.get(j).rank);
-  const [left, height, width] = [230, 56 + rows.length * 18, 640];
+  const whole = room(700);
+  const [left, width] = [Math.min(230, 0.4 * whole), whole - 60];
+  const most = Math.floor((left - 8) / LETTER);
+  const height = 72 + rows.length * 18;
   const axes = frame(width, height, left, { low: 1, high: Math.max(2, rows.length), title: "place (95 % interval; point: average rank)" }, { low: rows.length, high: 0, ticks: false });
   const bars = rows.map((i, position) => {
     const { rank, place } = table.places.get(i);
     const y = 12 + 9 + position * 18;
     return draw("g", {},
-      draw("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, shortened(rowName(data, table.block.rows[i]), 34)),
+      draw("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, shortened(rowName(data, table.block.rows[i]), most)),
       draw("line", { x1: axes.x(place.low), x2: axes.x(place.high), y1: y, y2: y, stroke: COLOURS[0], "stroke-width": 5, "stroke-linecap": "round", opacity: 0.55 }),
       draw("circle", { cx: axes.x(rank), cy: y, r: 3.5, fill: COLOURS[1] }),
       draw("text", { x: axes.x(Math.max(place.high, rank)) + 8, y: y + 4 }, shortLetters(place.group)));
   });
-  return svg(width + 60, height, "Places of methods with 95 % intervals", axes.marks, bars);
+  return svg(whole, height, "Places of methods with 95 % intervals", axes.marks, bars);
 }
 
-const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+// Names beside points [{x, y, name}], on a side where they meet neither another name nor the edge, if there is one.
+function names(points, left, width) {
+  const boxes = [];
+  return points.map(({ x, y, name }) => {
+    const text = shortened(name, Math.min(30, Math.floor((width - left) / 2 / LETTER)));
+    const across = text.length * LETTER;
+    const sides = [[8, -6, "start"], [-8, -6, "end"], [8, 16, "start"], [-8, 16, "end"]].map(([dx, dy, anchor]) => {
+      const from = anchor === "start" ? x + dx : x + dx - across;
+      return { at: { x: x + dx, y: y + dy, "text-anchor": anchor }, from, to: from + across, top: y + dy - 12, end: y + dy + 4 };
+    });
+    const meets = (a) => (b) => a.from < b.to && b.from < a.to && a.top < b.end && b.top < a.end;
+    const free = sides.find((side) => side.from >= left && side.to <= width && !boxes.some(meets(side))) || sides[0];
+    boxes.push(free);
+    return draw("text", free.at, text);
+  });
+}
 
 // Mean over the noisy columns against the declared cost.
 function costChart(data, table) {
@@ -99,7 +136,8 @@ function costChart(data, table) {
   const logs = points.map((point) => Math.log2(point.x));
   const sign = table.block.lower_is_better ? -1 : 1;
   const isBest = (p) => !points.some((q) => q !== p && q.x <= p.x && sign * q.y >= sign * p.y && (q.x < p.x || q.y !== p.y));
-  const axes = frame(640, 400, 56,
+  const width = room(640);
+  const axes = frame(width, 400, 56,
     { low: Math.min(...logs) - 0.2, high: Math.max(...logs) + 0.8, title: "cost: passes over cross entropy's (logarithmic)", text: (tick) => `${Number((2 ** tick).toFixed(2))}x` },
     { low: least - margin, high: most + margin, title: `mean ${table.block.metric.replaceAll("_", " ")}` });
   const front = points.filter(isBest);
@@ -107,9 +145,9 @@ function costChart(data, table) {
     cx: axes.x(Math.log2(point.x)), cy: axes.y(point.y), r: front.includes(point) ? 5 : 3,
     fill: front.includes(point) ? COLOURS[1] : COLOURS[0], opacity: 0.8 },
     draw("title", {}, `${rowName(data, table.block.rows[point.i])}: ${figure(point.y)} at ${point.x}x`)));
-  const labels = front.map((point) => draw("text", { x: axes.x(Math.log2(point.x)) + 8, y: axes.y(point.y) - 6 },
-    shortened(rowName(data, table.block.rows[point.i]), 30)));
-  return svg(640, 400, "Quality against cost; the front is named", axes.marks, marks, labels);
+  const labels = names(front.map((point) => (
+    { x: axes.x(Math.log2(point.x)), y: axes.y(point.y), name: rowName(data, table.block.rows[point.i]) })), 56, width);
+  return svg(width, 400, "Quality against cost; the front is named", axes.marks, marks, labels);
 }
 
 // The metric against the rate of one kind of noise, the clean column as rate 0.

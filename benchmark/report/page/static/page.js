@@ -90,6 +90,7 @@ class Page {
     this.state = readAddress(data);
     this.known = new Map();
     window.addEventListener("hashchange", () => { this.state = readAddress(data); this.show(true); });
+    window.addEventListener("resize", () => this.chart());
     this.show(true);
     document.documentElement.dataset.ready = "true";
   }
@@ -138,8 +139,8 @@ class Page {
     this.sections[state.table].place.replaceChildren(element);
     if (position >= 0) element.querySelectorAll("thead button")[position].focus();
     this.stability(view, table);
-    this.chart(block, table, view);
     this.shown = { block, table, view, element };
+    this.chart();
   }
 
   stability(view, table) {
@@ -183,9 +184,10 @@ class Page {
     ].filter(Boolean));
   }
 
-  chart(block, table, view) {
+  chart() {
     const place = document.getElementById("chart");
     const { data, state } = this;
+    const { block, table, view } = this.shown;
     let chart = null;
     if (state.chart === "places") chart = [...table.places.values()].some((found) => found.place) ? placesChart(data, table) : null;
     else if (state.chart === "cost") chart = costChart(data, table);
