@@ -23,11 +23,14 @@ class Settings(BaseModel):
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        later = _added_later(type(self))
-        unused = {name for name in later if getattr(self, name) == type(self).model_fields[name].default}
-        return {name: value for name, value in dumped.items() if name not in unused}
+        for name, default in _added_later(type(self)):
+            if getattr(self, name) == default:
+                dumped.pop(name, None)
+        return dumped
 
 
 @cache
-def _added_later(kind: type[Settings]) -> frozenset[str]:
-    return frozenset().union(*(vars(base).get("added_later", ()) for base in kind.__mro__))
+def _added_later(kind: type[Settings]) -> tuple[tuple[str, Any], ...]:
+    """The fields that were added later, with their defaults."""
+    names = frozenset().union(*(vars(base).get("added_later", ()) for base in kind.__mro__))
+    return tuple((name, kind.model_fields[name].default) for name in sorted(names))

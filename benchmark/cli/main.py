@@ -19,6 +19,8 @@ OWN_FAULT = "this is a fault of noisybench itself: the same command with --debug
 COMMANDS = {
     "run": "benchmark.cli.run:run",
     "status": "benchmark.cli.status:status",
+    "logs": "benchmark.cli.logs:logs",
+    "cancel": "benchmark.cli.cancel:cancel",
     "table": "benchmark.cli.results:table",
     "compare": "benchmark.cli.compare:compare",
     "report": "benchmark.cli.report:report",
@@ -32,6 +34,7 @@ COMMANDS = {
     "rm": "benchmark.cli.rm:rm",
     "compact": "benchmark.cli.compact:compact",
     "doctor": "benchmark.cli.doctor:doctor",
+    "gc": "benchmark.cli.gc:gc",
     "list": "benchmark.cli.plugins:list_plugins",
     "check": "benchmark.cli.plugins:check",
     "new": "benchmark.cli.plugins:new",

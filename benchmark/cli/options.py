@@ -312,11 +312,12 @@ def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tup
     """
     grid, options, plugins = _opened(suite, axes, settings)
     from benchmark.grid.expand import expand
-    from benchmark.runs.clean_classifier import attach
+    from benchmark.runs.clean_classifier import attach, needing
     from benchmark.runs.tuning import tuned
     from benchmark.store.store import Store
 
-    jobs = [attach(job, train=False) for job in expand(grid, options, plugins)]
+    jobs = expand(grid, options, plugins)
+    jobs = [attach(job, train=False) if needs else job for job, needs in zip(jobs, needing(jobs), strict=True)]
     if grid.tune:
         chosen = tuned(grid, options, Store(axes["results"]), plugins)
         if chosen.undecided:

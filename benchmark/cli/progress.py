@@ -94,7 +94,7 @@ class GridProgress:
             f"[{self.ended:>{width}}/{self.total}] {event.state} {event.job.label} {event.summary} "
             f"{event.seconds:.1f}s eta {self._eta()}"
         )
-        self.say(line, None if event.state == "ok" else "yellow" if event.state == "skipped" else "red")
+        self.say(line, None if event.state == "ok" else "yellow" if event.state in ("skipped", "cancelled") else "red")
 
 
 @contextmanager

@@ -65,8 +65,9 @@ def run(suite: str | None, **options: Any) -> int:
     _say(f"{summary}; records in {grid.store.folder / 'runs'}")
     if failed := counts["failed"] + grid.failed_trials:
         _say(f"{failed} run(s) failed: `noisybench status --results {grid.store.folder}` says why")
-        return 1
-    return 0
+    if counts["cancelled"]:
+        _say(f"{counts['cancelled']} run(s) were cancelled: the same command goes on with them")
+    return 1 if failed or counts["cancelled"] else 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
     from benchmark.runs.clean_classifier import attach
     from benchmark.runs.driver import check
     from benchmark.runs.planning import plan
-    from benchmark.runs.preflight import waits
+    from benchmark.runs.preflight import waiting
     from benchmark.store.store import Store
 
     store = Store(options["results"])
@@ -137,7 +138,7 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
         check_table(jobs)
     on_fetch = None if options["dry_run"] else fetch_progress
     check(planned.todo, store, on_fetch=on_fetch, say=_say)
-    if not options["dry_run"] and any(map(waits, planned.todo)):
+    if not options["dry_run"] and waiting(planned.todo):
         jobs = [attach(job, say=lambda text: _say(f"classifier: {text}")) for job in jobs]
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
@@ -171,7 +172,7 @@ def carry_out(grid: PlannedGrid) -> dict[str, str]:
 def _dry_run(grid: PlannedGrid) -> None:
     from benchmark.cli.progress import duration
     from benchmark.runs.cost import estimate_seconds
-    from benchmark.runs.preflight import waits
+    from benchmark.runs.preflight import waiting
 
     seconds = estimate_seconds(grid.todo, grid.store)
     for job in grid.todo:
@@ -182,9 +183,8 @@ def _dry_run(grid: PlannedGrid) -> None:
     notes = [f"about {total} for {len(known_seconds)} runs with {grid.packing.limit} slot(s)"] if known_seconds else []
     if unknown := len(seconds) - len(known_seconds):
         notes.append(f"{unknown} runs of unknown cost (their data is not here yet, or cannot be read)")
-    waiting = sum(map(waits, grid.todo))
-    if waiting:
-        notes.append(f"{waiting} runs need a clean classifier that is not trained yet: id and cost may change")
+    if without := len(waiting(grid.todo)):
+        notes.append(f"{without} runs need a clean classifier that is not trained yet: id and cost may change")
     _say("; ".join(notes) or "nothing to run")
 
 

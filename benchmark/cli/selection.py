@@ -72,7 +72,7 @@ def select(
     from benchmark.errors import UsageError
     from benchmark.tables.run_rows import FIELDS
 
-    if suite is not None and not _is_suite(suite):
+    if suite is not None and not is_suite(suite):
         ids = (suite, *ids)
         suite = None
     contents, failures = store.records(FIELDS), store.failures()
@@ -125,7 +125,7 @@ def matching(beginning: str, ids: Iterable[str], where: str) -> str:
     )
 
 
-def _is_suite(text: str) -> bool:
+def is_suite(text: str) -> bool:
     from benchmark.grid import suite as suites
 
     return text in suites.names() or text.endswith(".toml") or "/" in text

@@ -95,34 +95,46 @@ def by_method(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> 
     axes = _resolved_axes(suite, Path(options.data_root))
     names = _distinct_names(axes.data)
     noise_parts = {id(noise): noise_part(noise, Path(options.data_root)) for noise in axes.noise}
+    recipes = {(id(data), id(network)): data.recipe(suite, network) for data in axes.data for network in axes.backbones}
+    methods: dict[tuple[int, int, int], MethodPart] = {}
+    places: dict[tuple[int, int, int, int], tuple[dict[str, str], dict[str, str]]] = {}
+    labels = {id(data): {"dataset": names[data.part.model_dump_json()], "suite": suite.name} for data in axes.data}
     for data, network, noise, position, track, seeds in axes.cells():
         method = axes.methods[position]
-        recipe = data.recipe(suite, network)
-        changes = {key: value for key, value in method.changes.items() if network.augmented or key != "augment"}
+        recipe = recipes[id(data), id(network)]
+        key = (id(data), id(network), position)
+        # Jobs share their parts: a large grid fits into memory, and what is asked of a part is asked once.
+        if key not in methods:
+            methods[key] = _method_part(method, recipe, network, suite)
+        if (*key, id(noise)) not in places:
+            places[*key, id(noise)] = (
+                {**data.files, **network.files, **noise.files, **method.files},
+                {**data.sources, **network.sources, **noise.sources, **method.sources},
+            )
+        files, sources = places[*key, id(noise)]
         spec = RunSpec(
             track=track if method.hints - {CLEAN_SET} else "blind",
             dataset=data.part,
             noise=noise_parts[id(noise)],
             backbone=network.part,
-            method=MethodPart(
-                **method.part.model_dump(),
-                recipe=_deviations(recipe, changes),
-                clean_set=suite.clean_set if CLEAN_SET in method.hints else None,
-            ),
+            method=methods[key],
             recipe=recipe,
             seeds=seeds,
         )
-        yield (
-            position,
-            Job(
-                spec=spec,
-                options=options,
-                files={**data.files, **network.files, **noise.files, **method.files},
-                sources={**data.sources, **network.sources, **noise.sources, **method.sources},
-                plugins=plugins,
-                labels={"dataset": names[data.part.model_dump_json()], "suite": suite.name},
-            ),
+        # Its parts were checked already, and a check would copy them.
+        job = Job.model_construct(
+            spec=spec, options=options, files=files, sources=sources, plugins=plugins, labels=labels[id(data)]
         )
+        yield position, job
+
+
+def _method_part(method: ResolvedMethod, recipe: Recipe, network: ResolvedBackbone, suite: Suite) -> MethodPart:
+    changes = {key: value for key, value in method.changes.items() if network.augmented or key != "augment"}
+    return MethodPart(
+        **method.part.model_dump(),
+        recipe=_deviations(recipe, changes),
+        clean_set=suite.clean_set if CLEAN_SET in method.hints else None,
+    )
 
 
 def _deviations(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:

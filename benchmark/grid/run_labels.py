@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark.grid.job import Job
 
@@ -17,6 +17,7 @@ _ALWAYS = "config.rate"
 
 Options = Mapping[str, Any]
 """Dotted path -> value."""
+K = TypeVar("K")
 
 
 def label_runs(jobs: Sequence[Job]) -> list[Job]:
@@ -24,13 +25,7 @@ def label_runs(jobs: Sequence[Job]) -> list[Job]:
 
     An option is shown if two runs of the grid differ in it whose data set (backbone, ...) has the same name.
     """
-    columns = [
-        _column([(one.labels.get("dataset", one.spec.dataset.name), _of_data(one)) for one in jobs]),
-        *(
-            _column([(getattr(one.spec, part).name, _of_part(one, part)) for one in jobs])
-            for part in ("backbone", "method", "noise")
-        ),
-    ]
+    columns = [_data_column(jobs), *(_part_column(jobs, part) for part in ("backbone", "method", "noise"))]
     labels = ["/".join(cells) for cells in zip(*columns, _seeds(jobs), strict=True)]
     repeated = {label for label, count in Counter(labels).items() if count > 1}
     return [
@@ -39,16 +34,35 @@ def label_runs(jobs: Sequence[Job]) -> list[Job]:
     ]
 
 
-def _column(named: Sequence[tuple[str, Options]]) -> list[str]:
-    """A plugin string for every run, with the rate and the options in which runs of the same name differ."""
+def _data_column(jobs: Sequence[Job]) -> list[str]:
+    # Runs of a grid share their parts: what is equal in thousands of them is described once.
+    keys = [(id(job.spec.dataset), id(job.spec.recipe)) for job in jobs]
+    shown = _column({key: (_data_name(job), _of_data(job)) for key, job in dict(zip(keys, jobs, strict=True)).items()})
+    return [shown[key] for key in keys]
+
+
+def _part_column(jobs: Sequence[Job], part: str) -> list[str]:
+    keys = [(id(getattr(job.spec, part)), job.spec.track) for job in jobs]
+    parts = dict(zip(keys, jobs, strict=True))
+    shown = _column({key: (getattr(job.spec, part).name, _of_part(job, part)) for key, job in parts.items()})
+    return [shown[key] for key in keys]
+
+
+def _data_name(job: Job) -> str:
+    return job.labels.get("dataset", job.spec.dataset.name)
+
+
+def _column(parts: Mapping[K, tuple[str, Options]]) -> dict[K, str]:
+    """A plugin string for every part, with the rate and the options in which those of the same name differ."""
+    named = list(parts.values())
     values: defaultdict[tuple[str, str], set[Hashable]] = defaultdict(set)
     holders = Counter(name for name, _ in named)
     present = Counter((name, key) for name, options in named for key in options)
     for name, options in named:
         for key, value in options.items():
             values[name, key].add(_text(value))
-    column = []
-    for name, options in named:
+    column = {}
+    for key_of_part, (name, options) in parts.items():
         differing = [
             key for key in options if len(values[name, key]) > 1 or present[name, key] < holders[name] or key == _ALWAYS
         ]
@@ -56,7 +70,7 @@ def _column(named: Sequence[tuple[str, Options]]) -> list[str]:
             _text(options[key]) if key == _ALWAYS else f"{key.removeprefix('config.')}={_text(options[key])}"
             for key in differing
         ]
-        column.append(_CONTROL.sub("?", f"{name}:{','.join(shown)}" if shown else name))
+        column[key_of_part] = _CONTROL.sub("?", f"{name}:{','.join(shown)}" if shown else name)
     return column
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -149,6 +150,11 @@ class RunSpec(Settings):
         """The recipe that the run trains with."""
         return self.recipe.changed(self.method.recipe) if self.method.recipe else self.recipe
 
-    @property
+    @cached_property
     def id(self) -> str:
         return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)  # of the original
+        return copy

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,6 +193,22 @@ def needed(source: DataSource, kind: NoiseKind) -> bool:
     """Whether `kind` needs a clean classifier on this data set; decided by the data set's name, without loading it."""
     named = Split("train", np.arange(2), 2, source.dataset.label, source.digest, registered=source.dataset.name)
     return source.dataset.task == "multiclass" and kind.requires_clean_classifier(named)
+
+
+def needing(jobs: Sequence[Job]) -> list[bool]:
+    """Whether the noise of each job needs a clean classifier; asked once of what they share."""
+    from benchmark.runs.assemble import noise_of, source_of
+
+    known: dict[tuple[int, int], bool] = {}
+    for job in jobs:
+        key = _shared(job)
+        if key not in known:
+            known[key] = needed(source_of(job), noise_of(job).kind)
+    return [known[_shared(job)] for job in jobs]
+
+
+def _shared(job: Job) -> tuple[int, int]:
+    return id(job.spec.dataset), id(job.spec.noise)
 
 
 def own_labels(noise: LabelNoise, part: NoisePart) -> OwnLabels | None:

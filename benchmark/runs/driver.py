@@ -41,7 +41,8 @@ def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: C
     runs cannot be carried out as they are described, with all reasons; DataError where data cannot be downloaded.
     """
     if on_fetch is not None:
-        preflight.fetch((one for job in jobs for one in sources_of(job)), on_fetch)
+        kinds = {(id(job.spec.dataset), id(job.spec.noise)): job for job in jobs}  # runs of a grid share them
+        preflight.fetch((one for job in kinds.values() for one in sources_of(job)), on_fetch)
     findings = preflight.examine(jobs, store.cache("data"))
     for note in findings.notes:
         say(note)
@@ -83,6 +84,7 @@ def carry_out(
     tried: Counter[str] = Counter()
     later: list[tuple[float, Job]] = []
     states: dict[str, str] = {}
+    failed = 0
     try:
         with executor:
             executor.submit(ordered)
@@ -104,8 +106,8 @@ def carry_out(
                     else:
                         running.discard(run_id)
                         states[run_id] = event.state
+                        failed += event.state == "failed"
                         on_event(event)
-                failed = sum(state == "failed" for state in states.values())
                 if running and attempts.max_failures is not None and failed >= attempts.max_failures:
                     executor.cancel()
                     raise TooManyFailures(failed, len(running))

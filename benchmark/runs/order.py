@@ -19,21 +19,49 @@ from benchmark.store.store import Store
 
 def ordered(jobs: Sequence[Job], store: Store) -> list[Job]:
     """`jobs` in the order in which they should start; ties keep their order."""
-    measured = measured_seconds(store)
     groups: dict[bytes, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(kind(job.spec.model_dump(mode="json"), ("dataset", "backbone")), []).append(job)
-    expected: dict[str, float] = {}
-    for group in groups.values():
-        recorded = {job.spec.id: measured.get(kind(job.spec.model_dump(mode="json"))) for job in group}
-        rates = [seconds / _passes(job.spec) for job in group if (seconds := recorded[job.spec.id])]
-        rate = statistics.median(rates) if rates else 1.0
-        expected |= {job.spec.id: recorded[job.spec.id] or rate * _passes(job.spec) for job in group}
+    for job, key in zip(jobs, kinds(jobs, ("dataset", "backbone")), strict=True):
+        groups.setdefault(key, []).append(job)
+    known = expected_seconds(jobs, store)
+    # Where nothing of a group was measured, its passes are as good: only the order within it and the largest count.
+    expected = {job.spec.id: known[job.spec.id] or _passes(job.spec) for job in jobs}
     sorted_groups = sorted(groups.values(), key=lambda group: -sum(expected[job.spec.id] for job in group))
     return [job for group in sorted_groups for job in sorted(group, key=lambda job: -expected[job.spec.id])]
 
 
-def kind(spec: dict[str, Any], parts: Sequence[str] = ("dataset", "backbone", "recipe", "method")) -> bytes:
+def expected_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | None]:
+    """Run id -> seconds, from recorded runs of its kind, or else from those of its data set and backbone by declared
+    cost; None where neither was measured."""
+    measured = measured_seconds(store)
+    recorded = {job.spec.id: measured.get(key) for job, key in zip(jobs, kinds(jobs), strict=True)}
+    rates: dict[bytes, list[float]] = {}
+    groups = kinds(jobs, ("dataset", "backbone"))
+    for job, group in zip(jobs, groups, strict=True):
+        if seconds := recorded[job.spec.id]:
+            rates.setdefault(group, []).append(seconds / _passes(job.spec))
+    rate = {group: statistics.median(values) for group, values in rates.items()}
+    expected: dict[str, float | None] = {}
+    for job, group in zip(jobs, groups, strict=True):
+        by_cost = rate[group] * _passes(job.spec) if group in rate else None
+        expected[job.spec.id] = recorded[job.spec.id] or by_cost
+    return expected
+
+
+PARTS = ("dataset", "backbone", "recipe", "method")
+"""Of a spec: runs that are equal in them take about equally long."""
+
+
+def kinds(jobs: Sequence[Job], parts: Sequence[str] = PARTS) -> list[bytes]:
+    """The `kind` of every job; parts that jobs of a grid share are looked at once."""
+    known: dict[tuple[int, ...], bytes] = {}
+    keys = [tuple(id(getattr(job.spec, part)) for part in parts) for job in jobs]
+    for job, key in zip(jobs, keys, strict=True):
+        if key not in known:
+            known[key] = canonical([getattr(job.spec, part).model_dump(mode="json") for part in parts])
+    return [known[key] for key in keys]
+
+
+def kind(spec: dict[str, Any], parts: Sequence[str] = PARTS) -> bytes:
     """Key of runs that take about equally long: the `parts` of their spec as canonical JSON."""
     return canonical([spec[part] for part in parts])
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from benchmark.grid.job import Job
 from benchmark.runs.recording import code_digests
 from benchmark.store import kept, leftovers, provenance
+from benchmark.store.content import Record
 from benchmark.store.store import Broken, Contents, Store
 
 Again: TypeAlias = Literal["failed", "all"]
@@ -35,8 +36,6 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
     files are absent runs again too. `move`: move broken files to the quarantine, so that the runs that are carried out
     write their records anew, and remove what killed processes left. Raises StoreError where a file cannot be read now.
     """
-    if move:
-        leftovers.sweep(store.folder, [job.spec.id for job in jobs])
     contents = store.records(("state",))
     for path in store.attempts():
         store.read_loose(path, contents)
@@ -51,11 +50,13 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
     }
     done = {job.spec.id for job in finished} - lacking.keys()
     todo = [job for job in jobs if job.spec.id not in done]
-    unchanged = [] if again else _unchanged(todo, store)
-    held = {job.spec.id for job in unchanged}
+    held: set[str] = set() if again else unchanged(todo, {record["id"]: record for record in store.failures().records})
+    same = [job for job in todo if job.spec.id in held]
     todo = [job for job in todo if job.spec.id not in held]
+    if move:
+        leftovers.sweep(store.folder, [job.spec.id for job in todo])
     recorded = frozenset(states) & {job.spec.id for job in todo}
-    return Plan(todo, broken, lacking, recorded, unchanged)
+    return Plan(todo, broken, lacking, recorded, same)
 
 
 def _moved(path: Path, store: Store) -> Path | None:
@@ -68,19 +69,22 @@ def _moved(path: Path, store: Store) -> Path | None:
     return store.quarantine(path)
 
 
-def _unchanged(jobs: Sequence[Job], store: Store) -> list[Job]:
-    """Those of `jobs` whose last attempt failed in the code of today: the plugins' and the engine's."""
-    failures = {record["id"]: record for record in store.failures().records}
-    today = provenance.collect() if failures else {}
+def unchanged(jobs: Sequence[Job], failures: Mapping[str, Record]) -> set[str]:
+    """Ids of `jobs` whose last attempt failed in the code of today: the plugins' and the engine's.
+
+    `failures`: run id -> the record of its last failure.
+    """
+    failed = [job for job in jobs if _in_code(failures.get(job.spec.id))]
+    today = provenance.collect() if failed else {}
     if today.get("dirty"):
-        return []  # any change of the engine may have mended them
-    return [
-        job
-        for job in jobs
-        if (failure := failures.get(job.spec.id))
-        and failure["error"].get("cause") == "code"
-        and _code(failure["provenance"]) == _code(today | code_digests(job))
-    ]
+        return set()  # any change of the engine may have mended them
+    return {
+        job.spec.id for job in failed if _code(failures[job.spec.id]["provenance"]) == _code(today | code_digests(job))
+    }
+
+
+def _in_code(failure: Record | None) -> bool:
+    return failure is not None and failure["error"].get("cause") == "code"
 
 
 def _code(origin: Mapping[str, Any]) -> list[Any]:

@@ -32,7 +32,7 @@ from benchmark.runs.assemble import (
     source_of,
     sources_of,
 )
-from benchmark.runs.clean_classifier import needed
+from benchmark.runs.clean_classifier import needing
 from benchmark.runs.corrupted import corrupted_copies
 from benchmark.runs.frozen_features import check_views
 from benchmark.runs.hints import Estimate, find_hints
@@ -66,9 +66,10 @@ class Findings:
     """Runs on data that is not here yet."""
 
 
-def waits(job: Job) -> bool:
-    """Whether the noise of `job` is made from a clean classifier that it does not have yet."""
-    return job.spec.noise.clean_classifier is None and needed(source_of(job), noise_of(job).kind)
+def waiting(jobs: Sequence[Job]) -> list[Job]:
+    """Those of `jobs` whose noise is made from a clean classifier that they do not have yet."""
+    without = [job for job in jobs if job.spec.noise.clean_classifier is None]
+    return [job for job, needs in zip(without, needing(without), strict=True) if needs]
 
 
 def examine(jobs: Sequence[Job], cache: Path) -> Findings:
@@ -77,8 +78,11 @@ def examine(jobs: Sequence[Job], cache: Path) -> Findings:
     `cache` holds decoded data. The noise of jobs that wait for a clean classifier is tried with guesses.
     """
     examination = _Examination(cache)
+    cells: dict[str, list[Job]] = {}
     for job in jobs:
-        examination.add(job)
+        cells.setdefault(job.spec.model_dump_json(exclude={"seeds"}), []).append(job)
+    for cell in cells.values():
+        examination.add(cell[0], len(cell))
     return examination.findings
 
 
@@ -104,27 +108,28 @@ class _Examination:
         self._prepared: dict[tuple[str, str, int | None], Prepared | NoisybenchError] = {}
         self._networks: dict[tuple[str, str, int, int], Network | NoisybenchError] = {}
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, runs: int) -> None:
+        """`runs`: number of those that differ from `job` in their seeds only."""
         try:
             data = self._once(self._data, job.spec.dataset.model_dump_json(), lambda: self._load(job))
             network = self._once(self._networks, self._network_key(job, data), lambda: self._build(job, data))
             method, config = configured(METHODS, job.spec.method, job.files)
             refuse(method, job.spec.method.name, data.num_classes, network)
             key = (job.spec.dataset.model_dump_json(), job.spec.noise.model_dump_json(), job.spec.method.clean_set)
-            if waits(job):
+            if waiting([job]):
                 self._once(self._waiting, key, lambda: self._draw_without_classifier(job, data))
             else:
                 prepared = self._once(self._prepared, key, lambda: self._prepare(job))
                 required = method.requires(config)
                 find_hints(required, job.spec.track, prepared, lambda: _ANY_ESTIMATE, torch.device("cpu"))
         except Skipped as reason:
-            self.findings.skipped[str(reason)] += 1
+            self.findings.skipped[str(reason)] += runs
         except _NotHere:
-            self.findings.unchecked += 1
+            self.findings.unchecked += runs
         except _Fails as reason:
-            self.findings.failing[str(reason)] += 1
+            self.findings.failing[str(reason)] += runs
         except NoisybenchError as reason:
-            self.findings.refusals[str(reason)] += 1
+            self.findings.refusals[str(reason)] += runs
 
     @staticmethod
     def _once(known: dict[K, V | NoisybenchError], key: K, make: Callable[[], V]) -> V:

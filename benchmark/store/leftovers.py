@@ -23,7 +23,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 def sweep(folder: Path, run_ids: Iterable[str]) -> None:
     """Removes those that runs leave, where runs of any grid write and where those of `run_ids` do."""
-    for path in _in(folder, [*_WRITTEN_TO, *(f"work/runs/{run_id}" for run_id in run_ids)]):
+    begun = {path.name for path in (folder / "work" / "runs").glob("*")}  # few of the runs of a large grid
+    for path in _in(folder, [*_WRITTEN_TO, *(f"work/runs/{run_id}" for run_id in begun.intersection(run_ids))]):
         atomic.remove(path)
 
 

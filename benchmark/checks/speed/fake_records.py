@@ -61,18 +61,18 @@ def _grid(real: Mapping[str, Any], methods: list[str], count: int) -> Iterator[d
             **real,
             "id": hashlib.sha256(canonical(spec)).hexdigest()[:16],
             "spec": spec,
-            "metrics": _shaken(real["metrics"], generator),
-            "timing": _shaken(real["timing"], generator),
+            "metrics": shaken(real["metrics"], generator),
+            "timing": shaken(real["timing"], generator),
             "noise": {**real["noise"], "labels_sha256": f"{number}/{rate}/{seed}"},
             "provenance": {**provenance, "labels": names, "method_digest": method},
         }
         yield record
 
 
-def _shaken(value: Any, generator: np.random.Generator) -> Any:
+def shaken(value: Any, generator: np.random.Generator) -> Any:
     """`value` with every float changed at random, so that records compress no better than real ones."""
     if isinstance(value, dict):
-        return {key: _shaken(inner, generator) for key, inner in value.items()}
+        return {key: shaken(inner, generator) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_shaken(inner, generator) for inner in value]
+        return [shaken(inner, generator) for inner in value]
     return value * float(generator.uniform(0.5, 1)) if isinstance(value, float) else value

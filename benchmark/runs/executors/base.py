@@ -34,7 +34,7 @@ class Event:
     done: int = 0
     total: int = 0
     state: str = ""
-    """At the end: ok, diverged, skipped or failed."""
+    """At the end: ok, diverged, skipped, failed or cancelled."""
     cause: Cause | None = None
     """Of a failure."""
     summary: str = ""

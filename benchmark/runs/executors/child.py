@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from benchmark.grid.job import Job
 from benchmark.runs.failures import Cause, cause_of
-from benchmark.store import claims
+from benchmark.store import cancelling, claims
 from benchmark.store.atomic import StoreError
 from benchmark.store.once import CacheWarning
 from benchmark.store.store import Store
@@ -30,7 +30,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended: ok, diverged, skipped or failed, or "store" where its result cannot be written."""
+    """How a run ended: ok, diverged, skipped, failed or cancelled, or "store" where its result cannot be written."""
 
     state: str
     summary: str
@@ -39,6 +39,7 @@ class Ending:
 
 ELSEWHERE = Ending("elsewhere", "")
 """Another process carries the run out."""
+CANCELLED = Ending("cancelled", "as `noisybench cancel` asked; `noisybench run` goes on with it")
 
 LONGEST = 800
 """Characters of a text in a message. A pipe takes 4096 bytes whole or not at all, so that a worker that is killed or
@@ -48,8 +49,9 @@ Message: TypeAlias = "Ending | Epoch | str"
 """What a worker tells; text is a slow step before the first epoch, "" a sign of life."""
 
 
-def work(job_json: str, folder: str, pipe: Connection, anew: bool) -> None:
-    """The worker process. `anew`: the run is made although it has a record."""
+def work(job_json: str, folder: str, pipe: Connection, anew: bool, since: float) -> None:
+    """The worker process. `anew`: the run is made although it has a record. `since`: `cancelling.moment` at which its
+    driver began."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     from benchmark.runs.executors.malloc import keep_freed_memory
     from benchmark.runs.worker import run_one
@@ -66,7 +68,7 @@ def work(job_json: str, folder: str, pipe: Connection, anew: bool) -> None:
             pipe.send(ELSEWHERE)
         return
     _log_to(store.log(job.spec.id))
-    line = _Line(pipe, claim)
+    line = _Line(pipe, claim, store.folder, since)
 
     def show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
         if issubclass(category, CacheWarning):
@@ -87,9 +89,11 @@ def work(job_json: str, folder: str, pipe: Connection, anew: bool) -> None:
 class _Line:
     """What this process tells: to the driver through the pipe, to everybody through the claim."""
 
-    def __init__(self, pipe: Connection, claim: claims.Claim) -> None:
+    def __init__(self, pipe: Connection, claim: claims.Claim, folder: Path, since: float) -> None:
         self.pipe = pipe
         self.claim = claim
+        self.folder = folder
+        self.since = since
         self.lock = threading.Lock()
         self.progress = Epoch(0, 0)
         self.doing = ""
@@ -106,6 +110,10 @@ class _Line:
         if not self.claim.beat(epoch=self.progress.done, epochs=self.progress.total, doing=self.doing):
             self.tell(ELSEWHERE)
             os._exit(0)  # this process was stopped for so long that another one has taken the run over
+        if cancelling.is_cancelled(self.folder, self.claim.holder.run, self.since):
+            self.claim.release()
+            self.tell(CANCELLED)
+            os._exit(0)
         self.tell("")
 
     def tell(self, message: Message) -> None:

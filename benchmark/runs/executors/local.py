@@ -24,7 +24,7 @@ from benchmark.runs.executors import child
 from benchmark.runs.executors.base import Event
 from benchmark.runs.executors.packing import Device, Packing
 from benchmark.runs.failures import Cause, cause_of
-from benchmark.store import claims
+from benchmark.store import cancelling, claims
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 from benchmark.store.store import Store
@@ -70,6 +70,7 @@ class Local:
         self.active: list[Running] = []
         self.elsewhere: list[Job] = []
         self.watch = claims.Watch(store.folder)
+        self.since = cancelling.moment(store.folder)
         self._looked = self._polled = time.monotonic()
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self.context: Any = multiprocessing.get_context(method)
@@ -144,6 +145,8 @@ class Local:
             return
         if record is not None:
             events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))
+        elif self._is_cancelled(run_id):
+            events.append(Event("end", -1, job, state=child.CANCELLED.state, summary=child.CANCELLED.summary))
         elif is_free and device is not None:
             self._begin(job, device, events)
         else:
@@ -162,7 +165,7 @@ class Local:
         slot = next(slot for slot in itertools.count() if slot not in taken)
         anew = job.spec.id in self.recorded
         process = self.context.Process(
-            target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender, anew)
+            target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender, anew, self.since)
         )
         running = Running(job, slot, process, receiver)
         self.active.append(running)  # before it starts: a signal may end this process at any moment
@@ -243,6 +246,9 @@ class Local:
                     self.packing.learn(record)
         events.append(event)
 
+    def _is_cancelled(self, run_id: str) -> bool:
+        return cancelling.is_cancelled(self.store.folder, run_id, self.since)
+
     def _death(self, running: Running) -> Event:
         """Of a worker that ended without telling how."""
         code = running.process.exitcode
@@ -251,6 +257,8 @@ class Local:
                 return _end_event(running, child.Ending(record["state"], "(ended after its record was written)"))
         except StoreError as error:
             return _failed_store(running.job, error)
+        if self._is_cancelled(running.job.spec.id):
+            return _end_event(running, child.CANCELLED)
         if running.stopped is not None:
             cause, kind, message = running.stopped
             return self._failure(running, kind, message, cause)

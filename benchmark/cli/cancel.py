@@ -1,0 +1,53 @@
+"""`noisybench cancel`: stops runs that are at work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from benchmark.cli.options import expand_grid, grid_options, names_grid
+
+
+@click.command()
+@grid_options
+@click.argument("ids", nargs=-1)
+def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
+    """Stop the runs of SUITE, those that the beginnings of IDS name, or all in the results folder.
+
+    Processes of this machine are stopped at once, those of other hosts see the request within some seconds. Runs that
+    a `noisybench run` has queued are left too; it goes on with its others. A cancelled run leaves neither record nor
+    failure: the next `noisybench run` goes on with it, from its checkpoint.
+
+    \b
+    noisybench cancel                  (whatever is at work or queued in results/)
+    noisybench cancel quick
+    noisybench cancel 3f2a 9b1c
+    """
+    from benchmark.cli.selection import is_suite, matching
+    from benchmark.runs.cancelling import cancel as carry_out
+    from benchmark.store import claims
+    from benchmark.store.claims import BEAT_SECONDS
+    from benchmark.store.store import Store
+
+    store = Store(options["results"])
+    if suite is not None and not is_suite(suite):
+        suite, ids = None, (suite, *ids)
+    at_work = [holder.run for holder in claims.held(store.folder)]
+    wanted: set[str] | None = None
+    if ids:
+        if not at_work:
+            click.echo(f"nothing is at work in {store.folder}", err=True)
+            return
+        wanted = {matching(text, at_work, f"those at work in {store.folder}") for text in ids}
+    elif names_grid(suite, options):
+        wanted = {job.spec.id for job in expand_grid(suite, options)[1]}
+    done = carry_out(store, wanted)
+    for holder in done.stopped:
+        click.echo(f"{holder.run}  stopped (pid {holder.pid} of this machine)")
+    for holder in done.asked:
+        click.echo(f"{holder.run}  asked to stop (pid {holder.pid} of {holder.host or '?'})")
+    if done.asked:
+        click.echo(f"other hosts stop within {2 * BEAT_SECONDS:g} s; `noisybench status` shows them until then")
+    if not done.stopped and not done.asked:
+        click.echo("nothing of it is at work; what is queued is left when its turn comes", err=True)

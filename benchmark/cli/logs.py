@@ -1,0 +1,85 @@
+"""`noisybench logs`: what a run printed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.cli.options import results_option
+from benchmark.cli.selection import matching
+
+if TYPE_CHECKING:
+    from benchmark.store.store import Store
+
+POLL_SECONDS = 0.5
+
+
+@click.command()
+@click.argument("run")
+@results_option
+@click.option("--lines", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until the run has ended.")
+def logs(run: str, results: Path, lines: int | None, follow: bool) -> int:
+    """Print the log of RUN (the beginning of an id): warnings, and what methods and plugins print.
+
+    The file is named on stderr. All attempts of a run are in one log.
+    """
+    from benchmark.store.claims import held
+    from benchmark.store.store import Store
+
+    store = Store(results)
+    failures = {record["id"]: record for record in store.failures().records}
+    at_work = {holder.run for holder in held(store.folder)}
+    with_logs = {path.name for path in store.files("work/runs/[!.]*")}
+    run_id = matching(run, {*store.finished(), *failures, *at_work, *with_logs}, str(results))
+    path = store.log(run_id)
+    if not path.exists() and not (follow and run_id in at_work):
+        click.echo(_why_none(store, run_id, run_id in at_work, failures.get(run_id)), err=True)
+        return 1
+    click.echo(f"log of {run_id}: {path}", err=True)
+    for text in _text(store, run_id, lines, follow):
+        click.echo(text, nl=False)
+    return 0
+
+
+def _why_none(store: Store, run_id: str, at_work: bool, failure: object) -> str:
+    path = store.log(run_id)
+    if at_work:
+        return f"{path} is not there: {run_id} is at work and has not opened it yet; --follow waits for it"
+    if failure is not None:
+        return (
+            f"{path} is not there: another machine has it, or it was removed; `noisybench show {run_id}` has the "
+            "traceback of the failure"
+        )
+    return (
+        f"{path} is not there: the run was made on another machine, or `noisybench gc` removed the log; `noisybench "
+        f"show {run_id}` has its figures, `noisybench run --again all` makes it again"
+    )
+
+
+def _text(store: Store, run_id: str, lines: int | None, follow: bool) -> Iterator[str]:
+    """What is in the log, then what comes, until nobody carries the run out."""
+    from benchmark.store.claims import place
+
+    path, at = store.log(run_id), 0
+    if path.exists():
+        content = path.read_bytes()
+        at = len(content)
+        text = content.decode("utf-8", "backslashreplace")
+        kept = text.splitlines(keepends=True)
+        yield "".join(kept if lines is None else kept[len(kept) - min(lines, len(kept)) :])
+    while follow:
+        ended = not place(store.folder, run_id).exists()  # asked before reading: nothing comes after
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(at)
+                content = file.read()
+            at += len(content)
+            yield content.decode("utf-8", "backslashreplace")
+        if ended:
+            return
+        time.sleep(POLL_SECONDS)
