@@ -166,12 +166,12 @@ def without_repetition(blocks: Sequence[Shown]) -> tuple[list[Shown], str]:
         own = set(runs(one)["id"].dropna())
         if kept and own <= set().union(*ids):
             where = dict.fromkeys(other.title for other, of_other in zip(kept, ids, strict=True) if own & of_other)
-            why = f"its runs are those of {', '.join(where)}" if where else "it has no runs"
-            repeated.append(f"{one.title}: not drawn, as {why}")
+            why = f"whose runs are those of {', '.join(where)}" if where else "which has no runs"
+            repeated.append(f"{one.title}, {why}")
         else:
             kept.append(one)
             ids.append(own)
-    return kept, "; ".join(repeated)
+    return kept, f"not drawn: {'; '.join(repeated)}" if repeated else ""
 
 
 def holes(one: Shown) -> str:

@@ -58,7 +58,7 @@ def test_an_earlier_layout_is_decoded_again_under_the_same_key(dataset, tmp_path
     cached(dataset(), tmp_path / "cache")
     monkeypatch.undo()
     (place,) = (tmp_path / "cache").iterdir()
-    with pytest.warns(CacheWarning, match="of an earlier version: decoded images there are thrown away"):
+    with pytest.warns(CacheWarning, match="of an earlier version: decoded images there are made again"):
         cached(dataset(), tmp_path / "cache")
     assert [*(tmp_path / "cache").iterdir()] == [place]
     monkeypatch.setattr(Npz, "load", no_load)

@@ -26,4 +26,4 @@ def test_a_block_that_is_not_drawn_names_the_one_that_shows_its_runs():
     kept, said = without_repetition(blocks)
     first, second = (one.title for one in blocks)
     assert [one.title for one in kept] == [first]
-    assert said == f"{second}: not drawn, as its runs are those of {first}"
+    assert said == f"not drawn: {second}, whose runs are those of {first}"
