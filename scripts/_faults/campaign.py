@@ -124,7 +124,7 @@ class Campaign:
         """What is not as in the undisturbed grid, and what is left behind."""
         for session in trial.sessions:
             for pid in grid.strays(session):
-                yield f"process {pid} goes on"
+                yield f"process {pid} goes on: {processes.describe(pid)}"
                 processes.signal_process(pid, 9)
         try:
             found = grid.inspect(trial.results)

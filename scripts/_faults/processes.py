@@ -203,6 +203,16 @@ def _command(pid: int) -> bytes:
         return b""
 
 
+def describe(pid: int) -> str:
+    """Command, state, and what it waits for in the kernel."""
+    try:
+        waits = Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        waits = "?"
+    command = _command(pid).replace(b"\0", b" ").decode(errors="replace")[:200]
+    return f"{command} in state {state(pid)}, child of {parent(pid)}, waits in {waits}"
+
+
 def signal_process(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
