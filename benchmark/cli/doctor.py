@@ -1,4 +1,4 @@
-"""`noisybench doctor`: checks a results folder and moves broken files to quarantine."""
+"""`noisybench doctor`: checks the machine and a results folder, and moves broken files to quarantine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 @results_option
 @click.option("--dry-run", is_flag=True, help="Only say what is wrong: move and remove nothing.")
 def doctor(results: Path, dry_run: bool) -> int:
-    """Read everything that is stored, and move broken records and kept files to RESULTS/quarantine.
+    """Check whether grids can run here, read everything that is stored, and say what mends what is wrong.
 
-    `noisybench run` makes the runs of broken records again, and `run --keep` broken predictions and weights. Damaged
-    caches and checkpoints are removed, as are locks, claims and temporary files of processes that were killed. Exit
-    code 1 where something was broken or could not be read.
+    Tried are the installation, torch and its devices, every plugin, and the disk of the results folder. Broken records
+    and kept files are moved to RESULTS/quarantine: `noisybench run` makes the runs of broken records again, and `run
+    --keep` broken predictions and weights. Damaged caches and checkpoints are removed, as are locks, claims and
+    temporary files of processes that were killed. Exit code 1 where something was broken or could not be read.
     """
     from benchmark.errors import UsageError
     from benchmark.store import health
@@ -31,6 +32,8 @@ def doctor(results: Path, dry_run: bool) -> int:
     if not results.is_dir():
         raise UsageError(f"there is no folder {results}; expected a results folder, such as --results results")
     store = Store(results)
+    broken = _tell_machine(results, dry_run)
+    click.echo("stored")
     report = health.examine(store)
     click.echo(f"sound: {report.records} records, {report.failures} failures, {report.segments} segments")
     click.echo(f"sound: {report.kept} kept files, {report.caches} caches and checkpoints")
@@ -50,7 +53,26 @@ def doctor(results: Path, dry_run: bool) -> int:
         if not dry_run:
             remove(path)
         click.echo(f"{'left over' if dry_run or path.exists() else 'removed'}: {path}, of a process that was killed")
-    return 1 if report.broken or report.damaged_caches or report.unreadable else 0
+    return 1 if broken or report.broken or report.damaged_caches or report.unreadable else 0
+
+
+def _tell_machine(results: Path, dry_run: bool) -> bool:
+    """Prints how the machine and the disk are; whether something of it is broken."""
+    from benchmark.checks.health import installation, place
+
+    sections = {
+        "installation": (installation.installation, installation.torch_and_devices),
+        "plugins": (installation.plugins,),
+        f"disk of {results}": (lambda: place.disk(results), *(() if dry_run else (lambda: place.probe(results),))),
+    }
+    broken = False
+    for title, checks in sections.items():
+        click.echo(title)
+        for check in checks:
+            for report in check():
+                click.echo(f"  {report}")
+                broken |= report.level == "broken"
+    return broken
 
 
 def tell_uncounted(folder: Path, contents: Contents) -> None:
