@@ -4,12 +4,13 @@ from pydantic import Field
 
 from backbones.settings import Settings
 from methods._card import Card, Length, Memory, Phase, Search
-from methods.base import Batch, Hints, Kit, Method, MissingHint, TrainSet, accuracy
+from methods.base import Batch, Generative, Hints, Kit, Method, MissingHint, TrainSet, accuracy
 
 __all__ = [
     "Batch",
     "Card",
     "Field",
+    "Generative",
     "Hints",
     "Kit",
     "Length",

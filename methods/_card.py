@@ -59,6 +59,8 @@ class Length:
     """None where neither paper nor code says."""
     steps: int | None = None
     """In optimizer steps; None where neither paper nor code says."""
+    largest: float = 1 / 3
+    """Of the run. More than 1 for what is trained beside the run and takes no epoch from it."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class Card:
     min_classes: int = 2
     frozen: bool = False
     """Whether it works on the features of a frozen backbone only; a run on any other is skipped, with the reason."""
+    images_only: bool = False
+    """Whether it needs images; a run on the features of a frozen backbone is skipped, with the reason."""
     trains: bool = True
     """False where nothing is trained and every epoch would give the same: only the first and the last one are run."""
     networks_at_test: int = 1

@@ -8,7 +8,8 @@ the same for all methods:
    share = official epochs / official total, rounded, at least 1. In words: as many epochs or as many steps as in the
    paper, whichever comes first, but at most a third of the run, and never less than the official share of it. Where
    several phases precede the last one, this is their total; it is divided in official proportion, at least one
-   epoch each, and one is left to the last phase.
+   epoch each, and one is left to the last phase. What is trained beside the run, such as a GAN before its first epoch,
+   takes no epoch from it: instead of a third, the card gives the largest part (`Length.largest`).
 2. Memories (exponential averages with decay d): the time constant 1 / (1 - d), in steps or epochs, follows 1.
 3. Side parameters with an optimizer of their own: learning rate * official updates / own updates, at least 1 and at
    most `LARGEST_FACTOR`.
@@ -28,7 +29,7 @@ from methods._card import Card, Length, Memory, Phase
 
 Named = TypeVar("Named", Phase, Length, Memory)
 
-LARGEST_PART = 1 / 3
+LARGEST_PART = Length.largest
 """Of a run, for lengths whose official share is smaller."""
 LARGEST_FACTOR = 1000.0
 """Of the learning rate of a side parameter: on digits the late parts of PES still learn at 1000, no more at 10,000."""
@@ -61,7 +62,7 @@ class Schedule:
         if given is not None:
             return self._fraction(given)
         length = self._named(self.card.lengths, name)
-        return max(1, round(self._own(_epochs(length), length.steps)))
+        return max(1, round(self._own(_epochs(length), length.steps, length.largest)))
 
     def decay(self, name: str, given: float | None = None) -> float:
         """Decay of the card's memory `name`; `given` is taken as it is."""
@@ -97,12 +98,12 @@ class Schedule:
         total = self._own(sum(official), sum(steps) if len(steps) == len(phases) else None)
         return divided(official, min(round(total), self.epochs - 1))
 
-    def _own(self, epochs: float, steps: int | None) -> float:
-        """Rule 1 for an official length, in epochs, not rounded."""
+    def _own(self, epochs: float, steps: int | None, largest: float = LARGEST_PART) -> float:
+        """Rule 1 for an official length, in epochs, not rounded; `largest` is the part of the run that caps it."""
         total = self._total("epochs")
         share = epochs / total if total else 0.0
         by_steps = [steps / self.steps_per_epoch] if steps is not None else []
-        return max(share * self.epochs, min(epochs, *by_steps, self.epochs * LARGEST_PART))
+        return max(share * self.epochs, min(epochs, *by_steps, self.epochs * largest))
 
     def _total(self, unit: str) -> int | None:
         """Official length of the whole training; None where that of a phase is not known."""

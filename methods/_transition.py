@@ -62,6 +62,26 @@ def forward_nll(log_p: Tensor, transition: Tensor, y: Tensor) -> Tensor:
     return -(log_p + log_t.T[y]).logsumexp(1)
 
 
+def clean_prior(transition: Tensor, counts: Tensor, iterations: int = 200) -> Tensor:
+    """[K] the frequencies of clean classes under which the counts [K] of noisy labels are likeliest, given T [K, K].
+
+    Found by expectation maximization from equal frequencies; T^-1 times the noisy frequencies may be negative.
+    """
+    noisy = counts.to(transition.dtype) / counts.sum()
+    prior = torch.full_like(noisy, 1 / len(noisy))
+    for _ in range(iterations):
+        prior = clean_given_noisy(transition, prior).T @ noisy
+    return prior
+
+
+def clean_given_noisy(transition: Tensor, prior: Tensor) -> Tensor:
+    """[K, K] P(clean = i | noisy = j) in row j, of T [K, K] and clean class frequencies [K].
+
+    A noisy label that cannot come about stands for its own class.
+    """
+    return row_normalize((prior[:, None] * transition).T)
+
+
 class TransitionMethod(Method):
     """Holds T: the given one, or an estimate made before the first epoch by a network fitted for that."""
 

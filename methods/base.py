@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -113,6 +113,11 @@ class Kit(Protocol):
     device: torch.device
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: (C, H, W) of images, (D,) of cached features."""
+        ...
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches of `TrainSet.batches()` over all samples."""
         ...
@@ -179,6 +184,15 @@ class Kit(Protocol):
         ...
 
 
+@runtime_checkable
+class Generative(Protocol):
+    """A method that makes images: `noisybench samples` draws a sheet of them."""
+
+    def generate(self, y: Tensor) -> Tensor:
+        """Images [B, C, H, W] in [0, 1] of the classes `y` [B], drawn from torch's generator."""
+        ...
+
+
 CARD_ONLY = (
     "family",
     "cost",
@@ -186,6 +200,7 @@ CARD_ONLY = (
     "tasks",
     "min_classes",
     "frozen",
+    "images_only",
     "trains",
     "networks_at_test",
     "search",

@@ -19,6 +19,7 @@ def facts(card: Card) -> dict[str, str]:
         "cost": f"{card.cost:g}x" + (f" ({card.cost_note})" if card.cost_note else ""),
         "networks at test": str(card.networks_at_test),
         "tasks": ", ".join(card.tasks),
+        "inputs": _inputs(card),
         "classes": f"{card.min_classes} or more",
         "phases": ", ".join(map(_length, card.phases)),
         "lengths": ", ".join(map(_length, card.lengths)),
@@ -33,6 +34,13 @@ def facts(card: Card) -> dict[str, str]:
         "reproduction": card.reproduction,
     }
     return {heading: fact for heading, fact in by_heading.items() if fact}
+
+
+def _inputs(card: Card) -> str:
+    """What it is trained on, where that is not both; empty elsewhere."""
+    if card.frozen:
+        return "features of a frozen backbone only"
+    return "images only" if card.images_only else ""
 
 
 def _length(fact: Phase | Length) -> str:

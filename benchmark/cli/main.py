@@ -50,6 +50,7 @@ COMMANDS = {
     "brief": "benchmark.cli.brief:brief",
     "predict": "benchmark.cli.predict:predict",
     "explain": "benchmark.cli.explain:explain",
+    "samples": "benchmark.cli.samples:samples",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

@@ -33,7 +33,7 @@ from benchmark.store import digests, kept
 from benchmark.store.atomic import write_atomically
 from benchmark.store.content import Record
 from benchmark.store.store import Store, cannot_read
-from benchmark.training.samples import Features, Images
+from benchmark.training.samples import Chosen, Features, Images, Samples
 from benchmark.training.train_set import predict
 from methods.base import Hints, Method
 from methods.base import Settings as MethodSettings
@@ -119,7 +119,7 @@ def write(run: Trained, plugins: Plugins, job: Job, store: Store) -> None:
         tensors |= {SCALE_MEAN: run.features.scale.mean, SCALE_DEVIATION: run.features.scale.deviation}
     samples = run.evaluations.val.images
     try:
-        method = _method(plugins.network, plugins.method, plugins.method_config, job.spec, about, state, samples.data)
+        method = _method(plugins.network, plugins.method, plugins.method_config, job.spec, about, state, samples)
         again = predict(lambda x: method.predict(x).softmax(1), samples).double().cpu().numpy()
     except RuntimeError as error:  # the state has other names or shapes
         reason = " ".join(str(error).split())[:200]
@@ -183,7 +183,7 @@ def read(record: Record, store: Store, device: torch.device, weights: Mapping[st
     network = Network(open_backbone(spec.backbone, files), spec.backbone)
     plugin, config = configured(METHODS, spec.method, files)
     scale = body = None
-    like = torch.zeros(1, device=device).expand(1, *about.shape)
+    like: Samples = Images(np.zeros((1, *about.shape), dtype=np.uint8), device)
     if SCALE_MEAN in tensors:
         scale = Scale(tensors.pop(SCALE_MEAN), tensors.pop(SCALE_DEVIATION))
         body = FrozenNetwork(network.backbone, spec.backbone, about.shape[2], about.shape[0], device)
@@ -192,7 +192,7 @@ def read(record: Record, store: Store, device: torch.device, weights: Mapping[st
                 f"the frozen network of run {run_id}, {spec.backbone.name}, has other weights here than the run had; "
                 "they are drawn or loaded in another way by another version of torch or timm: use the one of the run"
             )
-        like = scale.mean.to(device)[None]
+        like = Features(scale.mean.to(device)[None])
     method = _method(network, plugin, config, spec, about, tensors, like)
     return KeptModel(about, method, body, scale)
 
@@ -244,22 +244,23 @@ def _method(
     spec: RunSpec,
     about: About,
     state: Mapping[str, Tensor],
-    like: Tensor,
+    like: Samples,
 ) -> Method:
-    """The trained method; `like` [m, ...]: samples of the shape that it was trained on, on its device.
+    """The trained method; `like`: samples of the shape that it was trained on, on its device.
 
     Raises RuntimeError where `state` does not fit it.
     """
 
-    def nothing(count: int) -> tuple[Features, np.ndarray]:
+    def nothing(count: int) -> tuple[Samples, np.ndarray]:
         """Samples and labels of a set that is never read: the method is built for so many."""
-        return Features(like[:1].new_zeros(1).expand(count, *like.shape[1:])), np.zeros(count, dtype=np.int64)
+        return Chosen(like, torch.zeros(count, dtype=torch.int64, device=device)), np.zeros(count, dtype=np.int64)
 
+    device = like.data.device
     samples, labels = nothing(about.train_size)
     session = network.session(samples, labels, len(about.classes), spec.training, spec.seeds)
     hints = Hints(
         about.noise_rate,
-        None if about.transition is None else torch.tensor(about.transition, device=like.device),
+        None if about.transition is None else torch.tensor(about.transition, device=device),
         None if about.clean_set is None else session.train_set(*nothing(about.clean_set)),
     )
     seed = seed_for("method", spec.seeds.method, spec.method.name)

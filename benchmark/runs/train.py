@@ -138,6 +138,12 @@ def refuse(method: type[Method], name: str, num_classes: int, network: Network) 
             f"{name} works on the features of a frozen backbone, and {backbone} is not frozen; "
             f"add {backbone}:frozen=true (--backbone)"
         )
+    if method.card.images_only and network.backbone.frozen:
+        backbone = network.part.name
+        raise Skipped(
+            f"{name} works on images only, and {backbone} is frozen, which trains on its stored features; leave "
+            "frozen=true out (--backbone)"
+        )
     if num_classes < method.card.min_classes:
         raise Skipped(f"{name} needs at least {method.card.min_classes} classes; the data has {num_classes}")
     if "multiclass" not in method.card.tasks:

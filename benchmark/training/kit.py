@@ -74,6 +74,10 @@ class EngineKit:
     # For methods
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        return tuple(self._data.images.slice(0, 1).shape[1:])
+
+    @property
     def steps_per_epoch(self) -> int:
         return self._data.num_batches
 

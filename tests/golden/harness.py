@@ -96,6 +96,7 @@ class TinyKit:
     num_samples: int
     epochs: int = 10
     steps_per_epoch: int = 8
+    input_shape: tuple[int, ...] = (1, 2, 2)
     hints: Hints = field(default_factory=Hints)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float64

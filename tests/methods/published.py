@@ -88,6 +88,11 @@ PUBLISHED: dict[str, Published] = {
         {"weight_decay": 1e-3}, {"train": 200}, steps(TENTH_HELD_OUT, 64), by_rule=("forget_rate",)
     ),
     "ce": Published(),
+    "cgan_augment": Published(  # takuhirok/rGAN, train.py: 100,000 iterations of five batches of 64
+        lengths={"gan": 100_000 * 5 // steps(ALL, 64, last_dropped=True)},
+        chosen={"transition": "predicted", "held_share": 0.1, "share": 0.5, "side": 32, "width": 16},
+        by_rule=("gan",),
+    ),
     "codis": Published(  # xiaoboxia/CoDis, main.py: num_gradual 10, n_epoch 200, batch 128, split 0.9, drop_last
         {"co_lambda": 0.1, "divergence": "js"},
         {"ramp": 10, "select": 190},

@@ -105,6 +105,13 @@ def test_a_given_fraction_is_taken_as_it_is() -> None:
     assert Schedule(Card(memories=(Memory("m", 0.9),)), 20, 50).decay("m", 0.3) == 0.3
 
 
+def test_what_is_trained_beside_the_run_may_be_longer_than_it_up_to_the_official_length() -> None:
+    card = Card(lengths=(Length("gan", epochs=640, largest=2.0), Length("ramp", epochs=640)))
+    assert [Schedule(card, run, 20).length("gan") for run in (1, 12, 320, 500)] == [2, 24, 640, 640]
+    assert [Schedule(card, run, 20).length("ramp") for run in (1, 12, 300, 3000)] == [1, 4, 100, 640]
+    assert Schedule(card, 12, 20).length("gan", 5.0) == 60
+
+
 def test_a_memory_spans_at_most_a_third_of_the_run() -> None:
     card = Card(
         phases=(Phase("train", epochs=200, steps=70_400),), memories=(Memory("a", 0.7, "epoch"), Memory("b", 0.997))

@@ -214,3 +214,13 @@ def test_a_method_for_frozen_features_is_skipped_on_other_backbones_with_what_to
     )
     assert "add cnn:frozen=true (--backbone)" in done.stderr
     assert "skipped" not in here(*grid("cnn:frozen=true", "-m", "knn", "--dry-run")).stderr
+
+
+def test_a_method_for_images_is_skipped_on_frozen_backbones_with_what_to_type(here, tmp_path):
+    options = grid("cnn:frozen=true", "-m", "cgan_augment", "--no-table")
+    assert "2 of 4 runs will be skipped: cgan_augment works on images only" in here(*options, "--dry-run").stderr
+    assert "skipped" not in here(*grid("cnn", "-m", "cgan_augment", "--dry-run")).stderr
+    done = here(*options)
+    assert "leave frozen=true out (--backbone)" in done.stderr
+    states = [record["state"] for record in map(Store(tmp_path / "results").read, Store(tmp_path / "results").finished())]
+    assert sorted(states) == ["ok", "ok", "skipped", "skipped"]
