@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import io
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -184,11 +186,24 @@ def _exit(code: int) -> NoReturn:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """SIGTERM, and SIGHUP unless `nohup` ignores it, end the command as Ctrl-C does."""
+    """SIGTERM, and SIGHUP unless `nohup` ignores it, end the command as Ctrl-C does.
+
+    Python drops an exception that is raised within a callback or a destructor, which a signal may meet; then it is
+    raised again a moment later.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped(number)
 
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        error = dropped.exc_value
+        if isinstance(error, (Stopped, KeyboardInterrupt)):
+            number = error.args[0] if isinstance(error, Stopped) else signal.SIGINT
+            threading.Timer(0.05, _thread.interrupt_main, [number]).start()
+        else:
+            show_dropped(dropped)
+
+    show_dropped, sys.unraisablehook = sys.unraisablehook, raise_again
     former: dict[int, Any] = {}
     for name in ENDING_SIGNALS:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -197,6 +212,7 @@ def _ending_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.unraisablehook = show_dropped
         for number, handler in former.items():
             signal.signal(number, handler)
 

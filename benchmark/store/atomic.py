@@ -31,27 +31,29 @@ class StoreError(NoisybenchError):
     """A file of a results folder or cache cannot be written or read."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Writes `content`. Raises StoreError where that fails, and leaves a former file as it was."""
-    write_through(path, lambda file: file.write(content))
+    write_through(path, lambda file: file.write(content), durable=durable)
 
 
-def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_through(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
     """Lets `write` fill a temporary file, then renames it to `path`, replacing a former file.
 
-    After a crash the file is whole or absent. Raises StoreError where it cannot be written.
+    After a crash the file is whole or absent; with `durable` after a power cut too. Raises StoreError where it cannot
+    be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(path)
         try:
-            _fill(temporary, write)
+            _fill(temporary, write, durable)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        sync(path.parent)
+        if durable:
+            sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -175,11 +177,12 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{this_process()}.{secrets.token_hex(4)}.tmp")
 
 
-def _fill(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def _fill(path: Path, write: Callable[[BinaryIO], object], durable: bool) -> None:
     with path.open("xb") as file:
         write(file)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
 
 
 def _cannot_write(path: Path, error: OSError) -> StoreError:

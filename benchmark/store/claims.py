@@ -80,7 +80,7 @@ class Claim:
         if present is None or present.process != self.holder.process:
             return False
         with suppress(StoreError):  # the run goes on; at worst another process makes it too
-            write_atomically(self.path, orjson.dumps(self.holder))
+            write_atomically(self.path, orjson.dumps(self.holder), durable=False)
         return True
 
     def release(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from scripts._faults import grid, kinds, processes
 from scripts._faults.kinds import KINDS, Kind, Trial
 
-COLD_SHARE = 0.125
+COLD_SHARE = 0.06
 """Of the grids that are started as a user starts them: see `processes`."""
 
 

@@ -87,8 +87,8 @@ def leftovers(results: Path) -> list[Path]:
     return sorted({*results.rglob(".*.tmp"), *results.rglob(".*.lock*"), *results.glob("work/claims/*")})
 
 
-def strays(session: int, seconds: float = 15.0) -> list[int]:
-    """Processes of a grid that have not ended `seconds` after it."""
+def strays(session: int, seconds: float = 120.0) -> list[int]:
+    """Processes of a grid that have not ended `seconds` after it: a fork server needs a second of a core to end."""
     until = time.monotonic() + seconds
     while (left := members(session)) and time.monotonic() < until:
         time.sleep(0.05)

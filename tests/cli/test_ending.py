@@ -74,6 +74,33 @@ def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start,
     assert "1 already done" in here("run", *grid, "--epochs", "1").stderr
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_meets_a_destructor_ends_the_command_all_the_same(name, here, monkeypatch):
+    number = getattr(signal, name)
+
+    class Meets:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    def command(*arguments, **named):
+        meets = Meets()
+        del meets  # Python drops what is raised within a destructor
+        time.sleep(10)
+        return 0
+
+    monkeypatch.setattr(main.cli, "main", command)
+    done = here("run", code=128 + number)
+    assert "interrupted" in done.stderr
+
+
+def test_the_end_of_a_stream_is_no_interruption(here, monkeypatch):
+    def command(*arguments, **named):
+        raise click.Abort from EOFError()  # as click does with any EOFError
+
+    monkeypatch.setattr(main.cli, "main", command)
+    assert main.OWN_FAULT in here("run", code=1).stderr
+
+
 def test_a_command_with_nothing_to_go_on_with_promises_nothing(here, monkeypatch):
     def interrupt(*_, **__):
         os.kill(os.getpid(), signal.SIGTERM)

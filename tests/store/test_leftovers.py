@@ -25,7 +25,7 @@ LEAVES = {
     "a checkpoint": "atomic.write_through(folder / 'work' / 'runs' / 'x' / 'checkpoint.pt', end)",
     "a folder": "atomic.write_folder(folder / 'work' / 'data' / 'digits', end)",
     "a claim": "claims.take(folder, 'x'), end()",
-    "a claim that is written anew": "claim = claims.take(folder, 'x'); os.fsync = end; claim.beat()",
+    "a claim that is written anew": "claim = claims.take(folder, 'x'); pathlib.Path.replace = end; claim.beat()",
     "a lock": "held = once.alone(folder / 'work' / 'estimates' / 'x.json'); held.__enter__(); end()",
 }
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -114,7 +114,6 @@ class _Line:
             self.claim.release()
             self.tell(CANCELLED)
             os._exit(0)
-        self.tell("")
 
     def tell(self, message: Message) -> None:
         try:
@@ -127,20 +126,26 @@ class _Line:
 
 @contextmanager
 def _signs_of_life(line: _Line) -> Iterator[None]:
-    """Beats in a thread of its own until the end of the block."""
+    """Beats until the end of the block, for everybody and for the driver.
+
+    In a thread for each: a disk that hangs is no reason to kill the worker.
+    """
     over = threading.Event()
 
-    def beat() -> None:
+    def repeat(beat: Callable[[], None]) -> None:
         while not over.wait(claims.BEAT_SECONDS):
-            line.beat()
+            beat()
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+    beats = (line.beat, lambda: line.tell(""))
+    threads = [threading.Thread(target=repeat, args=[beat], daemon=True) for beat in beats]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def _log_to(path: Path) -> None:
