@@ -65,6 +65,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Page": "page.md"},
         {"Results": "results.md"},
         {"Publishing": "publishing.md"},
+        {"Operations": "operations.md"},
+        {"A million runs": "scale.md"},
         {"Records": "records.md"},
         {"Commands": "commands.md"},
         {"Contributing": "contributing.md"},

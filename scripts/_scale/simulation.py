@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmark.checks.health.place import file_system
 from benchmark.checks.speed.ratios import real_record
 from benchmark.grid import suite as suites
 from benchmark.grid.expand import expand
@@ -21,7 +21,8 @@ from benchmark.grid.job import Job, Options
 from benchmark.registry import METHODS
 from benchmark.runs import driver, order
 from benchmark.runs.planning import plan
-from benchmark.store import compaction
+from benchmark.store import compaction, provenance
+from benchmark.store.provenance import peak_memory_mib
 from benchmark.store.store import Store
 from scripts._scale.written import Written
 
@@ -39,12 +40,15 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
     """Processor seconds, of all processes: on a machine that others use too they say more than those of a clock."""
     clock: dict[str, float] = field(default_factory=dict)
+    driven: int = 0
+    """Runs that were carried out."""
     driver_seconds: float = 0.0
     """Of driving, the driver's own part: without claims and records."""
     record_bytes: int = 0
     """Of all loose record files."""
     segments: int = 0
     segment_bytes: int = 0
+    machine: str = ""
     memory_mib: float = 0.0
     """The most that the driver's process has held."""
 
@@ -77,8 +81,11 @@ def grid(runs: int) -> dict[str, Any]:
     }
 
 
-def simulate(folder: Path, runs: int, say: Callable[[str], None]) -> Measured:
-    """Leaves the runs in `folder`/results. Raises AssertionError where a run is lost or counted twice."""
+def simulate(folder: Path, measured: Measured, say: Callable[[str], None]) -> None:
+    """Fills `measured` step by step and leaves the runs in `folder`/results. Raises AssertionError where a run is lost
+    or counted twice."""
+    runs = measured.runs
+    measured.machine = machine(folder)
     real = real_record(folder / "real")
     store = Store(folder / "results")
     store.prepare()
@@ -86,7 +93,6 @@ def simulate(folder: Path, runs: int, say: Callable[[str], None]) -> Measured:
     suite_file = folder / "grid.toml"
     suite_file.write_text(_toml(grid(runs)), encoding="utf-8")
     options = Options(results=str(store.folder), data_root=str(folder))
-    measured = Measured(runs)
     with measured.timed("expand", say):
         jobs = expand(suite, options)[:runs]
     with measured.timed("plan", say):
@@ -116,8 +122,12 @@ def simulate(folder: Path, runs: int, say: Callable[[str], None]) -> Measured:
     segments = store.segments()
     measured.segments, measured.segment_bytes = len(segments), sum(path.stat().st_size for path in segments)
     _commands(measured, "compacted", store, suite_file, say)
-    measured.memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return measured
+    measured.memory_mib = peak_memory_mib() or 0.0
+
+
+def machine(folder: Path) -> str:
+    hardware = provenance.collect()["hardware"]
+    return f"{hardware['processor']}, {hardware['cores']} cores, results on {file_system(folder) or 'an unknown disk'}"
 
 
 def _drive(jobs: list[Job], store: Store, real: Any, measured: Measured) -> None:
@@ -126,6 +136,7 @@ def _drive(jobs: list[Job], store: Store, real: Any, measured: Measured) -> None
     states = driver.carry_out(jobs, store, executor, on_event=lambda event: None)
     assert len(states) == len(jobs)
     measured.driver_seconds += processor_seconds() - started - executor.seconds
+    measured.driven += len(jobs)
 
 
 def _commands(measured: Measured, when: str, store: Store, suite_file: Path, say: Callable[[str], None]) -> None:

@@ -44,9 +44,14 @@ def test_a_folder_without_permissions_is_named(tmp_path):
 
 def test_a_plugin_that_cannot_be_imported_is_named(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text(
-        '"""Mine."""\nimport nowhere_to_be_found\n\nfrom methods import Method\n\n\nclass Mine(Method):\n    """Mine."""\n'
-    )
+    lines = [
+        '"""Mine."""',
+        "import nowhere_to_be_found",
+        "from methods import Method",
+        "class Mine(Method):",
+        "    x = 1",
+    ]
+    path.write_text("\n".join(lines))
     before = levels(installation.plugins()).count("broken")
     add_plugin_file(path)
     broken = [report for report in installation.plugins() if report.level == "broken"]

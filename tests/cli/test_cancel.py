@@ -14,7 +14,7 @@ from tests.cli.test_run import records
 from tests.conftest import PYTHONPATH
 
 GRID = (
-    "run", "-d", "digits", "-m", "elr", "-n", "symmetric:0.4", "--seeds", "3", "--epochs", "40",
+    "run", "-d", "digits", "-m", "elr", "-n", "symmetric:0.4", "--seeds", "3", "--epochs", "15",
     "--checkpoint-seconds", "0", "--slots", "1", "--no-table",
 )  # fmt: skip
 

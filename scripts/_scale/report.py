@@ -1,0 +1,98 @@
+"""What a simulation measured, and what follows from it for a million runs, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmark.store.claims import BEAT_SECONDS
+from scripts._scale.simulation import Measured
+
+BEGIN, END = "<!-- begin: made by scripts/scale -->", "<!-- end -->"
+TARGET = 1_000_000
+GPUS = 1_000
+RUN_SECONDS = (60, 600)
+"""Lengths of a run for which rates are told."""
+STEPS = ("expand", "plan", "check", "order", "plan a finished grid", "status (compacted)", "table (compacted)")
+BLOCK = 4096
+"""Bytes that a small file takes at least."""
+
+
+def section(columns: Sequence[Measured]) -> str:
+    """The tables of several simulations beside each other, the last one extrapolated."""
+    steps = list(dict.fromkeys(step for one in columns for step in one.seconds))
+    rows = [(step, *(_seconds(one, step) for one in columns)) for step in steps]
+    rows += [
+        ("driver alone, ms a run", *(_driver(one) for one in columns)),
+        ("bytes of a record file", *(_per_run(one.record_bytes, one.runs) for one in columns)),
+        ("bytes of a record in segments", *(_per_run(one.segment_bytes, one.runs) for one in columns)),
+        ("segments", *(str(one.segments or "-") for one in columns)),
+        ("memory of the driver, MiB", *(f"{one.memory_mib:,.0f}" if one.memory_mib else "-" for one in columns)),
+    ]
+    heads = ("processor seconds", *(f"{one.runs:,} runs" for one in columns))
+    machines = dict.fromkeys(one.machine for one in columns)
+    return "\n\n".join(
+        [
+            f"Measured on {'; '.join(machines)}.",
+            _table(heads, rows),
+            f"Extrapolated from {columns[-1].runs:,} runs to {TARGET:,} on {GPUS:,} GPUs, in proportion:",
+            _table(("", *(f"runs of {seconds} s" for seconds in RUN_SECONDS)), _extrapolated(columns[-1])),
+        ]
+    )
+
+
+def with_section(page: str, columns: Sequence[Measured]) -> str:
+    """`page` with the section between its marks replaced."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page holds no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n\n{section(columns)}\n\n{END}{after}"
+
+
+def _extrapolated(one: Measured) -> list[tuple[str, ...]]:
+    factor = TARGET / one.runs
+    record, segment = one.record_bytes / one.runs, one.segment_bytes / one.runs
+    blocks = (record // BLOCK + 1) * BLOCK
+    both: list[tuple[str, str]] = [
+        ("record files before compaction (inodes)", f"{TARGET:,} + 256 folders"),
+        ("their bytes on disk", f"{TARGET * blocks / 1e9:.0f} GB"),
+    ]
+    if one.segments:
+        both.append(("segments after it", f"about {one.segments * factor:,.0f} files, {TARGET * segment / 1e9:.1f} GB"))
+    both.append(("folders of logs, until `gc`", f"{TARGET:,} folders and files"))
+    both.append(("claims at a time", f"{GPUS:,} files"))
+    both.append(("claims written anew a second", f"{GPUS / BEAT_SECONDS:.0f}"))
+    told = [step for step in STEPS if step in one.seconds]
+    both += [(f"{step}, processor time", _duration(one.seconds[step] * factor)) for step in told]
+    rows: list[tuple[str, ...]] = [(name, *[value] * len(RUN_SECONDS)) for name, value in both]
+    rows.append(("the grid, at least", *(_duration(TARGET * seconds / GPUS) for seconds in RUN_SECONDS)))
+    rows.append(("records written a second", *(f"{GPUS / seconds:.1f}" for seconds in RUN_SECONDS)))
+    if one.driver_seconds:
+        busy = (one.driver_seconds / one.driven * GPUS / seconds for seconds in RUN_SECONDS)
+        rows.append(("of a processor, for one driver of all", *(f"{100 * share:.1f} %" for share in busy)))
+    return rows
+
+
+def _seconds(one: Measured, step: str) -> str:
+    return f"{one.seconds[step]:.1f}" if step in one.seconds else "-"
+
+
+def _driver(one: Measured) -> str:
+    return f"{one.driver_seconds / one.driven * 1e3:.2f}" if one.driven else "-"
+
+
+def _per_run(count: int, runs: int) -> str:
+    return f"{count / runs:,.0f}" if count else "-"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
