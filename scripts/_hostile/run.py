@@ -1,0 +1,184 @@
+"""Draws hostile inputs, tries them, and writes how the commands ended."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import TypeAlias
+
+from scripts._hostile import arrays, images, labels, options, results, suites, weights
+from scripts._hostile.case import Case
+from scripts._hostile.material import Material, make
+from scripts._hostile.trial import MEMORY_MIB, ROOT, SECONDS, Verdict, trials, warm_up
+
+Draw: TypeAlias = Callable[[Material, Random], Case]
+FAMILIES: dict[str, tuple[Draw, int]] = {
+    "suites": (suites.draw, 400),
+    "options": (options.draw, 400),
+    "npz": (arrays.draw_npz, 250),
+    "T": (arrays.draw_transition, 120),
+    "labels": (labels.draw_labels, 180),
+    "tables": (labels.draw_tables, 170),
+    "weights": (weights.draw, 120),
+    "images": (images.draw_images, 130),
+    "archives": (images.draw_archives, 80),
+    "results": (results.draw, 200),
+}
+"""How each family is drawn, and its share of the inputs."""
+WHAT = {
+    "suites": "suite files: other values, keys, bytes, encodings, nesting",
+    "options": "options and arguments of 30 commands",
+    "npz": "data sets: types, shapes, labels, pickles, bombs, members that lead out",
+    "T": "noise transition matrices as .npy, .csv and .json",
+    "labels": "noisy labels, corrected labels, reviews and manifests",
+    "tables": "tables of labels as CSV, Excel, Parquet, and their TOML files",
+    "weights": "weights as .safetensors and .pth: code, shapes, types, headers",
+    "images": "image files: cut, bombs, without pixels, odd modes and chunks",
+    "archives": "zip archives: members outside, links, bombs, encrypted",
+    "results": "results and published folders: damaged, or changed with right digests",
+}
+INPUTS = sum(share for _, share in FAMILIES.values())
+REAL_EVERY = 25
+TRIES = 20
+"""Draws after which an input may be one that was drawn before."""
+
+
+def drawn(material: Material, families: Sequence[str], count: int, seed: int) -> Iterator[Case]:
+    """About `count` different cases, by the families' shares, at least one of each."""
+    shares = {name: FAMILIES[name][1] for name in families}
+    seen: set[str] = set()
+    for name, share in shares.items():
+        draw, number = FAMILIES[name][0], max(1, round(count * share / sum(shares.values())))
+        for k in range(number):
+            for again in range(TRIES):
+                case = draw(material, Random(f"{seed} {name} {k} {again}"))
+                if case.key not in seen:
+                    break
+            seen.add(case.key)
+            yield case
+
+
+def summary(verdicts: Sequence[Verdict], families: Sequence[str], seed: int, seconds: float) -> str:
+    """How the commands ended, as Markdown."""
+    faulty = [one for one in verdicts if one.faults]
+    real = sum(one.ending.real for one in verdicts)
+    lines = [
+        "# Hostile inputs",
+        "",
+        f"`scripts/hostile` drew {len(verdicts):,} different inputs with seed {seed} and gave each to a command of the "
+        f"command line, {real} of them to a program of its own, the others to a process that was forked for it. An "
+        "input passes where the command ended by itself, with exit code 0, 1 or 2, without a traceback or a sentence "
+        "that calls it a fault of noisybench; where an input that is wrong was refused; where exit code 1 or 2 came "
+        "with one sentence of error, or with the report that the command is for; where no control character was "
+        "printed; and where nothing was created, changed or removed beside the results folder and what the command "
+        f"was asked to write. Limits: {SECONDS:.0f} s and {MEMORY_MIB:,} MiB of memory.",
+        "",
+        f"- passed: **{len(verdicts) - len(faulty):,} of {len(verdicts):,}**",
+        f"- longest: {max(one.ending.seconds for one in verdicts):.1f} s; most memory: "
+        f"{max(one.ending.memory_mib for one in verdicts):,.0f} MiB; all: {seconds / 60:.0f} min",
+        f"- commit {_commit()}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores",
+        "",
+        "| family | inputs | code 0 | code 1 | code 2 | passed | median s | what |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in families:
+        own = [one for one in verdicts if one.case.family == name]
+        codes = Counter(one.ending.code for one in own)
+        passed = sum(not one.faults for one in own)
+        middle = statistics.median(one.ending.seconds for one in own)
+        counts = " | ".join(str(codes[code]) for code in (0, 1, 2))
+        lines.append(f"| {name} | {len(own)} | {counts} | {passed} | {middle:.2f} | {WHAT[name]} |")
+    lines += [
+        "",
+        "Code 0 is an input that is valid (a change that does nothing, a text that may stand there) or a report that "
+        "names what is wrong.",
+    ]
+    if faulty:
+        lines += ["", "## Not passed", "", "| family | input | how it ended |", "|---|---|---|"]
+        lines += [f"| {_cell(one.case.family, one.case.what, '; '.join(one.faults))} |" for one in faulty]
+    return "\n".join([*lines, ""])
+
+
+def _cell(*texts: str) -> str:
+    return " | ".join(text.encode("unicode_escape").decode().replace("|", "\\|") for text in texts)
+
+
+def _commit() -> str:
+    """Of the checkout, with "+" where it has changes."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return (head.stdout.strip() or "unknown") + ("+" if changed.stdout.strip() else "")
+
+
+def write(verdicts: Sequence[Verdict], text: str, folder: Path) -> None:
+    """hostile.md, and hostile.csv with a row for each input."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hostile.md").write_text(text, encoding="utf-8")
+    with (folder / "hostile.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["family", "input", "command", "key", "outcome", "code", "passed", "seconds", "mib"])
+        for one in sorted(verdicts, key=lambda one: (one.case.family, one.case.key)):
+            case, ending = one.case, one.ending
+            what = case.what.encode("unicode_escape").decode()[:100]
+            figures = [ending.code, int(not one.faults), f"{ending.seconds:.2f}", f"{ending.memory_mib:.0f}"]
+            writer.writerow([case.family, what, case.arguments[0], case.key[:12], case.outcome, *figures])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/hostile", description=__doc__)
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(FAMILIES)}; all by default")
+    parser.add_argument("--inputs", type=int, default=2000, help="how many (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="(default: one per core)")
+    parser.add_argument("--material", type=Path, help="keep the sound inputs in this folder, and use them if they are there")
+    parser.add_argument("--out", type=Path, help="folder for hostile.md and hostile.csv; without it they are not kept")
+    parser.add_argument("--show", action="store_true", help="print what the commands said where an input did not pass")
+    given = parser.parse_args(arguments)
+    families = given.families or list(FAMILIES)
+    if unknown := [name for name in families if name not in FAMILIES]:
+        print(f"error: no family {unknown[0]!r}; expected some of {', '.join(FAMILIES)}", file=sys.stderr)
+        return 2
+    verdicts = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.material or Path(scratch) / "material"
+        if not folder.exists():
+            print("first the sound inputs, which takes a minute", file=sys.stderr, flush=True)
+        material = Material(folder) if folder.exists() else make(folder)
+        warm_up()
+        started = time.monotonic()
+        cases = drawn(material, families, given.inputs, given.seed)
+        for verdict in trials(cases, folder, given.processes, REAL_EVERY):
+            verdicts.append(verdict)
+            if verdict.faults:
+                _tell(verdict, given.show)
+            elif len(verdicts) % 100 == 0:
+                print(f"{len(verdicts)} inputs", file=sys.stderr, flush=True)
+    text = summary(verdicts, families, given.seed, time.monotonic() - started)
+    print(text)
+    if given.out:
+        write(verdicts, text, given.out)
+    return 1 if any(one.faults for one in verdicts) else 0
+
+
+def _tell(verdict: Verdict, show: bool) -> None:
+    case, ending = verdict.case, verdict.ending
+    print(f"NOT PASSED {case.family}: {case.what!r}: {'; '.join(verdict.faults)}", file=sys.stderr, flush=True)
+    if show:
+        print(f"    noisybench {case.arguments!r}: code {ending.code}, {ending.seconds:.1f} s", file=sys.stderr)
+        print(f"    {(ending.stderr or ending.stdout)[-1500:]!r}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
