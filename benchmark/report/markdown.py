@@ -6,8 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from benchmark.escapes import right_to_left, visible
 from benchmark.report.document import Cell, Document, Grid, Section, Span, Text
-from benchmark.report.escapes import right_to_left, visible
 from benchmark.tables.note_text import code
 
 WIDTH = 100

@@ -59,12 +59,11 @@ def draw_npz(material: Material, random: Random) -> Case:
     kind = random.choice([_bytes, _types, _shapes, _labels, _labels, _members, _headers, _names, _bomb, _pickle])
     what, content, outcome = kind(random)
     arguments = random.choice(COMMANDS[:5] if outcome == "refused" else COMMANDS)
-    if arguments[1:3] == ("info", "npz:cells.npz"):
-        files = {"cells.npz": content}
-    else:
-        files = {"bad.npz": content}
+    files = {"cells.npz" if arguments[1:3] == ("info", "npz:cells.npz") else "bad.npz": content}
     # A grid on data that cannot be read is planned, and its runs fail with the reason.
-    return Case("npz", what, arguments, files, CELLS, outcome, writes=("out.png",), reports=arguments[0] in ("data", "run"))
+    return Case(
+        "npz", what, arguments, files, CELLS, outcome, writes=("out.png",), reports=arguments[0] in ("data", "run")
+    )
 
 
 def _bytes(random: Random) -> tuple[str, bytes, Outcome]:
@@ -100,7 +99,9 @@ def _shapes(random: Random) -> tuple[str, bytes, Outcome]:
         ]
     )
     arrays[name] = change[1](array)
-    refused = change[0] not in ("of one more axis",) and not (name == "class_names" and change[0] in ("flat", "transposed"))
+    refused = change[0] not in ("of one more axis",) and not (
+        name == "class_names" and change[0] in ("flat", "transposed")
+    )
     refused = refused and not (name.endswith("labels") and change[0] in ("flat", "transposed"))
     return f"{name} {change[0]}", npz(arrays), "refused" if refused and name.startswith("train") else "either"
 
@@ -201,7 +202,10 @@ def _bomb(random: Random) -> tuple[str, bytes, Outcome]:
     content = io.BytesIO(npz({key: array for key, array in arrays.items() if key != name}))
     size = BOMB if random.random() < 0.3 else BOMB >> 4
     header = npy(np.zeros(0, np.uint8), f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size},), }}".encode())
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(f"{name}.npy", "w") as member:
+    with (
+        zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(f"{name}.npy", "w") as member,
+    ):
         member.write(header)
         for _ in range(size >> 20):
             member.write(bytes(1 << 20))

@@ -58,7 +58,9 @@ def draw_labels(material: Material, random: Random) -> Case:
 def _csv(content: bytes, random: Random) -> tuple[str, bytes, Outcome]:
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
     at, column = random.randrange(len(rows)), random.randrange(len(rows[0]))
-    kind = random.choice(["cell", "cell", "cell", "row twice", "row removed", "column", "encoding", "quote", "long", "wide"])
+    kind = random.choice(
+        ["cell", "cell", "cell", "row twice", "row removed", "column", "encoding", "quote", "long", "wide"]
+    )
     if kind == "cell":
         value = texts.text(random)
         rows[at][column] = value
@@ -96,7 +98,20 @@ def _json(content: bytes, random: Random) -> tuple[str, bytes]:
     at = random.choice(colons) + 1
     end = min((found for mark in ",}]\n" if (found := text.find(mark, at)) >= 0), default=len(text))
     value = random.choice(
-        ["null", "-1", "1e999", "NaN", '"\\u001b[31m"', '"../outside/x"', "[]", "{}", "true", '"\\ud800"', "[" * 5000, "9" * 400]
+        [
+            "null",
+            "-1",
+            "1e999",
+            "NaN",
+            '"\\u001b[31m"',
+            '"../outside/x"',
+            "[]",
+            "{}",
+            "true",
+            '"\\ud800"',
+            "[" * 5000,
+            "9" * 400,
+        ]
     )
     return f"{value[:20]} in place of {text[at:end].strip()[:20]}", (text[:at] + value + text[end:]).encode()
 
@@ -135,7 +150,16 @@ def _toml(content: bytes, random: Random) -> tuple[str, bytes]:
     key = lines[at].partition("=")[0]
     value = random.choice(
         [
-            *('"../outside"', '"../outside/canary.txt"', '"/"', '"/etc/passwd"', '"study.toml"', "nan", "-1", "10000000"),
+            *(
+                '"../outside"',
+                '"../outside/canary.txt"',
+                '"/"',
+                '"/etc/passwd"',
+                '"study.toml"',
+                "nan",
+                "-1",
+                "10000000",
+            ),
             *("[]", "{}", '"\\u001b[31m"', '"\\u0000"', "2026-01-01", '["a", "a"]', '"x"', "[" * 400 + "]" * 400),
         ]
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import PurePosixPath
 from random import Random
 
 import click
@@ -51,6 +53,9 @@ PLUGINS = ("gce:q=0.5", "symmetric:0.2,0.4", "npz:cells.npz,labels=x.csv", "timm
 REPORTS = ("doctor", "verify", "diff", "check", "data info", "data verify", "noise verify", "show", "status", "run")
 PLAIN = ("--help", "--debug")
 """Options whose use is no test: one prints help, the other asks for tracebacks."""
+WRITTEN = ("--out", "--to", "--results", "--labels-out")
+"""Options that name what is written: only names below the working folder are tried, as a command does what it is told
+and whoever runs this may be allowed to write anywhere."""
 
 
 def command(name: str) -> click.Command:
@@ -66,12 +71,23 @@ def command(name: str) -> click.Command:
 def draw(material: Material, random: Random) -> Case:
     name = random.choice(sorted(BASES))
     arguments = [*name.split(), *BASES[name]]
-    what = []
-    for _ in range(random.choice([1, 1, 1, 2, 3])):
-        what.append(_spoil(arguments, command(name), len(name.split()), random))
+    times = random.choice([1, 1, 1, 2, 3])
+    what = [_spoil(arguments, command(name), len(name.split()), random) for _ in range(times)]
     if "--dry-run" not in arguments and name in ("run", "rm"):
         arguments.append("--dry-run")
-    return Case("options", f"{name}: {'; '.join(what)}"[:200], tuple(arguments), base=RESULTS, reports=name in REPORTS)
+    told = f"{name}: {'; '.join(what)}"[:200]
+    return Case("options", told, tuple(arguments), base=RESULTS, writes=_written(arguments), reports=name in REPORTS)
+
+
+def _written(arguments: list[str]) -> tuple[str, ...]:
+    """The first parts of the paths that the command is told to write."""
+    named = [value for option, value in pairwise(arguments) if option in WRITTEN]
+    return tuple(parts[0] for value in named if (parts := PurePosixPath(value).parts))
+
+
+def _is_below(value: str) -> bool:
+    path = PurePosixPath(value)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not value.startswith("~")
 
 
 def _spoil(arguments: list[str], spoiled: click.Command, words: int, random: Random) -> str:
@@ -79,11 +95,13 @@ def _spoil(arguments: list[str], spoiled: click.Command, words: int, random: Ran
     value = _value(random)
     if len(arguments) > words and random.random() < 0.3:
         at = random.randrange(words, len(arguments))
-        if not arguments[at].startswith("-") and arguments[at] != "results":
+        if not arguments[at].startswith("-") and arguments[at - 1] not in WRITTEN:
             arguments[at] = value
             return f"{value[:60]!r} for an argument"
     options = [one for one in spoiled.params if isinstance(one, click.Option) and not {*one.opts} & {*PLAIN}]
     option = random.choice(options)
+    if option.opts[0] in WRITTEN and not _is_below(value):
+        value = "out"
     if option.is_flag:
         arguments.append(f"{option.opts[0]}={value}" if random.random() < 0.5 else option.opts[0])
     elif option.opts[0] in arguments and random.random() < 0.7:

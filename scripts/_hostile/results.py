@@ -166,7 +166,11 @@ def _strange(name: str, content: bytes, random: Random) -> tuple[str, dict[str, 
     """Files of names that no command of ours writes."""
     strange = random.choice(
         [
-            *("results/runs/zz/../../../results/x.json", "results/runs/00/0000000000000000.json", "results/runs/x.json"),
+            *(
+                "results/runs/zz/../../../results/x.json",
+                "results/runs/00/0000000000000000.json",
+                "results/runs/x.json",
+            ),
             *("results/runs/3f/3f (1).json", "results/runs/\x1b[31m/a.json", "results/failures/a\nb-001.json"),
             *("results/segments/x.parquet", "results/runs/00/--help.json", "results/runs/00/'$(touch x)'.json"),
         ]
@@ -221,14 +225,20 @@ def _rows(content: bytes, random: Random) -> tuple[str, bytes]:
     elif kind == "doubled":
         table = table.append_column(column, table.column(at))
     elif kind == "rows":
-        table = pa.concat_tables([table, table]) if random.random() < 0.5 else table.slice(0, random.randrange(len(rows)))
+        table = (
+            pa.concat_tables([table, table]) if random.random() < 0.5 else table.slice(0, random.randrange(len(rows)))
+        )
     elif kind == "renamed":
-        table = table.rename_columns([texts.text(random) if k == at else name for k, name in enumerate(table.column_names)])
+        table = table.rename_columns(
+            [texts.text(random) if k == at else name for k, name in enumerate(table.column_names)]
+        )
     else:
         row = random.randrange(len(rows))
         kinds: dict[type, list[Any]] = {
             str: ["", "../x", "<script>", "\x1b[31m", "{}", "[", "null", "x" * 2000],
-            bytes: [b"", b"\xff", random.randbytes(30), texts.damaged(rows[row] or b"", random)[1]] if rows[row] else [b""],
+            bytes: [b"", b"\xff", random.randbytes(30), texts.damaged(rows[row] or b"", random)[1]]
+            if rows[row]
+            else [b""],
             int: [-1, 0, 99, 2**31],
             float: [float("nan"), float("inf"), -1.0, 1e308],
         }

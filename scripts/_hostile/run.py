@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import os
 import platform
 import statistics
@@ -49,7 +50,7 @@ WHAT = {
     "results": "results and published folders: damaged, or changed with right digests",
 }
 INPUTS = sum(share for _, share in FAMILIES.values())
-REAL_EVERY = 25
+REAL_EVERY = 50
 TRIES = 20
 """Draws after which an input may be one that was drawn before."""
 
@@ -58,15 +59,15 @@ def drawn(material: Material, families: Sequence[str], count: int, seed: int) ->
     """About `count` different cases, by the families' shares, at least one of each."""
     shares = {name: FAMILIES[name][1] for name in families}
     seen: set[str] = set()
-    for name, share in shares.items():
-        draw, number = FAMILIES[name][0], max(1, round(count * share / sum(shares.values())))
-        for k in range(number):
-            for again in range(TRIES):
-                case = draw(material, Random(f"{seed} {name} {k} {again}"))
-                if case.key not in seen:
-                    break
-            seen.add(case.key)
-            yield case
+    numbers = {name: max(1, math.ceil(count * share / sum(shares.values()))) for name, share in shares.items()}
+    # Mixed, so that the first inputs are of all families.
+    for _, name, k in sorted((k / number, name, k) for name, number in numbers.items() for k in range(number)):
+        for again in range(TRIES):
+            case = FAMILIES[name][0](material, Random(f"{seed} {name} {k} {again}"))
+            if case.key not in seen:
+                break
+        seen.add(case.key)
+        yield case
 
 
 def summary(verdicts: Sequence[Verdict], families: Sequence[str], seed: int, seconds: float) -> str:
@@ -142,7 +143,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--inputs", type=int, default=2000, help="how many (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="(default: one per core)")
-    parser.add_argument("--material", type=Path, help="keep the sound inputs in this folder, and use them if they are there")
+    parser.add_argument(
+        "--material", type=Path, help="keep the sound inputs in this folder, and use them if they are there"
+    )
     parser.add_argument("--out", type=Path, help="folder for hostile.md and hostile.csv; without it they are not kept")
     parser.add_argument("--show", action="store_true", help="print what the commands said where an input did not pass")
     given = parser.parse_args(arguments)

@@ -38,7 +38,12 @@ flip = true
 """
 FREE = ("title", "name", "assumptions")
 """Keys whose values are for people: any text may be right."""
-COMMANDS = (("run", "suite.toml", "--dry-run"), ("status", "suite.toml"), ("runs", "suite.toml"), ("table", "suite.toml"))
+COMMANDS = (
+    ("run", "suite.toml", "--dry-run"),
+    ("status", "suite.toml"),
+    ("runs", "suite.toml"),
+    ("table", "suite.toml"),
+)
 
 
 def draw(material: Material, random: Random) -> Case:

@@ -13,7 +13,14 @@ TEXTS = (
     *("../outside/canary.txt", "../../outside", "/", "/etc/passwd", "/dev/null", ".", "..", "CON", "a/../../b"),
     *("\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "a\rb", "a\nb", "a\tb", "\u202egnp.exe", "\u2066x", "\x7f", "\x9b1m"),
     *("\U0001f4a5", "e\u0301", "\ufeff", "\u0000".encode("unicode_escape").decode(), "\ud7ff", "\uffff"),
-    *("<script>alert(1)</script>", "'><img src=x onerror=alert(1)>", "&lt;", "</table>", "\\input{/etc/passwd}", "$x_{"),
+    *(
+        "<script>alert(1)</script>",
+        "'><img src=x onerror=alert(1)>",
+        "&lt;",
+        "</table>",
+        "\\input{/etc/passwd}",
+        "$x_{",
+    ),
     *("=cmd|' /C calc'!A0", "@SUM(1)", "+1", "x" * 300, "x" * 5000, "../" * 200, "a/" * 100, "[" * 3000, "'" * 999),
 )
 """Of every kind that a shell, a path, a format string, a terminal, a page, a spreadsheet or a parser may take for
@@ -33,7 +40,9 @@ def text(random: Random) -> str:
 
 def damaged(content: bytes, random: Random) -> tuple[str, bytes]:
     """What was done to `content`, and what it became."""
-    kind = random.choice(["cut", "flipped", "overwritten", "doubled", "inserted", "removed", "empty", "zeros", "foreign"])
+    kind = random.choice(
+        ["cut", "flipped", "overwritten", "doubled", "inserted", "removed", "empty", "zeros", "foreign"]
+    )
     at, size = random.randrange(max(1, len(content))), random.randint(1, 64)
     if kind == "flipped":
         changed = bytearray(content or b"\0")

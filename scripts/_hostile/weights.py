@@ -58,7 +58,9 @@ def _torch(random: Random) -> tuple[str, bytes, Outcome]:
         with zipfile.ZipFile(content) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
         program = next(name for name in parts if name.endswith("data.pkl"))
-        parts[program] = random.choice([pickle.dumps(Payload()), b"", b"\x80\x02}q\x00.", b"c__builtin__\neval\n(Vx\ntR."])
+        parts[program] = random.choice(
+            [pickle.dumps(Payload()), b"", b"\x80\x02}q\x00.", b"c__builtin__\neval\n(Vx\ntR."]
+        )
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             for name, part in parts.items():
@@ -71,7 +73,7 @@ def _torch(random: Random) -> tuple[str, bytes, Outcome]:
     made: Any = {
         "code": random.choice([Payload(), {"state_dict": Payload()}, {"net": {"w": Payload()}}, [Payload()]]),
         "wild": random.choice(
-            [None, 3, [], {}, {"state_dict": {}}, {"state_dict": {"state_dict": {}}}, torch.zeros(3), "text", {3: torch.ones(1)},
+            [None, 3, [], {}, {"state_dict": {}}, {"net": {"net": {}}}, torch.zeros(3), "text", {3: torch.ones(1)},
              {"a": np.zeros(3)}, {"": torch.ones(1)}, {"x" * 10_000: torch.ones(1)}]
         ),
     }[kind]  # fmt: skip
@@ -88,7 +90,12 @@ def _changed(state: dict[str, Any], kind: str, random: Random) -> tuple[dict[str
     loose = name.startswith("fc.") or name.endswith("num_batches_tracked")
     if kind == "shapes":
         changed[name] = random.choice(
-            [torch.zeros(0), torch.zeros(1), changed[name].unsqueeze(0), torch.zeros(1).expand(1 << 20, 1 << 10)[:5, :1]]
+            [
+                torch.zeros(0),
+                torch.zeros(1),
+                changed[name].unsqueeze(0),
+                torch.zeros(1).expand(1 << 20, 1 << 10)[:5, :1],
+            ]
         )
         return changed, f"{name} of shape {list(changed[name].shape)}", "either" if loose else "refused"
     if kind == "names":
@@ -98,7 +105,13 @@ def _changed(state: dict[str, Any], kind: str, random: Random) -> tuple[dict[str
         return changed, f"{name} under another name", "either" if loose else "refused"
     if kind == "types":
         changed[name] = random.choice(
-            [changed[name].to(torch.complex64), changed[name].bool(), changed[name].to(torch.int64), changed[name].half(), 3]
+            [
+                changed[name].to(torch.complex64),
+                changed[name].bool(),
+                changed[name].to(torch.int64),
+                changed[name].half(),
+                3,
+            ]
         )
         return changed, f"{name} as {getattr(changed[name], 'dtype', 'a number')}", "either"
     changed[name] = torch.full_like(changed[name].float(), random.choice([float("nan"), float("inf"), 1e38]))
