@@ -91,7 +91,12 @@ def _image(random: Random) -> tuple[str, bytes, Outcome]:
         content = io.BytesIO()
         image = Image.fromarray(pixels)
         form = random.choice(["GIF", "TIFF", "WEBP"])
-        image.save(content, form, save_all=True, append_images=[Image.new("L", (9, k + 1), k) for k in range(20)])
+        image.save(
+            content,
+            form,
+            save_all=True,
+            append_images=[Image.new("L", (8, 8 if form == "WEBP" else k + 1), k) for k in range(20)],
+        )
         return f"{form} of 21 pictures", content.getvalue(), "either"
     if kind == "dicom":
         body = random.choice(

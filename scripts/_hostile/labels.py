@@ -19,7 +19,7 @@ WAYS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "labels.csv": (
         ("run", *DATA, "-m", "ce", "-n", "none", "--labels", "labels.csv", "--dry-run"),
-        ("data", "info", "npz:cells.npz,labels=labels.csv"),
+        ("noise", "show", "-d", "npz:cells.npz,labels=labels.csv", "-n", "symmetric:0.2"),
         ("relabel", "revert", "labels.csv", "--out", "out.csv"),
     ),
     "labels.history.json": (("relabel", "revert", "labels.csv", "--out", "out.csv"),),

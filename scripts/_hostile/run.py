@@ -70,7 +70,7 @@ def drawn(material: Material, families: Sequence[str], count: int, seed: int) ->
         yield case
 
 
-def summary(verdicts: Sequence[Verdict], families: Sequence[str], seed: int, seconds: float) -> str:
+def summary(verdicts: Sequence[Verdict], families: Sequence[str], seed: int, seconds: float, commit: str) -> str:
     """How the commands ended, as Markdown."""
     faulty = [one for one in verdicts if one.faults]
     real = sum(one.ending.real for one in verdicts)
@@ -78,17 +78,21 @@ def summary(verdicts: Sequence[Verdict], families: Sequence[str], seed: int, sec
         "# Hostile inputs",
         "",
         f"`scripts/hostile` drew {len(verdicts):,} different inputs with seed {seed} and gave each to a command of the "
-        f"command line, {real} of them to a program of its own, the others to a process that was forked for it. An "
-        "input passes where the command ended by itself, with exit code 0, 1 or 2, without a traceback or a sentence "
-        "that calls it a fault of noisybench; where an input that is wrong was refused; where exit code 1 or 2 came "
-        "with one sentence of error, or with the report that the command is for; where no control character was "
-        "printed; and where nothing was created, changed or removed beside the results folder and what the command "
-        f"was asked to write. Limits: {SECONDS:.0f} s and {MEMORY_MIB:,} MiB of memory.",
+        f"command line, {real} of them to a program of its own, the others to a process that was forked for it (again "
+        "as a program where that hung: a fork may inherit a lock that another thread holds). An input passes where",
         "",
-        f"- passed: **{len(verdicts) - len(faulty):,} of {len(verdicts):,}**",
-        f"- longest: {max(one.ending.seconds for one in verdicts):.1f} s; most memory: "
-        f"{max(one.ending.memory_mib for one in verdicts):,.0f} MiB; all: {seconds / 60:.0f} min",
-        f"- commit {_commit()}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores",
+        "- the command ended by itself, with exit code 0, 1 or 2, and no traceback or fault of noisybench itself;",
+        "- exit code 1 or 2 came with one sentence of error, or with the report that the command is for;",
+        "- an input that is wrong whatever is done with it was refused, or a dry run said that the runs will fail;",
+        "- no control character was printed;",
+        "- nothing was created, changed or removed beside the results folder and what the command was told to write;",
+        f"- it took at most {SECONDS:.0f} s and {MEMORY_MIB:,} MiB of memory.",
+        "",
+        f"Passed: **{len(verdicts) - len(faulty):,} of {len(verdicts):,}**",
+        "",
+        f"Longest: {max(one.ending.seconds for one in verdicts):.1f} s; most memory: "
+        f"{max(one.ending.memory_mib for one in verdicts):,.0f} MiB; all: {seconds / 60:.0f} min; "
+        f"commit {commit}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores",
         "",
         "| family | inputs | code 0 | code 1 | code 2 | passed | median s | what |",
         "|---|---|---|---|---|---|---|---|",
@@ -153,13 +157,13 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := [name for name in families if name not in FAMILIES]:
         print(f"error: no family {unknown[0]!r}; expected some of {', '.join(FAMILIES)}", file=sys.stderr)
         return 2
-    verdicts = []
+    verdicts, commit = [], _commit()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.material or Path(scratch) / "material"
         if not folder.exists():
             print("first the sound inputs, which takes a minute", file=sys.stderr, flush=True)
         material = Material(folder) if folder.exists() else make(folder)
-        warm_up()
+        warm_up(Path(scratch))
         started = time.monotonic()
         cases = drawn(material, families, given.inputs, given.seed)
         for verdict in trials(cases, folder, given.processes, REAL_EVERY):
@@ -168,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
                 _tell(verdict, given.show)
             elif len(verdicts) % 100 == 0:
                 print(f"{len(verdicts)} inputs", file=sys.stderr, flush=True)
-    text = summary(verdicts, families, given.seed, time.monotonic() - started)
+    text = summary(verdicts, families, given.seed, time.monotonic() - started, commit)
     print(text)
     if given.out:
         write(verdicts, text, given.out)

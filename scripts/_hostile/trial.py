@@ -14,7 +14,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -89,8 +88,11 @@ def judged(case: Case, ending: Ending) -> Verdict:
     return Verdict(case, ending, tuple(faults))
 
 
-def warm_up() -> None:
-    """Imports what the commands import, so that forked processes need not."""
+def warm_up(scratch: Path) -> None:
+    """Imports what the commands import, so that forked processes need not; `scratch` is for what libraries keep."""
+    # Fonts are looked for once; matplotlib keeps what it found in the home folder unless it is told of another.
+    os.environ["MPLCONFIGDIR"] = str(scratch)
+    importlib.import_module("matplotlib.font_manager")
     for package in WARM:
         module = importlib.import_module(package)
         for found in pkgutil.walk_packages(module.__path__, f"{package}."):
@@ -187,40 +189,30 @@ def _kill(group: int) -> None:
 def start(sandbox: Sandbox, logs: Path, real: bool) -> Running:
     streams = logs / f"{sandbox.folder.name}.out", logs / f"{sandbox.folder.name}.err"
     started = time.monotonic()
-    if real:
-        with streams[0].open("wb") as out, streams[1].open("wb") as err:
-            command = [sys.executable, "-m", "noisybench", *sandbox.case.arguments]
-            path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-            process = subprocess.Popen(
-                [part.encode("utf-8", "surrogateescape") for part in command],
-                cwd=sandbox.work,
-                env={**os.environ, **sandbox.environment, "PYTHONPATH": path},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-        return Running(sandbox, process.pid, started, streams, real)
     pid = os.fork()
     if pid == 0:
-        _command(sandbox, streams)
+        _command(sandbox, streams, real)
     return Running(sandbox, pid, started, streams, real)
 
 
-def _command(sandbox: Sandbox, streams: tuple[Path, Path]) -> None:
-    """Becomes the command. Never returns."""
+def _command(sandbox: Sandbox, streams: tuple[Path, Path], real: bool) -> None:
+    """Becomes the command, with `real` as a new program. Never returns."""
     code = 70
     try:
         os.setsid()
         for number, name in enumerate((Path(os.devnull), *streams)):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
             os.dup2(os.open(name, flags, 0o600), number)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.environ.update(sandbox.environment)
-        tempfile.tempdir = None
         os.chdir(sandbox.work)
+        if real:
+            os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+            command = [sys.executable, "-m", "noisybench", *sandbox.case.arguments]
+            os.execv(sys.executable, [os.fsencode(part) for part in command])
+        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
+        tempfile.tempdir = None
         sys.argv = ["noisybench", *sandbox.case.arguments]
         from benchmark.cli.main import main
 
@@ -259,5 +251,9 @@ def trials(cases: Iterable[Case], material: Path, processes: int, real_every: in
                     one.sandbox.remove()
                     for stream in one.streams:
                         stream.unlink()
+                    if ending.code == -signal.SIGKILL and not one.real:
+                        # A fork inherits the locks of other threads, which may hang on its own account.
+                        running.append(start(Sandbox(one.sandbox.case, material, Path(parent)), Path(logs), True))
+                        continue
                     yield judged(one.sandbox.case, ending)
             time.sleep(POLL_SECONDS)
