@@ -16,7 +16,7 @@ import pytest
 
 from scripts._hostile.case import Case
 from scripts._hostile.material import CELLS, make_data
-from scripts._hostile.run import FAMILIES, INPUTS, WHAT, drawn
+from scripts._hostile.run import FAMILIES, INPUTS, WHAT, drawn, places
 from scripts._hostile.trial import MEMORY_MIB, Ending, judged, trials
 from tests.conftest import ROOT
 
@@ -53,11 +53,12 @@ def test_the_full_run_has_2000_inputs_of_every_family():
     assert FAMILIES.keys() == WHAT.keys()
 
 
-def test_a_seed_draws_the_same_inputs_and_no_input_twice(tmp_path):
+def test_a_seed_draws_the_same_inputs_and_few_of_them_twice(tmp_path):
     material = make_data(tmp_path / "material")
-    (first, again, other) = ([case.key for case in drawn(material, FROM_DATA, 120, seed)] for seed in (0, 0, 1))
+    numbers = places(FROM_DATA, 120)
+    first, again, other = ([drawn(material, *place, seed).key for place in numbers] for seed in (0, 0, 1))
     assert first == again
-    assert len({*first}) == len(first) >= 120
+    assert len({*first}) > 0.95 * len(numbers), "few draws are equal"
     assert len({*first} & {*other}) < len(first) // 2
 
 
@@ -65,7 +66,7 @@ def test_what_is_written_beside_the_results_folder_is_told(tmp_path):
     material = make_data(tmp_path / "material")
     arguments = ("noise", "export", "-d", "npz:cells.npz", "-n", "symmetric:0.4", "--out", "../outside/canary.txt")
     told = Case("options", "an output", arguments, base=CELLS)
-    (verdict,) = trials([told], material.folder, processes=1, real_every=1)
+    ((_, verdict),) = trials([(0, told)], material.folder, real_every=1)
     assert verdict.ending.code == 0, verdict.ending.stderr
     assert verdict.faults == ("changed outside/canary.txt",)
 

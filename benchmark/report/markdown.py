@@ -51,7 +51,7 @@ def _escaped(text: str) -> str:
 
 
 def _as_text(character: str) -> str:
-    # Not every reader of Markdown knows "\\<", and one that does not would take a name for an element of the page.
+    # Not every reader of Markdown knows "\<", and one that does not would take a name for an element of the page.
     return "&lt;" if character == "<" else f"\\{character}"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
+import multiprocessing
 import os
 import platform
 import statistics
@@ -13,15 +15,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from scripts._hostile import arrays, images, labels, options, results, suites, weights
 from scripts._hostile.case import Case
 from scripts._hostile.material import Material, make
-from scripts._hostile.trial import MEMORY_MIB, ROOT, SECONDS, Verdict, trials, warm_up
+from scripts._hostile.trial import MEMORY_MIB, ROOT, SECONDS, Ending, Verdict, judged, trials, warm_up
 
 Draw: TypeAlias = Callable[[Material, Random], Case]
 FAMILIES: dict[str, tuple[Draw, int]] = {
@@ -49,25 +53,93 @@ WHAT = {
     "archives": "zip archives: members outside, links, bombs, encrypted",
     "results": "results and published folders: damaged, or changed with right digests",
 }
-INPUTS = sum(share for _, share in FAMILIES.values())
+INPUTS = 2050
 REAL_EVERY = 50
-TRIES = 20
-"""Draws after which an input may be one that was drawn before."""
+WORK = ROOT / ".hostile"
+"""Verdicts by commit and seed."""
 
 
-def drawn(material: Material, families: Sequence[str], count: int, seed: int) -> Iterator[Case]:
-    """About `count` different cases, by the families' shares, at least one of each."""
+def places(families: Sequence[str], count: int) -> list[tuple[str, int]]:
+    """(family, number in it) of about `count` cases, by the families' shares, at least one of each."""
     shares = {name: FAMILIES[name][1] for name in families}
-    seen: set[str] = set()
     numbers = {name: max(1, math.ceil(count * share / sum(shares.values()))) for name, share in shares.items()}
     # Mixed, so that the first inputs are of all families.
-    for _, name, k in sorted((k / number, name, k) for name, number in numbers.items() for k in range(number)):
-        for again in range(TRIES):
-            case = FAMILIES[name][0](material, Random(f"{seed} {name} {k} {again}"))
-            if case.key not in seen:
-                break
-        seen.add(case.key)
-        yield case
+    mixed = sorted((k / number, name, k) for name, number in numbers.items() for k in range(number))
+    return [(name, k) for _, name, k in mixed]
+
+
+def drawn(material: Material, family: str, number: int, seed: int) -> Case:
+    """The case of that number, whatever else is drawn."""
+    return FAMILIES[family][0](material, Random(f"{seed} {family} {number}"))
+
+
+def distinct(verdicts: Mapping[int, Verdict]) -> list[Verdict]:
+    """One of those on equal inputs, in the order of their numbers."""
+    by_key: dict[str, Verdict] = {}
+    for _, verdict in sorted(verdicts.items()):
+        by_key.setdefault(verdict.case.key, verdict)
+    return list(by_key.values())
+
+
+@dataclass
+class Campaign:
+    """Tries the cases of a seed in several processes. Keeps the verdicts, so that a call that was cut off goes on."""
+
+    material: Material
+    places: Sequence[tuple[str, int]]
+    seed: int
+    commit: str
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        WORK.mkdir(exist_ok=True)
+        self.kept = WORK / f"{self.commit}-{self.seed}.jsonl"
+        for line in self.kept.read_text(encoding="utf-8").splitlines() if self.kept.exists() else ():
+            entry = json.loads(line)
+            number = next((n for n, place in enumerate(self.places) if [*place] == entry["place"]), None)
+            if number is not None:
+                case = drawn(self.material, *self.places[number], self.seed)
+                ending = Ending(**entry["ending"] | {"changed": tuple(entry["ending"]["changed"])})
+                if case.key == entry["key"]:
+                    self.verdicts[number] = judged(case, ending)
+
+    def try_all(self, processes: int, show: bool) -> list[Verdict]:
+        """The verdicts on all cases; equal ones count once."""
+        left = [number for number in range(len(self.places)) if number not in self.verdicts]
+        context = multiprocessing.get_context("fork")
+        readers: list[Any] = []
+        for part in (left[k::processes] for k in range(min(processes, len(left)))):
+            reader, writer = context.Pipe(duplex=False)
+            context.Process(target=self._try, args=(part, writer)).start()
+            writer.close()
+            readers.append(reader)
+        while readers:
+            for reader in wait(readers):
+                try:
+                    number, verdict = reader.recv()
+                except EOFError:
+                    readers.remove(reader)
+                else:
+                    self._keep(number, verdict, show)
+        if len(self.verdicts) < len(self.places):
+            raise RuntimeError("a process ended before all its inputs were tried; see above")
+        return distinct(self.verdicts)
+
+    def _try(self, numbers: Sequence[int], writer: Any) -> None:
+        cases = ((number, drawn(self.material, *self.places[number], self.seed)) for number in numbers)
+        for found in trials(cases, self.material.folder, REAL_EVERY):
+            writer.send(found)
+
+    def _keep(self, number: int, verdict: Verdict, show: bool) -> None:
+        self.verdicts[number] = verdict
+        entry = {"place": self.places[number], "key": verdict.case.key, "ending": asdict(verdict.ending)}
+        if not self.commit.endswith("+"):
+            with self.kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        if verdict.faults:
+            _tell(verdict, show)
+        elif len(self.verdicts) % 100 == 0:
+            print(f"{len(self.verdicts)} inputs", file=sys.stderr, flush=True)
 
 
 def summary(verdicts: Sequence[Verdict], families: Sequence[str], seed: int, seconds: float, commit: str) -> str:
@@ -144,7 +216,7 @@ def write(verdicts: Sequence[Verdict], text: str, folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/hostile", description=__doc__)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(FAMILIES)}; all by default")
-    parser.add_argument("--inputs", type=int, default=2000, help="how many (default %(default)s)")
+    parser.add_argument("--inputs", type=int, default=INPUTS, help="how many (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="(default: one per core)")
     parser.add_argument(
@@ -157,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := [name for name in families if name not in FAMILIES]:
         print(f"error: no family {unknown[0]!r}; expected some of {', '.join(FAMILIES)}", file=sys.stderr)
         return 2
-    verdicts, commit = [], _commit()
+    commit = _commit()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.material or Path(scratch) / "material"
         if not folder.exists():
@@ -165,13 +237,8 @@ def main(arguments: list[str] | None = None) -> int:
         material = Material(folder) if folder.exists() else make(folder)
         warm_up(Path(scratch))
         started = time.monotonic()
-        cases = drawn(material, families, given.inputs, given.seed)
-        for verdict in trials(cases, folder, given.processes, REAL_EVERY):
-            verdicts.append(verdict)
-            if verdict.faults:
-                _tell(verdict, given.show)
-            elif len(verdicts) % 100 == 0:
-                print(f"{len(verdicts)} inputs", file=sys.stderr, flush=True)
+        campaign = Campaign(material, places(families, given.inputs), given.seed, commit)
+        verdicts = campaign.try_all(given.processes, given.show)
     text = summary(verdicts, families, given.seed, time.monotonic() - started, commit)
     print(text)
     if given.out:

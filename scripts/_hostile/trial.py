@@ -230,30 +230,24 @@ def _command(sandbox: Sandbox, streams: tuple[Path, Path], real: bool) -> None:
         os._exit(code or 0)
 
 
-def trials(cases: Iterable[Case], material: Path, processes: int, real_every: int) -> Iterator[Verdict]:
-    """The verdicts, in the order in which they are reached. Every `real_every`-th case is a program of its own; none
-    where it is 0."""
-    waiting = enumerate(cases)
-    running: list[Running] = []
+def trials(cases: Iterable[tuple[int, Case]], material: Path, real_every: int) -> Iterator[tuple[int, Verdict]]:
+    """The verdicts on numbered cases. Every `real_every`-th number is a program of its own; none where it is 0."""
     with tempfile.TemporaryDirectory(prefix="hostile-") as parent, tempfile.TemporaryDirectory(prefix="logs-") as logs:
-        exhausted = False
-        while running or not exhausted:
-            while len(running) < processes and not exhausted:
-                number, case = next(waiting, (-1, None))
-                if case is None:
-                    exhausted = True
-                    break
-                real = bool(real_every) and number % real_every == real_every - 1
-                running.append(start(Sandbox(case, material, Path(parent)), Path(logs), real))
-            for one in [*running]:
-                if (ending := one.ended()) is not None:
-                    running.remove(one)
-                    one.sandbox.remove()
-                    for stream in one.streams:
-                        stream.unlink()
-                    if ending.code == -signal.SIGKILL and not one.real:
-                        # A fork inherits the locks of other threads, which may hang on its own account.
-                        running.append(start(Sandbox(one.sandbox.case, material, Path(parent)), Path(logs), True))
-                        continue
-                    yield judged(one.sandbox.case, ending)
-            time.sleep(POLL_SECONDS)
+        for number, case in cases:
+            ending = tried(case, material, (Path(parent), Path(logs)), bool(real_every) and number % real_every == 0)
+            if ending.code == -signal.SIGKILL and not ending.real:
+                # A fork inherits the locks of other threads, which may hang on its own account.
+                ending = tried(case, material, (Path(parent), Path(logs)), True)
+            yield number, judged(case, ending)
+
+
+def tried(case: Case, material: Path, places: tuple[Path, Path], real: bool) -> Ending:
+    """How `case` ended. `places`: where the sandbox lies, and what the command printed."""
+    sandbox = Sandbox(case, material, places[0])
+    running = start(sandbox, places[1], real)
+    while (ending := running.ended()) is None:
+        time.sleep(POLL_SECONDS)
+    sandbox.remove()
+    for stream in running.streams:
+        stream.unlink()
+    return ending
