@@ -10,7 +10,6 @@ name is the whole text needs no quotes.
 
 from __future__ import annotations
 
-import tomllib
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from benchmark.errors import UsageError
+from benchmark.parsers import parse_toml
 
 Fields = Mapping[str, FieldInfo]
 """The fields of a configuration: `Config.model_fields`."""
@@ -153,8 +153,8 @@ def _exists(path: Path) -> bool:
 def _toml(text: str) -> Any:
     """`text` as a TOML value, or as it is if it is none."""
     try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"v = {text}")["v"]
+    except ValueError:
         return text
 
 

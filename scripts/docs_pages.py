@@ -33,7 +33,12 @@ INTRODUCTIONS = {
     BACKBONES: "Networks. Options stand after a colon, a model of timm after a slash: `timm/resnet18`.",
 }
 HELP_WIDTH = 100
-COPIES = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+COPIES = {
+    "index.md": "README.md",
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
+}
 """Page -> file of the repository that it shows."""
 
 
@@ -71,6 +76,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Records": "records.md"},
         {"Commands": "commands.md"},
         {"Contributing": "contributing.md"},
+        {"Security": "security.md"},
         {"Changes": "changelog.md"},
     ]
     return config

@@ -137,7 +137,7 @@ def plain_recipe(file: Path, stem: str, epochs: int, seed: int) -> float:
     torch.set_num_threads(DEFAULT_THREADS)
     torch.manual_seed(seed)
     started = time.perf_counter()
-    with np.load(file) as arrays:
+    with np.load(file, allow_pickle=False) as arrays:
         splits = {s: (arrays[f"{s}_images"], arrays[f"{s}_labels"].ravel()) for s in ("train", "val", "test")}
     images, labels = splits["train"]
     net = plain_network(stem, 1 if images.ndim == 3 else 3, int(labels.max()) + 1)
@@ -269,7 +269,7 @@ def all_throughputs(seconds: float) -> list[Throughput]:
 
 
 def end_to_end(file: Path, stem: str, epochs: int, runs: int) -> EndToEnd:
-    with np.load(file) as arrays:
+    with np.load(file, allow_pickle=False) as arrays:
         images = len(arrays["train_labels"])
     plain_seconds = sum(plain_recipe(file, stem, epochs, seed) for seed in range(runs))
     return EndToEnd(stem, images, epochs, runs, plain_seconds, our_recipe(file, stem, epochs, runs))

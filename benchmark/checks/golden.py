@@ -9,7 +9,6 @@ it, with one of the reasons in `Reason`.
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import sys
 import traceback
@@ -23,6 +22,7 @@ from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 import click
 
 from benchmark.errors import UsageError
+from benchmark.parsers import parse_json
 from benchmark.registry import ROOT
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-5}
@@ -159,7 +159,7 @@ def load_suite() -> Suite:
 
 def read_cases(path: Path) -> list[Case]:
     try:
-        cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        cases = parse_json(path.read_text(encoding="utf-8"))["cases"]
     except FileNotFoundError:
         raise UsageError(f"golden file {path} does not exist") from None
     except (ValueError, KeyError, TypeError, OSError) as error:

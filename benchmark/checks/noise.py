@@ -48,7 +48,7 @@ def made(noise: str, options: dict[str, Any], rate: float = 0.3) -> Iterator[Noi
     with tempfile.TemporaryDirectory() as folder:
         matrix = np.full((NUM_CLASSES, NUM_CLASSES), rate / (NUM_CLASSES - 1))
         np.fill_diagonal(matrix, 1 - rate)
-        np.save(Path(folder) / "matrix.npy", matrix)
+        np.save(Path(folder) / "matrix.npy", matrix, allow_pickle=False)
         export_csv(Path(folder) / "labels.csv", [(split(), Corruption(split().given["worse"]))])
         examples = {
             "rate": rate,

@@ -79,7 +79,8 @@ def clinical(
     except TableError as error:
         raise UsageError(f"{error}; predictions are kept by `noisybench run ... --keep predictions`") from error
     ids = {run for block in table.blocks for run in block.runs["id"].dropna()}
-    groups = {record["id"]: _groups(record, extra) for record in whole_records(store, others, ids)}
+    ended = (record for record in whole_records(store, others, ids) if record["state"] == "ok")
+    groups = {record["id"]: _groups(record, extra) for record in ended}
     asked = Asked(
         predictions=predictions_lookup(store, others),
         groups=groups.get,
@@ -121,7 +122,7 @@ def _costs(path: Path) -> Callable[[tuple[str, ...]], NDArray[np.float64]]:
 
     try:
         read = pd.read_csv(path, index_col=0, dtype={0: str})
-    except (ValueError, OSError) as error:
+    except Exception as error:  # pandas raises half a dozen types for a file that is no table
         raise UsageError(f"{path} cannot be read as a CSV file: {error}") from error
     read.index, read.columns = read.index.astype(str).str.strip(), read.columns.astype(str).str.strip()
     return partial(_ordered, path, read.apply(pd.to_numeric, errors="coerce"))

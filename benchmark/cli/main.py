@@ -17,6 +17,9 @@ from typing import Any, NoReturn
 
 import click
 
+from benchmark.cli.streams import visible_streams
+from benchmark.escapes import visible_lines
+
 OWN_FAULT = "this is a fault of noisybench itself: the same command with --debug shows where"
 COMMANDS = {
     "run": "benchmark.cli.run:run",
@@ -94,7 +97,7 @@ def main() -> None:
     _open_streams()
     if sys.flags.optimize > 1 and ({"-h", "--help"} & {*arguments} or arguments[:1] in (["show"], ["check"])):
         _say("note: Python was told to drop docstrings (-OO, PYTHONOPTIMIZE=2), so descriptions are missing")
-    with _ending_on_signals(), _short_warnings():
+    with _ending_on_signals(), _short_warnings(), visible_streams():
         try:
             code = _run(arguments, debug)
         except click.ClickException as error:
@@ -118,11 +121,10 @@ def _run(arguments: list[str], debug: bool) -> int:
         return 1  # the reader of stdout has gone, as in `noisybench table | head`
     except click.ClickException:
         raise
-    except Exception as error:
-        # Click takes any EOFError for the end of what a user types.
-        if isinstance(error, click.Abort) and not isinstance(error.__cause__, EOFError):
-            raise
-        if debug:
+    except (click.Abort, Exception) as raised:
+        # Click takes the end of any file for that of the terminal, and a question of its own has no cause.
+        error = raised.__cause__ if isinstance(raised, click.Abort) else raised
+        if debug or not isinstance(error, Exception):
             raise
         from benchmark.errors import fault_of_the_system
 
@@ -157,7 +159,7 @@ def _interrupted(number: int, arguments: list[str]) -> int:
 
 def _say(text: str) -> None:
     with suppress(OSError):  # nobody reads stderr any more
-        click.echo(text, err=True)
+        click.echo(visible_lines(text), err=True)  # also where a progress bar has taken the stream
 
 
 def _open_streams() -> None:

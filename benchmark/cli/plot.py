@@ -54,7 +54,7 @@ def plot(
     memorization (by epoch); confusion, reliability and transition (predictions, and estimates of T).
     """
     from benchmark.errors import UsageError
-    from benchmark.report.escapes import visible
+    from benchmark.escapes import visible
     from benchmark.report.figures import kinds
     from benchmark.store.content import collector_paused
     from benchmark.store.store import Store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmark.cli.streams import raw
+from benchmark.escapes import visible_lines
 
 if TYPE_CHECKING:
     from benchmark.runs.executors.base import Event
@@ -31,7 +35,7 @@ class GridProgress:
         self.slots = slots
         self.ended = 0
         self.started = time.monotonic()
-        self.console = Console(stderr=True)
+        self.console = Console(file=raw(sys.stderr))
         self.live = self.console.is_terminal and not self.console.is_dumb_terminal
         self.tasks: dict[int, Any] = {}
         self.bars = Progress(
@@ -72,7 +76,9 @@ class GridProgress:
             self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
         task = self.tasks[event.slot]
         if event.kind == "start":
-            self.bars.reset(task, description=event.job.label, total=event.job.spec.training.epochs, note="")
+            self.bars.reset(
+                task, description=visible_lines(event.job.label), total=event.job.spec.training.epochs, note=""
+            )
         elif event.kind == "phase":
             self.bars.update(task, note=event.summary)
         elif event.kind == "epoch":
@@ -84,7 +90,7 @@ class GridProgress:
 
     def say(self, text: str, style: str | None = None) -> None:
         if self.live:
-            self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(visible_lines(text), style=style, markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(text, err=True)
 
@@ -100,7 +106,7 @@ class GridProgress:
 @contextmanager
 def fetch_progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar per download or decoding, added at its first report; a line where stderr is no terminal."""
-    console = Console(stderr=True)
+    console = Console(file=raw(sys.stderr))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
@@ -109,7 +115,7 @@ def fetch_progress() -> Iterator[Callable[[str, int, int], None]]:
             if what not in tasks and not console.is_terminal:
                 click.echo(what, err=True)
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total or None)
+                tasks[what] = bars.add_task(visible_lines(what), total=total or None)
             bars.update(tasks[what], completed=done)
 
         yield report

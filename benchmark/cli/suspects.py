@@ -215,7 +215,9 @@ def _write(
     content = io.BytesIO()
     labels = examined.part.noisy
     judged: dict[str, Any] = {} if held_out is None else {"held_out": held_out.probabilities, "twins": held_out.twins}
-    np.savez_compressed(content, labels=labels, probabilities=verdict.probabilities, scores=verdict.score, **judged)
+    np.savez_compressed(
+        content, allow_pickle=False, labels=labels, probabilities=verdict.probabilities, scores=verdict.score, **judged
+    )
     write_atomically(out / "probabilities.npz", content.getvalue())
     write_atomically(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     write_atomically(out / "suspects.csv", to_csv(review))

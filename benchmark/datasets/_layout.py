@@ -5,8 +5,6 @@ An array `class_names` of strings may name the classes.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.datasets.base import Arrays, DataError, Labels
+from benchmark.store.arrays import UNREADABLE
 
 SPLITS = ("train", "val", "test")
 CLASS_NAMES = "class_names"
@@ -131,7 +130,7 @@ def _read_arrays(path: Path, splits: Sequence[str], also: Sequence[str] = ()) ->
         raise
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         size = path.stat().st_size if path.is_file() else 0
         why = "it is empty" if size == 0 else f"it is corrupt, cut off, or no npz file: {_first_line(error)}"
         raise DataError(f"cannot read {path}: {why}; copy it again") from error
@@ -147,7 +146,7 @@ def _read_member(path: Path, file: Any, name: str) -> np.ndarray:
                 "store plain arrays (images uint8, labels integers, class names as numpy strings)"
             ) from None
         raise _damaged(path, name, error) from error
-    except (OSError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise _damaged(path, name, error) from error
 
 

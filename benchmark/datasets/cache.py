@@ -8,14 +8,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
 from benchmark import plugin_files
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, ExtraTest, Progress
-from benchmark.store.arrays import save
+from benchmark.store.arrays import UNREADABLE, save
 from benchmark.store.atomic import write_folder
+from benchmark.store.checksums import is_inside
 from benchmark.store.digests import intact
 from benchmark.store.once import once
 
@@ -138,19 +139,26 @@ def _read(place: Path, kind: _Kind[T]) -> T | None:
         # JSON has no tuples.
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in meta["facts"].items()}
         return kind.from_stored(parts, facts)
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError):
+    except UNREADABLE:
         return None
 
 
 def _read_split(place: Path, facts: Facts) -> Arrays:
     return Arrays(
-        images=np.asarray(np.load(place / facts["images"], mmap_mode="r", allow_pickle=False)),
-        labels=np.load(place / facts["labels"], allow_pickle=False),
-        given={name: np.load(place / file, allow_pickle=False) for name, file in facts["given"].items()},
-        counts=None if facts["counts"] is None else np.load(place / facts["counts"], allow_pickle=False),
+        images=np.asarray(_stored(place, facts["images"], mmap_mode="r")),
+        labels=_stored(place, facts["labels"]),
+        given={name: _stored(place, file) for name, file in facts["given"].items()},
+        counts=None if facts["counts"] is None else _stored(place, facts["counts"]),
         **{name: None if facts[name] is None else tuple(facts[name]) for name in NAMES},
-        stored_fingerprints=np.load(place / facts["fingerprints"], allow_pickle=False),
+        stored_fingerprints=_stored(place, facts["fingerprints"]),
     )
+
+
+def _stored(place: Path, name: str, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """An array of the folder. Raises ValueError for the name of a file elsewhere, whose digest nobody has checked."""
+    if not is_inside(name):
+        raise ValueError(f"{name!r} does not lie in {place}")
+    return np.load(place / name, mmap_mode=mmap_mode, allow_pickle=False)
 
 
 def _write(parts: Parts, facts: Facts, scratch: Path) -> None:

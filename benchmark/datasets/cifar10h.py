@@ -14,6 +14,7 @@ from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Progress, 
 from benchmark.datasets.cifar import Cifar
 from benchmark.seeds import seed_for
 from benchmark.store import digests
+from benchmark.store.arrays import UNREADABLE
 from benchmark.store.tree import readable
 
 COUNTS = "cifar10h-counts.npy"
@@ -58,7 +59,7 @@ class Cifar10H(Dataset):
         images, labels = data.test.images, data.test.labels
         try:
             stored = np.load(self.path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{self.path} cannot be read ({error}); copy it again from {SOURCE}") from None
         counts = check_counts(self.path, "its array", np.asarray(stored), len(labels))
         if counts.shape[1] != data.num_classes:

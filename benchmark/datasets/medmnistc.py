@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from benchmark.datasets.base import (
     expand_home,
 )
 from benchmark.store import digests
+from benchmark.store.arrays import UNREADABLE
 from benchmark.store.tree import readable
 
 SEVERITIES = 5
@@ -102,7 +102,7 @@ def _check(path: Path, test: Arrays, name: str) -> None:
                 shape, _ = _header(member)
             with archive.open("test_labels.npy") as member:
                 labels = np.lib.format.read_array(member, allow_pickle=False).reshape(-1)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     ours = test.images.shape[1:]
     theirs = (*shape[1:], 1) if len(shape) == 3 else tuple(shape[1:])
@@ -135,7 +135,7 @@ def _read(images: NDArray[np.uint8], *, file: Path, severity: int) -> NDArray[np
                     raise EOFError("it ends too early")
                 flat[done : done + len(part)] = np.frombuffer(part, dtype=np.uint8)
                 done += len(part)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise _unreadable(file, error) from error
     return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from benchmark.datasets._entries import Entry
 from benchmark.datasets._files import DiskFolder, File
 from benchmark.datasets._listed import ListedImages, ListedOptions, Listing, number, read_lines
 from benchmark.datasets.base import DataError, InputFolder
+from benchmark.parsers import parse_json
 
 DOUBTFUL = "the training labels are doubtful and the true ones unknown: use the noise as_is"
 
@@ -165,7 +165,7 @@ def _json_entries(root: Path, path: Path, split: str, classes: tuple[str, ...], 
     """Of a list of objects with `name`, `label` and, perhaps, the raters' fields."""
     expected = 'a JSON list of {"name": ..., "label": ...}'
     try:
-        rows: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        rows: Any = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); expected {expected}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and {"name", "label"} <= row.keys() for row in rows):

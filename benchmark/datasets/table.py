@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from benchmark.datasets.class_names import nearest, suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
 from benchmark.datasets.splitting import SHARES, held_out, in_two_splits, split
 from benchmark.option_text import located
+from benchmark.parsers import parse_toml
 from benchmark.seeds import seed_for
 from benchmark.store import digests
 from benchmark.store.schema import Images
@@ -100,7 +100,7 @@ class Table(ListedImages, Stained):
             if path is None or Path(path).suffix.lower() != ".toml":
                 return values
             try:
-                options = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+                options = parse_toml(Path(path).read_text(encoding="utf-8-sig"))
             except (OSError, ValueError) as error:
                 raise ValueError(f"{path} cannot be read as TOML: {error}") from None
             if "path" not in options:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import RECIPE_PLACES, resolve_backbone, resolve_method, resolve_noise
 from benchmark.grid.spec import Recipe, Seeds, Track
 from benchmark.option_text import expanded
+from benchmark.parsers import parse_toml
 from benchmark.seeds import TUNING_SEED
 
 SUITES = Path(__file__).parent / "suites"
@@ -128,8 +128,8 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
 def read(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a suite file, replaced by `overrides` where given. Raises SuiteError."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = parse_toml(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
         raise SuiteError(str(path), [f"not valid TOML: {error}"]) from None
     for key, value in overrides.items():
         known = raw.get(key)

@@ -18,6 +18,7 @@ from benchmark.labels.review_files import DECISIONS
 from benchmark.noise.rate_estimate import HeldOut
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.runs.prepare import LabelledSet
+from benchmark.store.arrays import UNREADABLE
 from benchmark.store.spreadsheet import from_csv
 
 
@@ -40,11 +41,11 @@ def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
     """
     try:
         digest = orjson.loads((folder / "summary.json").read_bytes())["dataset"]["digest"]
-        with np.load(folder / "probabilities.npz") as file:
+        with np.load(folder / "probabilities.npz", allow_pickle=False) as file:
             labels, verdict = file["labels"], Verdict(file["scores"], file["probabilities"])
             held_out = HeldOut(file["held_out"], file["twins"]) if "held_out" in file else None
         review = from_csv((folder / "suspects.csv").read_bytes())
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except UNREADABLE as error:
         raise UsageError(
             f"{folder} holds no result of `noisybench suspects` ({error}); expected the folder that its --out names"
         ) from None

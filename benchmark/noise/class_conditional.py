@@ -13,6 +13,8 @@ from pydantic import FilePath, field_validator
 from benchmark.noise._draws import flip
 from benchmark.noise._probabilities import checked_probabilities
 from benchmark.noise.base import Corruption, NoiseError, NoiseKind, RateSettings, Settings, Split
+from benchmark.parsers import parse_json
+from benchmark.store.arrays import UNREADABLE
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -190,12 +192,14 @@ def read_transition(path: Path) -> np.ndarray:
             # Excel writes a byte order mark.
             values = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64, encoding="utf-8-sig")
         elif suffix == ".json":
-            values = json.loads(path.read_text(encoding="utf-8-sig"))
+            values = parse_json(path.read_text(encoding="utf-8-sig"))
         else:
             raise NoiseError(f"{path} ends in {path.suffix!r}; expected a T as .npy, .csv or .json")
     except NoiseError:
         raise
-    except (ValueError, TypeError, EOFError) as error:
+    except UNREADABLE as error:
+        if isinstance(error, OSError):
+            raise
         raise NoiseError(f"{path} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None
     return transition_of(values, str(path))
 

@@ -19,6 +19,7 @@ from benchmark.noise._probabilities import checked_probabilities
 from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split
 from benchmark.noise.class_conditional import transition_of
 from benchmark.noise.given import checked_labels, without_missing
+from benchmark.parsers import parse_json
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -281,7 +282,7 @@ def _own_matrices(source: Path | Mapping[str, Matrix]) -> dict[str, np.ndarray]:
     """Confusion matrices by rater, from a file or as given. Raises NoiseError, a ValueError."""
     if isinstance(source, Path):
         try:
-            read = json.loads(source.read_text(encoding="utf-8-sig"))
+            read = parse_json(source.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise NoiseError(f"{source} cannot be read as JSON ({error}); expected {{name: K rows of K}}") from None
     else:

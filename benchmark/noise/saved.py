@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +13,7 @@ import orjson
 
 from benchmark.noise.base import NoiseError
 from benchmark.noise.manifest import Manifest, labels_sha256
-from benchmark.store.arrays import seal_npz
+from benchmark.store.arrays import UNREADABLE, seal_npz
 from benchmark.store.atomic import write_atomically
 from benchmark.store.digests import check_json, check_seal, seal_json
 
@@ -71,7 +69,7 @@ def faults_of_labels(path: Path, told: Mapping[str, Any]) -> list[str]:
         content = file.read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             digests = {split: labels_sha256(arrays[f"{split}_noisy"]) for split in told["splits"]}
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         return [f"{file} cannot be read ({error})"]
     faults = [
         f"{file}: {split} has SHA-256 {digests[split]}, the manifest says {facts['labels_sha256']}"

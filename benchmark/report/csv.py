@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from benchmark.report.escapes import visible
+from benchmark.escapes import visible
 from benchmark.tables.comparable import PARTS
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.frame import DIAGNOSTICS

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from benchmark.escapes import right_to_left, visible
 from benchmark.report.document import Cell, Document, Grid, Section, Span, Text
-from benchmark.report.escapes import right_to_left, visible
 
 _ELEMENTS = {"strong": "strong", "code": "code"}
 _EMPHASIS = {"best": "strong", "second": "u"}

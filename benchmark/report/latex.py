@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from benchmark.escapes import visible
 from benchmark.report.document import Cell, Document, Grid, Section, Span, Text, plain
-from benchmark.report.escapes import visible
 
 PREAMBLE = r"""\usepackage{booktabs}
 \usepackage{graphicx}"""

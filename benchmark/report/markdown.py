@@ -6,8 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from benchmark.escapes import right_to_left, visible
 from benchmark.report.document import Cell, Document, Grid, Section, Span, Text
-from benchmark.report.escapes import right_to_left, visible
 from benchmark.tables.note_text import code
 
 WIDTH = 100
@@ -46,8 +46,13 @@ def _span(span: Span) -> str:
 
 def _escaped(text: str) -> str:
     shown = visible(text)
-    escaped = _MARKUP.sub(lambda found: "".join(f"\\{character}" for character in found.group()), shown)
+    escaped = _MARKUP.sub(lambda found: "".join(map(_as_text, found.group())), shown)
     return _ISOLATE.format(escaped) if right_to_left(shown) else escaped
+
+
+def _as_text(character: str) -> str:
+    # Not every reader of Markdown knows "\<", and one that does not would take a name for an element of the page.
+    return "&lt;" if character == "<" else f"\\{character}"
 
 
 def _grid(grid: Grid) -> str:

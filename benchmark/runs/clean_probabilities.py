@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import NoisybenchError
-from benchmark.store.arrays import seal_npz, unseal_npz
+from benchmark.store.arrays import UNREADABLE, seal_npz, unseal_npz
 from benchmark.store.atomic import write_atomically
 
 Probabilities = dict[str, np.ndarray]
@@ -74,5 +73,5 @@ def read(path: Path) -> Probabilities | None:
     """The probabilities in the file; None if it is absent or damaged."""
     try:
         return unseal_npz(path.read_bytes(), path.stem)
-    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
+    except UNREADABLE:
         return None

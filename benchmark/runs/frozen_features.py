@@ -26,7 +26,7 @@ from benchmark.grid.spec import Augment, Part, Recipe
 from benchmark.runs.prepare import LabelledSet
 from benchmark.seeds import seed_for
 from benchmark.store import digests
-from benchmark.store.arrays import save
+from benchmark.store.arrays import UNREADABLE, save
 from benchmark.store.atomic import write_folder
 from benchmark.store.digests import canonical, intact
 from benchmark.store.once import once
@@ -270,7 +270,7 @@ def _read(place: Path, identity: dict[str, Any]) -> tuple[np.ndarray, str] | Non
         if canonical(manifest["identity"]) != canonical(identity):
             return None
         return np.load(place / "features.npy", mmap_mode="r", allow_pickle=False), manifest["array"]
-    except (OSError, EOFError, ValueError, LookupError, TypeError):
+    except UNREADABLE:
         return None
 
 

@@ -7,7 +7,6 @@ features are standardized by. What else is needed to build the network stands in
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.grid.spec import Part, RunSpec
 from benchmark.grid.typed import run_command
+from benchmark.parsers import parse_json
 from benchmark.registry import BACKBONES, METHODS, Registry
 from benchmark.runs.assemble import Network, Plugins, configured, open_backbone
 from benchmark.runs.frozen_features import FrozenNetwork, Scale
@@ -205,7 +205,7 @@ def keeping(store: Store) -> tuple[str, ...]:
 def _parsed(content: bytes) -> tuple[About, dict[str, Tensor]]:
     """Raises ValueError where it is no model file of this version."""
     length = int.from_bytes(content[:8], "little")
-    told = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("about")
+    told = parse_json(content[8 : 8 + length]).get("__metadata__", {}).get("about")
     if told is None:
         raise ValueError("an earlier version of noisybench wrote it, which kept the last epoch")
     return About.model_validate_json(told), load(content)

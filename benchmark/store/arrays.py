@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.store.digests import SLOT, check_seal, seal
+
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, RuntimeError, MemoryError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What numpy raises for a .npy or .npz file that is damaged, cut off, encrypted, or none: its header is Python source,
+and the archive may be anything."""
 
 
 def save(path: Path, array: np.ndarray) -> None:

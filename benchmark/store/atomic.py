@@ -43,6 +43,7 @@ def write_through(path: Path, write: Callable[[BinaryIO], object], *, durable: b
     be written.
     """
     try:
+        _check_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(path)
         try:
@@ -105,6 +106,7 @@ def replace_folder(place: Path, write: Callable[[Path], None]) -> None:
 
     Whatever goes wrong, a former folder is there as it was. Raises OSError.
     """
+    _check_replaceable(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     scratch, former = _temporary(place), _temporary(place)
     scratch.mkdir()
@@ -171,6 +173,12 @@ def remove(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raises OSError for /dev/null and the like: whoever may rename there would put a file in its place."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
 
 
 def _temporary(path: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from benchmark.store.checksums import is_inside
 from benchmark.store.tree import walk
 
 DIGESTS = "digests.json"
@@ -129,6 +130,8 @@ def check_files(folder: Path) -> None:
     try:
         expected = unseal_json((folder / DIGESTS).read_bytes(), folder.name)["files"]
         for name, value in expected.items():
+            if not is_inside(name):
+                raise ValueError(f"{DIGESTS} names {name!r}, which is not a file inside the folder")
             if current(folder / name) != value:
                 raise ValueError(f"{name} does not have the digest in {DIGESTS}")
     except FileNotFoundError as error:

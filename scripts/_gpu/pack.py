@@ -159,7 +159,7 @@ def subset(source: Path, path: Path) -> Images:
     generator = np.random.default_rng(0)
     arrays: dict[str, np.ndarray] = {}
     splits = {}
-    with np.load(source) as given:
+    with np.load(source, allow_pickle=False) as given:
         for split, most in SPLITS.items():
             labels = given[f"{split}_labels"]
             chosen = np.sort(generator.permutation(len(labels))[:most])

@@ -1,6 +1,7 @@
 """`noisybench clinical` shows figures of kept predictions, and says what it lacks."""
 
 import numpy as np
+import orjson
 import pytest
 
 from benchmark.cli.clinical import read_target
@@ -35,6 +36,11 @@ def test_it_shows_rates_costs_and_what_to_refer(here, tmp_path, costs):
     true = here("clinical", "--at", "specificity=.9", "--positive", "8", "--by", "true").stdout
     assert "by their true labels" in " ".join(true.split())
     assert true != found
+
+    ended = orjson.loads(next(store.loose()).read_bytes())
+    failed = {name: ended[name] for name in ("schema", "spec", "provenance")} | {"id": "f" * 16, "state": "failed"}
+    store.write_failure(failed | {"error": {"class": "E", "message": "m", "traceback": "", "log": "l"}})
+    assert "# Clinical figures, val_noisy" in here("clinical").stdout, "a failed run has no test set"
 
     costs.write_text(costs.read_text().replace("\n7,", "\nseven,"))
     told = here("clinical", "--cost", str(costs), code=2).stderr

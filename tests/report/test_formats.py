@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.escapes import visible
 from benchmark.report import FORMATS
 from benchmark.report.document import Cell, Document, Grid, Section, Span, grid, marked, plain
-from benchmark.report.escapes import visible
 from benchmark.report.latex import PREAMBLE
 from benchmark.report.layouts.all import LAYOUTS
 from benchmark.report.markdown import render_markdown

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchmark.errors import UsageError
 from benchmark.store import digests, health
-from benchmark.store.atomic import StoreError, write_atomically, write_new
+from benchmark.store.atomic import StoreError, replace_folder, write_atomically, write_new
 from benchmark.store.compaction import compact
 from benchmark.store.record_file import encode
 from benchmark.store.schema import SCHEMA
@@ -272,6 +272,18 @@ def tree(folder) -> dict:
         path.relative_to(folder): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
         for path in folder.rglob("*")
     }
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    """As root, `--out /dev/null` would leave a file there, on which every program on the machine depends."""
+    pipe = tmp_path / "null"
+    os.mkfifo(pipe)
+    with pytest.raises(StoreError, match="is a device or a pipe"):
+        write_atomically(pipe, b"content")
+    with pytest.raises(OSError, match="is a device or a pipe"):
+        replace_folder(pipe, lambda scratch: (scratch / "file").write_bytes(b"content"))
+    assert pipe.is_fifo()
+    assert [*tmp_path.iterdir()] == [pipe]
 
 
 DAMAGE = st.tuples(

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
+from benchmark.escapes import visible
 from benchmark.report.brief.facts import Doubtful
 from benchmark.report.brief.words import Page, Part
-from benchmark.report.escapes import visible
 from benchmark.report.html import escaped, render_section
 from benchmark.report.pictures import thumbnail
 

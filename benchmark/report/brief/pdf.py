@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UsageError
+from benchmark.escapes import visible
 from benchmark.report.brief.facts import Doubtful
 from benchmark.report.brief.words import Page, Part
 from benchmark.report.document import Cell, Grid, Text, plain
-from benchmark.report.escapes import visible
 from benchmark.report.pictures import thumbnail
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from benchmark.report.escapes import visible
+from benchmark.escapes import visible
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that a figure is the same wherever it is drawn."""

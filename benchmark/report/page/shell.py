@@ -11,8 +11,8 @@ from importlib.resources import files
 
 import orjson
 
+from benchmark.escapes import visible
 from benchmark.report.document import Document
-from benchmark.report.escapes import visible
 from benchmark.report.html import render_html
 from benchmark.report.page.columns import Data
 from benchmark.report.page.thumbnails import Thumbnails

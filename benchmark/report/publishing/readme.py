@@ -59,4 +59,6 @@ def readme(records: Sequence[Record], doubts: Sequence[Doubt], names: Sequence[s
 def _plain(text: str) -> str:
     """`text` on one line, without what Markdown would take for markup."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in line)
+    # Not every reader of Markdown knows "\<".
+    escaped = {letter: f"\\{letter}" for letter in "\\`*_[]>|#"} | {"<": "&lt;"}
+    return "".join(escaped.get(letter, letter) for letter in line)

@@ -19,6 +19,11 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(lambda found: _written(found.group()), text)
 
 
+def visible_lines(text: str) -> str:
+    """As `visible`, of a text of several lines: line breaks and tabs stay."""
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in "\n\t" else _written(found[0]), text)
+
+
 def _written(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
