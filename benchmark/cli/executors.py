@@ -139,7 +139,10 @@ def _cluster(grid: PlannedGrid) -> Cluster:
         from benchmark.runs.executors.slurm import Slurm
 
         return Slurm(grid.store, settings, title=grid.name, cpus=cpus)
-    raise NotImplementedError
+    from benchmark.runs.executors.ray import Ray
+
+    assert settings is not None
+    return Ray(settings, cpus=cpus)
 
 
 def _remote(grid: PlannedGrid, cluster: Cluster) -> Remote:

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from benchmark.errors import NoisybenchError
 from benchmark.grid.executor_settings import SlurmSettings
 from benchmark.runs.executors import tasks
 from benchmark.runs.executors.remote import Ended
-from benchmark.runs.executors.tasks import Submitted
+from benchmark.runs.executors.tasks import WORKER, Submitted
 from benchmark.store.atomic import ABANDONED_SECONDS, write_atomically
 from benchmark.store.store import Store
 
@@ -95,7 +94,7 @@ class Slurm:
         """Submission -> number of its job, of those that were launched here."""
         self._followed: dict[str, tuple[Submitted, set[int]]] = {}
         """Submission -> it, with those of its tasks that have not ended."""
-        self._seen: dict[str, set[int]] = {}
+        self._seen: dict[str, dict[int, str]] = {}
         self._pause = FIRST_LOOK_SECONDS
         self._next_look = 0.0
 
@@ -192,18 +191,10 @@ def batch_script(submitted: Submitted, settings: SlurmSettings, *, title: str, c
         "trap '' USR1  # until the worker listens",
         f"folder={shlex.quote(str(submitted.folder))}",
         'exec >> "$folder/$SLURM_ARRAY_TASK_ID.log" 2>&1',
-        f'exec {shlex.join(worker_command())} --spec "$folder/$SLURM_ARRAY_TASK_ID.json"',
+        f'exec {shlex.join(WORKER)} "$folder/$SLURM_ARRAY_TASK_ID.json"',
         "",
     ]
     return "\n".join(lines)
-
-
-def worker_command() -> list[str]:
-    """How a worker is started on any machine that sees this installation."""
-    import benchmark
-
-    starter = Path(benchmark.__path__[0]).resolve().parent / "noisybench.py"
-    return [sys.executable, str(starter), "worker"]
 
 
 def inside() -> bool:

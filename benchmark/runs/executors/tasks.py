@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import secrets
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+import benchmark
 from backbones.settings import Settings
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
@@ -29,6 +31,8 @@ T = TypeVar("T", bound=Settings)
 
 FOLDER = ("work", "tasks")
 MANIFEST = "submission.json"
+WORKER = (sys.executable, str(Path(benchmark.__path__[0]).resolve().parent / "noisybench.py"), "worker", "--spec")
+"""What carries out a task, on any machine that sees this installation; the path of the spec file follows."""
 TASK_SECONDS = 300.0
 """Expected length of a task: a start of Python and torch takes some seconds, and a lost task some minutes of work."""
 UNKNOWN_SECONDS = 60.0
