@@ -190,11 +190,6 @@ def _key(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def check(path: Path) -> None:
-    """Raises ValueError where a file of a submission is damaged."""
-    digests.check_seal(path.read_bytes(), _key(path))
-
-
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate(digests.unseal_json(path.read_bytes(), _key(path)))
