@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from benchmark.grid.executor_settings import ExecutorSettings, RaySettings, SlurmSettings
     from benchmark.grid.suite import Suite
     from benchmark.runs.executors.base import Executor
+    from benchmark.runs.executors.packing import Packing
     from benchmark.runs.executors.remote import Cluster, Remote
+    from benchmark.store.store import Store
 
     ClusterSettings: TypeAlias = SlurmSettings | RaySettings
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import io
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,4 +52,183 @@ COMMANDS = {
     "brief": "benchmark.cli.brief:brief",
     "predict": "benchmark.cli.predict:predict",
     "explain": "benchmark.cli.explain:explain",
+    "samples": "benchmark.cli.samples:samples",
     "worker": "benchmark.cli.worker:worker",
+}
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+
+
+class Stopped(BaseException):
+    """A signal asks this process to end."""
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.version_option(package_name="noisybench")
+def cli(debug: bool) -> None:
+    """Measure what wrong training labels cost image classifiers, and what each method wins back.
+
+    First steps: `noisybench run quick`, `noisybench list methods`, `noisybench table`.
+    """
+
+
+def main() -> None:
+    """Runs the CLI: one clear sentence on an error, exit code 2 for usage and 1 for a failure.
+
+    An interrupted command ends with 128 plus the number of the signal: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _open_streams()
+    if sys.flags.optimize > 1 and ({"-h", "--help"} & {*arguments} or arguments[:1] in (["show"], ["check"])):
+        _say("note: Python was told to drop docstrings (-OO, PYTHONOPTIMIZE=2), so descriptions are missing")
+    with _ending_on_signals(), _short_warnings():
+        try:
+            code = _run(arguments, debug)
+        except click.ClickException as error:
+            with suppress(OSError):
+                error.show()
+            code = error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            code = _interrupted(signal.SIGINT, arguments)
+        except Stopped as stopped:
+            code = _interrupted(stopped.args[0], arguments)
+    _exit(code)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        _check_text(arguments)
+        code = cli.main(arguments, standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return 1  # the reader of stdout has gone, as in `noisybench table | head`
+    except click.ClickException:
+        raise
+    except Exception as error:
+        # Click takes any EOFError for the end of what a user types.
+        if isinstance(error, click.Abort) and not isinstance(error.__cause__, EOFError):
+            raise
+        if debug:
+            raise
+        from benchmark.errors import fault_of_the_system
+
+        # Errors that a user can mend say their exit code; those of backbones/ know nothing of this package.
+        code = getattr(error, "exit_code", None)
+        sentence = str(error) if code else fault_of_the_system(error)
+        _say(f"error: {sentence}" if sentence else f"error: {type(error).__name__}: {error}\n{OWN_FAULT}")
+        return code or 1
+    return int(code)
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Raises UsageError where a name is not UTF-8: records, which are JSON, cannot hold it."""
+    from benchmark.errors import UsageError
+
+    with suppress(OSError):  # a current folder that was removed
+        arguments = [*arguments, str(os.getcwd())]  # noqa: PTH109 - no pathlib at start-up
+    for text in arguments:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(text).decode("utf-8", "backslashreplace")
+            remedy = "rename the file or folder" if "\\" in shown else "set PYTHONUTF8=1, as the locale is not UTF-8"
+            raise UsageError(f"{shown} cannot be read as UTF-8, in which records are written; {remedy}") from None
+
+
+def _interrupted(number: int, arguments: list[str]) -> int:
+    kept = ": finished runs are kept, the same command goes on from there" if arguments[:1] == ["run"] else ""
+    _say(f"interrupted{kept}")
+    return 128 + number
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # nobody reads stderr any more
+        click.echo(text, err=True)
+
+
+def _open_streams() -> None:
+    """Makes printing possible: characters that the terminal lacks are escaped, closed streams lead nowhere."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # This takes the lowest free number, else the next file that is opened would become stdout.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends the process. What a stream could not write is not tried again, which would print a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP unless `nohup` ignores it, end the command as Ctrl-C does.
+
+    Python drops an exception that is raised within a callback or a destructor, which a signal may meet; then it is
+    raised again a moment later.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        error = dropped.exc_value
+        if isinstance(error, (Stopped, KeyboardInterrupt)):
+            number = error.args[0] if isinstance(error, Stopped) else signal.SIGINT
+            threading.Timer(0.05, _thread.interrupt_main, [number]).start()
+        else:
+            show_dropped(dropped)
+
+    show_dropped, sys.unraisablehook = sys.unraisablehook, raise_again
+    former: dict[int, Any] = {}
+    for name in ENDING_SIGNALS:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            former[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = show_dropped
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """A warning is one line: "warning: ..."."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        _say(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+if __name__ == "__main__":
+    main()

@@ -63,12 +63,15 @@ def worker(spec: Path, tied: bool) -> int:
 
 
 def _carry_out(task: Task, store: Store) -> int:
+    from benchmark.cli.machine import packing_of
     from benchmark.cli.progress import GridProgress
     from benchmark.runs import driver
     from benchmark.runs.executors.local import Local
 
-    executor = Local(store, slots=task.slots, timeout=task.timeout, recorded=task.still_recorded(store))
-    with GridProgress(len(task.jobs), task.slots) as progress:
+    options = task.jobs[0].options
+    packing = packing_of(options.device, task.slots, options.threads, store)
+    executor = Local(store, packing, timeout=task.timeout, recorded=task.still_recorded(store))
+    with GridProgress(len(task.jobs), packing.limit) as progress:
         attempts = driver.Attempts(task.max_failures)
         states = driver.carry_out(task.jobs, store, executor, attempts=attempts, on_event=progress)
     return 1 if "failed" in states.values() else 0

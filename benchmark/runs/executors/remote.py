@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from benchmark.grid.job import Job
 from benchmark.runs.executors import tasks
@@ -20,7 +20,7 @@ from benchmark.runs.executors.base import Event
 from benchmark.runs.executors.tasks import Submitted, Task
 from benchmark.runs.failures import PASSING, RETRY_SECONDS, Cause
 from benchmark.runs.recording import summary, write_failure
-from benchmark.store import claims
+from benchmark.store import cancelling, claims
 from benchmark.store.content import Record
 from benchmark.store.store import Contents, Store, attempt_of, run_id_of
 
@@ -81,7 +81,7 @@ class Open:
 class Shape:
     """What tasks are made of."""
 
-    slots: int = 1
+    slots: int | Literal["auto"] = 1
     """Runs at a time of a task."""
     bundle: int | None = None
     """Runs per task; None: as many as take some minutes."""
@@ -106,7 +106,7 @@ class Remote:
         self.store = store
         self.cluster = cluster
         self.shape = shape
-        self.slots = shape.slots
+        self.since = cancelling.moment(store.folder)
         self.recorded = {run_id: tasks.digest_of(store, run_id) or "" for run_id in recorded}
         self.seconds = seconds or {}
         self.open: dict[Path, Open] = {}
@@ -178,7 +178,7 @@ class Remote:
             # Their provenance is that of the machine which carries them out.
             jobs=tuple(job.model_copy(update={"provenance": {}}) for job in jobs),
             recorded={job.spec.id: self.recorded[job.spec.id] for job in jobs if job.spec.id in self.recorded},
-            slots=self.slots,
+            slots=self.shape.slots,
             timeout=self.shape.timeout,
             max_failures=self.shape.max_failures,
         )
@@ -309,15 +309,13 @@ class Remote:
         return Event("end", self._slot(job), job, state="failed", cause=cause, summary=message, given_up=given_up)
 
     def _lost(self, job: Job, ended: Ended) -> Event:
-        reason = f" ({ended.reason})" if ended.reason else ""
-        message = f"its task was cancelled{reason}" if ended.cancelled else f"its task ended without a result{reason}"
+        if ended.cancelled or cancelling.is_cancelled(self.store.folder, job.spec.id, self.since):
+            return Event("end", self._slot(job), job, state="cancelled", summary="its task was cancelled")
+        message = f"its task ended without a result{f' ({ended.reason})' if ended.reason else ''}"
         if last := _last_line(tasks.log_of(ended.spec)):
             message += f"; the task's last words: {last}"
-        kind = "Cancelled" if ended.cancelled else "Lost"
-        write_failure(job, self.store, kind, message, "lost")
-        return Event(
-            "end", self._slot(job), job, state="failed", cause="lost", summary=message, given_up=ended.cancelled
-        )
+        write_failure(job, self.store, "Lost", message, "lost")
+        return Event("end", self._slot(job), job, state="failed", cause="lost", summary=f"Lost: {message}")
 
     def _is_old(self, run_id: str, recorded: Mapping[str, str]) -> bool:
         """Whether the record of a run is the one in spite of which it is made."""

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -50,8 +50,8 @@ class Task(Settings):
     recorded: dict[str, str] = {}
     """Run id -> digest of the record that it has, and in spite of which it is made. A record of another digest is what
     this task made before it was stopped."""
-    slots: int = 1
-    """Runs at a time."""
+    slots: int | Literal["auto"] = 1
+    """Runs at a time; auto: as many as fit into the memory of the task's device."""
     timeout: float | None = None
     """Seconds per run."""
     max_failures: int | None = None

@@ -131,8 +131,9 @@ def test_a_cancelled_job_ends_the_grid_and_the_same_command_goes_on(tmp_path, he
     slurm.cancel(one)
     until("an empty queue", SECONDS, lambda: not slurm.submissions(Store(tmp_path / "results"))[0].live())
     assert not list(tmp_path.glob("results/work/claims/*.json")), "stopped workers keep no claim"
-    done = here(*SLURM, "--wait")
-    assert records(tmp_path / "results") == undisturbed, done.stderr
+    here(*SLURM, "--wait")
+    assert records(tmp_path / "results") == undisturbed
+    assert not list(tmp_path.glob("results/failures/*")), "what is cancelled has not failed"
 
 
 def test_without_slurm_the_error_says_what_to_do(here, monkeypatch, tmp_path):
