@@ -64,13 +64,14 @@ def device_names(text: str) -> list[str]:
     return [str(pick_device(name)) for name in names]
 
 
-def packing_of(options: dict[str, Any], store: Store) -> Packing:
+def packing_of(device: str, slots: int | str | None, threads: int, store: Store) -> Packing:
     """How the runs of a grid share the devices that `machine_options` name."""
     from benchmark.runs.executors.packing import Device, Packing, devices, measured_needs
     from benchmark.store import provenance
 
-    names = device_names(options["device"])
-    slots, cores = options["slots"], provenance.cores() // options["threads"] or 1
+    names = device_names(device)
+    cores = provenance.cores() // threads or 1
     if slots == AUTO:
         return Packing(devices(names), limit=max(cores, len(names)), needs=measured_needs(store, names[0]))
-    return Packing([Device(name) for name in names], per_device=slots or (cores if names == ["cpu"] else 1))
+    each = slots if isinstance(slots, int) else None
+    return Packing([Device(name) for name in names], per_device=each or (cores if names == ["cpu"] else 1))

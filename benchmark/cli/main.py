@@ -56,6 +56,7 @@ COMMANDS = {
     "predict": "benchmark.cli.predict:predict",
     "explain": "benchmark.cli.explain:explain",
     "samples": "benchmark.cli.samples:samples",
+    "worker": "benchmark.cli.worker:worker",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -300,9 +301,10 @@ def add_plugins(plugins: tuple[Path, ...]) -> tuple[str, ...]:
 
 
 def say_what_takes_time(what: str) -> None:
-    """Says what is being done, before PyTorch is loaded: on a busy machine that takes half a minute."""
+    """Says what is being done, and loads PyTorch: on a busy machine that takes half a minute."""
     if "torch" not in sys.modules:
         click.echo(f"{what}: loading PyTorch ...", err=True)
+        importlib.import_module("torch")
 
 
 def expand_grid(suite: str | None, axes: dict[str, Any], **settings: Any) -> tuple[Suite, list[Job]]:

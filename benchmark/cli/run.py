@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.machine import device_names, machine_options, packing_of
-from benchmark.cli.options import expand_grid, expand_trials, grid_options, say_what_takes_time
+from benchmark.cli.executors import Place, executor_of, executor_options, place_of, preview, submit
+from benchmark.cli.machine import machine_options
+from benchmark.cli.options import expand_grid, expand_trials, grid_options, read_suite, say_what_takes_time
+from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
-    from benchmark.runs.executors.packing import Packing
     from benchmark.store.store import Store
 
 
 @click.command()
 @grid_options
 @machine_options
+@executor_options
 @click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
 @click.option(
     "--keep",
@@ -55,6 +57,9 @@ def run(suite: str | None, **options: Any) -> int:
     if options["dry_run"]:
         _dry_run(grid)
         return 0
+    if grid.todo and grid.submits_only:
+        submit(grid)
+        return 0
     states = carry_out(grid)
     if not options["no_table"]:
         from benchmark.cli.results import print_table
@@ -79,7 +84,9 @@ class PlannedGrid:
     recorded: frozenset[str]
     """Those of them that are made although they have a record."""
     store: Store
-    packing: Packing
+    place: Place
+    submits_only: bool
+    """Whether the runs are left to the cluster."""
     timeout: float | None
     max_failures: int | None
     failed_trials: int = 0
@@ -93,25 +100,28 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     is a dry run. Raises SuiteError where runs cannot be carried out.
     """
     say_what_takes_time("reading the grid")
+    place = place_of(options, lambda: read_suite(suite, options))
     settings = {
-        "device": device_names(options["device"])[0],
+        "device": place.device,
         "threads": options["threads"],
         "checkpoint_seconds": options["checkpoint_seconds"],
     }
     trials = expand_trials(suite, options, **settings)
     failed = 0
     if trials and not options["dry_run"]:
-        states = carry_out(_planned("tuning", trials, {**options, "no_table": True}))
+        tuning = _planned("tuning", trials, place, {**options, "no_table": True})
+        if tuning.submits_only:
+            raise UsageError("a suite that tunes waits for its trials; expected --wait with --executor slurm")
+        states = carry_out(tuning)
         failed, trials = Counter(states.values())["failed"], []
     grid, jobs = expand_grid(suite, options, **settings)
-    return replace(_planned(grid.name, [*trials, *jobs], options), failed_trials=failed)
+    return replace(_planned(grid.name, [*trials, *jobs], place, options), failed_trials=failed)
 
 
-def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid:
+def _planned(name: str, jobs: list[Job], place: Place, options: dict[str, Any]) -> PlannedGrid:
     """What is to be done of `jobs`, under the name of their grid."""
     from benchmark.cli.progress import fetch_progress
     from benchmark.cli.results import check_table
-    from benchmark.runs.clean_classifier import attach
     from benchmark.runs.driver import check
     from benchmark.runs.planning import plan
     from benchmark.runs.preflight import waiting
@@ -139,7 +149,7 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
     on_fetch = None if options["dry_run"] else fetch_progress
     check(planned.todo, store, on_fetch=on_fetch, say=_say)
     if not options["dry_run"] and waiting(planned.todo):
-        jobs = [attach(job, say=lambda text: _say(f"classifier: {text}")) for job in jobs]
+        jobs = [_with_classifier(job) for job in jobs]
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
         check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)
@@ -149,24 +159,35 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
         planned.todo,
         planned.recorded,
         store,
-        packing_of(options, store),
-        options["timeout"],
-        options["max_failures"],
+        place,
+        submits_only=place.executor == "slurm" and not options["wait"],
+        timeout=options["timeout"],
+        max_failures=options["max_failures"],
     )
+
+
+def _with_classifier(job: Job) -> Job:
+    """`job` with its clean classifier, which is trained on this machine, whatever the device of the job."""
+    from benchmark.runs.assemble import pick_device
+    from benchmark.runs.clean_classifier import attach
+
+    here = job.options.model_copy(update={"device": str(pick_device("auto"))})
+    attached = attach(job.model_copy(update={"options": here}), say=lambda text: _say(f"classifier: {text}"))
+    return attached.model_copy(update={"options": job.options})
 
 
 def carry_out(grid: PlannedGrid) -> dict[str, str]:
     """Carries out what is to be done, with progress on stderr; returns run id -> state."""
     from benchmark.cli.progress import GridProgress
     from benchmark.runs import driver
-    from benchmark.runs.executors.local import Local
+    from benchmark.runs.order import ordered
 
     if not grid.todo:
         return {}
-    executor = Local(grid.store, grid.packing, timeout=grid.timeout, recorded=grid.recorded)
     attempts = driver.Attempts(grid.max_failures)
-    with GridProgress(len(grid.todo), grid.packing.limit) as progress:
-        return driver.carry_out(grid.todo, grid.store, executor, attempts=attempts, on_event=progress)
+    jobs, executor = ordered(grid.todo, grid.store), executor_of(grid)
+    with GridProgress(len(jobs), grid.place.limit(grid.store)) as progress:
+        return driver.carry_out(jobs, grid.store, executor, attempts=attempts, on_event=progress)
 
 
 def _dry_run(grid: PlannedGrid) -> None:
@@ -178,14 +199,17 @@ def _dry_run(grid: PlannedGrid) -> None:
     for job in grid.todo:
         known = seconds[job.spec.id]
         click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
+    limit = grid.place.limit(grid.store)
     known_seconds = [value for value in seconds.values() if value is not None]
-    total = duration(max(1.0, sum(known_seconds) / grid.packing.limit))
-    notes = [f"about {total} for {len(known_seconds)} runs with {grid.packing.limit} slot(s)"] if known_seconds else []
+    total = duration(max(1.0, sum(known_seconds) / limit))
+    notes = [f"about {total} for {len(known_seconds)} runs with {limit} slot(s)"] if known_seconds else []
     if unknown := len(seconds) - len(known_seconds):
         notes.append(f"{unknown} runs of unknown cost (their data is not here yet, or cannot be read)")
     if without := len(waiting(grid.todo)):
         notes.append(f"{without} runs need a clean classifier that is not trained yet: id and cost may change")
     _say("; ".join(notes) or "nothing to run")
+    if grid.todo and grid.place.executor == "slurm":
+        click.echo(f"\n{preview(grid)}", nl=False)
 
 
 def _say(text: str) -> None:

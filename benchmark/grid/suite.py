@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from backbones.settings import Settings
 from benchmark.errors import UsageError
+from benchmark.grid.executor_settings import ExecutorSettings, SlurmSettings
 from benchmark.grid.faults import SuiteError, faults_of
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import RECIPE_PLACES, resolve_backbone, resolve_method, resolve_noise
@@ -68,6 +69,8 @@ class Suite(BaseModel):
     allow_unidentifiable: bool = False
     assumptions: dict[str, str] = {}
     """What the source of a suite leaves open, and what was assumed."""
+    executor: ExecutorSettings = ExecutorSettings()
+    """What tasks ask of a cluster; changes no run."""
 
     @field_validator("datasets", "backbones", "methods", "noise", mode="before")
     @classmethod
@@ -148,6 +151,8 @@ def build(raw: dict[str, Any], origin: str = "command line", folder: Path = Path
 PLACES = {
     **{key: f"to the seeds: [seeds] {key} = [0, 1]" for key in SeedAxes.model_fields},
     **RECIPE_PLACES,
+    **{key: f"to a table of its own: [executor.slurm] {key} = ..." for key in SlurmSettings.model_fields},
+    **{key: f"to a table of its own: [executor.ray] {key} = ..." for key in ("address", "gpus")},
     **{key: f"to the top of the suite: {key} = ..., above all [sections]" for key in Suite.model_fields},
 }
 """Where the keys of a suite belong, in words."""

@@ -26,7 +26,8 @@ EVALUATION_SHARE = 0.35
 
 
 def estimate_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | None]:
-    """Run id -> seconds in one slot; None where the data would have to be downloaded first, or cannot be read."""
+    """Run id -> seconds in one slot; None where the data would have to be downloaded first, or cannot be read, or the
+    device is not one of this machine."""
     measured = measured_seconds(store)
     timed: dict[bytes, float | None] = {}
     result: dict[str, float | None] = {}
@@ -48,13 +49,14 @@ def _seconds_of_cross_entropy(job: Job, store: Store) -> float | None:
     if not source.dataset.available():
         return None
     try:
+        device = pick_device(job.options.device)
         prepared = prepare(source, noise_of(job), store.cache("data"))
     except Skipped:
         return 0.0
     except NoisybenchError:
         return None
     torch.set_num_threads(job.options.threads)
-    recipe, device = job.spec.training, pick_device(job.options.device)
+    recipe = job.spec.training
     per_image = _seconds_per_image(network_of(job), prepared, recipe, job.spec.seeds, device)
     return per_image * recipe.epochs * (len(prepared.train.noisy) + EVALUATION_SHARE * _evaluated(prepared))
 

@@ -12,7 +12,7 @@ from benchmark.datasets.base import Progress
 from benchmark.errors import NoisybenchError
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job
-from benchmark.runs import order, preflight
+from benchmark.runs import preflight
 from benchmark.runs.assemble import sources_of
 from benchmark.runs.executors.base import Event, Executor
 from benchmark.runs.failures import PASSING, RETRY_SECONDS
@@ -65,6 +65,12 @@ class Attempts:
     retry_seconds: Sequence[float] = RETRY_SECONDS
 
 
+def of_this_machine(jobs: Sequence[Job]) -> list[Job]:
+    """`jobs` with the provenance that their records get: the versions, hardware and commit of here and now."""
+    origin = provenance.collect()
+    return [job.model_copy(update={"provenance": origin}) for job in jobs]
+
+
 def carry_out(
     jobs: Sequence[Job],
     store: Store,
@@ -73,21 +79,19 @@ def carry_out(
     attempts: Attempts = Attempts(),
     on_event: Callable[[Event], None],
 ) -> dict[str, str]:
-    """Lets `executor` run `jobs`, which `check` has seen; run id -> state, of the runs that have ended.
+    """Lets `executor` run `jobs`, which `check` has seen, in this order; run id -> state, of the runs that have ended.
 
     A run that fails by a cause that may pass is tried again after a while. Raises StoreError where results cannot be
     written, TooManyFailures where the grid gave up.
     """
-    origin = provenance.collect()
-    ordered = [job.model_copy(update={"provenance": origin}) for job in order.ordered(jobs, store)]
-    running = {job.spec.id for job in ordered}
+    running = {job.spec.id for job in jobs}
     tried: Counter[str] = Counter()
     later: list[tuple[float, Job]] = []
     states: dict[str, str] = {}
     failed = 0
     try:
         with executor:
-            executor.submit(ordered)
+            executor.submit(of_this_machine(jobs))
             while running:
                 now = time.monotonic()
                 executor.submit([job for due, job in later if due <= now])
@@ -96,7 +100,7 @@ def carry_out(
                     run_id = event.job.spec.id
                     if event.kind != "end":
                         on_event(event)
-                    elif event.cause in PASSING and tried[run_id] < len(attempts.retry_seconds):
+                    elif _may_pass(event) and tried[run_id] < len(attempts.retry_seconds):
                         seconds = attempts.retry_seconds[tried[run_id]]
                         tried[run_id] += 1
                         later.append((time.monotonic() + seconds, event.job))
@@ -116,3 +120,7 @@ def carry_out(
         with suppress(OSError):
             leftovers.sweep(store.folder, running | set(tried))
     return states
+
+
+def _may_pass(event: Event) -> bool:
+    return event.cause in PASSING and not event.given_up

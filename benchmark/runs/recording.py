@@ -102,6 +102,14 @@ def trained_record(run: Trained) -> dict[str, Any]:
     }
 
 
+def summary(record: Mapping[str, Any]) -> str:
+    """One short line for people about a run that has a record."""
+    if record["state"] != "ok":
+        return record["reason"]
+    chosen = record["metrics"]["val_noisy"]
+    return f"acc={chosen['accuracy']:.3f}".replace("=0.", "=.")
+
+
 def predictions(run: Trained) -> dict[str, np.ndarray]:
     """The arrays of a file of predictions, so that others can score them: see docs/records.md."""
     prepared, progress = run.prepared, run.progress

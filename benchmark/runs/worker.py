@@ -14,7 +14,7 @@ from benchmark.runs.assemble import assemble
 from benchmark.runs.executors.base import OnEpoch, OnPhase
 from benchmark.runs.failures import Cause, cause_of
 from benchmark.runs.prepare import Skipped
-from benchmark.runs.recording import header, predictions, trained_record, write_failure
+from benchmark.runs.recording import header, predictions, summary, trained_record, write_failure
 from benchmark.runs.train import train
 from benchmark.store import kept, schema
 from benchmark.store.atomic import StoreError
@@ -58,7 +58,7 @@ def run_one(
         return Outcome("failed", f"{type(error).__name__}: {error}".split("\n")[0], cause)
     store.write(record)
     (store.work(job.spec.id) / "checkpoint.pt").unlink(missing_ok=True)
-    return Outcome(record["state"], _summary(record))
+    return Outcome(record["state"], summary(record))
 
 
 def _record(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dict[str, Any]:
@@ -74,10 +74,3 @@ def _record(job: Job, store: Store, on_epoch: OnEpoch, on_phase: OnPhase) -> dic
         if job.options.keep == "model":
             kept_model.write(run, plugins, job, store)
     return header(job, run.prepared.classes) | trained_record(run)
-
-
-def _summary(record: dict[str, Any]) -> str:
-    if record["state"] != "ok":
-        return record["reason"]
-    chosen = record["metrics"]["val_noisy"]
-    return f"acc={chosen['accuracy']:.3f}".replace("=0.", "=.")

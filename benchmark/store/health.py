@@ -122,6 +122,7 @@ _CACHES: dict[str, Callable[[Path], None]] = {
     "work/data/[!.]*": digests.check_files,
     "work/features/[!.]*": digests.check_files,
     "work/estimates/[!.]*.json": lambda path: digests.check_seal(path.read_bytes(), path.stem),
+    "work/tasks/*/[!.]*.json": lambda path: digests.check_seal(path.read_bytes(), f"{path.parent.name}/{path.name}"),
     "work/runs/*/checkpoint.pt": lambda path: digests.check_seal(path.read_bytes(), path.parent.name),
 }
 """Where files lie -> their check, which raises ValueError where one is damaged, OSError where it cannot be read."""

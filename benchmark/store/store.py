@@ -110,7 +110,7 @@ class Store:
         """Writes a new file per attempt. Never reuses the name of a quarantined failure or of another process's."""
         run_id, folder = record["id"], self.folder / "failures"
         earlier = [*folder.glob(f"{run_id}-*"), *(self.folder / QUARANTINE).glob(f"{run_id}-*")]
-        for attempt in itertools.count(max(map(_attempt, earlier), default=0) + 1):
+        for attempt in itertools.count(max(map(attempt_of, earlier), default=0) + 1):
             try:
                 write_new(folder / f"{run_id}-{attempt:03d}.json", encode(record))
             except FileExistsError:
@@ -181,7 +181,7 @@ class Store:
                         yield run_id, content
             except segments.UNREADABLE as error:
                 raise self._broken(f"the segment {path}", _reason(path, error)) from error
-        for path in sorted(self.attempts(), key=lambda path: (-_attempt(path), path)):
+        for path in sorted(self.attempts(), key=lambda path: (-attempt_of(path), path)):
             if new(run_id_of(path)) and (read := self.read_loose(path, contents)):
                 told.add(read[0]["id"])
                 yield read[0]["id"], read[1]
@@ -230,7 +230,7 @@ class Store:
         """The last failure of every run that has no record."""
         contents = Contents()
         last: dict[str, Record] = {}
-        for path in sorted(self.attempts(), key=lambda path: (_attempt(path), path)):
+        for path in sorted(self.attempts(), key=lambda path: (attempt_of(path), path)):
             read = self.read_loose(path, contents)
             if read is not None:
                 last[read[0]["id"]] = read[0]
@@ -364,7 +364,7 @@ def run_id_of(path: Path) -> str:
     return max(words, key=lambda w: (w.startswith(path.parent.name), bool(re.fullmatch("[0-9a-f]{16}", w)), len(w)))
 
 
-def _attempt(path: Path) -> int:
+def attempt_of(path: Path) -> int:
     """The number in a failure's name: 12 of "3f2a-012.json", 0 where there is none."""
     match = re.search(rf"{run_id_of(path)}-(\d+)", path.name)
     return int(match[1]) if match else 0

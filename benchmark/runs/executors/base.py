@@ -37,6 +37,8 @@ class Event:
     """At the end: ok, diverged, skipped, failed or cancelled."""
     cause: Cause | None = None
     """Of a failure."""
+    given_up: bool = False
+    """Of a failure: it has been tried again already, or was wanted, so that another attempt makes no sense."""
     summary: str = ""
     seconds: float = 0.0
 
