@@ -210,6 +210,8 @@ def transition_of(values: Any, what: str, tolerance: float = 1e-6) -> np.ndarray
     Raises NoiseError, which names `what`, where it is no valid T; its rows may miss 1 by `tolerance`.
     """
     try:
+        if np.iscomplexobj(values):
+            raise TypeError("complex numbers")
         transition = np.array(values, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise NoiseError(f"{what} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None

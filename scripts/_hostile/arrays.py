@@ -149,7 +149,7 @@ def _members(random: Random) -> tuple[str, bytes, Outcome]:
         name = {
             "doubled": "train_labels.npy",
             "outside": random.choice(["../outside/evil.npy", "/tmp/evil.npy", "..\\evil.npy", "C:\\evil.npy"]),
-            "foreign": random.choice(["train_images", "train_x.txt", "", "a\nb.npy", "\x1b[2J.npy"]),
+            "foreign": random.choice(["train_images", "train_x.txt", " ", "a\nb.npy", "\x1b[2J.npy"]),
         }[kind]
         import warnings
 
