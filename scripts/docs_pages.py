@@ -48,6 +48,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Does it hold elsewhere": "robustness.md"},
         {"One page for the department": "brief.md"},
         {"Models": "models.md"},
+        {"Slurm and Ray": "clusters.md"},
         {"Architecture": "architecture.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {

@@ -106,7 +106,7 @@ def test_a_task_near_its_time_limit_goes_on_from_the_checkpoint_in_a_new_one(tmp
     (one,) = slurm.submissions(Store(tmp_path / "results"))
     nodes.call("scancel", "--batch", "--signal=USR1", one.job)
     here(*SLURM, "--wait")
-    assert "the time limit is near: this task goes on in a new one" in task_logs(tmp_path)
+    assert "the time limit is near: this task goes into the queue again" in task_logs(tmp_path)
     assert restarts(nodes) > before
     assert records(tmp_path / "results") == undisturbed
 
