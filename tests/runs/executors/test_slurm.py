@@ -15,28 +15,11 @@ from benchmark.runs.executors import slurm
 from benchmark.runs.executors.tasks import submissions
 from benchmark.store.store import Store
 from tests.cli.test_run import records
-from tests.conftest import PYTHONPATH, command_line
-from tests.runs.executors.conftest import until
+from tests.conftest import PYTHONPATH
+from tests.runs.executors.conftest import GRID, SECONDS, reached_checkpoint, until
 
-GRID = (
-    "run", "-d", "digits", "-m", "elr", "-m", "coteaching", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "40",
-    "--subset", "400", "--checkpoint-seconds", "0", "--no-table",
-)  # fmt: skip
 SLURM = (*GRID, "--executor", "slurm", "--bundle", "1")
 HOSTILE = """it's "a" $(touch pwned) %a \\ & é;#.npz"""
-SECONDS = 400
-"""For what takes a few seconds on a machine that has nothing else to do."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    command_line(folder, *GRID)
-    return records(folder / "results")
-
-
-def reached_checkpoint(folder):
-    return any(folder.glob("results/work/runs/*/checkpoint.pt"))
 
 
 def restarts(nodes):
@@ -53,7 +36,7 @@ def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_b
     images = np.random.default_rng(0).integers(0, 255, (120, 8, 8, 3), dtype=np.uint8)
     labels = np.arange(120) % 3
     data = tmp_path / HOSTILE
-    np.savez(data.open("wb"), images=images, labels=labels)
+    np.savez(data, images=images, labels=labels)
     grid = ("run", "-d", f"npz:{json.dumps(str(data), ensure_ascii=False)}", "-m", "ce", "-n", "none", "--seeds", "7")
     grid = (*grid, "--epochs", "1", "--no-table")
     results = tmp_path / HOSTILE.removesuffix(".npz")
