@@ -54,6 +54,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"One page for the department": "brief.md"},
         {"Models": "models.md"},
         {"Few images": "few-images.md"},
+        {"Slurm and Ray": "clusters.md"},
         {"Architecture": "architecture.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {

@@ -35,31 +35,40 @@ def worker(spec: Path, tied: bool) -> int:
     preempted, stops and puts itself into the queue again.
     """
     from benchmark.cli.main import Stopped
-    from benchmark.runs.executors import slurm, tasks
-    from benchmark.store.store import Store
 
-    task = tasks.read(spec.absolute())
-    store = Store(Path(task.jobs[0].options.results))
-    store.prepare()
-    before = _reached(task, store)
+    task, store, before = None, None, None
     try:
-        with _asked_to_stop(tied):
+        with _asked_to_stop(tied):  # before all that takes time to load
+            from benchmark.runs.executors import tasks
+            from benchmark.store.store import Store
+
+            task = tasks.read(spec.absolute())
+            store = Store(Path(task.jobs[0].options.results))
+            store.prepare()
+            before = _reached(task, store)
             return _carry_out(task, store)
     except TimeIsShort:
-        if _reached(task, store) == before:
+        if task is None or store is None or before is None or _reached(task, store) == before:
             _say(
                 "the time limit is near, and no run has come to its end or to a checkpoint: give tasks more time "
                 "(time = ... of [executor.slurm]), or let runs keep checkpoints more often (--checkpoint-seconds)"
             )
             return 1
-        _say("the time limit is near: this task goes on in a new one, from the checkpoint of its run")
-        slurm.requeue()
+        _requeue("the time limit is near")
         return 0
     except Stopped:
+        from benchmark.runs.executors import slurm
+
         if slurm.inside() and slurm.preempted():
-            _say("preempted: this task goes on later, from the checkpoint of its run")
-            slurm.requeue()
+            _requeue("preempted")
         raise
+
+
+def _requeue(why: str) -> None:
+    from benchmark.runs.executors import slurm
+
+    _say(f"{why}: this task goes into the queue again, and on from the checkpoint of its run")
+    slurm.requeue()
 
 
 def _carry_out(task: Task, store: Store) -> int:

@@ -122,9 +122,10 @@ class Remote:
         self._next_look = 0.0
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        rest = [job for job in jobs if not self._made(job)]
-        if rest:
-            rest = self._adopt(rest)
+        if not jobs:
+            return
+        recorded = self.store.finished()
+        rest = self._adopt([job for job in jobs if job.spec.id not in recorded or not self._made(job)])
         if not rest:
             return
         parts = tasks.bundles(rest, self.seconds, size=self.shape.bundle, at_a_time=self.cluster.at_a_time())
@@ -186,9 +187,7 @@ class Remote:
     def _made(self, job: Job) -> bool:
         """Whether the run has been made since it was planned, which is told."""
         run_id = job.spec.id
-        if not self.store.has(run_id) or self._is_old(run_id, self.recorded):
-            return False
-        record = self.store.read(run_id)
+        record = None if self._is_old(run_id, self.recorded) else self.store.read(run_id)
         if record is None:
             return False
         self._events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))

@@ -1,4 +1,4 @@
-"""A real Slurm of two nodes on this machine, and what tests ask of it."""
+"""A real Slurm of two nodes on this machine, what tests ask of it, and the grid that they run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cli.test_run import records
+from tests.conftest import command_line
+
+GRID = (
+    "run", "-d", "digits", "-m", "elr", "-m", "sce", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "40",
+    "--subset", "400", "--checkpoint-seconds", "0", "--no-table",
+)  # fmt: skip
+SECONDS = 400
+"""For what takes a few seconds on a machine that has nothing else to do."""
 DAEMONS = ("munged", "slurmctld", "slurmd")
 CONFIGURATION = """
 ClusterName=test
@@ -100,6 +110,18 @@ def until(what: str, seconds: float, condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
         time.sleep(0.2)
+
+
+def reached_checkpoint(folder: Path) -> bool:
+    return any(folder.glob("results/work/runs/*/checkpoint.pt"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The records of GRID as a local grid makes them that nothing happens to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    command_line(folder, *GRID)
+    return records(folder / "results")
 
 
 @pytest.fixture(scope="session")

@@ -15,28 +15,11 @@ from benchmark.runs.executors import slurm
 from benchmark.runs.executors.tasks import submissions
 from benchmark.store.store import Store
 from tests.cli.test_run import records
-from tests.conftest import PYTHONPATH, command_line
-from tests.runs.executors.conftest import until
+from tests.conftest import PYTHONPATH
+from tests.runs.executors.conftest import GRID, SECONDS, reached_checkpoint, until
 
-GRID = (
-    "run", "-d", "digits", "-m", "elr", "-m", "coteaching", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "40",
-    "--subset", "400", "--checkpoint-seconds", "0", "--no-table",
-)  # fmt: skip
 SLURM = (*GRID, "--executor", "slurm", "--bundle", "1")
 HOSTILE = """it's "a" $(touch pwned) %a \\ & é;#.npz"""
-SECONDS = 400
-"""For what takes a few seconds on a machine that has nothing else to do."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    command_line(folder, *GRID)
-    return records(folder / "results")
-
-
-def reached_checkpoint(folder):
-    return any(folder.glob("results/work/runs/*/checkpoint.pt"))
 
 
 def restarts(nodes):
@@ -53,7 +36,7 @@ def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_b
     images = np.random.default_rng(0).integers(0, 255, (120, 8, 8, 3), dtype=np.uint8)
     labels = np.arange(120) % 3
     data = tmp_path / HOSTILE
-    np.savez(data.open("wb"), images=images, labels=labels)
+    np.savez(data, images=images, labels=labels)
     grid = ("run", "-d", f"npz:{json.dumps(str(data), ensure_ascii=False)}", "-m", "ce", "-n", "none", "--seeds", "7")
     grid = (*grid, "--epochs", "1", "--no-table")
     results = tmp_path / HOSTILE.removesuffix(".npz")
@@ -106,7 +89,7 @@ def test_a_task_near_its_time_limit_goes_on_from_the_checkpoint_in_a_new_one(tmp
     (one,) = slurm.submissions(Store(tmp_path / "results"))
     nodes.call("scancel", "--batch", "--signal=USR1", one.job)
     here(*SLURM, "--wait")
-    assert "the time limit is near: this task goes on in a new one" in task_logs(tmp_path)
+    assert "the time limit is near: this task goes into the queue again" in task_logs(tmp_path)
     assert restarts(nodes) > before
     assert records(tmp_path / "results") == undisturbed
 
