@@ -63,7 +63,7 @@ def run(suite: str | None, **options: Any) -> int:
     counts = Counter(states.values())
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
     _say(f"{summary}; records in {grid.store.folder / 'runs'}")
-    if failed := counts["failed"] + grid.failed_trials:
+    if failed := counts["failed"] + grid.failed_before + grid.failed_trials:
         _say(f"{failed} run(s) failed: `noisybench status --results {grid.store.folder}` says why")
         return 1
     return 0
@@ -81,6 +81,8 @@ class PlannedGrid:
     packing: Packing
     timeout: float | None
     max_failures: int | None
+    failed_before: int
+    """Jobs that are not carried out, as they failed in code that has not changed since."""
     failed_trials: int = 0
     """Of a suite that tunes."""
 
@@ -100,8 +102,9 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
     trials = expand_trials(suite, options, **settings)
     failed = 0
     if trials and not options["dry_run"]:
-        states = carry_out(_planned("tuning", trials, {**options, "no_table": True}))
-        failed, trials = Counter(states.values())["failed"], []
+        tuning = _planned("tuning", trials, {**options, "no_table": True})
+        failed = Counter(carry_out(tuning).values())["failed"] + tuning.failed_before
+        trials = []
     grid, jobs = expand_grid(suite, options, **settings)
     return replace(_planned(grid.name, [*trials, *jobs], options), failed_trials=failed)
 
@@ -151,6 +154,7 @@ def _planned(name: str, jobs: list[Job], options: dict[str, Any]) -> PlannedGrid
         packing_of(options, store),
         options["timeout"],
         options["max_failures"],
+        len(planned.unchanged),
     )
 
 

@@ -63,7 +63,10 @@ def failures(folder: Path) -> list[dict]:
     return [orjson.loads(path.read_bytes())["error"] for path in sorted((folder / "results/failures").glob("*.json"))]
 
 
-@pytest.mark.parametrize("fault", PASSING)
+SLOW = pytest.param("fork server killed", marks=pytest.mark.slow)  # a server takes seconds to start
+
+
+@pytest.mark.parametrize("fault", [*sorted(PASSING.keys() - {"fork server killed"}), SLOW])
 def test_what_may_pass_is_tried_three_times(here, tmp_path, mine, fault):
     called = mine(PASSING[fault], times=2)
     done = here(*GRID, "-m", "mine", "--seeds", "1")
@@ -134,6 +137,7 @@ def test_a_stopped_worker_is_noticed_and_its_run_made_by_another(here, tmp_path,
     assert failures(tmp_path)[0]["cause"] == "lost"
 
 
+@pytest.mark.slow  # two servers are started
 def test_a_fork_server_that_is_killed_while_it_starts_costs_one_attempt(here, tmp_path, mine, monkeypatch):
     called = mine("pass", times=0)
     (tmp_path / "dies_once.py").write_text(
