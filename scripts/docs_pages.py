@@ -49,6 +49,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"One page for the department": "brief.md"},
         {"Models": "models.md"},
         {"Architecture": "architecture.md"},
+        {"Faults": "reliability.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {
             "Interfaces": [
