@@ -56,6 +56,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         {"Few images": "few-images.md"},
         {"Slurm and Ray": "clusters.md"},
         {"Architecture": "architecture.md"},
+        {"Faults": "reliability.md"},
         *({TITLES[r]: [f"{folder(r)}/index.md", *({e.name: page(r, e)} for e in r.entries())]} for r in TITLES),
         {
             "Interfaces": [

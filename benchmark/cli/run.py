@@ -68,7 +68,7 @@ def run(suite: str | None, **options: Any) -> int:
     counts = Counter(states.values())
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing to run"
     _say(f"{summary}; records in {grid.store.folder / 'runs'}")
-    if failed := counts["failed"] + grid.failed_trials:
+    if failed := counts["failed"] + grid.failed_before + grid.failed_trials:
         _say(f"{failed} run(s) failed: `noisybench status --results {grid.store.folder}` says why")
     if counts["cancelled"]:
         _say(f"{counts['cancelled']} run(s) were cancelled: the same command goes on with them")
@@ -89,6 +89,8 @@ class PlannedGrid:
     """Whether the runs are left to the cluster."""
     timeout: float | None
     max_failures: int | None
+    failed_before: int
+    """Jobs that are not carried out, as they failed in code that has not changed since."""
     failed_trials: int = 0
     """Of a suite that tunes."""
 
@@ -112,8 +114,8 @@ def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
         tuning = _planned("tuning", trials, place, {**options, "no_table": True})
         if tuning.submits_only:
             raise UsageError("a suite that tunes waits for its trials; expected --wait with --executor slurm")
-        states = carry_out(tuning)
-        failed, trials = Counter(states.values())["failed"], []
+        failed = Counter(carry_out(tuning).values())["failed"] + tuning.failed_before
+        trials = []
     grid, jobs = expand_grid(suite, options, **settings)
     return replace(_planned(grid.name, [*trials, *jobs], place, options), failed_trials=failed)
 
@@ -163,6 +165,7 @@ def _planned(name: str, jobs: list[Job], place: Place, options: dict[str, Any]) 
         submits_only=place.executor == "slurm" and not options["wait"],
         timeout=options["timeout"],
         max_failures=options["max_failures"],
+        failed_before=len(planned.unchanged),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,8 @@ def run_one(
         write_failure(job, store, type(error).__name__, str(error), cause, traceback.format_exc())
         return Outcome("failed", f"{type(error).__name__}: {error}".split("\n")[0], cause)
     store.write(record)
-    (store.work(job.spec.id) / "checkpoint.pt").unlink(missing_ok=True)
+    with suppress(OSError):  # the run has ended, whatever the disk does now
+        (store.work(job.spec.id) / "checkpoint.pt").unlink(missing_ok=True)
     return Outcome(record["state"], summary(record))
 
 

@@ -308,10 +308,11 @@ class Trainer:
         write_atomically(self.checkpoint, seal(content.getvalue() + SLOT, self.checkpoint.parent.name))
 
     def _resume(self) -> None:
-        if not self.checkpoint.exists():
+        try:
+            content = self.checkpoint.read_bytes()  # one that cannot be read now may be whole: the run fails for now
+        except FileNotFoundError:
             return
         try:
-            content = self.checkpoint.read_bytes()
             check_seal(content, self.checkpoint.parent.name)
             state = torch.load(io.BytesIO(content[: -len(SLOT)]), map_location=self.kit.device, weights_only=True)
             progress = Progress(
@@ -328,7 +329,7 @@ class Trainer:
             if (self.keep_predictions and not progress.probabilities) or (self.keeps_best and not progress.best):
                 raise ValueError("it was made without what is to be kept now")
             self.method.load_state_dict(state["method"])
-        except (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
             # Torn, damaged or foreign: the run starts over and ends in the same numbers.
             warnings.warn(f"{self.checkpoint} is thrown away, the run starts over: {error}", CacheWarning, stacklevel=2)
             self.checkpoint.unlink()

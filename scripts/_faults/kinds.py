@@ -53,7 +53,7 @@ class Trial:
         ended = running.wait()
         self.ended.append(ended)
         if ended.code is None:
-            self.unexpected.append("it did not end in 240 s")
+            self.unexpected.append("it did not end in 15 minutes")
         elif ended.code not in codes:
             self.unexpected.append(f"exit code {ended.code}, expected {sorted(codes)}: {ended.output[-300:]}")
         if "Traceback" in ended.output:

@@ -41,7 +41,7 @@ class Grid:
     pid: int
     output: Path
 
-    def wait(self, seconds: float = 240.0) -> Ended:
+    def wait(self, seconds: float = 900.0) -> Ended:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
