@@ -32,7 +32,8 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
 
     store = Store(options["results"])
     if suite is not None and not is_suite(suite):
-        suite, ids = None, (suite, *ids)
+        ids = (suite, *ids)
+        suite = None
     at_work = [holder.run for holder in claims.held(store.folder)]
     wanted: set[str] | None = None
     if ids:
