@@ -48,7 +48,9 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
         click.echo(f"{holder.run}  stopped (pid {holder.pid} of this machine)")
     for holder in done.asked:
         click.echo(f"{holder.run}  asked to stop (pid {holder.pid} of {holder.host or '?'})")
+    if done.tasks:
+        click.echo(f"{done.tasks} tasks taken off the queue of Slurm, or stopped there")
     if done.asked:
         click.echo(f"other hosts stop within {2 * BEAT_SECONDS:g} s; `noisybench status` shows them until then")
-    if not done.stopped and not done.asked:
+    if not done.stopped and not done.asked and not done.tasks:
         click.echo("nothing of it is at work; what is queued is left when its turn comes", err=True)
