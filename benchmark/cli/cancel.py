@@ -16,8 +16,7 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
     """Stop the runs of SUITE, those that the beginnings of IDS name, or all in the results folder.
 
     Processes of this machine are stopped at once, those of other hosts see the request within some seconds. Runs that
-    a `noisybench run` has queued are left too; it goes on with its others. On Slurm the tasks that hold no other runs
-    are cancelled, queued ones too. A cancelled run leaves neither record nor
+    a `noisybench run` has queued are left too; it goes on with its others. A cancelled run leaves neither record nor
     failure: the next `noisybench run` goes on with it, from its checkpoint.
 
     \b
@@ -27,14 +26,14 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
     """
     from benchmark.cli.selection import is_suite, matching
     from benchmark.runs.cancelling import cancel as carry_out
-    from benchmark.runs.executors import slurm
     from benchmark.store import claims
     from benchmark.store.claims import BEAT_SECONDS
     from benchmark.store.store import Store
 
     store = Store(options["results"])
     if suite is not None and not is_suite(suite):
-        suite, ids = None, (suite, *ids)
+        ids = (suite, *ids)
+        suite = None
     at_work = [holder.run for holder in claims.held(store.folder)]
     wanted: set[str] | None = None
     if ids:
@@ -44,15 +43,14 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
         wanted = {matching(text, at_work, f"those at work in {store.folder}") for text in ids}
     elif names_grid(suite, options):
         wanted = {job.spec.id for job in expand_grid(suite, options)[1]}
-    tasks = slurm.cancel_runs(store, wanted)  # first, so that none starts meanwhile
-    for name in tasks:
-        click.echo(f"task {name} of Slurm cancelled")
     done = carry_out(store, wanted)
     for holder in done.stopped:
         click.echo(f"{holder.run}  stopped (pid {holder.pid} of this machine)")
     for holder in done.asked:
         click.echo(f"{holder.run}  asked to stop (pid {holder.pid} of {holder.host or '?'})")
+    if done.tasks:
+        click.echo(f"{done.tasks} tasks taken off the queue of Slurm, or stopped there")
     if done.asked:
         click.echo(f"other hosts stop within {2 * BEAT_SECONDS:g} s; `noisybench status` shows them until then")
-    if not done.stopped and not done.asked and not tasks:
+    if not done.stopped and not done.asked and not done.tasks:
         click.echo("nothing of it is at work; what is queued is left when its turn comes", err=True)

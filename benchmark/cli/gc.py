@@ -82,6 +82,10 @@ def _found(
 
     yield from disposable.of_killed(store)
     yield from disposable.of_finished(store)
+    if store.files("work/tasks/[!.]*"):
+        from benchmark.runs.executors import tasks
+
+        yield from disposable.of_tasks(tasks.done(store))
     for name, days in ((TRASH, trash), (QUARANTINE, quarantine)):
         if days is not None:
             yield from disposable.old(store, name, days)

@@ -37,6 +37,7 @@ def logs(run: str, results: Path, lines: int | None, follow: bool) -> int:
     with_logs = {path.name for path in store.files("work/runs/[!.]*")}
     run_id = matching(run, {*store.finished(), *failures, *at_work, *with_logs}, str(results))
     path = store.log(run_id)
+    _tell_tasks(store, run_id)
     if not path.exists() and not (follow and run_id in at_work):
         click.echo(_why_none(store, run_id, run_id in at_work, failures.get(run_id)), err=True)
         return 1
@@ -44,6 +45,15 @@ def logs(run: str, results: Path, lines: int | None, follow: bool) -> int:
     for text in _text(store, run_id, lines, follow):
         click.echo(text, nl=False)
     return 0
+
+
+def _tell_tasks(store: Store, run_id: str) -> None:
+    """Names the logs of the tasks of a cluster that carried the run out, among others."""
+    if store.files("work/tasks/[!.]*"):
+        from benchmark.runs.executors import tasks
+
+        for path in tasks.logs(store, run_id):
+            click.echo(f"log of its task, with other runs: {path}", err=True)
 
 
 def _why_none(store: Store, run_id: str, at_work: bool, failure: object) -> str:

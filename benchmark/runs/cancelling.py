@@ -27,6 +27,8 @@ class Cancelled:
     """On this machine."""
     asked: list[Holder] = field(default_factory=list)
     """On other hosts, whose process sees the request at its next sign of life."""
+    tasks: int = 0
+    """Tasks that were taken off the queue of a cluster, or stopped there."""
 
 
 def cancel(store: Store, run_ids: Collection[str] | None) -> Cancelled:
@@ -36,7 +38,7 @@ def cancel(store: Store, run_ids: Collection[str] | None) -> Cancelled:
     on from its checkpoint when it is run again.
     """
     cancelling.request(store.folder, run_ids)  # first, so that no driver takes a stopped process for a lost one
-    done = Cancelled()
+    done = Cancelled(tasks=_cancel_tasks(store, run_ids))
     for holder in claims.held(store.folder):
         if (run_ids is not None and holder.run not in run_ids) or holder.process.ended():
             continue
@@ -46,6 +48,23 @@ def cancel(store: Store, run_ids: Collection[str] | None) -> Cancelled:
         else:
             done.asked.append(holder)
     return done
+
+
+def _cancel_tasks(store: Store, run_ids: Collection[str] | None) -> int:
+    """Takes the tasks off the queue of Slurm in which no other run is left; their number. Raises SlurmError."""
+    if not store.files("work/tasks/[!.]*"):
+        return 0
+    from benchmark.runs.executors import slurm, tasks
+
+    if not tasks.submissions(store, slurm.NAME):
+        return 0
+    count, finished = 0, store.finished()
+    for queued in slurm.submissions(store):
+        runs = queued.submitted.content.runs
+        chosen = [at for at in queued.live() if run_ids is None or {*runs[at]} - finished <= {*run_ids}]
+        slurm.cancel(queued, chosen)
+        count += len(chosen)
+    return count
 
 
 def _stop(holder: Holder) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,12 @@ def of_finished(store: Store) -> Iterator[Disposable]:
     for path in store.files("work/runs/[!.]*"):
         if path.name in ended:
             yield _disposable(path, "checkpoints and logs of finished runs")
+
+
+def of_tasks(folders: Iterable[Path]) -> Iterator[Disposable]:
+    """`folders` of submissions all of whose runs are done."""
+    for path in folders:
+        yield _disposable(path, "task files of submissions whose runs are done")
 
 
 def old(store: Store, name: str, days: float) -> Iterator[Disposable]:

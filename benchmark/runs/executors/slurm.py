@@ -79,21 +79,6 @@ def cancel(queued: Queued, indices: Collection[int] | None = None) -> None:
         _call("scancel", f"{queued.job}_[{','.join(map(str, sorted(chosen)))}]")
 
 
-def cancel_runs(store: Store, run_ids: Collection[str] | None) -> list[str]:
-    """Cancels the tasks that hold no other runs than these, or with None all; returns their names in Slurm, "12_3".
-
-    Asks Slurm only where something was submitted to it. Raises SlurmError.
-    """
-    names = []
-    for one in submissions(store):
-        chosen = [
-            index for index in one.live() if run_ids is None or set(one.submitted.content.runs[index]) <= set(run_ids)
-        ]
-        cancel(one, chosen)
-        names += [f"{one.job}_{index}" for index in chosen]
-    return names
-
-
 class Slurm:
     """A cluster: see `remote.Cluster`."""
 

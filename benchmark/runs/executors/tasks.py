@@ -148,17 +148,38 @@ def discard(submitted: Submitted) -> None:
     remove(submitted.folder)
 
 
-def submissions(store: Store, executor: str) -> list[Submitted]:
-    """The submissions to an executor, ended ones too, as far as they can be read."""
+def submissions(store: Store, executor: str | None = None) -> list[Submitted]:
+    """The submissions to an executor, or to any, ended ones too, as far as they can be read."""
     found = []
     for path in store.files("/".join((*FOLDER, "*", MANIFEST))):
         try:
             content = _read(path, Submission)
         except TaskError:
             continue  # at worst its runs are submitted once more, and find themselves claimed or recorded
-        if content.executor == executor:
+        if executor in (None, content.executor):
             found.append(Submitted(path.parent.absolute(), content))
     return found
+
+
+def logs(store: Store, run_id: str) -> list[Path]:
+    """What the tasks of a run have printed, the earliest first."""
+    found = [
+        log_of(one.spec(index))
+        for one in submissions(store)
+        for index, runs in enumerate(one.content.runs)
+        if run_id in runs
+    ]
+    return sorted((path for path in found if path.exists()), key=lambda path: path.stat().st_mtime)
+
+
+def done(store: Store) -> list[Path]:
+    """The folders of submissions all of whose runs have a record, which none of them was to make anew."""
+    finished = store.finished()
+    return [
+        one.folder
+        for one in submissions(store)
+        if not one.content.recorded and finished.issuperset(itertools.chain(*one.content.runs))
+    ]
 
 
 def read(spec: Path) -> Task:
