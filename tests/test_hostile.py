@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 REFUSED = Ending(2, "", "error: bad.npz is empty; copy it again\n", 1.0, 500.0)
 CASE = Case("npz", "empty", ("data", "info", "npz:bad.npz"), outcome="refused")
-FROM_DATA = ("suites", "options", "npz", "T", "tables", "weights", "images", "archives")
+FROM_DATA = ("suites", "options", "npz", "T", "tables", "weights", "archives")
 """Families that need no command to be drawn."""
 
 

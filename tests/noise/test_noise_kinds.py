@@ -187,6 +187,15 @@ def test_a_transition_of_the_wrong_size_or_kind_is_refused(tmp_path: Path) -> No
     np.save(file, np.array([{}], dtype=object))
     with pytest.raises(ValidationError, match="matrix of numbers"):
         make("transition", file=file)
+    np.save(file, MATRIX + 1j)
+    with pytest.raises(ValidationError, match="complex numbers"):
+        make("transition", file=file)
+    file.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"(" * 118)  # its header is Python source
+    with pytest.raises(ValidationError, match="matrix of numbers"):
+        make("transition", file=file)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ValidationError, match="nested too deeply"):
+        make("transition", file=tmp_path / "deep.json")
     (tmp_path / "t.txt").write_text("1")
     with pytest.raises(ValidationError, match="json"):
         make("transition", file=tmp_path / "t.txt")
