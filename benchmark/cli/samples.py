@@ -46,7 +46,7 @@ def samples(
     from benchmark.runs.assemble import pick_device
     from benchmark.seeds import seed_everything
     from benchmark.store.store import Store
-    from methods import Generative
+    from methods.base import Generative
 
     add_plugins(plugins)
     torch.set_num_threads(threads)

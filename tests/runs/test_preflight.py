@@ -222,7 +222,6 @@ def test_a_method_for_images_is_skipped_on_frozen_backbones_with_what_to_type(he
     assert "skipped" not in here(*grid("cnn", "-m", "cgan_augment", "--dry-run")).stderr
     done = here(*options)
     assert "leave frozen=true out (--backbone)" in done.stderr
-    states = [
-        record["state"] for record in map(Store(tmp_path / "results").read, Store(tmp_path / "results").finished())
-    ]
+    store = Store(tmp_path / "results")
+    states = [store.read(run_id)["state"] for run_id in store.finished()]
     assert sorted(states) == ["ok", "ok", "skipped", "skipped"]
