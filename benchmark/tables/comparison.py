@@ -16,7 +16,7 @@ from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.store.content import Record
 from benchmark.tables import footnotes
 from benchmark.tables import frame as frames
-from benchmark.tables.comparable import PARTS, TableError
+from benchmark.tables.comparable import TableError
 from benchmark.tables.display_names import Defaults
 from benchmark.tables.matrix import ROPE
 from benchmark.tables.order import ORDER, resolve
@@ -251,9 +251,8 @@ def _block(place: Place, runs: pd.DataFrame, compare: Comparison, explained: fro
 
 def _full_names(runs: pd.DataFrame) -> dict[str, str]:
     names: dict[str, str] = {}
-    for part in PARTS:
-        both = runs[[part, f"{part}_full"]].drop_duplicates()
-        names |= {short: full for short, full in both.itertuples(index=False) if short != full}
+    for of_spec in runs.drop_duplicates("spec_key")["in_full"]:
+        names |= of_spec
     return names
 
 

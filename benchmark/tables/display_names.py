@@ -47,6 +47,7 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> Names:
     if part == "dataset":
         dataset_names = specs.dropna(subset=["dataset_label"]).groupby("dataset_key")["dataset_label"].min().to_dict()
     names = Names({}, {})
+    states: dict[bytes, str] = {}
     for key, content in parts.items():
         visible = options(content)
         standard = defaults.get(part, {}).get(content["name"])
@@ -65,18 +66,19 @@ def of_part(specs: pd.DataFrame, part: str, defaults: Defaults) -> Names:
         name = dataset_names.get(key, content["name"])
         for of_key, write in zip(names, (_short, show), strict=True):
             of_key[key] = _plugin_string(name, visible, write) + _tuned(content)
-    return Names(*(_told_apart(of_key, parts) for of_key in (_distinct(names), names.full)))
+        # Without the rate, so that the rates of one kind have the same digits.
+        states[key] = _state(_plugin_string(name, {k: v for k, v in visible.items() if k != "rate"}, show))
+    return Names(*(_told_apart(of_key, parts) for of_key in (_distinct(names.short, states), names.full)))
 
 
-def _distinct(names: Names) -> dict[bytes, str]:
-    """The short names; one that stands for several full ones gets digits of the full one's digest."""
-    states = {key: _state(full) for key, full in names.full.items()}
+def _distinct(names: Mapping[bytes, str], states: Mapping[bytes, str]) -> dict[bytes, str]:
+    """The names; one that is of several `states` gets digits of them."""
     alike: dict[str, set[str]] = defaultdict(set)
-    for key, name in names.short.items():
+    for key, name in names.items():
         alike[name].add(states[key])
     return {
         key: name + _digest(states[key], list(alike[name])) if len(alike[name]) > 1 else name
-        for key, name in names.short.items()
+        for key, name in names.items()
     }
 
 

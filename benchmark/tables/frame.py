@@ -129,7 +129,7 @@ def flatten(
     Columns: id (of the run; None where it is missing), state, reason, metric (that of the value: `metric`, or with
     "main" the data set's own), value (NaN where undefined or not ok), phase (of the reported epoch), seeds (a number
     for each choice of seeds), noise_seed, init_seed, ... (each of `SEEDS`), unit (see `independent_units`), protocol,
-    the names `VISIBLE`, and those of `PARTS` without anything left out (dataset_full, ...); of the method plugin, tuned
+    the names `VISIBLE`, in_full (a name in which something is left out -> the whole name); of the method plugin, tuned
     (configurations that it was chosen from, 0 for none), clean_set (training images that it was given with their true
     labels, 0 for none), options, hints (that it consumed; None if not recorded), deviations, unrecorded (the record
     does not hold them), source; of the noise clean, noise_kind, rate, realized, estimated, low and high (95 % interval
@@ -150,9 +150,14 @@ def flatten(
     seeds = [f"{source}_seed" for source in SEEDS]
     runs["unit"] = independent_units(runs[seeds].set_axis(SEEDS, axis="columns"), runs["spec_key"])
     specs["dataset_label"] = specs["spec_key"].map(runs.groupby("spec_key")["dataset_label"].min())
+    whole: list[dict[str, str]] = [{} for _ in range(len(specs))]
     for part in PARTS:
         names = display_names.of_part(specs, part, defaults or {})
-        specs[part], specs[f"{part}_full"] = (specs[f"{part}_key"].map(of_key) for of_key in names)
+        specs[part] = specs[f"{part}_key"].map(names.short)
+        for of_spec, key in zip(whole, specs[f"{part}_key"], strict=True):
+            if names.short[key] != names.full[key]:
+                of_spec[names.short[key]] = names.full[key]
+    specs["in_full"] = whole
     frame = runs.drop(columns="dataset_label").merge(specs, on="spec_key", validate="many_to_one")
     comparable.refuse(frame)
     floats = [

@@ -28,7 +28,7 @@ def build(made):
 def noisy(method, map_, seed=0, rate=0.4, value=0.5):
     noise = {"name": "asymmetric", "version": 1, "config": {"rate": rate, "map": map_}}
     made = records.record(value, method, rate, seed, noise=noise)
-    made["noise"]["labels_sha256"] = f"{map_}/{seed}"
+    made["noise"]["labels_sha256"] = f"{map_}/{rate}/{seed}"
     return made
 
 
@@ -61,6 +61,14 @@ def test_two_long_maps_are_told_apart_and_never_averaged():
         "[[0,3],[1,6],[3,6],[4,2]]",
         "[[0,3],[1,6],[3,6],[4,5]]",
     }
+
+
+def test_the_rates_of_one_map_are_one_kind_of_noise():
+    table = build([noisy("ce", map_, rate=rate) for map_ in (LONG, OTHER) for rate in (0.2, 0.4)])
+    (block,) = table.blocks
+    kinds = block.valued.groupby("kind")["rate"].agg(set)
+    assert len(kinds) == 2
+    assert all(rates == {0.2, 0.4} for rates in kinds)
 
 
 def test_two_tables_with_other_maps_are_no_two_values_of_one_cell():

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import pandas as pd
 
-from benchmark.report.document import Document, Grid, Section, Span, Text, grid, marked, plain, strong
+from benchmark.report.document import Cell, Document, Grid, Section, Span, Text, grid, marked, plain, strong
 from benchmark.report.layouts import cells, pages
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.contender import MOST_SEEDS, Contest, contest
@@ -113,6 +113,6 @@ def _counts(row: pd.Series) -> str:
     return f"{row['wins']:.0f}/{row['ties']:.0f}/{row['losses']:.0f}"
 
 
-def _row(row: pd.Series) -> list[str]:
+def _row(row: pd.Series) -> list[str | Cell]:
     further = f"over {MOST_SEEDS}" if pd.isna(row["further"]) else f"{max(1, row['further']):.0f}"
     return [_lead(row), _counts(row), further]
