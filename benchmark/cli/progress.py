@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from benchmark.runs.executors.base import Event
 
 
+MOST_LINES = 16
+"""Of runs at work: a cluster may be at a thousand of them."""
+
+
 def duration(seconds: float) -> str:
     """ "12s", "41m", "3.2h"."""
     if seconds < 60:
@@ -71,6 +75,8 @@ class GridProgress:
             return
         if event.kind == "end":
             self.bars.update(self.grid, completed=self.ended, note=f"eta {self._eta()}")
+            return
+        if event.slot >= MOST_LINES:
             return
         if event.slot not in self.tasks:
             self.tasks[event.slot] = self.bars.add_task("", total=None, note="")
