@@ -119,4 +119,4 @@ def apart(function: Callable[[], T]) -> T:
     answer = pickle.loads(content)  # noqa: S301 - of a process that was forked here
     if isinstance(answer, RuntimeError):
         raise answer
-    return answer  # type: ignore[no-any-return]
+    return answer

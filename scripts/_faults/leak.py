@@ -42,22 +42,28 @@ class Leak:
     strays: list[int]
     leftovers: list[Path]
     files_open: list[int]
-    """Of the driver, after a fifth of the runs and at the end."""
+    """Of the driver, after the first run and before the last."""
     seconds: float
+    """Wall time for each run, from the first record to the last but one."""
     run_seconds: float
     """Median of what the runs' own records say: from the first line of `run_one` to the record."""
     driver_seconds: float
-    """Processor time of the driver and its fork server for each run."""
+    """Processor time of the driver and its fork server for each run, without their start."""
 
     def growth(self, name: str) -> float:
-        """Memory at the end over memory after a fifth of the runs."""
-        first = next(sample for sample in self.samples if sample.records >= self.runs / 5)
-        return getattr(self.samples[-1], name) / getattr(first, name)
+        """Memory during the last tenth of the runs over memory between a fifth and three tenths of them (medians)."""
+        early, late = (
+            statistics.median(
+                getattr(sample, name) for sample in self.samples if low <= sample.records / self.runs < high
+            )
+            for low, high in ((0.2, 0.3), (0.9, 1.0))
+        )
+        return late / early
 
     @property
     def overhead(self) -> float:
         """Wall seconds for each run beyond its own, with `SLOTS` runs at a time."""
-        return self.seconds * SLOTS / self.runs - self.run_seconds
+        return self.seconds * SLOTS - self.run_seconds
 
 
 def measure(runs: int, folder: Path | None = None) -> Leak:
@@ -67,35 +73,38 @@ def measure(runs: int, folder: Path | None = None) -> Leak:
     running = processes.start(work, arguments(runs), warm=False)
     samples: list[Sample] = []
     files_open: list[int] = []
-    first = last = 0.0
-    cpu = 0.0
+    moments: list[float] = []
+    cpu: list[float] = []
     while running.running():
         time.sleep(0.5)
         done = sum(1 for _ in results.glob("runs/*/*.json"))
         servers = running.server()
         if not done or not servers:
             continue
-        first = first or time.monotonic()
-        last = time.monotonic()
         try:
-            samples.append(Sample(done, memory(running.pid), memory(servers[0])))
-            files_open = [*files_open[:1], len(os.listdir(f"/proc/{running.pid}/fd"))]  # noqa: PTH208
-            cpu = processor_seconds(running.pid) + processor_seconds(servers[0])
+            spent = processor_seconds(running.pid) + processor_seconds(servers[0])
+            sample = Sample(done, memory(running.pid), memory(servers[0]))
+            opened = len(os.listdir(f"/proc/{running.pid}/fd"))  # noqa: PTH208
         except OSError:
             break  # it ends
+        if done < runs:
+            samples.append(sample)
+            files_open = [*files_open[:1], opened]
+            moments.append(time.monotonic())
+            cpu.append(spent)
     ended = running.wait(3600)
-    whole = [sample for sample in samples if sample.driver_mib and sample.server_mib]
+    made = max(1, samples[-1].records - samples[0].records)
     own = [orjson.loads(path.read_bytes())["timing"]["total_seconds"] for path in results.glob("runs/*/*.json")]
     return Leak(
         ended.code,
         len(own),
-        whole,
+        samples,
         grid.strays(running.pid),
         grid.leftovers(results),
         files_open,
-        last - first,
+        (moments[-1] - moments[0]) / made,
         statistics.median(own),
-        cpu / max(1, len(own)),
+        (cpu[-1] - cpu[0]) / made,
     )
 
 

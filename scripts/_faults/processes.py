@@ -135,7 +135,7 @@ def _be_warm(arguments: Sequence[str], control: Control | None, shift: float) ->
         control.apply(shift)
     sys.modules["__main__"] = importlib.import_module("noisybench")
     sys.argv = ["noisybench", *arguments]
-    multiprocessing.util.spawnv_passfds = _fork_server  # type: ignore[attr-defined]
+    multiprocessing.util.spawnv_passfds = _fork_server  # type: ignore[assignment]
     code = 0
     try:
         main()
@@ -145,7 +145,7 @@ def _be_warm(arguments: Sequence[str], control: Control | None, shift: float) ->
     return code
 
 
-_spawn: Any = multiprocessing.util.spawnv_passfds  # type: ignore[attr-defined]
+_spawn: Any = multiprocessing.util.spawnv_passfds
 
 
 def _fork_server(path: str, arguments: list[str], files: list[int]) -> int:

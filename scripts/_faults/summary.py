@@ -12,8 +12,8 @@ from scripts._faults.kinds import KINDS
 from scripts._faults.leak import SLOTS, Leak, arguments
 
 ABSENT = (
-    ("slurmd killed", "the executor of Slurm has tests of its own (tests/runs/executors)"),
-    ("a Ray node removed", "the executor of Ray has tests of its own (tests/runs/executors)"),
+    ("slurmd killed", "one test kills a node of a real Slurm in mid-grid (tests/runs/executors/test_slurm.py)"),
+    ("a Ray node removed", "one test removes a node of a real cluster in mid-grid (tests/runs/executors/test_ray.py)"),
     ("a power cut", "no machine here can be switched off; files are synced before they get their names"),
     ("a real network disk", "none here; ESTALE, ENOLCK and EIO are injected, and nothing asks for a system lock"),
 )
@@ -75,10 +75,10 @@ def _leak(leak: Leak) -> list[str]:
         f"`scripts/faults --leak {leak.runs}`: {leak.runs} runs of one epoch, {SLOTS} at a time "
         f"(`noisybench {' '.join(arguments(leak.runs))}`), exit code {leak.code}.",
         "",
-        f"- memory at the end over memory after a fifth of the runs: driver "
+        "- memory during the last tenth of the runs over memory after a fifth of them: driver "
         f"{leak.growth('driver_mib'):.3f}, fork server {leak.growth('server_mib'):.3f}",
         f"- processes left: {len(leak.strays)}; claims, locks and temporary files left: {len(leak.leftovers)}; files "
-        f"open in the driver: {leak.files_open[0]} after the first run, {leak.files_open[-1]} at the end",
+        f"open in the driver: {leak.files_open[0]} after the first run, {leak.files_open[-1]} before the last",
         f"- a run took {1000 * leak.run_seconds:.0f} ms by its own record (median); driver and fork server took "
         f"{1000 * leak.driver_seconds:.0f} ms of processor time for each",
         f"- wall time for each run beyond that, on a busy machine: {1000 * leak.overhead:.0f} ms with {SLOTS} runs at "
