@@ -31,7 +31,7 @@ def driver(tmp_path):
         text=True,
     )
     store = Store(tmp_path / "results")
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not any(path.exists() for path in store.folder.glob("work/runs/*/checkpoint.pt")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -45,20 +45,21 @@ def driver(tmp_path):
 @pytest.mark.parametrize("by_signal", [True, False], ids=["on this machine", "by the request alone"])
 def test_all_runs_are_stopped_queued_ones_too_and_the_same_command_goes_on(driver, here, by_signal):
     process, store = driver
-    ended = len(list(store.loose()))
     if by_signal:
         told = here("cancel").stdout
         assert "stopped (pid " in told
     else:
         cancelling.request(store.folder, None)  # as for a host that this machine cannot reach
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=900)
     assert process.returncode == 1
+    ended = len(list(store.loose()))
+    assert ended < 3
     assert f"{3 - ended} run(s) were cancelled: the same command goes on with them" in told
     assert "tried again" not in told
     assert not list(store.attempts())
     assert not list(claims.held(store.folder))
-    assert len(list(store.loose())) == ended
-    assert "3 ok" in here(*GRID).stderr or len(records(store.folder)) == 3
+    here(*GRID)
+    assert len(records(store.folder)) == 3
 
 
 @pytest.mark.slow
@@ -66,7 +67,7 @@ def test_one_run_is_stopped_and_the_others_go_on(driver, here):
     process, store = driver
     (holder,) = claims.held(store.folder)
     assert f"{holder.run}  stopped" in here("cancel", holder.run[:6]).stdout
-    _, told = process.communicate(timeout=400)
+    _, told = process.communicate(timeout=900)
     assert process.returncode == 1
     assert "1 cancelled, 2 ok" in told
     assert holder.run not in {path.stem for path in store.loose()}
