@@ -193,7 +193,11 @@ def read(record: Record, store: Store, device: torch.device, weights: Mapping[st
                 "they are drawn or loaded in another way by another version of torch or timm: use the one of the run"
             )
         like = Features(scale.mean.to(device)[None])
-    method = _method(network, plugin, config, spec, about, tensors, like)
+    try:
+        method = _method(network, plugin, config, spec, about, tensors, like)
+    except RuntimeError as error:  # its tensors have other names or shapes
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} does not hold the model of run {run_id} ({reason}); make the run again") from None
     return KeptModel(about, method, body, scale)
 
 
