@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,13 @@ def test_outcomes_come_back_as_they_were_noted(tmp_path):
 
 def test_the_summary_says_every_finding_and_hides_none():
     text = markdown([outcome(0), outcome(1, "lost: 12"), outcome(2, kind="of another version")], None)
-    assert "lost, doubled, corrupt or different: **1**" in text
+    assert "a command that does not end): **1**" in text
     assert "| SIGKILL driver | a fault, as it was | lost: 12 |" in text
     assert "| SIGKILL driver | 2 | -9 | 2 | 1 |" in text
     assert "| of another version | 1 |" in text
     assert "## Not tried here" in text
     assert "**0**" in markdown([outcome(0)], None)
+    assert "| SIGKILL driver | 1 | None |" in markdown([replace(outcome(0, "no end"), exit_codes="None 0")], None)
 
 
 PROBE = """

@@ -33,10 +33,9 @@ def markdown(outcomes: Sequence[Outcome], leak: Leak | None) -> str:
         "grid that nobody disturbed (without times and provenance).",
         "",
         f"- faults: **{len(outcomes)}**, of {len(names)} kinds; seeds {', '.join(map(str, seeds))}",
-        f"- records lost, doubled, corrupt or different: **{len(findings)}**"
-        if findings
-        else "- records lost, doubled, corrupt or different, processes, claims, locks or temporary files left behind, "
-        "tracebacks, exit codes that are not documented: **0**",
+        "- findings (records lost, doubled, corrupt or different; processes, claims, locks or temporary files left "
+        f"behind; tracebacks; other exit codes; a command that does not end): **{len(findings)}**",
+        "- where a finding was mended, the row is that of the repetition; CHANGELOG.md names what was found",
         f"- {cold} of the disturbed grids started as a user starts them; for the others the driver and its fork server "
         "were forked from a process that had torch loaded",
         f"- commits: {', '.join(sorted({one.commit for one in outcomes}))} (each row of the CSV file names its own)",
@@ -48,14 +47,15 @@ def markdown(outcomes: Sequence[Outcome], leak: Leak | None) -> str:
     ]
     for name in names:
         of_kind = [one for one in outcomes if one.kind == name]
-        codes = sorted({one.exit_codes.split()[0] for one in of_kind}, key=int)
+        codes = sorted({one.exit_codes.split()[0] for one in of_kind}, key=lambda code: (len(code), code))
         seconds = statistics.median(one.seconds for one in of_kind)
         found = sum(bool(one.finding) for one in of_kind)
         lines.append(f"| {name} | {len(of_kind)} | {', '.join(codes)} | {seconds:.0f} | {found} |")
     lines += [
         "",
         "Exit codes: 0 the grid ended well (what was lost was tried again), 1 runs or the disk failed and a sentence "
-        "says so, 2 the results folder could not be used, 128 + n a signal was answered, -n a signal ended it. "
+        "says so, 2 the results folder could not be used, 128 + n a signal was answered, -n a signal ended it, "
+        "None it had not ended when the campaign's limit was over. "
         "Seconds are those of the fault, the resumption and the comparison, on a machine that was busy. Errors of "
         "the file system (EIO, ESTALE, ENOLCK, ENOSPC, EROFS) and clock steps come from a library between them "
         "and libc, which reaches Python, pyarrow and torch in driver and workers alike; a full disk is a real one "
