@@ -115,7 +115,7 @@ class Discriminator(nn.Module):
             for _ in range(iterations):
                 right = F.normalize(matrix.T @ left, dim=0)
                 left = F.normalize(matrix @ right, dim=0)
-            weight /= left @ matrix @ right
+            weight.div_(left @ matrix @ right)
             self.directions[place] = left
 
 

@@ -65,7 +65,7 @@ def _is_python(path: Path) -> bool:
 
 def names_of(tree: ast.Module) -> dict[str, str]:
     """What each imported name of a module stands for: "np" -> "numpy", "load" -> "torch.load"."""
-    names = {}
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {

@@ -27,11 +27,9 @@ def draw_images(material: Material, random: Random) -> Case:
     name = f"images/one/bad.{suffix}"
     if random.random() < 0.25:
         run = random.choice([file for file in material.files(RESULTS) if file.endswith(".safetensors")])
-        arguments = ("predict", run.rpartition("/")[2].partition(".")[0], "images", "--out", "out.csv")
+        typed = ("predict", run.rpartition("/")[2].partition(".")[0], "images", "--out", "out.csv")
         # Images that cannot be read are left out of the table of predictions, each with its reason.
-        return Case(
-            "images", f"{what} as {suffix}", arguments, {name: content}, RESULTS, writes=("out.csv",), reports=True
-        )
+        return Case("images", f"{what} as {suffix}", typed, {name: content}, RESULTS, writes=("out.csv",), reports=True)
     target = FOLDER + (",skip_corrupt=true" if random.random() < 0.2 else "")
     outcome = "either" if "skip" in target else outcome
     arguments = random.choice(
@@ -147,7 +145,7 @@ def _archive(sound: bytes, random: Random) -> tuple[str, bytes, Outcome]:
     if random.random() < 0.25:
         what, content = texts.damaged(sound, random)
         return f"bytes {what}", content, "either"
-    content = io.BytesIO(sound)
+    changing = io.BytesIO(sound)
     image = png(np.zeros((8, 8), np.uint8))
     outside = [
         "../outside/evil.png",
@@ -159,7 +157,7 @@ def _archive(sound: bytes, random: Random) -> tuple[str, bytes, Outcome]:
     kind = random.choice(
         ["outside", "outside", "link", "doubled", "names", "bomb", "nested", "many", "encrypted", "device"]
     )
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(changing, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         outcome: Outcome = "either"
         if kind == "outside":
             what = random.choice(outside)
@@ -182,9 +180,9 @@ def _archive(sound: bytes, random: Random) -> tuple[str, bytes, Outcome]:
             archive.writestr(f"{what}/x.png", image)
         elif kind == "bomb":
             size = random.choice([100 << 20, 1200 << 20])
-            with archive.open("one/bomb.png", "w", force_zip64=True) as member:
+            with archive.open("one/bomb.png", "w", force_zip64=True) as bomb:
                 for _ in range(size >> 20):
-                    member.write(bytes(1 << 20))
+                    bomb.write(bytes(1 << 20))
             what, outcome = f"a member of {size >> 20} MiB", "refused"
         elif kind == "nested":
             archive.writestr("one/inner.zip", sound)
@@ -196,7 +194,7 @@ def _archive(sound: bytes, random: Random) -> tuple[str, bytes, Outcome]:
             what = "5,000 empty members"
         else:
             what = "encrypted"
-    changed = bytearray(content.getvalue())
+    changed = bytearray(changing.getvalue())
     if kind == "encrypted":
         at = changed.index(b"PK\x01\x02")
         changed[at + 8] |= 1

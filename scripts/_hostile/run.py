@@ -114,7 +114,8 @@ class Campaign:
             writer.close()
             readers.append(reader)
         while readers:
-            for reader in wait(readers):
+            ready: list[Any] = list(wait(readers))
+            for reader in ready:
                 try:
                     number, verdict = reader.recv()
                 except EOFError:

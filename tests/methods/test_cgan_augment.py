@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -61,7 +63,7 @@ def test_generated_images_join_every_batch_in_the_stated_share_and_in_the_form_o
     for share, count in ((0.5, 16), (0.2, 4), (0.8, 64)):
         lab = Lab("cgan_augment", {"share": share, "gan": 0.1}, epochs=2)
         lab.start(0)
-        batch = next(iter(lab.instance.plan(0, lab.data)))
+        batch: Any = next(iter(lab.instance.plan(0, lab.data)))
         assert batch.made.shape == (count, 1, 8, 8)
         assert 0 <= float(batch.made.min()) <= float(batch.made.max()) <= 1
         logits = lab.instance.logits(batch)
@@ -90,9 +92,9 @@ def test_images_of_any_size_are_generated_in_their_size(size: tuple[int, int]) -
 
     lab = Sized("ce", {}, num_samples=20)
     config = METHODS.load("cgan_augment").Config(gan=0.1, width=4)
-    lab.kit.optimizer = lambda *args, **kwargs: None  # type: ignore[method-assign]  # `ce` has taken the name
-    method = METHODS.load("cgan_augment")(config, lab.kit)
-    assert isinstance(method, Generative)
+    lab.kit.optimizer = lambda *args, **kwargs: None  # type: ignore[method-assign,assignment]  # `ce` has taken the name
+    method: Any = METHODS.load("cgan_augment")(config, lab.kit)
+    assert issubclass(type(method), Generative)
     assert method.generate(torch.tensor([0, 1, 2])).shape == (3, 1, *size)
     assert method.fit(Images(lab.images(3, 1)[0], CPU).slice(0, 3)).shape == (3, 1, method.side, method.side)
 

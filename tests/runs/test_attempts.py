@@ -149,11 +149,11 @@ def test_a_fork_server_that_is_killed_while_it_starts_costs_one_attempt(here, tm
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(local, "PRELOAD", ["dies_once", *local.PRELOAD])
-    forkserver._forkserver._stop()
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
     try:
         done = here(*GRID, "-m", "mine", "--seeds", "1")
     finally:
-        forkserver._forkserver._stop()
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
     assert "no worker could be started" in done.stderr
     assert failures(tmp_path)[0]["cause"] == "lost"
     assert called() == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,10 @@ def test_decoded_data_that_names_an_array_outside_is_not_read(tmp_path, name, ki
     folder.mkdir()
     for place in (tmp_path / "outside.npy", *(folder / f"{one}.npy" for one in ("images", "labels", "fingerprints"))):
         save(place, np.arange(3))
-    facts = {one: f"{one}.npy" for one in ("images", "labels", "fingerprints")} | {"given": {}, "counts": None}
+    facts: dict[str, Any] = {one: f"{one}.npy" for one in ("images", "labels", "fingerprints")} | {
+        "given": {},
+        "counts": None,
+    }
     facts |= dict.fromkeys(("files", "groups", "sites"))
     assert len(_read_split(folder, facts).labels) == 3
     with pytest.raises(ValueError, match="does not lie in"):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from ray.cluster_utils import Cluster
 
@@ -9,7 +10,12 @@ PORT = 6380
 
 
 def main() -> None:
-    node = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    node: dict[str, Any] = {
+        "num_cpus": 2,
+        "num_gpus": 1,
+        "object_store_memory": 100 * 2**20,
+        "include_dashboard": False,
+    }
     cluster = Cluster(initialize_head=True, head_node_args={**node, "redis_port": PORT})
     second = cluster.add_node(**{key: value for key, value in node.items() if key != "include_dashboard"})
     cluster.wait_for_nodes()

@@ -37,8 +37,18 @@ def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_b
     labels = np.arange(120) % 3
     data = tmp_path / HOSTILE
     np.savez(data, images=images, labels=labels)
-    grid = ("run", "-d", f"npz:{json.dumps(str(data), ensure_ascii=False)}", "-m", "ce", "-n", "none", "--seeds", "7")
-    grid = (*grid, "--epochs", "1", "--no-table")
+    grid: tuple[str, ...] = (
+        "run",
+        "-d",
+        f"npz:{json.dumps(str(data), ensure_ascii=False)}",
+        "-m",
+        "ce",
+        "-n",
+        "none",
+        "--seeds",
+        "7",
+    )
+    grid += ("--epochs", "1", "--no-table")
     results = tmp_path / HOSTILE.removesuffix(".npz")
     here(*grid, "--results", "local")
     on_slurm = (*grid, "--results", results, "--executor", "slurm", "--bundle", "1")
