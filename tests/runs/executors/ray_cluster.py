@@ -16,8 +16,8 @@ def main() -> None:
         "object_store_memory": 100 * 2**20,
         "include_dashboard": False,
     }
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "redis_port": PORT})
-    second = cluster.add_node(**{key: value for key, value in node.items() if key != "include_dashboard"})
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "redis_port": PORT, "include_dashboard": False})
+    second = cluster.add_node(**node)
     cluster.wait_for_nodes()
     print(cluster.address, flush=True)
     for line in sys.stdin:
