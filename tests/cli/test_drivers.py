@@ -56,7 +56,8 @@ def test_several_drivers_make_every_run_once_and_end_alike(here, tmp_path, drive
     assert [one.returncode for one in running] == [0] * drivers, told
     made = sum(text.count("] ok ") - text.count("made by another process") for text in told)
     assert made == RUNS
-    assert all(f"{RUNS} ok" in text or f"{RUNS} already done" in text for text in told), told
+    # One that starts late finds some runs done.
+    assert not any("failed" in text or "tried again" in text for text in told), told
 
     with start(alone, *GRID) as one:
         assert one.wait() == 0
