@@ -86,15 +86,25 @@ class Nodes:
         os.kill(int((self.folder / f"slurmd-{node}.pid").read_text()), signal.SIGKILL)
 
     def kill_processes(self, node: str) -> None:
-        """SIGKILL to all that the tasks of a node have started, as when the machine loses its power."""
-        mark = f"SLURMD_NODENAME={node}".encode()
+        """SIGKILL to all tasks of a node and to the daemons that watch them, as when the machine loses its power."""
+        marks = {f"SLURMD_NODENAME={node}".encode(), f"SLURM_CONF={self.folder}/slurm.conf".encode()}
+        tasks = []
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
-                content = path.read_bytes().split(b"\0")
-                if mark in content and f"SLURM_CONF={self.folder}/slurm.conf".encode() in content:
-                    os.kill(int(path.parent.name), signal.SIGKILL)
+                if marks <= set(path.read_bytes().split(b"\0")):
+                    tasks.append(int(path.parent.name))
             except OSError:
                 continue  # it has ended, or belongs to somebody else
+        parents = set()
+        for pid in tasks:
+            parent = _parent(pid)
+            if parent is not None and "slurmstepd" in _words(parent):
+                parents.add(parent)
+        for pid in [*parents, *tasks]:  # a watching daemon would tell that its task has failed
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
 
     def states(self) -> list[str]:
         """Of all tasks that Slurm remembers: "RUNNING n1"."""
@@ -102,6 +112,20 @@ class Nodes:
 
     def idle(self) -> bool:
         return set(self.call("sinfo", "-h", "-N", "-o", "%T").split()) == {"idle"}
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def _words(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def until(what: str, seconds: float, condition: Callable[[], object]) -> None:
