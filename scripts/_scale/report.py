@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmark.store.claims import BEAT_SECONDS
+from benchmark.store.compaction import SEGMENT_BYTES
 from scripts._scale.simulation import Measured
 
 BEGIN, END = "<!-- begin: made by scripts/scale -->", "<!-- end -->"
@@ -12,13 +13,14 @@ TARGET = 1_000_000
 GPUS = 1_000
 RUN_SECONDS = (60, 600)
 """Lengths of a run for which rates are told."""
-STEPS = ("expand", "plan", "check", "order", "plan a finished grid", "status (compacted)", "table (compacted)")
+STEPS = ("expand", "plan", "check", "order", "plan a finished grid")
+"""Those that are told for more runs: commands of seconds would be their start-up for the most part."""
 BLOCK = 4096
 """Bytes that a small file takes at least."""
 
 
 def section(columns: Sequence[Measured]) -> str:
-    """The tables of several simulations beside each other, the last one extrapolated."""
+    """The tables of several simulations beside each other, and what follows from them."""
     steps = list(dict.fromkeys(step for one in columns for step in one.seconds))
     rows = [(step, *(_seconds(one, step) for one in columns)) for step in steps]
     rows += [
@@ -26,7 +28,10 @@ def section(columns: Sequence[Measured]) -> str:
         ("bytes of a record file", *(_per_run(one.record_bytes, one.runs) for one in columns)),
         ("bytes of a record in segments", *(_per_run(one.segment_bytes, one.runs) for one in columns)),
         ("segments", *(str(one.segments or "-") for one in columns)),
-        ("memory of the driver, MiB", *(f"{one.memory_mib:,.0f}" if one.memory_mib else "-" for one in columns)),
+        (
+            "most memory, compaction included, MiB",
+            *(f"{one.memory_mib:,.0f}" if one.memory_mib else "-" for one in columns),
+        ),
     ]
     heads = ("processor seconds", *(f"{one.runs:,} runs" for one in columns))
     machines = dict.fromkeys(one.machine for one in columns)
@@ -34,8 +39,9 @@ def section(columns: Sequence[Measured]) -> str:
         [
             f"Measured on {'; '.join(machines)}.",
             _table(heads, rows),
-            f"Extrapolated from {columns[-1].runs:,} runs to {TARGET:,} on {GPUS:,} GPUs, in proportion:",
-            _table(("", *(f"runs of {seconds} s" for seconds in RUN_SECONDS)), _extrapolated(columns[-1])),
+            f"Extrapolated in proportion to {TARGET:,} runs on {GPUS:,} GPUs, each figure from the largest simulation "
+            "that measured it:",
+            _table(("", *(f"runs of {seconds} s" for seconds in RUN_SECONDS)), _extrapolated(columns)),
         ]
     )
 
@@ -49,28 +55,37 @@ def with_section(page: str, columns: Sequence[Measured]) -> str:
     return f"{before}{BEGIN}\n\n{section(columns)}\n\n{END}{after}"
 
 
-def _extrapolated(one: Measured) -> list[tuple[str, ...]]:
-    factor = TARGET / one.runs
-    record, segment = one.record_bytes / one.runs, one.segment_bytes / one.runs
-    blocks = (record // BLOCK + 1) * BLOCK
-    both: list[tuple[str, str]] = [
-        ("record files before compaction (inodes)", f"{TARGET:,} + 256 folders"),
-        ("their bytes on disk", f"{TARGET * blocks / 1e9:.0f} GB"),
-    ]
-    if one.segments:
-        both.append(("segments after it", f"about {one.segments * factor:,.0f} files, {TARGET * segment / 1e9:.1f} GB"))
-    both.append(("folders of logs, until `gc`", f"{TARGET:,} folders and files"))
-    both.append(("claims at a time", f"{GPUS:,} files"))
-    both.append(("claims written anew a second", f"{GPUS / BEAT_SECONDS:.0f}"))
-    told = [step for step in STEPS if step in one.seconds]
-    both += [(f"{step}, processor time", _duration(one.seconds[step] * factor)) for step in told]
-    rows: list[tuple[str, ...]] = [(name, *[value] * len(RUN_SECONDS)) for name, value in both]
+def _extrapolated(columns: Sequence[Measured]) -> list[tuple[str, ...]]:
+    """Each figure from the largest simulation that measured it."""
+    rows: list[tuple[str, ...]] = []
+
+    def same(name: str, value: str) -> None:
+        rows.append((name, *[value] * len(RUN_SECONDS)))
+
+    if one := _largest(columns, lambda one: one.record_bytes > 0):
+        blocks = (one.record_bytes / one.runs // BLOCK + 1) * BLOCK
+        same("record files before compaction (inodes)", f"{TARGET:,} + 256 folders")
+        same("their bytes on disk", f"{TARGET * blocks / 1e9:.0f} GB")
+    if one := _largest(columns, lambda one: one.segments > 0):
+        files = max(one.segments, round(TARGET * one.record_bytes / one.runs / SEGMENT_BYTES))
+        same("segments after it", f"about {files:,} files, {TARGET * one.segment_bytes / one.runs / 1e9:.1f} GB")
+    same("folders of logs, until `gc`", f"{TARGET:,} folders and files")
+    same("claims at a time", f"{GPUS:,} files")
+    same("claims written anew a second", f"{GPUS / BEAT_SECONDS:.0f}")
+    for step in STEPS:
+        if of_step := [one for one in columns if step in one.seconds]:
+            one = max(of_step, key=lambda one: one.runs)
+            same(f"{step}, processor time", _duration(one.seconds[step] * TARGET / one.runs))
     rows.append(("the grid, at least", *(_duration(TARGET * seconds / GPUS) for seconds in RUN_SECONDS)))
     rows.append(("records written a second", *(f"{GPUS / seconds:.1f}" for seconds in RUN_SECONDS)))
-    if one.driver_seconds:
+    if one := _largest(columns, lambda one: one.driven > 0):
         busy = (one.driver_seconds / one.driven * GPUS / seconds for seconds in RUN_SECONDS)
-        rows.append(("of a processor, for one driver of all", *(f"{100 * share:.1f} %" for share in busy)))
+        rows.append(("of a processor, for one driver of all", *(f"{100 * share:.2f} %" for share in busy)))
     return rows
+
+
+def _largest(columns: Sequence[Measured], measured: Callable[[Measured], bool]) -> Measured | None:
+    return max(filter(measured, columns), key=lambda one: one.runs, default=None)
 
 
 def _seconds(one: Measured, step: str) -> str:

@@ -50,7 +50,7 @@ class Measured:
     segment_bytes: int = 0
     machine: str = ""
     memory_mib: float = 0.0
-    """The most that the driver's process has held."""
+    """The most that this process has held, which also trains a run and compacts."""
 
     @contextmanager
     def timed(self, step: str, say: Callable[[str], None]) -> Iterator[None]:
