@@ -12,7 +12,7 @@ from benchmark.cli.run import run
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
-    from benchmark.cli.run import PlannedGrid
+    from benchmark.cli.planned_grid import PlannedGrid
     from benchmark.labels.advice import Validation
     from benchmark.report.layouts.advice import Advice
     from benchmark.store.store import Store

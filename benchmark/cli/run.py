@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.executors import Place, executor_of, executor_options, place_of, preview, submit
+from benchmark.cli.executors import executor_of, preview, submit
 from benchmark.cli.machine import machine_options
 from benchmark.cli.options import expand_grid, expand_trials, grid_options, read_suite, say_what_takes_time
+from benchmark.cli.place import Place, executor_options, place_of
+from benchmark.cli.planned_grid import PlannedGrid
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmark.grid.job import Job
-    from benchmark.store.store import Store
 
 
 @click.command()
@@ -73,26 +74,6 @@ def run(suite: str | None, **options: Any) -> int:
     if counts["cancelled"]:
         _say(f"{counts['cancelled']} run(s) were cancelled: the same command goes on with them")
     return 1 if failed or counts["cancelled"] else 0
-
-
-@dataclass(frozen=True)
-class PlannedGrid:
-    name: str
-    jobs: list[Job]
-    todo: list[Job]
-    """The jobs that are carried out."""
-    recorded: frozenset[str]
-    """Those of them that are made although they have a record."""
-    store: Store
-    place: Place
-    submits_only: bool
-    """Whether the runs are left to the cluster."""
-    timeout: float | None
-    max_failures: int | None
-    failed_before: int
-    """Jobs that are not carried out, as they failed in code that has not changed since."""
-    failed_trials: int = 0
-    """Of a suite that tunes."""
 
 
 def plan_grid(suite: str | None, options: dict[str, Any]) -> PlannedGrid:
