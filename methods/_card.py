@@ -59,8 +59,9 @@ class Length:
     """None where neither paper nor code says."""
     steps: int | None = None
     """In optimizer steps; None where neither paper nor code says."""
-    largest: float = 1 / 3
-    """Of the run. More than 1 for what is trained beside the run and takes no epoch from it."""
+    largest: float | None = None
+    """Its largest part of the run, by default that of the schedule rule. More than 1 for what is trained beside the
+    run and takes no epoch from it."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from methods._card import Card, Length, Memory, Phase
 
 Named = TypeVar("Named", Phase, Length, Memory)
 
-LARGEST_PART = Length.largest
+LARGEST_PART = 1 / 3
 """Of a run, for lengths whose official share is smaller."""
 LARGEST_FACTOR = 1000.0
 """Of the learning rate of a side parameter: on digits the late parts of PES still learn at 1000, no more at 10,000."""
@@ -62,7 +62,7 @@ class Schedule:
         if given is not None:
             return self._fraction(given)
         length = self._named(self.card.lengths, name)
-        return max(1, round(self._own(_epochs(length), length.steps, length.largest)))
+        return max(1, round(self._own(_epochs(length), length.steps, length.largest or LARGEST_PART)))
 
     def decay(self, name: str, given: float | None = None) -> float:
         """Decay of the card's memory `name`; `given` is taken as it is."""

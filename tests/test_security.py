@@ -48,8 +48,12 @@ RUNS_CODE = {
 SUBPROCESS = ("run", "Popen", "call", "check_call", "check_output")
 COMPILES = {"benchmark/plugin_files.py"}
 """Where source becomes a program: plugin files that somebody named."""
-PLANTS = {"scripts/_mutate/trial.py", "scripts/_hostile/arrays.py", "scripts/_hostile/weights.py"}
-"""Faults are planted by executing changed source; hostile files hold what must never run."""
+PLANTS = {
+    *("scripts/_mutate/trial.py", "scripts/_hostile/arrays.py", "scripts/_hostile/weights.py"),
+    *("scripts/_faults/grid.py", "scripts/_faults/processes.py"),
+}
+"""Faults are planted by executing changed source; hostile files hold what must never run; processes that a script has
+forked tell it what they found."""
 
 
 def sources() -> Iterator[Path]:

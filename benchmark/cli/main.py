@@ -118,7 +118,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         code = cli.main(arguments, standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter where it was Click that met a broken pipe
         return 1  # the reader of stdout has gone, as in `noisybench table | head`
     except click.ClickException:
         raise

@@ -39,6 +39,7 @@ def test_it_shows_rates_costs_and_what_to_refer(here, tmp_path, costs):
 
     ended = orjson.loads(next(store.loose()).read_bytes())
     failed = {name: ended[name] for name in ("schema", "spec", "provenance")} | {"id": "f" * 16, "state": "failed"}
+    failed["spec"] |= {"seeds": dict.fromkeys(failed["spec"]["seeds"], 7)}
     store.write_failure(failed | {"error": {"class": "E", "message": "m", "traceback": "", "log": "l"}})
     assert "# Clinical figures, val_noisy" in here("clinical").stdout, "a failed run has no test set"
 

@@ -128,3 +128,9 @@ def test_images_are_shown_moved_by_at_most_an_eighth_over_black() -> None:
 def test_the_discriminators_loss_is_0_only_where_it_is_sure_of_all() -> None:
     assert adversarial_losses(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -2.0])) == 0
     assert adversarial_losses(torch.tensor([0.5, 1.0]), torch.tensor([0.0, -1.0])) == pytest.approx(0.25 + 0.5)
+
+
+@pytest.mark.parametrize(("transition", "needs"), [("predicted", set()), ("oracle", {"transition"}), ("none", set())])
+def test_true_transition_is_asked_for_by_the_option_that_reads_it_alone(transition: str, needs: set[str]) -> None:
+    plugin = METHODS.load("cgan_augment")
+    assert plugin.requires(plugin.Config.model_validate({"transition": transition})) == needs
