@@ -88,7 +88,7 @@ def test_the_kth_operation_of_all_processes_fails_and_the_clock_is_off(tmp_path)
 
 
 @needs_cc
-@pytest.mark.slow  # about four minutes on two quiet cores
+@pytest.mark.campaign  # about four minutes on two quiet cores
 @pytest.mark.timeout(3600)
 def test_a_sample_of_twenty_faults_loses_doubles_and_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "scripts._faults.run", "--seed", "20", "--count", "20", "--out", str(tmp_path)]
@@ -100,7 +100,7 @@ def test_a_sample_of_twenty_faults_loses_doubles_and_leaves_nothing(tmp_path):
     assert done.returncode == 0
 
 
-@pytest.mark.slow  # a minute on two quiet cores
+@pytest.mark.campaign  # a minute on two quiet cores
 @pytest.mark.timeout(3600)
 def test_a_grid_of_many_short_runs_leaks_nothing(tmp_path):
     code = f"from scripts._faults.leak import measure; from pathlib import Path; import pickle; \

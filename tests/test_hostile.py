@@ -71,7 +71,7 @@ def test_what_is_written_beside_the_results_folder_is_told(tmp_path):
     assert verdict.faults == ("changed outside/canary.txt",)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_200_hostile_inputs_end_in_one_sentence_and_write_nowhere_else(tmp_path):
     command = [sys.executable, "-m", "scripts._hostile.run", "--inputs", "200", "--seed", "20", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

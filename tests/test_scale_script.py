@@ -40,7 +40,7 @@ def test_what_was_not_measured_is_a_dash():
     assert "| expand | - | 1.0 |" in section([Measured(5, machine="a machine"), measured(10)])
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_two_thousand_runs_are_planned_driven_stored_and_read(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "scripts._scale.run", "--runs", "2000", "--folder", str(tmp_path)],

@@ -41,7 +41,7 @@ def driver(tmp_path):
     process.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("by_signal", [True, False], ids=["on this machine", "by the request alone"])
 def test_all_runs_are_stopped_queued_ones_too_and_the_same_command_goes_on(driver, here, by_signal):
     process, store = driver
@@ -62,7 +62,7 @@ def test_all_runs_are_stopped_queued_ones_too_and_the_same_command_goes_on(drive
     assert len(records(store.folder)) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_one_run_is_stopped_and_the_others_go_on(driver, here):
     process, store = driver
     (holder,) = claims.held(store.folder)

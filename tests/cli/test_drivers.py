@@ -40,7 +40,7 @@ def stored(results: Path) -> dict[str, dict]:
     return {run_id: {k: v for k, v in record.items() if k not in volatile} for run_id, record in found.items()}
 
 
-@pytest.mark.slow  # several drivers start, and two of them share the cores with the others
+@pytest.mark.campaign  # several drivers start, and two of them share the cores with the others
 @pytest.mark.parametrize("drivers", [2, 3])
 def test_several_drivers_make_every_run_once_and_end_alike(here, tmp_path, drivers):
     folder, alone = tmp_path / "together", tmp_path / "alone"
@@ -67,7 +67,7 @@ def test_several_drivers_make_every_run_once_and_end_alike(here, tmp_path, drive
     assert not list((folder / "results/work/claims").iterdir())
 
 
-@pytest.mark.slow  # as above
+@pytest.mark.campaign  # as above
 def test_two_drivers_meet_one_broken_record_and_both_end_well(here, tmp_path):
     """Each of them wants to move it away and to make its run anew."""
     grid = ("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "1", "--epochs", "1", "--subset", "60")

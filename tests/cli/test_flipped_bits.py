@@ -144,7 +144,7 @@ def test_doctor_names_the_file_of_any_flipped_bit_in_a_results_folder(real, tmp_
         assert Store(folder / "results").read(path.stem) == former.read(path.stem), name
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 @settings(max_examples=25)
 @given(flip=FLIP)

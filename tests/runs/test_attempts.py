@@ -63,7 +63,7 @@ def failures(folder: Path) -> list[dict]:
     return [orjson.loads(path.read_bytes())["error"] for path in sorted((folder / "results/failures").glob("*.json"))]
 
 
-SLOW = pytest.param("fork server killed", marks=pytest.mark.slow)  # a server takes seconds to start
+SLOW = pytest.param("fork server killed", marks=pytest.mark.campaign)  # a server takes seconds to start
 
 
 @pytest.mark.parametrize("fault", [*sorted(PASSING.keys() - {"fork server killed"}), SLOW])
@@ -127,7 +127,7 @@ def test_a_grid_gives_up_after_the_failures_that_it_may_have_and_goes_on_from_th
     assert len(list((tmp_path / "results").glob("runs/*/*.json"))) == 5
 
 
-@pytest.mark.slow  # waits until a worker counts as silent
+@pytest.mark.campaign  # waits until a worker counts as silent
 def test_a_stopped_worker_is_noticed_and_its_run_made_by_another(here, tmp_path, mine, monkeypatch):
     monkeypatch.setattr(local, "SILENT_SECONDS", 15.0)
     called = mine("os.kill(os.getpid(), signal.SIGSTOP)", times=1)
@@ -137,7 +137,7 @@ def test_a_stopped_worker_is_noticed_and_its_run_made_by_another(here, tmp_path,
     assert failures(tmp_path)[0]["cause"] == "lost"
 
 
-@pytest.mark.slow  # two servers are started
+@pytest.mark.campaign  # two servers are started
 def test_a_fork_server_that_is_killed_while_it_starts_costs_one_attempt(here, tmp_path, mine, monkeypatch):
     called = mine("pass", times=0)
     (tmp_path / "dies_once.py").write_text(

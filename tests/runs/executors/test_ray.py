@@ -50,7 +50,7 @@ def claimed(folder):
     return len(list(folder.glob("results/work/claims/*.json")))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_neither_a_killed_driver_nor_a_lost_node_costs_a_run(tmp_path, cluster, undisturbed):
     nodes, address = cluster
     first = start(tmp_path, address)

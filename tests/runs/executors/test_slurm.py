@@ -30,7 +30,7 @@ def task_logs(folder):
     return "".join(path.read_text() for path in sorted(folder.glob("results/work/tasks/*/*.log")))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_be_started_again(tmp_path, here, nodes):
     """Seven tasks in two arrays, as the site allows six at most; names of files that a shell or Slurm would read."""
     images = np.random.default_rng(0).integers(0, 255, (120, 8, 8, 3), dtype=np.uint8)
@@ -65,7 +65,7 @@ def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_b
     assert not list(tmp_path.rglob("pwned"))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_node_that_dies_costs_no_run(tmp_path, here, nodes, undisturbed):
     here(*SLURM)
     until("a checkpoint", SECONDS, lambda: reached_checkpoint(tmp_path))
@@ -80,7 +80,7 @@ def test_a_node_that_dies_costs_no_run(tmp_path, here, nodes, undisturbed):
     assert restarts(nodes) >= 1
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_task_near_its_time_limit_goes_on_from_the_checkpoint_in_a_new_one(tmp_path, here, nodes, undisturbed):
     """The signal is the one that Slurm sends before the limit, to the same process; limits themselves take minutes."""
     before = restarts(nodes)
@@ -94,7 +94,7 @@ def test_a_task_near_its_time_limit_goes_on_from_the_checkpoint_in_a_new_one(tmp
     assert records(tmp_path / "results") == undisturbed
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_preempted_task_goes_on_from_the_checkpoint(tmp_path, here, nodes, undisturbed):
     before = restarts(nodes)
     here(*SLURM)
@@ -106,7 +106,7 @@ def test_a_preempted_task_goes_on_from_the_checkpoint(tmp_path, here, nodes, und
     assert len(submissions(Store(tmp_path / "results"), "slurm")) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_cancelled_job_ends_the_grid_and_the_same_command_goes_on(tmp_path, here, nodes, undisturbed):
     here(*SLURM)
     until("a checkpoint", SECONDS, lambda: reached_checkpoint(tmp_path))
