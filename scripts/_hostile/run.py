@@ -14,13 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, TypeAlias
+from unittest import mock
 
 from scripts._hostile import arrays, images, labels, options, results, suites, weights
 from scripts._hostile.case import Case
@@ -68,9 +71,14 @@ def places(families: Sequence[str], count: int) -> list[tuple[str, int]]:
     return [(name, k) for _, name, k in mixed]
 
 
+MADE = (2000, 1, 1, 0, 0, 0)
+"""The date in archives."""
+
+
 def drawn(material: Material, family: str, number: int, seed: int) -> Case:
-    """The case of that number, whatever else is drawn."""
-    return FAMILIES[family][0](material, Random(f"{seed} {family} {number}"))
+    """The case of that number, whatever else is drawn, and whenever: archives hold the time at which they are made."""
+    with mock.patch.object(zipfile, "time", SimpleNamespace(time=lambda: 0.0, localtime=lambda _: MADE)):
+        return FAMILIES[family][0](material, Random(f"{seed} {family} {number}"))
 
 
 def distinct(verdicts: Mapping[int, Verdict]) -> list[Verdict]:
