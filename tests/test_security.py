@@ -202,6 +202,7 @@ def test_listing_runs_no_plugin_not_even_one_that_is_named(lying_around, argumen
     assert not canary.exists()
 
 
+@pytest.mark.slow
 def test_a_grid_runs_no_file_that_lies_around_and_one_that_is_named(lying_around):
     folder, canary = lying_around
     done = typed(folder, *GRID, "--no-table")

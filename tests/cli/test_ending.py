@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "noisybench"]
 GRID = ("-d", "digits", "-b", "cnn", "-n", "symmetric:0.2", "--no-table", "--slots", "2", "--subset", "60")
+SIGNALS = ["SIGTERM", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGINT", "SIGHUP"))]
 
 
 def listen():
@@ -49,7 +50,7 @@ def start(tmp_path):
             process.kill()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start, tmp_path, here):
     number = getattr(signal, name)
     # One short run, and one that would take an hour.
@@ -74,7 +75,7 @@ def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start,
     assert "1 already done" in here("run", *grid, "--epochs", "1").stderr
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_that_meets_a_destructor_ends_the_command_all_the_same(name, here, monkeypatch):
     number = getattr(signal, name)
 
