@@ -7,6 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -46,7 +48,7 @@ def image_lookup(store: Store, others: Collection[Path]) -> TestImages:
 
 def predictions_lookup(store: Store, others: Collection[Path]) -> Callable[[str], Mapping[str, NDArray[Any]] | None]:
     """The kept predictions of a run by its id, from the first place that has them; None where they are not kept, or
-    are damaged."""
+    are damaged, which is told on stderr."""
     from benchmark.store import kept, published
     from benchmark.store.store import Store
 
@@ -54,12 +56,19 @@ def predictions_lookup(store: Store, others: Collection[Path]) -> Callable[[str]
     located = [place for place in map(published.located, others) if published.file_of(place) is None]
     places = (store, *map(Store, located))
 
+    told: set[Path] = set()
+
     def predictions(run: str) -> Mapping[str, NDArray[Any]] | None:
         for place in places:
             try:
                 return kept.read_predictions(place, run)
-            except (OSError, ValueError):
+            except FileNotFoundError:
                 continue
+            except (OSError, ValueError) as error:
+                path = kept.path_of(place, run, kept.PREDICTIONS)
+                if path not in told:
+                    click.echo(f"not counted: {path} ({error}); `noisybench doctor` moves it aside", err=True)
+                told.add(path)
         return None
 
     return predictions

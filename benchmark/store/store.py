@@ -122,15 +122,22 @@ class Store:
         loose = {run_id_of(path) for path in self.loose()}
         return loose.union(*(self._ids(segment) for segment in self.segments()))
 
-    def has(self, run_id: str) -> bool:
-        """Whether a run has a record, sound or not, without a look at those of other runs."""
+    def has(self, run_id: str, without: Collection[str] = ()) -> bool:
+        """Whether a run has a record, sound or not, without a look at those of other runs.
+
+        `without`: names of segments that are known not to hold it.
+        """
         if self.run_path(run_id).exists() or self.files_of(run_id):
             return True
-        segments = self.segments()
+        segments = [segment for segment in self.segments() if segment.name not in without]
         for segment in segments:  # named by their content: what was read once stays true
             if segment not in self._segment_ids:
                 self._segment_ids[segment] = frozenset(self._ids(segment))
         return any(run_id in self._segment_ids[segment] for segment in segments)
+
+    def segments_looked_at(self) -> list[str]:
+        """Names of the segments that `has` has read."""
+        return sorted(segment.name for segment in self._segment_ids)
 
     def read(self, run_id: str) -> Record | None:
         """The whole record of a run, or None where there is none. Raises StoreError where it cannot be read."""

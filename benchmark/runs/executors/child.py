@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -49,9 +49,9 @@ Message: TypeAlias = "Ending | Epoch | str"
 """What a worker tells; text is a slow step before the first epoch, "" a sign of life."""
 
 
-def work(job_json: str, folder: str, pipe: Connection, anew: bool, since: float) -> None:
-    """The worker process. `anew`: the run is made although it has a record. `since`: `cancelling.moment` at which its
-    driver began."""
+def work(job_json: str, folder: str, pipe: Connection, without: Collection[str] | None, since: float) -> None:
+    """The worker process. `without`: segments in which the driver found no record of the run; None: it is made
+    although it has one. `since`: `cancelling.moment` at which the driver began."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     from benchmark.runs.executors.malloc import keep_freed_memory
     from benchmark.runs.worker import run_one
@@ -60,7 +60,7 @@ def work(job_json: str, folder: str, pipe: Connection, anew: bool, since: float)
     job = Job.model_validate_json(job_json)
     store = Store(Path(folder))
     claim = claims.take(store.folder, job.spec.id)
-    if claim is not None and not anew and store.files_of(job.spec.id):
+    if claim is not None and without is not None and _made_meanwhile(store, job.spec.id, without):
         claim.release()  # another process made the run since the driver looked
         claim = None
     if claim is None:
@@ -84,6 +84,13 @@ def work(job_json: str, folder: str, pipe: Connection, anew: bool, since: float)
             ending = Ending("store", str(error)[:LONGEST], cause_of(error))
     claim.release()
     line.tell(ending)
+
+
+def _made_meanwhile(store: Store, run_id: str, without: Collection[str]) -> bool:
+    try:
+        return store.has(run_id, without)
+    except StoreError:  # what cannot be read now may hold it or not: at worst the run is made twice, to one record
+        return False
 
 
 class _Line:

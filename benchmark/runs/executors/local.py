@@ -163,9 +163,9 @@ class Local:
         receiver, sender = self.context.Pipe(duplex=False)
         taken = {running.slot for running in self.active}
         slot = next(slot for slot in itertools.count() if slot not in taken)
-        anew = job.spec.id in self.recorded
+        without = None if job.spec.id in self.recorded else self.store.segments_looked_at()
         process = self.context.Process(
-            target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender, anew, self.since)
+            target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender, without, self.since)
         )
         running = Running(job, slot, process, receiver)
         self.active.append(running)  # before it starts: a signal may end this process at any moment
