@@ -22,9 +22,16 @@ def fault_of_the_system(error: Exception) -> str | None:
         where = f"{' -> '.join(names)}: " if names else ""
         remedy = "mend its permissions, its disk or the path" if names else "mend that"
         return f"{where}{error.strerror or error}; {remedy}, then repeat the command"
-    # PyTorch raises a plain RuntimeError when memory runs out on the CPU.
-    if isinstance(error, MemoryError) or any(text in str(error) for text in ("can't allocate memory", "out of memory")):
+    if is_out_of_memory(error):
         return "there is not enough memory; free some, or use fewer images, then repeat the command"
     if isinstance(error, ImportError):
         return f"a package cannot be imported ({error}); install noisybench again, or free memory if that is short"
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory, of the machine or of a GPU."""
+    # PyTorch raises a plain RuntimeError when memory runs out on the CPU.
+    return isinstance(error, MemoryError) or any(
+        text in str(error) for text in ("can't allocate memory", "out of memory")
+    )

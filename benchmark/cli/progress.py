@@ -34,9 +34,8 @@ def duration(seconds: float) -> str:
 class GridProgress:
     """Follows the events of an executor."""
 
-    def __init__(self, total: int, slots: int) -> None:
+    def __init__(self, total: int) -> None:
         self.total = total
-        self.slots = slots
         self.ended = 0
         self.started = time.monotonic()
         self.console = Console(file=raw(sys.stderr))

@@ -168,10 +168,9 @@ def carry_out(grid: PlannedGrid) -> dict[str, str]:
 
     if not grid.todo:
         return {}
-    attempts = driver.Attempts(grid.max_failures)
     jobs, executor = ordered(grid.todo, grid.store), executor_of(grid)
-    with GridProgress(len(jobs), grid.place.limit(grid.store)) as progress:
-        return driver.carry_out(jobs, grid.store, executor, attempts=attempts, on_event=progress)
+    with GridProgress(len(jobs)) as progress:
+        return driver.carry_out(jobs, grid.store, executor, max_failures=grid.max_failures, on_event=progress)
 
 
 def _dry_run(grid: PlannedGrid) -> None:

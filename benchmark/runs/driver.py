@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from benchmark.datasets.base import Progress
 from benchmark.errors import NoisybenchError
@@ -56,15 +56,6 @@ def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: C
         raise SuiteError("the grid cannot be run", faults)
 
 
-@dataclass(frozen=True)
-class Attempts:
-    """How often failures are met with another attempt, and when a grid gives up."""
-
-    max_failures: int | None = None
-    """The grid stops when so many of its runs have failed for good."""
-    retry_seconds: Sequence[float] = RETRY_SECONDS
-
-
 def of_this_machine(jobs: Sequence[Job]) -> list[Job]:
     """`jobs` with the provenance that their records get: the versions, hardware and commit of here and now."""
     origin = provenance.collect()
@@ -76,12 +67,13 @@ def carry_out(
     store: Store,
     executor: Executor,
     *,
-    attempts: Attempts = Attempts(),
+    max_failures: int | None = None,
     on_event: Callable[[Event], None],
 ) -> dict[str, str]:
     """Lets `executor` run `jobs`, which `check` has seen, in this order; run id -> state, of the runs that have ended.
 
-    A run that fails by a cause that may pass is tried again after a while. Raises StoreError where results cannot be
+    A run that fails by a cause that may pass is tried again after a while; the grid gives up when `max_failures` of its
+    runs have failed for good. Raises StoreError where results cannot be
     written, TooManyFailures where the grid gave up.
     """
     running = {job.spec.id for job in jobs}
@@ -100,8 +92,8 @@ def carry_out(
                     run_id = event.job.spec.id
                     if event.kind != "end":
                         on_event(event)
-                    elif _may_pass(event) and tried[run_id] < len(attempts.retry_seconds):
-                        seconds = attempts.retry_seconds[tried[run_id]]
+                    elif _may_pass(event) and tried[run_id] < len(RETRY_SECONDS):
+                        seconds = RETRY_SECONDS[tried[run_id]]
                         tried[run_id] += 1
                         later.append((time.monotonic() + seconds, event.job))
                         on_event(replace(event, kind="again", summary=f"{event.summary}; tried again in {seconds:g} s"))
@@ -112,7 +104,7 @@ def carry_out(
                         states[run_id] = event.state
                         failed += event.state == "failed"
                         on_event(event)
-                if running and attempts.max_failures is not None and failed >= attempts.max_failures:
+                if running and max_failures is not None and failed >= max_failures:
                     executor.cancel()
                     raise TooManyFailures(failed, len(running))
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Literal, TypeAlias
 
-from benchmark.errors import NoisybenchError, fault_of_the_system
+from benchmark.errors import NoisybenchError, is_out_of_memory
 from benchmark.store.atomic import StoreError
 
 Cause: TypeAlias = Literal["lost", "memory", "io", "timeout", "input", "code"]
@@ -30,14 +30,12 @@ def cause_of(error: BaseException) -> Cause:
     """The cause of a run's failure by the exception that ended it."""
     system = error.__cause__ if isinstance(error, StoreError) else error
     if isinstance(system, OSError):
+        if system.errno == errno.ENOMEM:
+            return "memory"
         return "io" if system.errno in _PASSING_ERRORS else "input"
-    if isinstance(error, MemoryError) or "not enough memory" in (_told(error) or ""):
+    if is_out_of_memory(error):
         return "memory"
     # Errors that a user can mend say their exit code; those of backbones/ know nothing of this package.
     if isinstance(error, (NoisybenchError, ImportError)) or hasattr(error, "exit_code"):
         return "input"
     return "code"
-
-
-def _told(error: BaseException) -> str | None:
-    return fault_of_the_system(error) if isinstance(error, Exception) else None

@@ -253,6 +253,11 @@ class Store:
         """Files of failed attempts."""
         return iter(self.files("failures/**/[!.]*.json"))
 
+    def last_attempts(self, ids: Collection[str]) -> dict[str, Path]:
+        """Run id -> file of its last failed attempt, of those of `ids` that have failed; the folder is listed once."""
+        found = [path for path in self.attempts() if run_id_of(path) in ids]
+        return {run_id_of(path): path for path in sorted(found, key=lambda path: (attempt_of(path), path))}
+
     def segments(self) -> list[Path]:
         return self.files("segments/[!.]*.parquet")
 

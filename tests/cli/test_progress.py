@@ -89,7 +89,7 @@ def test_brackets_in_names_are_no_markup(capfd):
         Options(results="results", data_root="data"),
     )
     job = job.model_copy(update={"label": "a[/red]b"})
-    progress = GridProgress(1, 1)
+    progress = GridProgress(1)
     progress.live = True
     with progress:
         for event in (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -47,7 +46,7 @@ PASSING = {
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """Writes the plugin mine.py, which fails `times` times by `fault`; returns how often it was called since."""
-    monkeypatch.setattr(driver, "Attempts", partial(driver.Attempts, retry_seconds=(0.1, 0.2)))
+    monkeypatch.setattr(driver, "RETRY_SECONDS", (0.1, 0.2))
     calls = tmp_path / "calls"
 
     def write(fault: str, times: int, more: str = ""):

@@ -22,7 +22,7 @@ from benchmark.runs.failures import PASSING, RETRY_SECONDS, Cause
 from benchmark.runs.recording import summary, write_failure
 from benchmark.store import cancelling, claims
 from benchmark.store.content import Record
-from benchmark.store.store import Contents, Store, attempt_of, run_id_of
+from benchmark.store.store import Contents, Store, attempt_of
 
 LOOK_SECONDS = 0.5
 """Least time between two looks at the results folder."""
@@ -216,7 +216,7 @@ class Remote:
         concerned = self.at_work | ended.keys()
         if not concerned:
             return
-        failures = self._failures({run_id for spec in concerned for run_id in self.open[spec].jobs})
+        failures = self.store.last_attempts({run_id for spec in concerned for run_id in self.open[spec].jobs})
         for spec in concerned:
             self._collect(spec, failures, ended.get(spec))
 
@@ -248,16 +248,7 @@ class Remote:
         taken = {slot for slot, _ in self._running.values()}
         return next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
-    def _failures(self, ids: set[str]) -> dict[str, tuple[int, Path]]:
-        """Run id -> number and file of its last failed attempt; the folder is listed once for all."""
-        last: dict[str, tuple[int, Path]] = {}
-        for path in self.store.attempts():
-            run_id = run_id_of(path)
-            if run_id in ids:
-                last[run_id] = max(last.get(run_id, (0, path)), (attempt_of(path), path))
-        return last
-
-    def _collect(self, spec: Path, failures: Mapping[str, tuple[int, Path]], ended: Ended | None) -> None:
+    def _collect(self, spec: Path, failures: Mapping[str, Path], ended: Ended | None) -> None:
         """Tells which runs of a task have ended. Of a task that has ended itself all have, in one way or another."""
         task = self.open[spec]
         for run_id, job in list(task.jobs.items()):
@@ -289,12 +280,10 @@ class Remote:
         seconds = record["timing"].get("total_seconds", 0.0)
         return Event("end", self._slot(job), job, state=record["state"], summary=summary(record), seconds=seconds)
 
-    def _of_failure(
-        self, job: Job, task: Open, failures: Mapping[str, tuple[int, Path]], ended: Ended | None
-    ) -> Event | None:
-        number, path = failures.get(job.spec.id, (0, Path()))
-        attempts = number - task.submitted.content.attempts.get(job.spec.id, 0)
-        if attempts <= 0:
+    def _of_failure(self, job: Job, task: Open, failures: Mapping[str, Path], ended: Ended | None) -> Event | None:
+        path = failures.get(job.spec.id)
+        attempts = attempt_of(path) - task.submitted.content.attempts.get(job.spec.id, 0) if path else 0
+        if path is None or attempts <= 0:
             return None
         read = self.store.read_loose(path, Contents())
         if read is None:

@@ -11,7 +11,7 @@ import io
 import itertools
 import secrets
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -25,7 +25,7 @@ from benchmark.grid.job import Job
 from benchmark.runs.order import kind
 from benchmark.store import digests
 from benchmark.store.atomic import remove, write_atomically
-from benchmark.store.store import Store, attempt_of, run_id_of
+from benchmark.store.store import Store, attempt_of
 
 T = TypeVar("T", bound=Settings)
 
@@ -135,7 +135,8 @@ def write(store: Store, tasks: Sequence[Task], executor: str) -> Submitted:
     folder = store.folder.absolute().joinpath(*FOLDER, secrets.token_hex(4))
     recorded = {run_id: old for task in tasks for run_id, old in task.recorded.items()}
     runs = tuple(tuple(job.spec.id for job in task.jobs) for task in tasks)
-    attempts = last_attempts(store, set(itertools.chain(*runs)))
+    last = store.last_attempts(set(itertools.chain(*runs)))
+    attempts = {run_id: attempt_of(path) for run_id, path in last.items()}
     submitted = Submitted(folder, Submission(executor=executor, runs=runs, recorded=recorded, attempts=attempts))
     for spec, task in zip(submitted.specs(), tasks, strict=True):
         _write(spec, task)
@@ -191,16 +192,6 @@ def digest_of(store: Store, run_id: str) -> str | None:
     """The digest of a run's record file; None without a record."""
     content = store.read_bytes(run_id)
     return None if content is None else digests.of_stream(io.BytesIO(content))
-
-
-def last_attempts(store: Store, ids: Collection[str]) -> dict[str, int]:
-    """Run id -> number of its last failed attempt, of those that have failed."""
-    last: dict[str, int] = {}
-    for path in store.attempts():
-        run_id = run_id_of(path)
-        if run_id in ids:
-            last[run_id] = max(last.get(run_id, 0), attempt_of(path))
-    return last
 
 
 def _write(path: Path, content: Settings) -> None:
