@@ -118,8 +118,12 @@ def _run(arguments: list[str], debug: bool) -> int:
         code = cli.main(arguments, standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # the latter where it was Click that met a broken pipe
+    except BrokenPipeError:
         return 1  # the reader of stdout has gone, as in `noisybench table | head`
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # where Click was the first to meet it
+            return 1
+        raise
     except click.ClickException:
         raise
     except (click.Abort, Exception) as raised:
