@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TextIO
 
@@ -58,6 +59,8 @@ def command_line(
     and the streams have an encoding. Code None takes any exit code; `stderr` is written to instead of being returned.
     """
     typed = [str(argument) for argument in arguments]
+    # Now, as it would keep open the stream that is the standard error when it starts, for as long as this process lives.
+    resource_tracker.ensure_running()
     written = io.BytesIO(), io.BytesIO()
     out, err = (io.TextIOWrapper(raw, encoding) for raw in written)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(stderr or err):
