@@ -59,7 +59,7 @@ def command_line(
     and the streams have an encoding. Code None takes any exit code; `stderr` is written to instead of being returned.
     """
     typed = [str(argument) for argument in arguments]
-    # Now, as it would keep open the stream that is the standard error when it starts, for as long as this process lives.
+    # It would keep open the stream that is the standard error when it starts, for as long as this process lives.
     resource_tracker.ensure_running()
     written = io.BytesIO(), io.BytesIO()
     out, err = (io.TextIOWrapper(raw, encoding) for raw in written)

@@ -19,6 +19,7 @@ import click
 
 from benchmark.cli.streams import visible_streams
 from benchmark.escapes import visible_lines
+from benchmark.store import readings
 
 OWN_FAULT = "this is a fault of noisybench itself: the same command with --debug shows where"
 COMMANDS = {
@@ -113,6 +114,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
+    readings.forget()
     try:
         _check_text(arguments)
         code = cli.main(arguments, standalone_mode=False) or 0
@@ -135,7 +137,7 @@ def _run(arguments: list[str], debug: bool) -> int:
 
         # Errors that a user can mend say their exit code; those of backbones/ know nothing of this package.
         code = getattr(error, "exit_code", None)
-        sentence = str(error) if code else fault_of_the_system(error)
+        sentence = str(error) if code else fault_of_the_system(error) or readings.fault()
         _say(f"error: {sentence}" if sentence else f"error: {type(error).__name__}: {error}\n{OWN_FAULT}")
         return code or 1
     return int(code)

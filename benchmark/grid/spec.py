@@ -6,7 +6,6 @@ changes every run id: a test lists the fields, so that none is added by accident
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -14,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from backbones.settings import Settings
-from benchmark.store.digests import canonical
+from benchmark.store.content import id_of
 
 PROTOCOL = 3
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
@@ -152,7 +151,7 @@ class RunSpec(Settings):
 
     @cached_property
     def id(self) -> str:
-        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()[:16]
+        return id_of(self.model_dump(mode="json"))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         copy = super().model_copy(update=update, deep=deep)

@@ -48,6 +48,11 @@ def _like(record: Record, fields: dict[str, Any]) -> Record:
     return digested
 
 
+def id_of(spec: Mapping[str, Any]) -> str:
+    """The id of the run that `spec` (`grid.spec.RunSpec` as JSON) describes."""
+    return hashlib.sha256(canonical(spec)).hexdigest()[:16]
+
+
 def content_digest(record: Record) -> str:
     """SHA-256 of a record's content (bulk, provenance and timing aside)."""
     if isinstance(record, DigestedRecord):

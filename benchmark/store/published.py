@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from benchmark.errors import UsageError
 from benchmark.option_text import expanded
 from benchmark.plugin_source import ROOT
-from benchmark.store import checksums, record_archive, record_file
+from benchmark.store import checksums, readings, record_archive, record_file
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.digests import current, seal_json, unseal_json
@@ -79,7 +79,10 @@ def originals(place: Path, ids: Collection[str] | None = None) -> Iterator[Origi
 def whole(place: Path, ids: Collection[str] | None = None) -> Iterator[Record]:
     """The records of `originals`, with their curves and outcomes."""
     for run_id, content in originals(place, ids):
-        yield record_file.decode(content, f"the record of {run_id}")
+        try:
+            yield record_file.decode(content, f"the record of {run_id}")
+        except _MALFORMED as error:
+            raise damaged(place, f"the record of {run_id}: {error}") from error
 
 
 def missing(place: Path) -> list[Missing]:
@@ -131,6 +134,7 @@ def _may_hold_records(path: Path) -> bool:
 
 
 def _read_file(file: Path, fields: Sequence[str] | None) -> Contents:
+    readings.note(file)
     try:
         if file.suffix == ".parquet":
             from benchmark.store import record_table
@@ -196,10 +200,14 @@ def _unreadable() -> tuple[type[Exception], ...]:
     return (*record_archive.UNREADABLE, *segments.UNREADABLE)
 
 
-def damaged(file: Path, reason: str) -> StoreError:
+def damaged(place: Path, reason: str) -> StoreError:
+    """The error where records in `place`, a results folder or a file, are not what they should be."""
+    if file_of(place) is None:
+        remedy = f"type `noisybench doctor --results {place}`, which moves it aside so that `run` makes it again"
+        return StoreError(f"{place} holds a damaged record ({reason}); {remedy}")
     return StoreError(
-        f"{file} is damaged ({reason}); expected published records: put a copy of it back, "
-        f"such as with `git checkout -- {file}`"
+        f"{place} is damaged ({reason}); expected published records: put a copy of it back, "
+        f"such as with `git checkout -- {place}`"
     )
 
 

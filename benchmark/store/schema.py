@@ -17,7 +17,7 @@ from benchmark.metrics import Outcome
 from benchmark.model_selection import Rule
 from benchmark.store.atomic import StoreError
 from benchmark.store.columns import STRICT, Column, Columns
-from benchmark.store.content import Record
+from benchmark.store.content import Record, id_of
 from benchmark.store.scored_sets import CorruptedTest, Tests
 
 SCHEMA = 3
@@ -354,7 +354,8 @@ def adapter() -> TypeAdapter[Variant]:
 
 
 def fault(record: Record) -> str:
-    """The first field of `record` that is missing, unknown or of another type, as "lacks the field ..."; or ""."""
+    """The first field of `record` that is missing, unknown or of another type, as "lacks the field ...", or that its id
+    is not that of its spec; or ""."""
     try:
         adapter().validate_python(dict(record))
     except ValidationError as error:
@@ -362,7 +363,8 @@ def fault(record: Record) -> str:
         field = ".".join(str(part) for part in first["loc"][1:]) or "state"
         kind = {"missing": "lacks the field", "extra_forbidden": "has the unknown field"}.get(first["type"])
         return f"{kind} {field}" if kind else f"holds {first['input']!r:.60} in {field} ({first['msg']})"
-    return ""
+    expected = id_of(record["spec"])
+    return "" if record["id"] == expected else f"has an id that is not that of its spec, {expected}"
 
 
 def check(record: Record, where: str) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from benchmark.errors import UsageError
+from benchmark.store import readings
 from benchmark.store.atomic import StoreError, write_atomically, write_new
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.migration import current, earlier_fields
@@ -207,6 +208,7 @@ class Store:
         With `fields` ("state", "metrics.last"), the records are only sure to hold these and the id.
         Raises StoreError where a file cannot be read now, or is of another schema.
         """
+        readings.note(self.folder)
         contents = Contents()
         records: dict[str, Record] = {}
         copies: list[tuple[Path, Record]] = []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from benchmark.report.publishing import identities, views
 from benchmark.store import checksums, record_table
+from benchmark.store.content import id_of
 from tests.report.conftest import files_of, verify, write
 from tests.report.test_publish import changed, missing_of
 
@@ -193,7 +194,7 @@ FORGED = {
     "confusion": (("outcomes", "last", "confusion", 0, 0), 1000, "its confusion matrix sums to"),
     "bits": (("outcomes", "last", "right"), "AAAA", "its bits of right predictions"),
     "test size": (("tests", "test", "size"), 5, "its confusion matrix sums to"),
-    "spec": (("spec", "seeds", "noise"), 77, "its id is not that of its spec"),
+    "spec": (("spec", "seeds", "noise"), 77, "an id that is not that of its spec"),
     "field": (("sizes", "val"), "many", "holds 'many' in"),
     "nan": (("metrics", "last", "mcc"), float("nan"), "in metrics.last.mcc"),
 }
@@ -232,7 +233,7 @@ def test_a_list_of_missing_runs_is_checked(records, tmp_path):
 
 def test_every_trained_record_keeps_the_identities(records):
     assert [fault for record in records for fault in identities.faults(record)] == []
-    assert {record["id"] for record in records} == {identities.id_of(record["spec"]) for record in records}
+    assert {record["id"] for record in records} == {id_of(record["spec"]) for record in records}
 
 
 @pytest.mark.parametrize("seed", range(20))

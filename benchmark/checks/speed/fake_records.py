@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ import numpy as np
 from benchmark.store import schema, segments
 from benchmark.store.atomic import write_atomically
 from benchmark.store.compaction import SEGMENT_BYTES
-from benchmark.store.digests import canonical
+from benchmark.store.content import id_of
 from benchmark.store.record_file import encode
 from benchmark.store.segments import Original
 from benchmark.store.store import Store
@@ -59,7 +58,7 @@ def _grid(real: Mapping[str, Any], methods: list[str], count: int) -> Iterator[d
         names = {**provenance["labels"], "dataset": f"set{number}"}
         record = {
             **real,
-            "id": hashlib.sha256(canonical(spec)).hexdigest()[:16],
+            "id": id_of(spec),
             "spec": spec,
             "metrics": shaken(real["metrics"], generator),
             "timing": shaken(real["timing"], generator),

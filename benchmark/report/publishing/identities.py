@@ -1,4 +1,4 @@
-"""What must hold between the fields of a record, whatever the run: its id, its metrics and the epochs of its rules.
+"""What must hold between the fields of a record, whatever the run: its metrics and the epochs of its rules.
 
 A metric that follows from the confusion matrix must be that of the matrix. A figure of a rule must be that of the
 curve, which holds five digits, at the epoch that the rule chooses.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +19,6 @@ from benchmark.metrics import LOWER_IS_BETTER, Outcome
 from benchmark.model_selection import LAST5_EPOCHS, LAST5_NEEDS, label_wave
 from benchmark.store.content import Record
 from benchmark.store.curve import DIGITS
-from benchmark.store.digests import canonical
 
 EXACT = 1e-9
 """Relative difference of figures that are computed in another order."""
@@ -34,15 +32,8 @@ WATCHED = 10_000
 Rows = Sequence[Mapping[str, Any]]
 
 
-def id_of(spec: Mapping[str, Any]) -> str:
-    """The id of the run that `spec` describes."""
-    return hashlib.sha256(canonical(spec)).hexdigest()[:16]
-
-
 def faults(record: Record) -> Iterator[str]:
     """What does not hold in a whole record of the current schema, a part of a sentence each."""
-    if record["id"] != (expected := id_of(record["spec"])):
-        yield f"its id is not that of its spec, {expected}"
     if record["state"] != "ok":
         return
     curve = record["curve"]

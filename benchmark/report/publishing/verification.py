@@ -12,7 +12,7 @@ from benchmark.report.page.shell import INDEX
 from benchmark.report.publishing import content, identities, views
 from benchmark.report.publishing.publication import Makers, Publication
 from benchmark.store import checksums, published, schema
-from benchmark.store.content import Record, content_digest
+from benchmark.store.content import Record, content_digest, id_of
 from benchmark.store.digests import digest
 from benchmark.store.published import ARCHIVE, MISSING, TABLE, Missing
 from benchmark.store.record_file import decode
@@ -156,7 +156,7 @@ def faults(
         except (NoisybenchError, ValueError, LookupError, TypeError, AttributeError) as error:
             yield f"record {run_id} cannot be read ({error})"
     for run in missing:
-        if run["id"] in seen or run["id"] != identities.id_of(run["spec"]):
+        if run["id"] in seen or run["id"] != id_of(run["spec"]):
             yield f"{MISSING} names run {run['id']}, which is there, or whose id is not that of its spec"
 
 
