@@ -103,7 +103,7 @@ class GridProgress:
         width = len(str(self.total))
         line = (
             f"[{self.ended:>{width}}/{self.total}] {event.state} {event.job.label} {event.summary} "
-            f"{event.seconds:.1f}s eta {self._eta()}"
+            f"{event.seconds:.1f}s eta {self._eta()}{''.join(f'; log: {path}' for path in event.logs)}"
         )
         self.say(line, None if event.state == "ok" else "yellow" if event.state in ("skipped", "cancelled") else "red")
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from benchmark.datasets.base import Progress
 from benchmark.errors import NoisybenchError
@@ -73,8 +74,7 @@ def carry_out(
     """Lets `executor` run `jobs`, which `check` has seen, in this order; run id -> state, of the runs that have ended.
 
     A run that fails by a cause that may pass is tried again after a while; the grid gives up when `max_failures` of its
-    runs have failed for good. Raises StoreError where results cannot be
-    written, TooManyFailures where the grid gave up.
+    runs have failed for good. Raises StoreError where results cannot be written, TooManyFailures where it gave up.
     """
     running = {job.spec.id for job in jobs}
     tried: Counter[str] = Counter()
@@ -102,7 +102,9 @@ def carry_out(
                     else:
                         running.discard(run_id)
                         states[run_id] = event.state
-                        failed += event.state == "failed"
+                        if event.state == "failed":
+                            failed += 1
+                            event = replace(event, logs=_with_text(executor.logs(run_id)))
                         on_event(event)
                 if running and max_failures is not None and failed >= max_failures:
                     executor.cancel()
@@ -112,6 +114,13 @@ def carry_out(
         with suppress(OSError):
             leftovers.sweep(store.folder, running | set(tried))
     return states
+
+
+def _with_text(logs: Sequence[Path]) -> tuple[Path, ...]:
+    """Those in which there is something: an exception is told in the failure's record alone."""
+    with suppress(OSError):
+        return tuple(path for path in logs if path.stat().st_size)
+    return ()
 
 
 def _may_pass(event: Event) -> bool:

@@ -103,9 +103,11 @@ def test_an_exception_of_a_plugin_runs_once_until_its_file_changes_or_it_is_aske
     assert called() == 1
     here(*command, "--again", "failed", code=1)
     assert called() == 2
-    called = mine("raise RuntimeError('the sky fell')", times=99, more="\n\n# mended, they say\n")
-    here(*command, code=1)
+    called = mine("print('clouds'); raise RuntimeError('the sky fell')", times=99, more="\n\n# mended, they say\n")
+    done = here(*command, code=1)
     assert called() == 1
+    log = next(word for word in done.stderr.split() if word.endswith("log.txt"))
+    assert "clouds" in (tmp_path / log).read_text(), "what failed is told with the file of what it printed"
 
 
 def test_a_run_that_takes_too_long_is_not_tried_again_at_once(here, tmp_path, mine):

@@ -41,6 +41,8 @@ class Event:
     """Of a failure: it has been tried again already, or was wanted, so that another attempt makes no sense."""
     summary: str = ""
     seconds: float = 0.0
+    logs: tuple[Path, ...] = ()
+    """Of a run that has failed for good: the files of what it printed, if anything."""
 
 
 class Executor(Protocol):

@@ -161,10 +161,8 @@ class Remote:
         self._running.clear()
 
     def logs(self, run_id: str) -> list[Path]:
-        places = [self.store.log(run_id)]
-        if spec := self.task_of.get(run_id):
-            places.append(tasks.log_of(spec))
-        return [path for path in places if path.exists()]
+        own = self.store.log(run_id)
+        return [*([own] if own.exists() else []), *tasks.logs(self.store, run_id)]
 
     def __enter__(self) -> Self:
         return self
