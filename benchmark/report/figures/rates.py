@@ -66,7 +66,7 @@ def rate(material: Material) -> Page:
     ]
     page.note(*(sentence for one in blocks for sentence in _gaps(one)), *map(_without_rate, blocks))
     page.note("" if all(one.block.clean for one in blocks) else _no_clean(blocks))
-    page.note(repeated, shown.for_want_of_room(left_out))
+    page.note(in_full(blocks), repeated, shown.for_want_of_room(left_out))
     return page
 
 
