@@ -1,6 +1,7 @@
 """What `status` and `logs` say while runs wait, are at work, are lost, have failed and have ended."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 from benchmark.store import claims
 from benchmark.store.processes import ProcessId, born, machine
 from benchmark.store.store import Store
-from tests.conftest import command_line
+from tests.conftest import PYTHONPATH, command_line
 from tests.store.test_store import tree
 
 GRID = ("-d", "digits", "-m", "ce", "-n", "symmetric:0.4", "--epochs", "1", "--subset", "100")
@@ -129,10 +130,6 @@ def test_watching_says_a_line_per_change_and_ends_with_the_grid(results, here):
 
 
 def test_watching_a_grid_that_nobody_is_at_goes_on_until_it_is_interrupted(tmp_path, finished):
-    import signal
-
-    from tests.conftest import PYTHONPATH
-
     command = [sys.executable, "-m", "benchmark.cli.main", "status", *GRID, "--seeds", "3", "--watch", "0.2"]
     watching = subprocess.Popen(
         [*command, "--results", str(finished)],
@@ -141,6 +138,8 @@ def test_watching_a_grid_that_nobody_is_at_goes_on_until_it_is_interrupted(tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts its background jobs with SIGINT ignored, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert "2 ok, 1 queued" in watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
