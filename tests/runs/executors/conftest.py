@@ -28,6 +28,7 @@ GRID = (
 SECONDS = 400
 """For what takes a few seconds on a machine that has nothing else to do."""
 DAEMONS = ("munged", "slurmctld", "slurmd")
+# `cred_expire`: a task that was queued again waits so long, 120 seconds by default.
 CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -35,7 +36,7 @@ SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock
+AuthInfo=socket={folder}/munge.sock,cred_expire=15
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
