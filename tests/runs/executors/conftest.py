@@ -22,9 +22,10 @@ from tests.cli.test_run import records
 from tests.conftest import command_line
 
 GRID = (
-    "run", "-d", "digits", "-m", "elr", "-m", "sce", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "40",
+    "run", "-d", "digits", "-m", "elr", "-m", "sce", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "300",
     "--subset", "400", "--checkpoint-seconds", "0", "--no-table",
 )  # fmt: skip
+"""Two runs that take longer than a cluster needs to take a node away, or to start the second one."""
 SECONDS = 400
 """For what takes a few seconds on a machine that has nothing else to do."""
 DAEMONS = ("munged", "slurmctld", "slurmd")

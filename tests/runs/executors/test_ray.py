@@ -14,8 +14,6 @@ from tests.cli.test_run import records
 from tests.conftest import PYTHONPATH
 from tests.runs.executors.conftest import GRID, SECONDS, reached_checkpoint, until
 
-LONG = (*GRID, "--epochs", "400")
-"""A run takes longer than the other one to start, so that both are at work for a while."""
 CLUSTER = Path(__file__).with_name("ray_cluster.py")
 ENVIRONMENT = {
     **os.environ,
@@ -44,7 +42,7 @@ def cluster():
 
 def start(folder, address):
     """A driver; a task takes all processors of a node, and half of its GPU."""
-    typed = (*LONG, "--device", "cpu", "--bundle", "1", "--executor", "ray:cpus=2,gpus=0.5", "--address", address)
+    typed = (*GRID, "--device", "cpu", "--bundle", "1", "--executor", "ray:cpus=2,gpus=0.5", "--address", address)
     command = [sys.executable, "-m", "benchmark.cli.main", *typed]
     return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
@@ -55,7 +53,7 @@ def at_work(folder):
 
 
 @pytest.mark.campaign
-def test_neither_a_killed_driver_nor_a_lost_node_costs_a_run(tmp_path, cluster, here):
+def test_neither_a_killed_driver_nor_a_lost_node_costs_a_run(tmp_path, cluster, undisturbed):
     nodes, address = cluster
     first = start(tmp_path, address)
     until("a checkpoint", SECONDS, lambda: reached_checkpoint(tmp_path))
@@ -70,8 +68,7 @@ def test_neither_a_killed_driver_nor_a_lost_node_costs_a_run(tmp_path, cluster, 
     _, told = second.communicate(timeout=2 * SECONDS)
     assert second.returncode == 0, told
     assert "tried again" in told
-    here(*LONG, "--results", "undisturbed")
-    assert records(tmp_path / "results") == records(tmp_path / "undisturbed")
+    assert records(tmp_path / "results") == undisturbed
     assert not list(tmp_path.glob("results/work/claims/*.json"))
 
 

@@ -56,7 +56,7 @@ def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_b
     until("a driver that follows", SECONDS, lambda: "7 to run" in waiting.stderr.readline())
     time.sleep(5)
     waiting.send_signal(signal.SIGKILL)
-    waiting.wait()
+    waiting.communicate()
     nodes.call("scontrol", "update", "PartitionName=main", "State=UP")
     followed = here(*on_slurm, "--wait").stderr
     assert followed.count("ok") >= 7
