@@ -100,7 +100,7 @@ def test_input_that_cannot_be_scored_is_refused_in_words(p: np.ndarray, y: np.nd
         metrics.score(p, y, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_scoring_the_pathmnist_test_set_costs_little() -> None:
     p, y = predictions(7_200, 9)
     metrics.score(p, y, 9)

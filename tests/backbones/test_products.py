@@ -77,7 +77,7 @@ def test_a_linear_layer_has_gradients_of_gradients() -> None:
     torch.testing.assert_close(*wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.skipif(not products._ONEDNN, reason="the products are torch's own here: no AVX-512, or no oneDNN")
 def test_gaps_between_rows_do_not_slow_a_product_down() -> None:
     a, b = normal(128, 512), normal(256, 512)

@@ -55,7 +55,7 @@ def loop_over_samples_symmetric(part):
     return np.array([rng.multinomial(1, transition[label], 1)[0].argmax() for label in part.labels])
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("kind", "n", "loop", "least"),
     [("instance", 6_000, loop_over_samples_instance, 3), ("symmetric", 50_000, loop_over_samples_symmetric, 50)],
@@ -71,7 +71,7 @@ def test_noise_is_made_far_faster_than_by_a_loop_over_samples(benchmark, kind, n
     assert ratio > least
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.parametrize(("kind", "n", "limit"), [("instance", 90_000, 10), ("symmetric", 10_000_000, 2)])
 def test_whole_data_sets_take_seconds(benchmark, kind, n, limit):
     part = split(n, 9, pixels=kind == "instance")

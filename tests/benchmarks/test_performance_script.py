@@ -86,7 +86,7 @@ ATTEMPTS = 3
 """A neighbour on a shared machine may slow down one side alone."""
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.parametrize("without_avx512", [False, True])
 def test_training_reaches_55_percent_of_the_limit_and_thrice_the_plain_speed(script, without_avx512):
     """Thrice where the plain side has no AVX-512; with it the plain side itself reaches up to half of the limit."""

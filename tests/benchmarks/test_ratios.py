@@ -21,39 +21,39 @@ PLAIN = {e.name: METHODS.load(e.name) for e in METHODS.entries() if e.name != "c
 LOSSES = [name for name, plugin in PLAIN.items() if only_loss(plugin) and plugin.card.cost == 1]
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.parametrize("method", LOSSES)
 def test_a_loss_costs_at_most_3_percent_of_a_step_of_cross_entropy(method, measure):
     found = measure(ratios.steps, method, limit=1.03, **RESNET)
     assert found.value <= 1.03
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.parametrize("method", ["elr", "sop"])
 def test_state_of_90000_samples_costs_at_most_10_percent_of_a_step(method, measure):
     found = measure(ratios.steps, method, limit=1.10, num_samples=90_000, num_classes=9, **RESNET)
     assert found.value <= 1.10
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_augmentation_costs_at_most_20_times_a_flip(measure):
     found = measure(ratios.augmentation).ratio
     assert found.value <= 20
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_a_durable_record_costs_at_most_twice_its_bytes_written_durably(measure, tmp_path, real):
     found = measure(ratios.writing, real, tmp_path).ratio
     assert found.value <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_a_table_reads_segments_at_least_twice_as_fast_as_files(measure, tmp_path, real):
     found = measure(ratios.compacted_over_loose, real, 500, tmp_path).ratio
     assert found.value <= 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_path, real):
     """The targets are 2 and 10 s, where this command starts in .1 s and torch is imported in 1.4 to 1.7 s."""
     status, table = list(ratios.readers(real, 100_000, tmp_path))[1:]
@@ -64,7 +64,7 @@ def test_status_and_table_of_100000_records_take_a_few_start_ups(measure, tmp_pa
     assert table.ratio.value <= 7
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_help_starts_within_15_times_a_python_that_does_nothing(measure):
     found = measure(ratio, partial(ratios.command, "--version"), partial(ratios.python, "pass"), limit=15, rounds=3)
     assert found.value <= 15

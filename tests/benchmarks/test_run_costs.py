@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.training.trainer import MEMORIZATION_SAMPLE
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.timed
 
 PATHMNIST = {"train": 90_000, "val": 10_000, "test": 7_200}
 

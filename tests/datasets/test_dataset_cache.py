@@ -192,7 +192,7 @@ def test_leavings_of_killed_processes_are_removed_once_old(dataset, tmp_path):
     assert young.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_real_blood_cells_load_from_the_cache_in_a_fraction_of_the_time(real, tmp_path):
     path = real("pbc_28.npz")
     source = Npz("npz", Npz.Config(path=path))

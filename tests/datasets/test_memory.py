@@ -64,7 +64,7 @@ def test_decoding_and_describing_a_folder_need_its_pixels_and_little_more(tmp_pa
     assert described < 2 * pixels + 160 * MIB
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", ["folder", "table"])
 def test_twenty_thousand_small_files_take_20_seconds_and_stay_within_pixels_and_300_mib(tmp_path, kind):
     root = write(tmp_path / "images", 20_000)

@@ -26,7 +26,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_instance_noise_for_90000_images_is_fast_and_lean() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (90_000, 28, 28, 3), dtype=np.uint8)
@@ -42,13 +42,13 @@ def test_instance_noise_for_90000_images_is_fast_and_lean() -> None:
     assert peak + images.nbytes < 2**31
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_symmetric_noise_for_ten_million_labels_is_fast() -> None:
     split = Split("train", np.arange(10_000_000) % 10, 10, "made", "speed")
     assert seconds(lambda: make("symmetric", rate=0.4).corrupt(split, 0)) < 2
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_instance_noise_beats_a_loop_over_samples_at_least_fivefold() -> None:
     n, classes = 2000, 9
     rng = np.random.default_rng(0)

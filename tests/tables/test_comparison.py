@@ -669,7 +669,7 @@ def test_an_empty_table_says_what_to_type() -> None:
         build([])
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_the_cost_of_a_table_grows_by_less_than_a_fifth_of_a_millisecond_per_record() -> None:
     records = [
         record(0.5 + seed % 7 / 100, "gce", rate, seed, method__config={"q": q / 10})

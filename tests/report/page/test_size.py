@@ -16,7 +16,7 @@ from benchmark.registry import METHODS
 from benchmark.store.store import Store
 from tests.conftest import command_line
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.timed
 
 MEGABYTE = 10**6
 PAGE_RATIO = 40

@@ -18,6 +18,7 @@ from tests.cli.test_run import records
 from tests.conftest import PYTHONPATH
 from tests.runs.executors.conftest import GRID, SECONDS, reached_checkpoint, until
 
+pytestmark = pytest.mark.xdist_group("slurm")  # one cluster on a machine
 SLURM = (*GRID, "--executor", "slurm", "--bundle", "1")
 HOSTILE = """it's "a" $(touch pwned) %a \\ & é;#.npz"""
 
