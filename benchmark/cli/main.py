@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,8 @@ COMMANDS = {
     "worker": "benchmark.cli.worker:worker",
 }
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+REPEATED_SECONDS = 1.0
+"""A signal that follows another one so soon is no second wish: Slurm sends some. They would break off the ending."""
 
 
 class Stopped(BaseException):
@@ -200,13 +203,19 @@ def _ending_on_signals() -> Iterator[None]:
     Python drops an exception that is raised within a callback or a destructor, which a signal may meet; then it is
     raised again a moment later.
     """
+    last = -REPEATED_SECONDS
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
+        nonlocal last
+        if time.monotonic() - last >= REPEATED_SECONDS:
+            last = time.monotonic()
+            raise Stopped(number)
 
     def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        nonlocal last
         error = dropped.exc_value
         if isinstance(error, (Stopped, KeyboardInterrupt)):
+            last = -REPEATED_SECONDS
             number = error.args[0] if isinstance(error, Stopped) else signal.SIGINT
             threading.Timer(0.05, _thread.interrupt_main, [number]).start()
         else:

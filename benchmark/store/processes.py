@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -32,12 +33,23 @@ class ProcessId:
         now = born(self.pid)
         return now == "" or (UNKNOWN not in (now, self.born) and now != self.born)
 
+    def wait(self, seconds: float) -> None:
+        """Until it has ended, at most for `seconds`; not at all where that cannot be told."""
+        end = time.monotonic() + seconds
+        while self.born != UNKNOWN and not self.ended() and time.monotonic() < end:
+            time.sleep(0.01)
+
     def __str__(self) -> str:
         return f"{self.machine}-{self.pid}-{self.born}"
 
 
+def of(pid: int) -> ProcessId:
+    """A process of this machine."""
+    return ProcessId(machine(), pid, born(pid))
+
+
 def this_process() -> ProcessId:
-    return ProcessId(machine(), os.getpid(), born(os.getpid()))
+    return of(os.getpid())
 
 
 def in_text(text: str) -> ProcessId | None:

@@ -40,6 +40,7 @@ def start(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=listen,
+            start_new_session=True,
         )
         processes.append(process)
         return process
@@ -48,6 +49,14 @@ def start(tmp_path):
     for process in processes:
         with process:
             process.kill()
+
+
+def wait_for_checkpoint(process, folder):
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("results/work/runs/*/checkpoint.pt")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -59,11 +68,7 @@ def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start,
     (before,) = (tmp_path / "results").glob("runs/*/*.json")
     content = before.read_bytes()
     process = start("run", *grid, "--epochs", "10000", "--checkpoint-seconds", "0")
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "results").glob("work/runs/*/checkpoint.pt")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for_checkpoint(process, tmp_path)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
@@ -73,6 +78,20 @@ def test_a_signal_ends_a_grid_with_a_sentence_and_keeps_its_records(name, start,
     assert not list((tmp_path / "results").glob("failures/*"))
     assert before.read_bytes() == content
     assert "1 already done" in here("run", *grid, "--epochs", "1").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.1])
+def test_a_signal_that_all_processes_get_several_times_leaves_no_claim(pause, start, tmp_path):
+    """As Slurm cancels: the fork server ends with its workers, so that nobody tells when they have ended."""
+    process = start("run", *GRID, "-m", "ce", "--seeds", "2", "--epochs", "10000", "--checkpoint-seconds", "0")
+    wait_for_checkpoint(process, tmp_path)
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(pause)
+    _, err = process.communicate(timeout=60)
+    assert "interrupted" in err
+    assert not list(tmp_path.glob("results/work/claims/*.json"))
 
 
 @pytest.mark.parametrize("name", SIGNALS)

@@ -24,7 +24,7 @@ from benchmark.runs.executors import child
 from benchmark.runs.executors.base import Event
 from benchmark.runs.executors.packing import Device, Packing
 from benchmark.runs.failures import Cause, cause_of
-from benchmark.store import cancelling, claims
+from benchmark.store import cancelling, claims, processes
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 from benchmark.store.store import Store
@@ -32,6 +32,8 @@ from benchmark.store.store import Store
 PRELOAD = ["noisybench", "benchmark.runs.executors.preload"]
 SILENT_SECONDS = 6 * claims.BEAT_SECONDS
 """A worker that says nothing for so long was stopped, or hangs where not even its second thread can run."""
+END_SECONDS = 5.0
+"""For workers that were asked to end."""
 OTHERS_SECONDS = 1.0
 """Between two looks at the runs that other processes carry out."""
 
@@ -98,15 +100,17 @@ class Local:
         self.queue.clear()
         self.elsewhere.clear()
         started = [running for running in self.active if running.process.pid is not None]
+        workers = [processes.of(running.process.pid) for running in started]
         try:
             for running in started:
                 running.process.terminate()
             for running in started:
-                running.process.join(5)
+                running.process.join(END_SECONDS)
         finally:  # also where a second signal ends the waiting: this process would wait for them at its end
-            for running in started:
+            for running, worker in zip(started, workers, strict=True):
                 running.process.kill()
                 running.process.join()
+                worker.wait(END_SECONDS)  # where the fork server has ended too, nobody tells when its worker does
                 claims.drop_of_ended(self.store.folder, running.job.spec.id)
             self.active.clear()
 
