@@ -223,7 +223,7 @@ def test_the_whole_script_runs_on_a_cpu_and_goes_on_where_it_stopped(tmp_path: P
     first = call()
     assert first.returncode == 0, first.stderr + (tmp_path / "out" / "log.txt").read_text()
     steps = Results.load(tmp_path / "out" / "gpu" / "steps.json").steps
-    assert [step.state for step in steps.values()] == ["done"] * 4
+    assert [step.state for step in steps.values()] == ["done"] * 5
     page = (tmp_path / "out" / "gpu.md").read_text()
     for words in ("Tried on a CPU", "noisybench, bfloat16", "2 at once", "symmetric", "gce", "torch"):
         assert words in page

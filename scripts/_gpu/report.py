@@ -14,6 +14,7 @@ TITLES = {
     "tests": "Tests that need a GPU",
     "images": "ResNet-18 on 28x28 colour images, one process",
     "packed": "Several runs at once on the one GPU",
+    "launches": "Fewer launches per step",
     "grid": "A grid",
 }
 NOTES = {
@@ -22,6 +23,9 @@ NOTES = {
     "the device and uses deterministic convolutions. float32 has torch's default on either side: convolutions in "
     "TensorFloat-32 where the device has it. bfloat16 is autocast; on a CPU noisybench stays in float32.",
     "packed": "As above with noisybench in bfloat16; images per second of all processes together.",
+    "launches": "One process, cross entropy on one fixed batch of 128, Adam, PyTorch's own layers, no augmentation: as "
+    "the suite steps, compiled by `torch.compile`, the whole step as a CUDA graph, and several seeds as one network by "
+    "`torch.vmap` (images of all seeds together). The suite uses none of the latter three.",
 }
 
 
@@ -41,7 +45,7 @@ def write(out: Path, machine: dict[str, Any], manifest: Manifest, results: Resul
             lines += [f"{step.state.capitalize()}{step.reason and f': {step.reason}'}.", ""]
         if name in NOTES:
             lines += [NOTES[name], ""]
-        lines += _rows(step, "images/s" if name in ("images", "packed") else "found")
+        lines += _rows(step, "images/s" if name in ("images", "packed", "launches") else "found")
         if name == "grid":
             lines += _table(out / "gpu" / "val_noisy.md", manifest)
     (out / "gpu.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

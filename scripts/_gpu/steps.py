@@ -60,6 +60,7 @@ def steps(machine: Machine) -> list[Step]:
         Step("tests", 30 * scale, 0.4, lambda limit, results: _tests(machine, limit, results)),
         Step("images", 30 * scale, 0.2, lambda limit, results: _figures(machine, "images", limit, results)),
         Step("packed", 30 * scale, 0.2, lambda limit, results: _figures(machine, "packed", limit, results)),
+        Step("launches", 30 * scale, 0.2, lambda limit, results: _figures(machine, "launches", limit, results)),
         Step("grid", 45 * scale, 1.0, lambda limit, results: _grid(machine, limit, results)),
     ]
 

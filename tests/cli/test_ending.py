@@ -94,6 +94,33 @@ def test_a_signal_that_all_processes_get_several_times_leaves_no_claim(pause, st
     assert not list(tmp_path.glob("results/work/claims/*.json"))
 
 
+def starting(process, word):
+    """Whether a process of this one's group has `word` in its command line."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(path.name)) == process.pid and word in (path / "cmdline").read_text():
+                return True
+        except OSError:
+            continue  # it has ended
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.0, 0.5, 1.0])
+def test_ctrl_c_while_the_fork_server_starts_prints_no_traceback(pause, start):
+    process = start("run", *GRID, "-m", "ce", "--seeds", "1", "--epochs", "1")
+    deadline = time.monotonic() + 120
+    while not starting(process, "forkserver"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(pause)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in err
+    assert "interrupted" in err
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_that_meets_a_destructor_ends_the_command_all_the_same(name, here, monkeypatch):
     number = getattr(signal, name)

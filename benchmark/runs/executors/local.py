@@ -302,8 +302,9 @@ def _failed_store(job: Job, error: StoreError) -> Event:
 
 def _ensure_fork_server() -> None:
     """Starts the fork server with Ctrl-C blocked: while it imports torch, Ctrl-C would end it with a traceback."""
-    from multiprocessing import forkserver  # not on Windows
+    from multiprocessing import forkserver, resource_tracker  # not on Windows
 
+    resource_tracker.ensure_running()  # before, as it unblocks Ctrl-C when it has started
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
