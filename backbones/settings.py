@@ -5,10 +5,36 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
+from pydantic_core import CoreSchema
+
+LARGEST = 2**63 - 1
 
 
-class Settings(BaseModel):
+def _bound_integers(schema: Any) -> None:
+    """Gives all integers within a schema of pydantic a largest and a smallest value, where they have none."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "int":
+            schema.setdefault("le", LARGEST)
+            schema.setdefault("ge", -LARGEST)
+        for part in schema.values():
+            _bound_integers(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            _bound_integers(part)
+
+
+class Bounded(BaseModel):
+    """Refuses integers that do not fit into 64 bits: records, which are JSON, could not hold them."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _bound_integers(schema)
+        return schema
+
+
+class Settings(Bounded):
     """Immutable; refuses unknown keys and non-finite numbers.
 
     The docstring below a field is its help text: `noisybench show` prints it.

@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
-    readings.forget()
+    readings.places.clear()
     try:
         _check_text(arguments)
         code = cli.main(arguments, standalone_mode=False) or 0
@@ -140,10 +140,19 @@ def _run(arguments: list[str], debug: bool) -> int:
 
         # Errors that a user can mend say their exit code; those of backbones/ know nothing of this package.
         code = getattr(error, "exit_code", None)
-        sentence = str(error) if code else fault_of_the_system(error) or readings.fault()
+        sentence = str(error) if code else fault_of_the_system(error) or _fault_of_records()
         _say(f"error: {sentence}" if sentence else f"error: {type(error).__name__}: {error}\n{OWN_FAULT}")
         return code or 1
     return int(code)
+
+
+def _fault_of_records() -> Exception | None:
+    """What is wrong in the records that the command has read, if anything: it may have led to an error later."""
+    if not readings.places:
+        return None
+    from benchmark.store.published import fault_of_readings
+
+    return fault_of_readings()
 
 
 def _check_text(arguments: list[str]) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from backbones.settings import Settings
+from backbones.settings import Bounded, Settings
 from benchmark.errors import UsageError
 from benchmark.grid.executor_settings import ExecutorSettings, SlurmSettings
 from benchmark.grid.faults import SuiteError, faults_of
@@ -45,7 +45,7 @@ class SeedAxes(Settings):
     method: list[int]
 
 
-class Suite(BaseModel):
+class Suite(Bounded):
     """A grid: the product of its axes under one recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from benchmark.errors import UsageError
 from benchmark.option_text import expanded
 from benchmark.plugin_source import ROOT
-from benchmark.store import checksums, readings, record_archive, record_file
+from benchmark.store import checksums, readings, record_archive, record_file, schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.digests import current, seal_json, unseal_json
@@ -85,6 +85,18 @@ def whole(place: Path, ids: Collection[str] | None = None) -> Iterator[Record]:
             raise damaged(place, f"the record of {run_id}: {error}") from error
 
 
+def fault_of_readings() -> StoreError | None:
+    """The first fault of the records that this process has read; None where all are as they are defined."""
+    try:
+        for place in sorted(readings.places):
+            for record in whole(place):
+                if problem := schema.fault(record):
+                    return damaged(place, f"the record of {record['id']} {problem}")
+    except StoreError as error:
+        return error
+    return None
+
+
 def missing(place: Path) -> list[Missing]:
     """The runs of the published grid that have no record. Raises StoreError where the list is damaged."""
     path = located(place) / MISSING
@@ -134,7 +146,7 @@ def _may_hold_records(path: Path) -> bool:
 
 
 def _read_file(file: Path, fields: Sequence[str] | None) -> Contents:
-    readings.note(file)
+    readings.places.add(file)
     try:
         if file.suffix == ".parquet":
             from benchmark.store import record_table

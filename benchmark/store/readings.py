@@ -7,34 +7,6 @@ digest shows damage; a record that another program wrote may have the right dige
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from benchmark.store.atomic import StoreError
-
-_read: set[Path] = set()
-
-
-def note(place: Path) -> None:
-    """`place`: a results folder, or a file of published records."""
-    _read.add(place)
-
-
-def forget() -> None:
-    """Another command begins."""
-    _read.clear()
-
-
-def fault() -> StoreError | None:
-    """The first fault of the records that were read since `forget`; None where they are as they are defined."""
-    from benchmark.store import published, schema
-    from benchmark.store.atomic import StoreError
-
-    try:
-        for place in sorted(_read):
-            for record in published.whole(place):
-                if problem := schema.fault(record):
-                    return published.damaged(place, f"the record of {record['id']} {problem}")
-    except StoreError as error:
-        return error
-    return None
+places: set[Path] = set()
+"""Results folders, and files of published records."""

@@ -208,7 +208,7 @@ class Store:
         With `fields` ("state", "metrics.last"), the records are only sure to hold these and the id.
         Raises StoreError where a file cannot be read now, or is of another schema.
         """
-        readings.note(self.folder)
+        readings.places.add(self.folder)
         contents = Contents()
         records: dict[str, Record] = {}
         copies: list[tuple[Path, Record]] = []

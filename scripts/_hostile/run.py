@@ -56,7 +56,7 @@ WHAT = {
     "archives": "zip archives: members outside, links, bombs, encrypted",
     "results": "results and published folders: damaged, or changed with right digests",
 }
-INPUTS = 2050
+INPUTS = 2250
 REAL_EVERY = 50
 WORK = ROOT / ".hostile"
 """Verdicts by commit and seed."""
