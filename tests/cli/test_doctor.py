@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from benchmark.store import record_file
 from benchmark.store.compaction import compact
+from benchmark.store.content import id_of
 from benchmark.store.store import Store
 from tests.conftest import command_line
 from tests.store.test_store import DAMAGE, damaged, tree
@@ -51,7 +52,12 @@ def finished(tmp_path_factory):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     ended = orjson.loads(paths[0].read_bytes())
-    failed = {name: ended[name] for name in ("schema", "spec", "provenance")} | {"id": "f" * 16, "state": "failed"}
+    spec = ended["spec"] | {"seeds": dict.fromkeys(ended["spec"]["seeds"], 99)}
+    failed = {name: ended[name] for name in ("schema", "provenance")} | {
+        "spec": spec,
+        "id": id_of(spec),
+        "state": "failed",
+    }
     store.write_failure(failed | {"error": {"class": "E", "message": "m", "traceback": "", "log": "l"}})
     return store.folder
 
