@@ -45,7 +45,12 @@ def show_plugin(kind: str, name: str) -> None:
 
 
 def _values(schema: dict[str, Any]) -> str:
-    """What a JSON schema allows: "number > 0, <= 1", "anchor" | "oracle", "[integer, ...] | null"."""
+    """What a JSON schema allows: "number > 0, <= 1", "anchor" | "oracle", "[integer, ...] | null".
+
+    The bound that all integers have is left out.
+    """
+    from backbones.settings import LARGEST
+
     if "anyOf" in schema:
         return " | ".join(_values(one) for one in schema["anyOf"])
     if "enum" in schema or "const" in schema:
@@ -55,5 +60,5 @@ def _values(schema: dict[str, Any]) -> str:
         fixed = schema.get("prefixItems")
         inside = [_values(one) for one in fixed or [schema.get("items", {})]]
         name = f"[{', '.join(inside if fixed else [*inside, '...'])}]"
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if abs(schema.get(key, LARGEST)) != LARGEST]
     return " ".join([name, ", ".join(bounds)]).rstrip()

@@ -11,6 +11,8 @@ ITERATIONS, RESAMPLED_ITERATIONS = 200, 40
 """At most, of a fit and of one that begins at another's solution."""
 START = 4.0
 """Logit of the diagonal of T at the start: .86 of the labels are right with ten classes."""
+LARGEST_LOG_SCALE = 50.0
+"""Of the scores: a search for the best scale may try any."""
 RIDGE = 1e-5
 """Penalty on the mean squared logits of T below its diagonal, which would be infinite for classes without noise."""
 
@@ -92,7 +94,7 @@ def fit_mixture(
 def _parts(parameters: np.ndarray, num_classes: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale, offsets [K] and logits of T [K, K]."""
     logits = parameters[1 + num_classes :].reshape(num_classes, num_classes)
-    return float(np.exp(parameters[0])), parameters[1 : 1 + num_classes], logits
+    return float(np.exp(min(parameters[0], LARGEST_LOG_SCALE))), parameters[1 : 1 + num_classes], logits
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

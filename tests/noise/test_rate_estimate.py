@@ -5,7 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.noise.rate_estimate import FALLBACK, WIDEST, Evidence, HeldOut, at_anchors, estimate_rate
@@ -38,6 +38,7 @@ def test_the_rate_is_found_however_flat_the_probabilities(rate, sharpness):
 @given(
     rate=st.floats(0, 0.5), samples=st.integers(300, 3000), classes=st.integers(2, 8), seed=st.integers(0, 10_000)
 )  # fmt: skip
+@example(rate=0.453125, samples=300, classes=3, seed=10_000)  # the search for the scale tries one beyond all bounds
 def test_the_interval_lies_in_the_unit_interval_around_the_rate_or_is_absent(rate, samples, classes, seed):
     labels, held_out, _ = predictions(rate, 1.0, samples, classes, seed)
     told = estimate_rate(labels, held_out)
