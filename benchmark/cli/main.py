@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -102,18 +102,21 @@ def main() -> None:
     _open_streams()
     if sys.flags.optimize > 1 and ({"-h", "--help"} & {*arguments} or arguments[:1] in (["show"], ["check"])):
         _say("note: Python was told to drop docstrings (-OO, PYTHONOPTIMIZE=2), so descriptions are missing")
-    with _ending_on_signals(), _short_warnings(), visible_streams():
-        try:
-            code = _run(arguments, debug)
-        except click.ClickException as error:
-            with suppress(OSError):
-                error.show()
-            code = error.exit_code
-        except (KeyboardInterrupt, click.Abort):
-            code = _interrupted(signal.SIGINT, arguments)
-        except Stopped as stopped:
-            code = _interrupted(stopped.args[0], arguments)
-    _exit(code)
+    try:
+        with _ending_on_signals(), _short_warnings(), visible_streams():
+            try:
+                code = _run(arguments, debug)
+            except click.ClickException as error:
+                with suppress(OSError):
+                    error.show()
+                code = error.exit_code
+            except (KeyboardInterrupt, click.Abort):
+                code = _interrupted(signal.SIGINT, arguments)
+            except Stopped as stopped:
+                code = _interrupted(stopped.args[0], arguments)
+    finally:
+        _flush_streams()
+    sys.exit(code)
 
 
 def _run(arguments: list[str], debug: bool) -> int:
@@ -194,15 +197,14 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _exit(code: int) -> NoReturn:
-    """Ends the process. What a stream could not write is not tried again, which would print a traceback."""
+def _flush_streams() -> None:
+    """What a stream cannot write is not tried again at the end of the process, which would print a traceback."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(code)
 
 
 @contextmanager
