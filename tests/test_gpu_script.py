@@ -234,7 +234,7 @@ def test_the_whole_script_runs_on_a_cpu_and_goes_on_where_it_stopped(tmp_path: P
         assert sum(name.endswith(".json") for name in archive.getnames()) == 2
     again = call()
     assert again.returncode == 0
-    assert again.stderr.count("done already") == 4
+    assert again.stderr.count("done already") == 5
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ def cluster():
     yield process, address
     process.stdin.close()
     process.wait(120)
+    process.stdout.close()
 
 
 def start(folder, address):
