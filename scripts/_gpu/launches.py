@@ -39,38 +39,19 @@ def figures(backbone: str, device: str, seconds: float) -> Iterator[tuple[str, C
 
 def eager(backbone: str, device: str) -> Step:
     network, x, y = _parts(backbone, device)
-    optimizer = torch.optim.Adam(network.parameters())
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(x), y).backward()
-        optimizer.step()
-
-    return step
+    return _stepping(torch.optim.Adam(network.parameters()), lambda: F.cross_entropy(network(x), y))
 
 
 def compiled(backbone: str, device: str) -> Step:
     network, x, y = _parts(backbone, device)
-    optimizer = torch.optim.Adam(network.parameters())
-    forward = torch.compile(lambda x, y: F.cross_entropy(network(x), y))
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        forward(x, y).backward()
-        optimizer.step()
-
-    return step
+    loss = torch.compile(lambda: F.cross_entropy(network(x), y))
+    return _stepping(torch.optim.Adam(network.parameters()), loss)
 
 
 def captured(backbone: str, device: str) -> Step:
     network, x, y = _parts(backbone, device)
     optimizer = torch.optim.Adam(network.parameters(), capturable=True)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(x), y).backward()
-        optimizer.step()
-
+    step = _stepping(optimizer, lambda: F.cross_entropy(network(x), y))
     side = torch.cuda.Stream()  # capturing asks for a warm-up on another stream
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -91,17 +72,19 @@ def stacked(backbone: str, device: str) -> Step:
     parameters, buffers = stack_module_state(networks)
     empty = copy.deepcopy(networks[0]).to("meta")
     empty.prepare = lambda x: x  # type: ignore[assignment]  # the own one gives memory an order that vmap does not know
-    optimizer = torch.optim.Adam(parameters.values())
     xs, ys = x.expand(SEEDS, *x.shape).contiguous(), y.expand(SEEDS, -1).contiguous()
 
     def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(functional_call(empty, (parameters, buffers), (x,)), y)
 
     losses = torch.vmap(loss, randomness="different")
+    return _stepping(torch.optim.Adam(parameters.values()), lambda: losses(parameters, buffers, xs, ys).sum())
 
+
+def _stepping(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> Step:
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        losses(parameters, buffers, xs, ys).sum().backward()
+        loss().backward()
         optimizer.step()
 
     return step
