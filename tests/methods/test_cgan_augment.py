@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmark.training.samples import Images
 from methods import Generative
 from methods._gan import SIDES, Discriminator, Generator, adversarial_losses, shown, side_of
 from methods._transition import clean_given_noisy, clean_prior
+from methods.cgan_augment import endless
 
 
 def classes_seen(options: dict[str, object]) -> torch.Tensor:
@@ -97,6 +99,12 @@ def test_images_of_any_size_are_generated_in_their_size(size: tuple[int, int]) -
     assert issubclass(type(method), Generative)
     assert method.generate(torch.tensor([0, 1, 2])).shape == (3, 1, *size)
     assert method.fit(Images(lab.images(3, 1)[0], CPU).slice(0, 3)).shape == (3, 1, method.side, method.side)
+
+
+@pytest.mark.parametrize(("samples", "batches"), [(1, 0), (2, 5)])
+def test_passes_over_the_data_never_end_but_for_a_set_too_small_for_a_batch(samples: int, batches: int) -> None:
+    few = Lab("cgan_augment", {}, num_samples=samples).data
+    assert [len(batch.y) for batch in itertools.islice(endless(few), 5)] == [samples] * batches
 
 
 def test_the_generator_is_no_larger_than_the_images_need_and_no_larger_than_asked() -> None:
