@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.datasets.base import Arrays, CorruptedCopies, Data, Dataset
+    from benchmark.datasets.label_set import LabelSet
     from benchmark.grid.plugin_ref import PluginRef
+    from benchmark.grid.resolve import DataChoices
 
 SHOWN_DUPLICATES = 10
 SHOWN_COPIES = 8
@@ -62,11 +64,11 @@ def verify(name: str, extra_tests: tuple[str, ...], **options: Any) -> int:
 
     named = {key: _dataset(text, **options) for key, text in read_extra_tests(extra_tests).items()}
     others = {key: other for key, other in named.items() if not other.of_test_images}
-    dataset = _dataset(name, **options)
+    dataset, labels = _labelled(name, **options)
     with warnings.catch_warnings(record=True) as caught, fetch_progress() as report:
         warnings.simplefilter("always")
         digest = dataset.digest()
-        loaded = dataset.load(report)
+        loaded = _with(labels, dataset.load(report))
         if loaded.images is not None:
             others = {key: other.like(loaded.images) for key, other in others.items()}
         matched = {key: match(loaded, key, other.load_extra_test(report)) for key, other in others.items()}
@@ -98,12 +100,14 @@ def info(name: str, left_out: bool, **options: Any) -> None:
     from benchmark.datasets import statistics
     from benchmark.metrics import main_metric
 
-    dataset = _dataset(name, **options)
-    loaded = _load(dataset, options["results"])
+    dataset, labels = _labelled(name, **options)
+    loaded = _with(labels, _load(dataset, options["results"]))
     parts = statistics.splits(loaded)
     height, width, channels = loaded.train.images.shape[1:]
     click.echo(f"{dataset.label}: {loaded.num_classes} classes, {height}x{width} px, {channels} channel(s)")
     click.echo(f"digest {dataset.digest()}")
+    if labels is not None:
+        click.echo(f"labels of {labels.path}, {labels.digest}")
     _echo_images(loaded)
     click.echo("")
     counts = statistics.class_counts(loaded)
@@ -148,8 +152,8 @@ def preview(name: str, out: Path, split: str, per_class: int, copies: str | None
     from benchmark.errors import UsageError
     from benchmark.report import pictures
 
-    dataset = _dataset(name, **options)
-    loaded = _load(dataset, options["results"])
+    dataset, labels = _labelled(name, **options)
+    loaded = _with(labels, _load(dataset, options["results"]))
     if copies is None:
         parts = statistics.splits(loaded)
         if split not in parts:
@@ -195,19 +199,37 @@ def describe(table: Path, out: Path, root: Path | None, sheet: str | None) -> No
     click.echo(f"{out}: check it, then `noisybench data info table:{out}`")
 
 
-def _dataset(
+def _dataset(name: str | PluginRef, **options: Any) -> Dataset:
+    return _opened(name, **options)[0]
+
+
+def _labelled(name: str, **options: Any) -> tuple[Dataset, LabelSet | None]:
+    """A data set, and the labels that replace its own."""
+    from benchmark.datasets.label_set import LabelSet
+
+    dataset, choices = _opened(name, heeded=["labels"], **options)
+    return dataset, None if choices.labels is None else LabelSet.read(choices.labels)
+
+
+def _opened(
     name: str | PluginRef,
+    *,
     data_root: Path,
     group_by: str | None,
     skip_corrupt: bool,
     plugins: tuple[Path, ...],
     results: Path,
-) -> Dataset:
+    heeded: Sequence[str] = (),
+) -> tuple[Dataset, DataChoices]:
     from benchmark.grid.resolve import make_dataset
 
     add_plugins(plugins)
     (described,) = with_folder_options([name], group_by, skip_corrupt)
-    return make_dataset(described, data_root)[0]
+    return make_dataset(described, data_root, heeded)
+
+
+def _with(labels: LabelSet | None, loaded: Data) -> Data:
+    return loaded if labels is None else labels.apply(loaded)
 
 
 def _about_copies(name: str, source: Dataset, dataset: Dataset, loaded: Data) -> Iterator[str]:

@@ -174,6 +174,7 @@ def _named_parts(part: str, text: str) -> Iterator[dict[str, Any]]:
     from benchmark.grid import resolve
     from benchmark.grid.plugin_ref import PluginRef
     from benchmark.registry import ALL
+    from benchmark.store import digests
 
     ref = PluginRef.of(text)
     registry = next(registry for registry in ALL if registry.word == part)
@@ -182,8 +183,9 @@ def _named_parts(part: str, text: str) -> Iterator[dict[str, Any]]:
     chosen: dict[str, Any] = {}
     resolved: Sequence[resolve.Resolved]
     if part == "dataset":
-        dataset, choices = resolve.make_dataset(ref, Path())
-        resolved, chosen = [resolve.resolve_dataset(ref, dataset)], {"subset": choices.subset}
+        dataset, choices = resolve.make_dataset(ref, Path(), heeded=["subset", "labels"])
+        labels = None if choices.labels is None else digests.digest(choices.labels)
+        resolved, chosen = [resolve.resolve_dataset(ref, dataset)], {"subset": choices.subset, "labels": labels}
     elif part == "method":
         method = resolve.resolve_method(ref)
         resolved, chosen = [method], {"recipe": method.changes}

@@ -204,7 +204,7 @@ def _resolved_axes(suite: Suite, data_root: Path) -> _Axes:
 
 
 def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
-    dataset, choices = make_dataset(ref, data_root)
+    dataset, choices = make_dataset(ref, data_root, heeded=DataChoices.model_fields)
     if dataset.of_test_images:
         raise UsageError(
             f"{ref.name} makes corrupted copies of the test images of a data set and is none itself; name a data set, "
@@ -214,9 +214,7 @@ def _resolved_data(ref: PluginRef, suite: Suite, data_root: Path) -> _Data:
     files, sources = dict(resolved.files), dict(resolved.sources)
     extra_tests = {}
     for name, other_ref in suite.extra_tests.items():
-        other, unusable = make_dataset(other_ref, data_root)
-        if unusable != DataChoices():
-            raise UsageError(f"extra test set {name!r}: subset, epochs and labels are of training; leave them out")
+        other, _ = make_dataset(other_ref, data_root)
         other_resolved = resolve_dataset(other_ref, other)
         extra_tests[name] = ContentPart(**other_resolved.part.model_dump(), digest=other.digest())
         files |= other_resolved.files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,8 +79,11 @@ class ResolvedMethod(Resolved):
     """Fields of the recipe that are this method's own."""
 
 
-def make_dataset(ref: PluginRef, data_root: Path) -> tuple[Any, DataChoices]:
-    """The `Dataset` that `ref` names ("npz:FILE" names its file), and what a suite says of it."""
+def make_dataset(ref: PluginRef, data_root: Path, heeded: Collection[str] = ()) -> tuple[Any, DataChoices]:
+    """The `Dataset` that `ref` names ("npz:FILE" names its file), and what a suite says of it.
+
+    `heeded`: the choices that the caller carries out. Raises UsageError where others were made: nobody would heed them.
+    """
     plugin = DATASETS.load(ref.name)
     positional = "path" if "path" in plugin.Config.model_fields else ""
     options, values, choices = _read(DATASETS, ref, DataChoices, positional)
@@ -91,6 +94,8 @@ def make_dataset(ref: PluginRef, data_root: Path) -> tuple[Any, DataChoices]:
             f"data set {ref.name!r}: {ref.text!r} is no file or folder, and was read as {len(values)} names; expected "
             f"one, in quotes where it holds a comma: {ref.name}:{quote(ref.text)}"
         )
+    if ignored := sorted(choices.model_fields_set - set(heeded)):
+        raise UsageError(f"data set {ref.name!r}: {', '.join(ignored)} would have no effect here; leave it out")
     options |= dict.fromkeys([positional] if values else [], *values)
     return plugin(DATASETS.plain_name(ref.name), _validated(DATASETS, ref, options), data_root), choices
 

@@ -74,7 +74,7 @@ def make_noisy_data(
             f"noise {noise.name!r}: {len(noise_parts)} kinds of noise; expected one, such as symmetric:0.2"
         )
     opened: Dataset
-    opened, choices = make_dataset(dataset, data_root)
+    opened, choices = make_dataset(dataset, data_root, heeded=["labels"])
     resolved = resolve_dataset(dataset, opened)
     labels = None if choices.labels is None else LabelSet.read(choices.labels)
     source = DataSource(opened, opened.digest(), labels=labels)

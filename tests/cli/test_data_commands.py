@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.datasets.label_set import table_of
+from benchmark.registry import DATASETS
 from tests.cli.test_run import records
 
 RUN = ("run", "-m", "ce", "-n", "symmetric:0.2", "--seeds", "1", "--epochs", "1")
@@ -157,3 +159,41 @@ def test_verify_finds_near_duplicates_and_compares_with_an_extra_test_set(here, 
     assert "other 40;" in told
     (looks_alike,) = re.findall(r"(\d+) image\(s\) of other look like images of train", told)
     assert int(looks_alike) == 28, "all red images of the training split"
+
+
+READERS = {
+    "fetch": ("data", "fetch", "{}"),
+    "verify": ("data", "verify", "{}"),
+    "info": ("data", "info", "{}"),
+    "preview": ("data", "preview", "{}", "--out", "sheet.png"),
+    "noise": ("noise", "show", "-d", "{}", "-n", "symmetric:0.2"),
+    "labels": ("labels", "-d", "{}"),
+    "suspects": ("suspects", "-d", "{}", "--out", "suspects.csv"),
+    "extra test": ("run", "-d", "digits", "-m", "ce", "-n", "none", "--extra-test", "other={}"),
+}
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("choice", ["subset=50", "epochs=3"])
+def test_what_a_grid_may_say_of_its_data_is_refused_where_it_would_change_nothing(here, command, choice):
+    arguments = [word.format(f"digits:{choice}") for word in READERS[command]]
+    name = choice.partition("=")[0]
+    assert f"data set 'digits': {name} would have no effect here; leave it out" in here(*arguments, code=None).stderr
+
+
+def test_info_verify_and_preview_show_the_labels_that_replace_those_of_the_data(here, tmp_path):
+    plugin = DATASETS.load("digits")
+    table = table_of(plugin("digits", plugin.Config(), tmp_path).load())
+    zeros = (table["split"] == "train") & (table["label"] == "0")
+    table.loc[zeros.idxmax(), "label"] = "1"
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    before = here("data", "info", "digits").stdout
+    after = here("data", "info", "digits:labels=labels.csv").stdout
+    assert int(re.findall(r"^0 +(\d+)", before, re.M)[0]) == int(re.findall(r"^0 +(\d+)", after, re.M)[0]) + 1
+    assert "labels of labels.csv, sha256:" in after.replace(f"{tmp_path}/", "")
+    here("data", "verify", "digits:labels=labels.csv")
+    here("data", "preview", "digits:labels=labels.csv", "--out", "sheet.png")
+    table["label"] = "eleven"
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    for command in ("info", "verify"):
+        assert "there is no class 'eleven'" in here("data", command, "digits:labels=labels.csv", code=None).stderr

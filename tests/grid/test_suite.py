@@ -215,7 +215,7 @@ def test_a_data_set_may_have_epochs_and_a_subset_of_its_own():
         ({"recipe": {"subset": 3}}, "it belongs to the top of the suite: subset = 3"),
         ({"recipe": {"flip": True}}, "augment = {flip = true}"),
         ({"init": [0]}, "it belongs to the seeds"),
-        ({"extra_tests": {"other": "digits:subset=3"}}, "subset, epochs and labels are of training; leave them out"),
+        ({"extra_tests": {"other": "digits:subset=3"}}, "subset would have no effect here; leave it out"),
         ({"methods": [{"q": 0.5}]}, "names no plugin; expected a string such as"),
         ({"noise": ["pair:0.2,rate=0.3"]}, "rate is given twice, as 0.2 too"),
         ({"methods": ["gce:q=0.2,q=0.3"]}, "q has been given a value already"),

@@ -23,6 +23,15 @@ from benchmark.store.store import Store
 
 
 @dataclass(frozen=True)
+class Order:
+    """What the driver tells a worker, once."""
+
+    job_json: str
+    without: Collection[str] | None
+    """Segments in which the driver found no record of the run; None: it is made although it has one."""
+
+
+@dataclass(frozen=True)
 class Epoch:
     done: int
     total: int
@@ -49,18 +58,24 @@ Message: TypeAlias = "Ending | Epoch | str"
 """What a worker tells; text is a slow step before the first epoch, "" a sign of life."""
 
 
-def work(job_json: str, folder: str, pipe: Connection, without: Collection[str] | None, since: float) -> None:
-    """The worker process. `without`: segments in which the driver found no record of the run; None: it is made
-    although it has one. `since`: `cancelling.moment` at which the driver began."""
+def work(folder: str, orders: Connection, pipe: Connection, since: float) -> None:
+    """The worker process: waits for its `Order`, and ends without one where the driver needs it no more.
+
+    `since`: `cancelling.moment` at which the driver began.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     from benchmark.runs.executors.malloc import keep_freed_memory
     from benchmark.runs.worker import run_one
 
     keep_freed_memory()
-    job = Job.model_validate_json(job_json)
     store = Store(Path(folder))
+    try:
+        order: Order = orders.recv()
+    except (EOFError, OSError):  # an OSError where the driver was killed in the middle of it
+        return
+    job = Job.model_validate_json(order.job_json)
     claim = claims.take(store.folder, job.spec.id)
-    if claim is not None and without is not None and _made_meanwhile(store, job.spec.id, without):
+    if claim is not None and order.without is not None and _made_meanwhile(store, job.spec.id, order.without):
         claim.release()  # another process made the run since the driver looked
         claim = None
     if claim is None:

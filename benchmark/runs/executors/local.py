@@ -1,4 +1,4 @@
-"""Runs on this machine: one fresh process per run, forked from a server that has torch preloaded.
+"""Runs on this machine: one process per run.
 
 A small loop over `multiprocessing.connection.wait` rather than a pool: it sees each worker's exit and its
 epoch-by-epoch progress on the same wait, and a worker that is killed fails only its own run.
@@ -7,14 +7,13 @@ epoch-by-epoch progress on the same wait, and a worker that is killed fails only
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import signal
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,27 +22,24 @@ from benchmark.grid.job import Job
 from benchmark.runs.executors import child
 from benchmark.runs.executors.base import Event
 from benchmark.runs.executors.packing import Device, Packing
+from benchmark.runs.executors.workers import END_SECONDS, Worker, Workers
 from benchmark.runs.failures import Cause, cause_of
-from benchmark.store import cancelling, claims, processes
+from benchmark.store import cancelling, claims
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 from benchmark.store.store import Store
 
-PRELOAD = ["noisybench", "benchmark.runs.executors.preload"]
 SILENT_SECONDS = 6 * claims.BEAT_SECONDS
 """A worker that says nothing for so long was stopped, or hangs where not even its second thread can run."""
-END_SECONDS = 5.0
-"""For workers that were asked to end."""
 OTHERS_SECONDS = 1.0
 """Between two looks at the runs that other processes carry out."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Running:
     job: Job
     slot: int
-    process: Any
-    pipe: Connection
+    worker: Worker
     started: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
     oom_kills: int = field(default_factory=lambda: _oom_kills())
@@ -55,6 +51,17 @@ class Running:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
+
+    def is_alive(self) -> bool:
+        return bool(self.worker.process.is_alive())
+
+    def is_over(self) -> bool:
+        """Whether its slot is free: it has told its end, or has ended. The memory of a GPU is free only then."""
+        return (self.ended is not None and self.job.options.device == "cpu") or not self.is_alive()
+
+    def signs(self) -> list[Any]:
+        """What becomes ready when the worker tells something or ends."""
+        return [self.worker.process.sentinel, *([] if self.worker.pipe.closed else [self.worker.pipe])]
 
 
 class Local:
@@ -70,14 +77,13 @@ class Local:
         self.recorded = frozenset(recorded)
         self.queue: deque[Job] = deque()
         self.active: list[Running] = []
+        self.leaving: list[Running] = []
+        """They have told how their run ended; their processes are about to end."""
         self.elsewhere: list[Job] = []
         self.watch = claims.Watch(store.folder)
         self.since = cancelling.moment(store.folder)
+        self.workers = Workers(store.folder, self.since)
         self._looked = self._polled = time.monotonic()
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        self.context: Any = multiprocessing.get_context(method)
-        if method == "forkserver":
-            self.context.set_forkserver_preload(PRELOAD)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self.queue.extend(jobs)
@@ -90,29 +96,29 @@ class Local:
         for running in self.active:
             self._listen(running, events)
         self._look(events)
-        for running in [running for running in self.active if not running.process.is_alive()]:
+        for running in [running for running in self.active if not running.is_alive()]:
             self._listen(running, events)
+        for running in [running for running in self.active if running.is_over()]:
             self._end(running, events)
+        for running in [running for running in self.leaving if not running.is_alive()]:
+            self._forget(running)
         self._start(events)
         return events
 
     def cancel(self) -> None:
         self.queue.clear()
         self.elsewhere.clear()
-        started = [running for running in self.active if running.process.pid is not None]
-        workers = [processes.of(running.process.pid) for running in started]
         try:
-            for running in started:
-                running.process.terminate()
-            for running in started:
-                running.process.join(END_SECONDS)
-        finally:  # also where a second signal ends the waiting: this process would wait for them at its end
-            for running, worker in zip(started, workers, strict=True):
-                running.process.kill()
-                running.process.join()
-                worker.wait(END_SECONDS)  # where the fork server has ended too, nobody tells when its worker does
+            try:
+                for running in self.leaving:  # so that the end of what they printed gets into their logs
+                    running.worker.process.join(END_SECONDS)
+            finally:
+                self.workers.end()
+        finally:
+            for running in (*self.active, *self.leaving):
                 claims.drop_of_ended(self.store.folder, running.job.spec.id)
             self.active.clear()
+            self.leaving.clear()
 
     def logs(self, run_id: str) -> list[Path]:
         log = self.store.log(run_id)
@@ -134,6 +140,8 @@ class Local:
                 self._start_or_wait(job, self._device_for(job), events)
         while self.queue and (device := self._device_for(self.queue[0])):
             self._start_or_wait(self.queue.popleft(), device, events)
+        if self.queue:
+            self.workers.prepare()
 
     def _device_for(self, job: Job) -> Device | None:
         return self.packing.choose(job, [(running.job.options.device, running.job) for running in self.active])
@@ -145,12 +153,12 @@ class Local:
         try:
             record = self._made(run_id)
         except StoreError as error:
-            events.append(_failed_store(job, error))
+            events.append(_end(job, _store_failure(error)))
             return
         if record is not None:
-            events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))
+            events.append(_end(job, child.Ending(record["state"], "(made by another process)")))
         elif self._is_cancelled(run_id):
-            events.append(Event("end", -1, job, state=child.CANCELLED.state, summary=child.CANCELLED.summary))
+            events.append(_end(job, child.CANCELLED))
         elif is_free and device is not None:
             self._begin(job, device, events)
         else:
@@ -164,34 +172,23 @@ class Local:
 
     def _begin(self, job: Job, device: Device, events: list[Event]) -> None:
         job = job.model_copy(update={"options": job.options.model_copy(update={"device": device.name})})
-        receiver, sender = self.context.Pipe(duplex=False)
+        without = None if job.spec.id in self.recorded else self.store.segments_looked_at()
         taken = {running.slot for running in self.active}
         slot = next(slot for slot in itertools.count() if slot not in taken)
-        without = None if job.spec.id in self.recorded else self.store.segments_looked_at()
-        process = self.context.Process(
-            target=child.work, args=(job.model_dump_json(), str(self.store.folder), sender, without, self.since)
-        )
-        running = Running(job, slot, process, receiver)
-        self.active.append(running)  # before it starts: a signal may end this process at any moment
         try:
-            if self.context.get_start_method() == "forkserver":
-                _ensure_fork_server()
-            process.start()
+            worker = self.workers.give(child.Order(job.model_dump_json(), without))
         except (EOFError, OSError) as error:
-            self.active.remove(running)
             message = f"no worker could be started ({error or 'the process that starts them was killed'})"
-            events.append(self._failure(running, "NotStarted", message, "lost"))
+            events.append(_end(job, self._failure(job, "NotStarted", message, "lost"), slot))
         else:
-            running.started = running.heard = time.monotonic()
+            self.active.append(Running(job, slot, worker))
             events.append(Event("start", slot, job))
-        finally:
-            sender.close()
 
     def _wait(self, seconds: float) -> None:
         limits = [seconds, *([OTHERS_SECONDS] if self.elsewhere else [claims.BEAT_SECONDS])]
         if self.timeout is not None:
             limits += [self.timeout - running.seconds for running in self.active]
-        items = [item for r in self.active for item in (r.process.sentinel, r.pipe) if not _closed(item)]
+        items = [item for r in self.active for item in r.signs()]
         if items:
             wait(items, max(0.0, min(limits)))
         else:
@@ -204,23 +201,27 @@ class Local:
             for running in self.active:
                 running.heard = now
         self._polled = now
-        for running in self.active:
-            if running.ended is not None or running.stopped is not None:
+        for running in (*self.active, *self.leaving):
+            if running.stopped is not None:
                 continue
-            if self.timeout is not None and running.seconds > self.timeout:
+            if running.ended is not None:
+                if now - running.heard <= END_SECONDS:
+                    continue
+            elif self.timeout is not None and running.seconds > self.timeout:
                 running.stopped = ("timeout", "Timeout", f"took longer than {self.timeout:g} s; raise --timeout")
             elif now - running.heard > SILENT_SECONDS:
                 silent = f"the worker gave no sign of life for {SILENT_SECONDS:g} s (was it stopped?)"
                 running.stopped = ("lost", "Lost", silent)
             else:
                 continue
-            running.process.kill()
-            running.process.join()
+            running.worker.process.kill()
+            running.worker.process.join()
 
     def _listen(self, running: Running, events: list[Event]) -> None:
+        pipe = running.worker.pipe
         try:
-            while not running.pipe.closed and running.pipe.poll():
-                message = running.pipe.recv()
+            while not pipe.closed and pipe.poll():
+                message = pipe.recv()
                 running.heard = time.monotonic()
                 if isinstance(message, child.Ending):
                     running.ended = message
@@ -229,87 +230,74 @@ class Local:
                 elif message:
                     events.append(Event("phase", running.slot, running.job, summary=message))
         except (EOFError, OSError):  # an OSError where the worker was killed in the middle of a message
-            running.pipe.close()
+            pipe.close()
 
     def _end(self, running: Running, events: list[Event]) -> None:
-        """Frees the slot of a worker that has ended, and tells how."""
+        """Frees the slot of a run that is over, and tells how it ended."""
         self.active.remove(running)
-        running.process.join()
-        running.pipe.close()  # a worker that outlives the fork server ends when it finds this closed
-        run_id = running.job.spec.id
-        claims.drop_of_ended(self.store.folder, run_id)
+        if running.is_alive():
+            self.leaving.append(running)
+        else:
+            self._forget(running)
         if running.ended == child.ELSEWHERE:
             self.elsewhere.append(running.job)
             return
-        event = self._death(running) if running.ended is None else _end_event(running, running.ended)
-        if event.cause == "memory":
+        ended = running.ended or self._death(running)
+        if ended.cause == "memory":
             self.packing.crowded(running.job)
-        elif event.state == "ok" and self.packing.per_device is None:
+        elif ended.state == "ok" and self.packing.per_device is None:
             with suppress(StoreError):  # what it needed stays unknown
-                if record := self.store.read(run_id):
+                if record := self.store.read(running.job.spec.id):
                     self.packing.learn(record)
-        events.append(event)
+        events.append(_end(running.job, ended, running.slot, running.seconds))
+
+    def _forget(self, running: Running) -> None:
+        """Takes note that the process has ended."""
+        if running in self.leaving:
+            self.leaving.remove(running)
+        self.workers.forget(running.worker)
+        claims.drop_of_ended(self.store.folder, running.job.spec.id)
 
     def _is_cancelled(self, run_id: str) -> bool:
         return cancelling.is_cancelled(self.store.folder, run_id, self.since)
 
-    def _death(self, running: Running) -> Event:
-        """Of a worker that ended without telling how."""
-        code = running.process.exitcode
+    def _death(self, running: Running) -> child.Ending:
+        """How the run of a worker ended that did not tell."""
+        job, code = running.job, running.worker.process.exitcode
         try:
-            if record := self._made(running.job.spec.id):
-                return _end_event(running, child.Ending(record["state"], "(ended after its record was written)"))
+            if record := self._made(job.spec.id):
+                return child.Ending(record["state"], "(ended after its record was written)")
         except StoreError as error:
-            return _failed_store(running.job, error)
-        if self._is_cancelled(running.job.spec.id):
-            return _end_event(running, child.CANCELLED)
+            return _store_failure(error)
+        if self._is_cancelled(job.spec.id):
+            return child.CANCELLED
         if running.stopped is not None:
             cause, kind, message = running.stopped
-            return self._failure(running, kind, message, cause)
+            return self._failure(job, kind, message, cause)
         if code == -signal.SIGKILL and _oom_kills() > running.oom_kills:
-            return self._failure(running, "Killed", "the kernel killed the worker, as memory had run out", "memory")
+            return self._failure(job, "Killed", "the kernel killed the worker, as memory had run out", "memory")
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            return self._failure(running, "Killed", f"the worker was killed by {name}", "lost")
-        return self._failure(running, "Exited", f"the worker ended with exit code {code} and no result", "lost")
+            return self._failure(job, "Killed", f"the worker was killed by {name}", "lost")
+        return self._failure(job, "Exited", f"the worker ended with exit code {code} and no result", "lost")
 
-    def _failure(self, running: Running, kind: str, message: str, cause: Cause) -> Event:
+    def _failure(self, job: Job, kind: str, message: str, cause: Cause) -> child.Ending:
         """Writes the failure record of a run whose process could not."""
         from benchmark.runs.recording import write_failure
 
         try:
-            write_failure(running.job, self.store, kind, message, cause)
+            write_failure(job, self.store, kind, message, cause)
         except StoreError as error:
-            return _failed_store(running.job, error)
-        return _end_event(running, child.Ending("failed", f"{kind}: {message}", cause))
+            return _store_failure(error)
+        return child.Ending("failed", f"{kind}: {message}", cause)
 
 
-def _end_event(running: Running, ended: child.Ending) -> Event:
-    return Event(
-        "end",
-        running.slot,
-        running.job,
-        state=ended.state,
-        cause=ended.cause,
-        summary=ended.summary,
-        seconds=running.seconds,
-    )
+def _end(job: Job, ended: child.Ending, slot: int = -1, seconds: float = 0.0) -> Event:
+    return Event("end", slot, job, state=ended.state, cause=ended.cause, summary=ended.summary, seconds=seconds)
 
 
-def _failed_store(job: Job, error: StoreError) -> Event:
-    return Event("end", -1, job, state="store", cause=cause_of(error), summary=str(error))
-
-
-def _ensure_fork_server() -> None:
-    """Starts the fork server with Ctrl-C blocked: while it imports torch, Ctrl-C would end it with a traceback."""
-    from multiprocessing import forkserver, resource_tracker  # not on Windows
-
-    resource_tracker.ensure_running()  # before, as it unblocks Ctrl-C when it has started
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+def _store_failure(error: StoreError) -> child.Ending:
+    return child.Ending("store", str(error), cause_of(error))
 
 
 def _oom_kills() -> int:
@@ -319,7 +307,3 @@ def _oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def _closed(item: Any) -> bool:
-    return isinstance(item, Connection) and item.closed
