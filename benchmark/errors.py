@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 
 class NoisybenchError(Exception):
     """A failure whose message says what was wrong, what was expected and what to do next."""
@@ -13,6 +16,11 @@ class UsageError(NoisybenchError):
     """The request is invalid; nothing has been run."""
 
     exit_code = 2
+
+
+def pip_install(*what: str) -> str:
+    """What to type to install `what` for the Python that runs, which need not be the one that `pip` is of."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *what])
 
 
 def fault_of_the_system(error: Exception) -> str | None:

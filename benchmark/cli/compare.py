@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -24,9 +25,9 @@ from benchmark.grid.spec import PROTOCOL
 def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[str, ...]) -> int:
     """Run METHOD on the grid of a published folder, and print its place among all methods there.
 
-    METHOD is a file with a method (mine.py, or mine.py:Class), or a method as of `run --method`. Only its runs are
-    carried out; those of the others are read from the folder. Further options are those of `run`, such as --seeds,
-    --slots, --results, and the data set where the folder's is a file of yours (-d npz:FILE).
+    METHOD is a file with a method (mine.py, mine.py:Class, mine.py:option=value), or a method as of `run --method`.
+    Only its runs are carried out; those of the others are read from the folder. Further options are those of `run`,
+    such as --seeds, --slots, --results, and the data set where the folder's is a file of yours (-d npz:FILE).
 
     \b
     noisybench compare mine.py --with digits
@@ -34,13 +35,11 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     """
     from benchmark.cli.results import build_tables
     from benchmark.cli.run import carry_out, plan_grid
+    from benchmark.grid.faults import SuiteError
     from benchmark.report.layouts.contender import document
     from benchmark.report.markdown import render_markdown
 
-    chosen = ["--method", method]
-    if Path(method.partition(":")[0]).suffix == ".py":
-        chosen = [option for name in _names(Path(method)) for option in ("--method", name)]
-        chosen += ["--plugin", method]
+    chosen = _of_file(*parts.groups()) if (parts := _FILE.fullmatch(method)) else ["--method", method]
     suite = _suite(other)
     if "--dry-run" in arguments:
         typed = shlex.join(["noisybench", "run", str(suite), *chosen, *arguments])
@@ -48,11 +47,33 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     _check_protocol(other)
     parsed = run.make_context("run", [str(suite), *chosen, "--no-table", *arguments])
     options = {name: value for name, value in parsed.params.items() if name != "suite"}
-    grid = plan_grid(parsed.params["suite"], options)
+    try:
+        grid = plan_grid(parsed.params["suite"], options)
+    except SuiteError as error:
+        if any("does not point to a file" in fault for fault in error.faults):
+            raise UsageError(f"{error}\n{_FILES_OF_YOURS}") from None
+        raise
+    build_tables(grid.store, [], others=(other,), rules=(rule,), metrics=(metric,))  # refuses them before a run is made
     states = carry_out(grid)
     tables = build_tables(grid.store, grid.jobs, others=(other,), rules=(rule,), metrics=(metric,), equal_seeds=True)
     click.echo(render_markdown(document(tables, {job.spec.id for job in grid.jobs})), nl=False)
     return 1 if "failed" in states.values() else 0
+
+
+_FILES_OF_YOURS = (
+    "a published folder holds no images and no weights; name yours as of `run`, such as -d npz:FILE and "
+    "-b NAME:weights=FILE; the comments of its suite.toml say which they are"
+)
+
+_FILE = re.compile(r"(?P<file>.*?\.py)(?P<chosen>:[^:=]+)?(?P<options>:.*=.*)?", re.DOTALL)
+"""mine.py, with a class, options of the method, or both behind it."""
+
+
+def _of_file(file: str, chosen: str | None, options: str | None) -> list[str]:
+    """The options of `run` that name the methods of a file."""
+    plugin = f"{file}{chosen or ''}"
+    methods = [f"{name}{options or ''}" for name in _names(Path(plugin))]
+    return [*(word for method in methods for word in ("--method", method)), "--plugin", plugin]
 
 
 def _names(plugin: Path) -> list[str]:

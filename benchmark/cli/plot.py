@@ -13,7 +13,23 @@ from benchmark.cli.results import build_tables
 from benchmark.report.figures.kinds import KINDS, SUFFIXES
 
 
-@click.command()
+class OneOfEach(click.Command):
+    """A command that refuses an option that is given twice where one counts: click would take the last silently."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option in given:
+            single = isinstance(option, click.Option) and not (option.multiple or option.is_flag or option.count)
+            if single and given.count(option) > 1:
+                raise click.UsageError(
+                    f"{option.opts[0]} was given {given.count(option)} times, and a figure is of one; "
+                    "draw a figure for each",
+                    ctx,
+                )
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=OneOfEach)
 @click.argument("kind", type=click.Choice(list(KINDS)), metavar="KIND")
 @grid_options
 @click.option("--out", type=UserPath(dir_okay=False), required=True, help="File to write: .png, .svg or .pdf.")

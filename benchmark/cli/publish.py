@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @click.option("--allow-holes", is_flag=True, help="Though runs failed, diverged or were never carried out.")
 @click.option("--allow-mixed", is_flag=True, help="Though runs are of several versions, commits or protocols.")
 @click.option("--allow-dirty", is_flag=True, help="Though the checkout had changes that were not committed.")
-@click.option("--allow-plugins", is_flag=True, help="Though plugins from outside the project were used.")
+@click.option(
+    "--allow-plugins",
+    is_flag=True,
+    help="Though plugins from outside the project were used, whose cards are then not printed.",
+)
 def publish(suite: str | None, out: Path, **options: Any) -> None:
     """Write the records of SUITE, with tables, figures, page, environment and checksums, to a folder for others.
 
@@ -57,17 +61,20 @@ def publish(suite: str | None, out: Path, **options: Any) -> None:
 
 def makers() -> Makers:
     """How the tables of a publication are made, and its methods described."""
+    from functools import partial
+
     from benchmark.cli.report import described
     from benchmark.report.publishing.publication import Makers
 
-    return Makers(make_table, described)
+    # The folder does not hold the source of plugins from outside: who verifies it has their cards as little as it has.
+    return Makers(make_table, partial(described, own_plugins=True))
 
 
 def make_table(records: Sequence[Record], missing: Sequence[Missing], rule: str) -> Table:
     """The table of a publication."""
     from benchmark.cli.results import missing_run, table_of
 
-    return table_of(records, list(map(missing_run, missing)), rule=rule)
+    return table_of(records, list(map(missing_run, missing)), rule=rule, own_plugins=True)
 
 
 def refuse(publication: Publication, options: dict[str, Any]) -> None:

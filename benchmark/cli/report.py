@@ -110,16 +110,19 @@ def _thumbnails(text: str, names: Mapping[str, str], options: dict[str, Any]) ->
     return thumbnails(names[dataset.digest()], loaded.test.images, loaded.test.labels, loaded.classes)
 
 
-def described(table: Table) -> Mapping[str, Described]:
-    """Cards of the methods that are installed here."""
+def described(table: Table, own_plugins: bool = False) -> Mapping[str, Described]:
+    """Cards of the methods that are installed here; `own_plugins`: of those of the project alone."""
     from benchmark.cli.card import facts
     from benchmark.errors import UsageError
     from benchmark.registry import METHODS
     from benchmark.report.page.collect import Described
 
     known = {}
+    outside = _from_outside(table) if own_plugins else set()
     for plugin in sorted({plugin for block in table.blocks for plugin in block.methods["plugin"]}):
         try:
+            if own_plugins and (plugin in outside or METHODS.find(plugin).external):
+                continue
             entry = METHODS.load(plugin)
         except UsageError:
             continue  # a method of somebody else's, whose card is not here
@@ -127,6 +130,15 @@ def described(table: Table) -> Mapping[str, Described]:
         text = {"about": _about(entry), **facts(card), **({"BibTeX": card.bibtex} if card.bibtex else {})}
         known[plugin] = Described(text, card.plain_phases)
     return known
+
+
+def _from_outside(table: Table) -> set[str]:
+    """Methods of which the table has runs that were made with a plugin from outside the project."""
+    import orjson
+
+    keys = {key for block in table.blocks for key in block.runs["spec_key"].unique()}
+    methods = [orjson.loads(key)["method"] for key in keys]
+    return {method["name"] for method in methods if method.get("source")}
 
 
 def _about(method: type) -> str:

@@ -237,8 +237,11 @@ def gathered(
     """The records of `jobs` (None: all) and of the folders `others`, and the runs that should have one."""
     from benchmark.store import published
     from benchmark.tables import frame
+    from benchmark.tables.comparable import TableError
 
     records = _records(store, jobs, others, sorted({field for rule in rules for field in frame.fields(rule)}))
+    if jobs and not records:
+        raise TableError(f"{store.folder} holds no runs of this grid; `noisybench run` makes them (--results DIR)")
     lacking = [run for other in others for run in published.missing(other)]
     return records, [*map(_missing, jobs or ()), *map(missing_run, lacking)]
 
@@ -253,12 +256,16 @@ def tables_of(
     *,
     rules: Sequence[str],
     metrics: Sequence[str] = ("main",),
+    own_plugins: bool = False,
     **choices: Any,
 ) -> list[Table]:
-    """The tables of `records` and of the runs `expected` beside them, for every metric and rule."""
+    """The tables of `records` and of the runs `expected` beside them, for every metric and rule.
+
+    `own_plugins`: only the cards of the project's own plugins are read, so that everybody gets the same tables.
+    """
     from benchmark.tables import comparison
 
-    marks, defaults = _declared([record["spec"] for record in [*records, *expected]])
+    marks, defaults = _declared([record["spec"] for record in [*records, *expected]], own_plugins)
     return [
         comparison.build(
             records,
@@ -275,9 +282,11 @@ def tables_of(
     ]
 
 
-def table_of(records: Sequence[Record], expected: Sequence[Record], *, rule: str, metric: str = "main") -> Table:
+def table_of(
+    records: Sequence[Record], expected: Sequence[Record], *, rule: str, metric: str = "main", **choices: Any
+) -> Table:
     """One of `tables_of`."""
-    (table,) = tables_of(records, expected, rules=(rule,), metrics=(metric,))
+    (table,) = tables_of(records, expected, rules=(rule,), metrics=(metric,), **choices)
     return table
 
 
@@ -306,20 +315,20 @@ def _named(record: Record, dataset: str) -> Record:
     return with_provenance(record, labels={**labels, "dataset": dataset})
 
 
-def _declared(specs: list[Mapping[str, Any]]) -> tuple[dict[bytes, Marks], dict[str, Any]]:
+def _declared(specs: list[Mapping[str, Any]], own_plugins: bool) -> tuple[dict[bytes, Marks], dict[str, Any]]:
     """What methods declare of the configurations in `specs`, and the default options of methods and noise."""
     from benchmark.registry import METHODS, NOISE
     from benchmark.tables.frame import part_key
 
     different = {id(spec["method"]): spec["method"] for spec in specs}.values()  # records of one segment share parts
     configured = {part_key(method): method for method in different}
-    methods = _loaded(METHODS, configured.values())
+    methods = _loaded(METHODS, configured.values(), own_plugins)
     marks = {
         key: _marks(methods[identity], part)
         for key, part in configured.items()
         if (identity := (part["name"], part.get("source"))) in methods
     }
-    noise = _loaded(NOISE, {id(spec["noise"]): spec["noise"] for spec in specs}.values())
+    noise = _loaded(NOISE, {id(spec["noise"]): spec["noise"] for spec in specs}.values(), own_plugins)
     defaults = {
         part: {name: _defaults(plugin) for (name, _), plugin in plugins.items()}
         for part, plugins in (("method", methods), ("noise", noise))
@@ -340,11 +349,14 @@ def _marks(plugin: Any, part: Mapping[str, Any]) -> Marks:
     return Marks(frozenset(needs), f"{card.cost:g}x", card.networks_at_test, card.plain_phases, card.early_phases)
 
 
-def _loaded(registry: Any, parts: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], Any]:
-    """Plugins by name and source. Those that are not installed are left out: their rows get no marks."""
+def _loaded(registry: Any, parts: Iterable[Mapping[str, Any]], own_plugins: bool) -> dict[tuple[str, str | None], Any]:
+    """Plugins by name and source. Those that are not installed are left out, and with `own_plugins` those from outside
+    the project: their rows get no marks."""
     plugins = {}
     for name, source in sorted({(part["name"], part.get("source")) for part in parts}, key=str):
         try:
+            if own_plugins and (source or registry.find(name).external):
+                continue
             plugins[name, source] = registry.load(name, source)
         except UsageError:
             continue

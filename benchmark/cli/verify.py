@@ -44,7 +44,7 @@ def verify(folder: Path, rerun: int | None, **options: Any) -> int:
         click.echo(f"{folder}: {len(done.faults)} fault(s)")
         return 1
     click.echo(f"{folder}: {done.files} files and {done.records} records are sound")
-    click.echo(f"made again with equal bytes: {', '.join(done.remade)}")
+    click.echo(f"made again with equal bytes: {', '.join(done.remade) or 'none'}")
     return 0 if rerun is None else _rerun(folder, rerun, options)
 
 

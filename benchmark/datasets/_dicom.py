@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from benchmark.datasets._files import File, UnusableError
 from benchmark.datasets.base import DataError
+from benchmark.errors import pip_install
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -73,7 +74,7 @@ def _read(file: File) -> Dataset:
         import pydicom
     except ImportError:
         raise DataError(
-            f"{file.label} is a DICOM file, which the package pydicom reads: pip install 'noisybench[dicom]'"
+            f"{file.label} is a DICOM file, which the package pydicom reads: {pip_install('noisybench[dicom]')}"
         ) from None
     from pydicom import config
     from pydicom.errors import InvalidDicomError

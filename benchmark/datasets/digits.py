@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.datasets.base import Arrays, Data, DataError, Dataset, Labels, Progress, stratified_split
+from benchmark.errors import pip_install
 
 
 class Digits(Dataset):
@@ -55,7 +56,7 @@ def _table() -> bytes:
     """Rows of 64 pixel counts and a label. Read as a file: importing scikit-learn costs a second."""
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise DataError("digits needs scikit-learn, which is not installed: pip install scikit-learn")
+        raise DataError(f"digits needs scikit-learn, which is not installed: {pip_install('scikit-learn')}")
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     try:
         return gzip.decompress(path.read_bytes())

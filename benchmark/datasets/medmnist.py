@@ -13,6 +13,7 @@ from benchmark.datasets._download import download, md5
 from benchmark.datasets._layout import read_npz
 from benchmark.datasets._stained import Stained, StainOption
 from benchmark.datasets.base import Data, DataError, DataWarning, Progress
+from benchmark.errors import pip_install
 
 
 class MedMNIST(Stained):
@@ -108,9 +109,9 @@ def _info() -> dict[str, Any]:
     """The package's table of data sets, read from its source, as importing the package imports torch."""
     package = importlib.util.find_spec("medmnist")
     if package is None or package.origin is None:
-        raise DataError("MedMNIST sets need the package medmnist: pip install medmnist")
+        raise DataError(f"MedMNIST sets need the package medmnist: {pip_install('medmnist')}")
     tree = ast.parse(Path(package.origin).with_name("info.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "INFO":
             return dict(ast.literal_eval(node.value))
-    raise DataError("the installed medmnist has no table INFO: pip install 'medmnist>=3,<4'")
+    raise DataError(f"the installed medmnist has no table INFO: {pip_install('medmnist>=3,<4')}")

@@ -14,19 +14,22 @@ from benchmark.registry import ROOT
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "cleanlab", "medmnist")
 
+SOURCES = ("benchmark", "methods", "backbones", "noisybench.py", "pyproject.toml")
+"""What runs are made by: here a new file is a change too. Elsewhere it is none, such as data, notes or results."""
+
 CUDA_CONTEXT_MIB = 600.0
 """What a process holds of a GPU besides PyTorch's allocations, which PyTorch does not tell: roughly so much."""
 
 
 def collect() -> dict[str, Any]:
     """The provenance that all runs of one driver process share."""
+    commit = _git("rev-parse", "HEAD")
     return {
         "noisybench": importlib.metadata.version("noisybench") if _installed("noisybench") else None,
         "python": platform.python_version(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
-        "commit": _git("rev-parse", "HEAD"),
-        # Changes below results/ do not count: after one suite is published, the next one still runs on this commit.
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")),
+        "commit": commit,
+        "dirty": commit is not None and _differs(),
         "platform": platform.platform(),
         "hardware": {"processor": _processor(), "cores": cores()},
     }
@@ -60,6 +63,16 @@ def _installed(name: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _differs() -> bool:
+    """Whether the checkout differs from its commit; True where git does not say."""
+    # Changes below results/ do not count: after one suite is published, the next one still runs on this commit.
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+    if changed != "":
+        return True
+    # Of all folders this would walk through data and environments too, and it is asked for every grid.
+    return _git("ls-files", "--others", "--exclude-standard", "--", *SOURCES) != ""
 
 
 def _git(*arguments: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from benchmark.tables.note_text import code, probability
-from benchmark.tables.order import MIN_UNITS
+from benchmark.tables.order import MIN_UNITS, letters_told
 from benchmark.tables.statistics import t_factor
 
 NAMED_CELLS = 6
@@ -90,7 +90,8 @@ def _order(methods: pd.DataFrame) -> Iterator[str]:
         yield (
             f"place: 95 % interval among {len(group)} methods{of} (median width {width:g}), by paired t tests of the "
             f"means over the noisy columns, n = {repetitions} seeds, corrected for all comparisons of a method (Holm). "
-            "Methods that share a letter are not told apart, by the same tests. Most likely the best: "
+            f"Methods that share a letter{letters_told(list(group['group']))} are not told apart, by the same tests. "
+            "Most likely the best: "
             f"{code(first)}, with probability {probability(group['best'].max())}. The columns share images, and the "
             "rates of one kind share flips, so columns are no repetitions"
         )

@@ -21,7 +21,7 @@ from benchmark.tables.comparison import ORDER_SEED, UNRANKED_RULE, Block, Table
 from benchmark.tables.footnotes import in_full
 from benchmark.tables.matrix import comparison_matrix, reach, wins_ties_losses
 from benchmark.tables.note_text import code, probability
-from benchmark.tables.order import MIN_UNITS, resolve
+from benchmark.tables.order import MIN_UNITS, letters_told, resolve
 from benchmark.tables.per_seed import seed_means
 from benchmark.tables.statistics import average_rank, t_factor
 
@@ -58,6 +58,9 @@ class Leaderboard:
     matrix: pd.DataFrame
     """`matrix.comparison_matrix` over units."""
     notes: tuple[str, ...]
+    """What the figures are of, and what was left out."""
+    order: tuple[str, ...]
+    """What places, letters and differences from the baseline are."""
     blocks: tuple[Block, ...]
     """Those of `datasets`."""
 
@@ -132,7 +135,8 @@ def _board(key: tuple[str, str, str, int], blocks: Sequence[Block], baseline: st
         means=means.T.loc[methods.index],
         robustness=_robustness(units, methods.index),
         matrix=comparison_matrix(scores, rope, np.random.default_rng(BOOTSTRAP_SEED)),
-        notes=tuple(_notes(blocks, units, runs, methods, rope, reference or "", tuned)),
+        notes=(*_scope(units), *_left_out(blocks, units, runs, methods, tuned)),
+        order=tuple(_order(units, runs, methods, rope, reference or "")),
         blocks=tuple(unit.block for unit in units),
     )
 
@@ -198,39 +202,40 @@ def _curves(block: Block, methods: pd.Index) -> pd.DataFrame:
     return pd.concat([runs[~clean], *(runs[clean].assign(kind=kind) for kind in kinds)])
 
 
-def _notes(
-    blocks: Sequence[Block],
-    units: Sequence[_Unit],
-    runs: pd.DataFrame,
-    methods: pd.DataFrame,
-    rope: float,
-    reference: str,
-    tuned: int,
-) -> Iterator[str]:
-    over_seeds = len(units) == 1
-    count = len(runs) if over_seeds else len(units)
-    what = f"n = {count} {'seed' if over_seeds else 'data set'}{'s' if count > 1 else ''}"
-    if over_seeds:
+def _scope(units: Sequence[_Unit]) -> Iterator[str]:
+    """How far what is said holds."""
+    count = len(units)
+    if count == 1:
         yield f"one data set ({units[0].name}): seeds are the units, and no claim holds beyond it"
-    elif count < MIN_UNITS:
+        return
+    if count < MIN_UNITS:
         yield (
             f"no general claim: {count} data sets, and a claim over data sets needs {MIN_UNITS} or more; means and "
             "counts describe these data sets only"
         )
+    yield (
+        "every data set counts once, with the mean over its noisy columns and seeds: columns share images, and the "
+        "rates of one kind share flips"
+    )
+
+
+def _order(
+    units: Sequence[_Unit], runs: pd.DataFrame, methods: pd.DataFrame, rope: float, reference: str
+) -> Iterator[str]:
+    """What places, letters and differences from the reference are."""
+    over_seeds = len(units) == 1
+    count = len(runs) if over_seeds else len(units)
+    what = f"n = {count} {'seed' if over_seeds else 'data set'}{'s' if count > 1 else ''}"
     if count >= MIN_UNITS and len(methods) > 1:
         first = methods["best"].idxmax()
         yield (
             f"place: 95 % interval among {len(methods)} methods by paired t tests, {what}, corrected for all "
-            "comparisons of a method (Holm). Methods that share a letter are not told apart, by the same tests. "
+            f"comparisons of a method (Holm). Methods that share a letter{letters_told(list(methods['group']))} are "
+            "not told apart, by the same tests. "
             f"Most likely the best: {code(str(first))}, with probability {probability(methods['best'].max())}"
         )
     elif over_seeds and len(methods) > 1:
         yield f"order: none is claimed with {what}: {reach(count, 1)}"
-    if not over_seeds:
-        yield (
-            "every data set counts once, with the mean over its noisy columns and seeds: columns share images, and the "
-            "rates of one kind share flips"
-        )
     if reference:
         how = (
             "95 % t interval over seeds"
@@ -243,7 +248,6 @@ def _notes(
             f"difference from {code(reference)}{interval}; W/T/L: {counted} on which the method is better, "
             f"within {rope:g} (practical equivalence), or worse"
         )
-    yield from _left_out(blocks, units, runs, methods, tuned)
 
 
 def _left_out(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import networkx
@@ -160,6 +160,17 @@ def short_letters(group: str) -> str:
     if all(len(run) < LEAST_RANGE for run in runs):
         return group
     return " ".join(f"{run[0]}-{run[-1]}" if len(run) >= LEAST_RANGE else "".join(run) for run in runs)
+
+
+def letters_told(groups: Iterable[str]) -> str:
+    """How to read the letters of these groups, as far as that is not plain."""
+    shown = [short_letters(group) for group in groups]
+    told = []
+    if any("-" in group for group in shown):
+        told.append("e-i stands for the letters from e to i")
+    if any(letter[1:] for group in groups for letter in split_letters(group)):
+        told.append("after z come a2, b2 and so on")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _position(letter: str) -> int:

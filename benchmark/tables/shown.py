@@ -78,7 +78,7 @@ def told_apart(texts: Sequence[str]) -> tuple[str, list[str]]:
     shared = [item for item in items[0] if all(item in others for others in items)]
     own = [" ".join(item for item in of_one if item not in shared) for of_one in items]
     names = dict.fromkeys(item.partition("=")[0] for text in own for item in text.split())
-    return " ".join(shared), [text or f"no {', '.join(names)}" for text in own]
+    return " ".join(shared), [text or f"no {', '.join(names)}" if names else "this recipe" for text in own]
 
 
 def shown(table: Table, names: Sequence[str]) -> list[Shown]:

@@ -15,6 +15,16 @@ class Mine(Method):
 """
 
 
+WITH_OPTION = (
+    MINE.replace("from methods import Method", "from methods import Field, Method")
+    .replace(
+        "    version = 1\n",
+        "    version = 1\n\n    class Config(Method.Config):\n        warmth: float = Field(2.0, gt=0)\n",
+    )
+    .replace("logits / 2", "logits / self.cfg.warmth")
+)
+
+
 @pytest.fixture
 def published(here, tmp_path):
     (tmp_path / "grid.toml").write_text(
@@ -43,7 +53,7 @@ def test_a_method_of_the_tree_with_options_and_fewer_seeds(here, published):
     done = here("compare", "gce:q=0.3", "--with", "theirs", "--results", "mine", "--seeds", 3)
     text = " ".join(done.stdout.split())
     assert "## gce:q=0.3: digits" in text
-    assert "with n = 3 seeds no order is claimed, from 6 on it is" in text
+    assert "with 3 seeds no order is claimed, from 6 on it is" in text
     assert "ahead" not in text.replace("wins/ties/losses", "")
 
 
@@ -68,6 +78,10 @@ def test_a_twin_with_fewer_seeds_is_compared_at_equal_seeds(here, published, tmp
         (("mine.py",), "--with"),
         (("mine.py", "--with", "theirs", "--dry-run"), "leave --dry-run out"),
         (("mine.py", "--with", "theirs", "--nonsense"), "--nonsense"),
+        (("mine.py", "--with", "theirs", "--rule", "foo"), "unknown rule 'foo'"),
+        (("mine.py", "--with", "theirs", "--metric", "foo"), "metric 'foo' is unknown"),
+        (("mine.py:Yours", "--with", "theirs"), "no class 'Yours'"),
+        (("mine.py:scale=2", "--with", "theirs"), "scale"),
     ],
 )
 def test_what_cannot_be_compared_is_said(arguments, told, here, published):
@@ -75,6 +89,26 @@ def test_what_cannot_be_compared_is_said(arguments, told, here, published):
         "from benchmark.noise.base import NoiseKind\nclass Odd(NoiseKind):\n    names = ('odd',)\n    version = 1\n"
     )
     assert told in here("compare", *arguments, code=2).stderr
+    assert (
+        not (published.parent / "results/runs").exists() or len(list(published.parent.glob("results/runs/*/*"))) == 24
+    )
+
+
+def test_a_method_in_a_file_takes_options_behind_its_name(here, published):
+    (published.parent / "mine.py").write_text(WITH_OPTION)
+    done = here("compare", "mine.py:Mine:warmth=3", "--with", "theirs", "--results", "mine", "--seeds", 1)
+    assert "## mine:warmth=3: digits" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("| ce "))
+    assert row.rstrip(" |").endswith("-"), "one seed tells no spread, so no number of seeds can be told"
+    assert "with 1 seed no order is claimed" in done.stdout
+    here("compare", "mine.py:warmth=3", "--with", "theirs", "--results", "mine", "--seeds", 1)
+
+
+def test_a_folder_of_images_that_are_not_there_says_how_to_name_them(here, published):
+    suite = published / "suite.toml"
+    suite.write_text(suite.read_text().replace('["digits"]', '["npz:cells.npz"]'))
+    told = here("compare", "mine.py", "--with", "theirs", code=2).stderr
+    assert "-d npz:FILE" in told
 
 
 def test_a_folder_without_its_suite_is_refused(here, published):

@@ -190,6 +190,53 @@ def test_a_grid_of_options_is_published_with_a_suite_file_of_the_same_grid(here,
     here("publish", *GRID, "--seeds", 3, "--epochs", 1, "--out", "other", code=2)
 
 
+MINE = """from torch.nn import functional as F
+
+from methods import Card, Method
+
+
+class {name}(Method):
+    \"\"\"Cross entropy.\"\"\"
+
+    card = Card(title="", authors="A, B", venue="", year=2026, family="robust loss", cost=3, networks_at_test=2)
+
+    class Config(Method.Config):
+        weight: float = 0.5
+        \"\"\"Of the loss.\"\"\"
+
+    def loss(self, logits, batch):
+        return F.cross_entropy(logits, batch.y)
+"""
+
+
+def test_what_is_published_of_a_plugin_from_outside_follows_from_the_folder_alone(here, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(MINE.format(name="Mine"))
+    grid = ("-d", "digits:subset=150", "-b", "cnn", "-m", "ce", "-m", "mine", "-n", "symmetric:0.4", "--seeds", 2)
+    with_plugin = ("--epochs", 1, "--plugin", "mine.py")
+    here("run", *grid, *with_plugin, "--no-table")
+    allowed = ("--allow-dirty", "--allow-plugins", "--no-figures")
+    here("publish", *grid, *with_plugin, "--out", "mine", *allowed)
+    for more in ((), ("--plugin", "mine.py")):
+        assert "are sound" in here("verify", "mine", *more).stdout
+    before = contents(tmp_path / "mine")
+    assert "| mine " in before["val_noisy.md"].decode()
+    assert "full configurations: `mine` weight=0.5" in before["val_noisy.md"].decode()
+    for more in ((), ("--plugin", "mine.py")):
+        here("publish", "--results", "mine", "--out", "mine", *more, *allowed)
+        assert contents(tmp_path / "mine") == before
+    # A table of one's own shows what the card says.
+    assert "| mine (2 nets) |" in here("table", *grid, *with_plugin).stdout
+
+
+def test_a_method_of_the_project_does_not_describe_the_plugin_whose_name_it_has(records):
+    other = [changed(r, ("spec", "method", "source"), "sha256:" + "1" * 64) for r in records]
+    for of_table, known in ((records, {"ce", "gce"}), (other, set())):
+        made = publication(of_table)
+        assert made.makers.describe(made.table()).keys() == known
+        costs = set(made.table().blocks[0].methods["cost"])
+        assert costs == ({"1x"} if known else {""})
+
+
 def test_options_that_change_a_suite_are_in_the_suite_file_of_the_folder(trained, here, tmp_path):
     suite = trained / "suite.toml"
     done = ("--results", trained / "results")

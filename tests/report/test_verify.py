@@ -2,8 +2,10 @@
 
 import base64
 import gzip
+import io
 import json
 import shutil
+import tarfile
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from benchmark.report.publishing import identities, views
 from benchmark.store import checksums, record_table
 from benchmark.store.content import id_of
+from benchmark.store.published import ARCHIVE
+from tests.conftest import SCHEMA_1
 from tests.report.conftest import files_of, verify, write
 from tests.report.test_publish import changed, missing_of
 
@@ -26,7 +30,7 @@ NAMES = (
 def test_the_names_are_all(whole):
     assert {path.name for path in whole.iterdir()} == set(NAMES)
     done = verify(whole)
-    assert (done.faults, done.files, done.records) == ([], len(NAMES) - 1, 8)
+    assert (done.faults, done.files, done.records) == ([], len(NAMES), 8)
 
 
 @settings(deadline=None, max_examples=300)
@@ -256,7 +260,56 @@ def test_the_command_tells_faults_in_sentences_and_exits_with_1(copy, here):
     (copy / "last.md").write_text("forged")
     told = here("verify", copy, code=1)
     assert "fault: last.md is damaged" in told.stdout
-    assert "expected one that `noisybench publish` wrote" in here("verify", "nowhere", code=2).stderr
+    assert (
+        "expected a folder that `noisybench publish SUITE --out DIR` wrote" in here("verify", "nowhere", code=2).stderr
+    )
+
+
+def test_publish_and_verify_count_the_same_files(whole, tmp_path, here):
+    told = here("publish", "--results", whole, "--out", "again", "--no-figures").stdout
+    count = sum(path.is_file() for path in (tmp_path / "again").rglob("*"))
+    assert f"8 runs, {count} files" in told
+    assert f"{count} files and 8 records are sound" in here("verify", "again").stdout
+
+
+def test_of_a_folder_that_is_no_publication_it_is_said_what_was_expected_and_what_to_type(trained, copy, here):
+    (copy.parent / "empty").mkdir()
+    told = here("verify", "empty", code=2).stderr
+    assert "empty holds no published records; expected a folder that `noisybench publish SUITE --out DIR` wrote" in told
+    assert "digits" in told
+    told = here("verify", trained / "results", code=2).stderr
+    assert f"it is a results folder: `noisybench publish SUITE --results {trained / 'results'} --out DIR`" in told
+    assert f"did you mean {copy}?" in here("verify", copy.parent, code=2).stderr
+
+
+def test_a_folder_of_an_earlier_version_has_no_list_and_is_checked_all_the_same(records, whole, tmp_path, here):
+    old = tmp_path / "old"
+    write(old, {name: (whole / name).read_bytes() for name in ("last.md", "val_noisy.md", "README.md", "suite.toml")})
+    pack(old, records)
+    done = verify(old)
+    assert (done.faults, done.records, done.files) == ([], 8, 3)
+    assert set(done.remade) == {"last.md", "val_noisy.md"}
+    assert any(
+        note.endswith("nothing tells whether these are as they were: README.md, suite.toml") for note in done.notes
+    )
+    (old / "suite.toml").unlink()
+    assert verify(old).faults == []
+    (old / "last.md").write_text("forged")
+    assert "last.md is not what" in verify(old).faults[0]
+    one, *others = records
+    pack(old, [changed(one, ("metrics", "last", "accuracy"), 0.99), *others])
+    assert any(one["id"] in fault for fault in verify(old).faults)
+    assert "are sound" in here("verify", SCHEMA_1).stdout
+
+
+def pack(folder, records):
+    from benchmark.store.record_file import encode
+
+    with tarfile.open(folder / ARCHIVE, "w:xz") as archive:
+        for record in records:
+            entry, text = tarfile.TarInfo(f"runs/{record['id'][:2]}/{record['id']}.json"), encode(record)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
 
 
 def test_runs_are_repeated_bit_for_bit_on_the_processor_that_they_were_made_on(copy, here):

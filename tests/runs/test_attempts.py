@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from benchmark.runs import driver
-from benchmark.runs.executors import local
+from benchmark.runs.executors import local, workers
 from benchmark.store import provenance
 from benchmark.store.store import Broken, Contents, Store
 
@@ -149,7 +149,7 @@ def test_a_fork_server_that_is_killed_while_it_starts_costs_one_attempt(here, tm
         f"    os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(local, "PRELOAD", ["dies_once", *local.PRELOAD])
+    monkeypatch.setattr(workers, "PRELOAD", ["dies_once", *workers.PRELOAD])
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     try:
         done = here(*GRID, "-m", "mine", "--seeds", "1")

@@ -51,7 +51,7 @@ def board(records, **choices):
 
 
 def told(found):
-    return " ".join(found.notes)
+    return " ".join((*found.order, *found.notes))
 
 
 def test_from_six_data_sets_on_places_are_over_data_sets():

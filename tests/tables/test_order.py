@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.tables.order import MIN_UNITS, holm, letters, pairwise, probability_of_best, resolve, short_letters
+from benchmark.tables.order import (
+    MIN_UNITS,
+    holm,
+    letters,
+    letters_told,
+    pairwise,
+    probability_of_best,
+    resolve,
+    short_letters,
+)
 from benchmark.tables.statistics import t_factor
 
 TRIALS = 300
@@ -192,3 +201,10 @@ def test_of_one_method_alone_no_place_is_told():
     found = resolve(draw([0.5], np.random.default_rng(0)), np.random.default_rng(0))
     assert found["group"].tolist() == [""]
     assert found["best"].isna().all()
+
+
+def test_letters_that_are_not_plain_are_explained_and_others_are_not():
+    assert letters_told(["a", "ab", "bc"]) == ""
+    assert letters_told(["abcd"]) == " (e-i stands for the letters from e to i)"
+    assert letters_told(["za2"]) == " (after z come a2, b2 and so on)"
+    assert letters_told(["abcd", "za2"]) == " (e-i stands for the letters from e to i; after z come a2, b2 and so on)"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.checks.health.finding import Report
+from benchmark.errors import pip_install
 from benchmark.registry import ALL, RegistryError
 from benchmark.store import provenance
 
@@ -23,7 +24,7 @@ def installation() -> Iterator[Report]:
     try:
         package = importlib.metadata.distribution(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        yield Report("note", f"Python {platform.python_version()}, noisybench is not installed", "pip install -e .")
+        yield Report("note", f"Python {platform.python_version()}, noisybench is not installed", pip_install("-e", "."))
         return
     yield Report("ok", f"Python {platform.python_version()}, noisybench {package.version}")
     lacking: dict[str, list[str]] = {}
@@ -33,11 +34,11 @@ def installation() -> Iterator[Report]:
         if name and not _is_installed(name[0]):
             lacking.setdefault(extra[1] if extra else "", []).append(name[0])
     if missing := lacking.pop("", []):
-        yield Report("broken", f"not installed: {', '.join(missing)}", "pip install -e .")
+        yield Report("broken", f"not installed: {', '.join(missing)}", pip_install("-e", "."))
     for extra_name, names in lacking.items():
         if extra_name in OPTIONAL:
             what = f"the extra {extra_name} is not installed ({', '.join(names)})"
-            yield Report("note", what, f"where it is needed, pip install -e '.[{extra_name}]'")
+            yield Report("note", what, f"where it is needed, {pip_install('-e', f'.[{extra_name}]')}")
 
 
 def torch_and_devices() -> Iterator[Report]:

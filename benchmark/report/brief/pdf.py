@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import UsageError
+from benchmark.errors import UsageError, pip_install
 from benchmark.escapes import visible
 from benchmark.report.brief.facts import Doubtful
 from benchmark.report.brief.words import Page, Part
@@ -46,7 +46,7 @@ def pdf(page: Page) -> bytes:
         import matplotlib
         from fpdf import FPDF
     except ImportError as error:
-        raise UsageError(f"PDF needs {error.name}; expected it from pip install 'noisybench[pdf]'") from None
+        raise UsageError(f"PDF needs {error.name}; expected it from {pip_install('noisybench[pdf]')}") from None
     paper = FPDF(format="A4")
     # matplotlib brings a free font that has Greek and Cyrillic letters too.
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 
 from benchmark.report.figures.names import FONT, LABEL, labels, shown_text, width, wrapped
-from benchmark.tables.comparable import TableError
 
 COLUMN, PAGE = 3.5, 7.0
 """Widths in inches: of one column of a page in two columns, and of the page."""
@@ -29,11 +28,6 @@ PLACE_DIGITS = 5
 """Of the corners of axes, as shares of the figure."""
 DPI = 200
 
-COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Told apart by colour-blind readers too (Okabe & Ito, 2008), without yellow, which is too light for lines."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
-MOST_LINES = len(MARKERS)
 MISSING = "#dddddd"
 
 STYLE: dict[str, Any] = {
@@ -75,6 +69,8 @@ class Page:
     caption: list[str] = field(default_factory=list)
     legend: list[str] = field(default_factory=list)
     """Names of lines in the order of the legend, which is one for all panels."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Of these names, what stands behind them."""
 
     @property
     def handles(self) -> dict[str, Any]:
@@ -166,7 +162,7 @@ def _lay_out(drawn: Page) -> None:
     if names:
         figure.legend(
             [drawn.handles[name] for name in names],
-            labels(names),
+            labels(names, marks=drawn.marks),
             loc="lower center",
             bbox_to_anchor=(0.5, below / total),
             borderaxespad=0,
@@ -202,31 +198,13 @@ def _height(text: str, size: float) -> float:
 def _legend_columns(drawn: Page, points: float) -> tuple[list[str], int]:
     """The names of the legend in their order, and as many columns as fit."""
     names = [name for name in drawn.legend if name in drawn.handles]
-    widest = max((width(name, LEGEND) for name in labels(names)), default=0.0)
+    widest = max((width(name, LEGEND) for name in labels(names, marks=drawn.marks)), default=0.0)
     fitting = max(1, int((points + GAP) // (widest + HANDLE + 0.8 * LEGEND + GAP)))
     return names, min(fitting, len(names)) or 1
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def line_style(position: int) -> dict[str, Any]:
-    """Of the line at that position of a figure: no two are alike, and the first seven differ in colour."""
-    return {
-        "color": COLORS[position % len(COLORS)],
-        "marker": MARKERS[position % len(MARKERS)],
-        "linestyle": DASHES[(position + position // len(COLORS)) % len(DASHES)],
-    }
-
-
-def check_lines(names: Sequence[str]) -> None:
-    """Raises TableError where lines could not be told apart."""
-    if len(names) > MOST_LINES:
-        raise TableError(
-            f"{len(names)} methods were asked for, and no more than {MOST_LINES} lines can be told apart; "
-            "name fewer with --only"
-        )
 
 
 def band(axes: Axes, x: Any, mean: Any, half: Any, label: str, **line: Any) -> None:

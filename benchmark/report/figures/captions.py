@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.model_selection import RULES
+from benchmark.report.figures.lines import line_styles
 from benchmark.report.figures.names import shown_text
 from benchmark.store.content import Record
 from benchmark.tables.comparison import Table
@@ -15,6 +17,7 @@ from benchmark.tables.shown import Shown, differing, shown
 
 DIGITS = 12
 """Hexadecimal digits of the records' digest in a caption."""
+ABBREVIATIONS = frozenset({"auroc", "auprc", "ece", "mae", "mcc", "nll", "f1"})
 RECIPE = 4
 """Items of the recipe in a caption: epochs, batch size, optimizer and learning rate."""
 
@@ -37,34 +40,53 @@ class Material:
     def baseline(self) -> str:
         return self.table.baseline
 
+    def styles(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Of the lines of these methods: a method's depends on which methods the table has, not on their order."""
+        return line_styles(
+            names, {str(name) for block in self.table.blocks for name in block.methods.index}, self.baseline
+        )
+
+
+def spelled(metric: str) -> str:
+    """The name of a metric as one reads it: "AUROC", "balanced accuracy"."""
+    return metric.upper() if metric in ABBREVIATIONS else metric.replace("_", " ")
+
+
+def capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
 
 def metric_name(material: Material) -> str:
+    """The metric within a sentence; `capital` begins one with it."""
     metrics = sorted({one.block.metric for one in material.blocks})
     lower = " (lower is better)" if LOWER_IS_BETTER.issuperset(metrics) else ""
     main = ", the main metric" if material.table.metric == MAIN and len(metrics) > 1 else ""
-    return " or ".join(metrics).replace("_", " ").capitalize() + main + lower
+    return " or ".join(map(spelled, metrics)) + main + lower
 
 
-def origin(material: Material, rule: bool = True) -> list[str]:
-    """Which epoch, which runs: the last sentences of a caption. `rule`: whether the figure is of one epoch."""
+def origin(material: Material, blocks: Sequence[Shown], rule: bool = True) -> list[str]:
+    """Which data, epoch and runs: the last sentences of a caption. `rule`: whether the figure is of one epoch."""
     table = material.table
     test = f" Test set {table.extra_test}." if table.extra_test else ""
-    recipes = {one.block.place.recipe for one in material.blocks}
+    recipes = {one.block.place.recipe for one in blocks}
     return [
+        _in_common(blocks),
         *([f"Rule {table.rule}: {RULES[table.rule]}.{test}"] if rule else []),
         *([] if len(recipes) > 1 else [f"Recipe: {' '.join(recipes.pop().split()[:RECIPE])}."]),
         f"Suite {table.suite}; {table.num_runs} runs, records sha256:{table.digest[:DIGITS]}.",
     ]
 
 
-def drawn_methods(blocks: Sequence[Shown], material: Material) -> str:
-    """Which methods a figure shows, where not all of them."""
-    total = max(len(one.block.methods) for one in blocks)
-    drawn = max(len(one.methods) for one in blocks)
-    if drawn == total or any(one.named for one in blocks):
-        return "" if drawn == total else f"{drawn} of {total} methods, as named."
-    baseline = f"{material.baseline} and " if any(material.baseline in one.methods for one in blocks) else ""
-    return f"{drawn} of {total} methods: {baseline}the best by average rank over the noisy columns."
+def _in_common(blocks: Sequence[Shown]) -> str:
+    """The data set, backbone, track and protocol of all panels; the titles have those in which panels differ."""
+    places = [one.block.place for one in blocks]
+    parts = {"dataset": "{}", "backbone": "{}", "track": "{} track", "protocol": "protocol {}"}
+    same = [
+        written.format(values.pop())
+        for part, written in parts.items()
+        if len(values := {getattr(place, part) for place in places}) == 1 and values != {""}
+    ]
+    return f"Of {', '.join(same)}." if same else ""
 
 
 def in_full(blocks: Sequence[Shown]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from benchmark.escapes import visible
@@ -69,11 +69,16 @@ def _fitting(
     return kept
 
 
-def labels(names: Sequence[str], most: float = LONGEST) -> list[str]:
-    """Names of at most that width in points, their middles left out; in full where they would then be alike."""
+def labels(names: Sequence[str], most: float = LONGEST, marks: Mapping[str, str] | None = None) -> list[str]:
+    """Names of at most that width in points, their middles left out; in full where they would then be alike.
+
+    `marks`: what stands behind a name, and is never shortened.
+    """
+    behind = [(marks or {}).get(name, "") for name in names]
     full = [shown_text(name) for name in names]
-    short = [_shortened(name, most) for name in full]
-    return [name if short.count(cut) > 1 else cut for name, cut in zip(full, short, strict=True)]
+    short = [_shortened(name, most - width(mark, LABEL)) for name, mark in zip(full, behind, strict=True)]
+    kept = [name if short.count(cut) > 1 else cut for name, cut in zip(full, short, strict=True)]
+    return [f"{name}{mark}" for name, mark in zip(kept, behind, strict=True)]
 
 
 def _shortened(text: str, most: float) -> str:

@@ -1,9 +1,8 @@
-"""`confusion`, `reliability` and `transition`: what is predicted of which class, how surely, and the noise matrix T."""
+"""`confusion` and `reliability`: what is predicted of which class, and how surely."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -13,14 +12,16 @@ from matplotlib.axes import Axes
 from benchmark.metrics import ECE_BINS
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, in_full, origin
+from benchmark.report.figures.captions import Material, in_a_line, in_full, origin
+from benchmark.report.figures.left_out import CLEAN_AND_WORST, drawn_columns, drawn_methods, without
+from benchmark.report.figures.marks import explained, marks
 from benchmark.report.figures.names import labels
 from benchmark.tables import predictions, shown
 from benchmark.tables.comparable import TableError
 from benchmark.tables.shown import Shown
 from benchmark.tables.statistics import summarize
 
-METHODS_OF_MATRICES = 2
+METHODS_OF_CONFUSION = 2
 METHODS_OF_RELIABILITY = 4
 MOST_PANELS = 6
 MOST_NUMBERED = 12
@@ -39,42 +40,53 @@ Classes: TypeAlias = tuple[str, ...]
 def confusion(material: Material) -> Page:
     """Test confusion matrices, normalised by row, with counts."""
     blocks, repeated = shown.without_repetition(
-        [one.first(METHODS_OF_MATRICES, material.baseline).few_columns() for one in material.blocks]
+        [one.first(METHODS_OF_CONFUSION, material.baseline).few_columns() for one in material.blocks]
     )
-    cells = []
+    cells, nothing = [], []
     for one, rows, classes in _read(blocks, material, predictions.confusion):
         for noise in one.noise:
             for method in one.methods:
                 own = predictions.of_cell(shown.runs(one), rows, method, noise)
                 if len(own):
                     cells.append((one, method, noise, own, classes))
+                else:
+                    nothing.append(f"{method} at {noise}")
     if not cells:
         raise _no_outcomes(material)
     left_out = [f"{method} at {noise}" for _, method, noise, _, _ in cells[MOST_PANELS:]]
     cells = cells[:MOST_PANELS]
     wide = min(2, len(cells))
-    height = 3.0 + _height_of_names(classes for *_, classes in cells)
+    height = 3.0 + height_of_names(classes for *_, classes in cells)
     page = canvas.page("Confusion on the test set", -(-len(cells) // wide), wide, heights=height)
     for axes, (one, method, noise, own, classes) in zip(page.panels(), cells, strict=False):
         counts = own.groupby(["label", "prediction"])["count"].sum().unstack("prediction").to_numpy(np.float64)
         sums = counts.sum(axis=1, keepdims=True)
         shares = np.divide(counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
-        texts = [[f"{_share(share)}\n{count:.0f}" if count else "" for share, count in zip(*row, strict=True)]
+        texts = [[f"{two_digits(share)}\n{count:.0f}" if count else "" for share, count in zip(*row, strict=True)]
                  for row in zip(shares, counts, strict=True)]  # fmt: skip
-        _matrix(axes, shares, texts, classes, size=4.3)
+        of_classes(axes, shares, texts, classes, size=4.3)
         axes.set_xlabel("predicted class")
         axes.set_ylabel("class by the test labels")
         axes.set_title(
-            f"{labels([method])[0]} at {labels([noise])[0]}{in_a_line(one, blocks)}, n = {own['id'].nunique()}"
+            f"{labels([method], marks=marks([one]))[0]} at {labels([noise])[0]}{in_a_line(one, blocks)}, "
+            f"n = {own['id'].nunique()}"
         )
     page.fit(len(cells))
     page.caption = [
         "Colour and first number: share of the images of the row's class; second number: images, summed over the "
-        f"seeds n.{_numbered(classes for *_, classes in cells)}",
+        f"seeds n.{numbered(classes for *_, classes in cells)}",
         drawn_methods(blocks, material),
-        *origin(material),
+        explained(blocks),
+        *origin(material, blocks),
     ]
-    page.note(in_full(blocks), repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks))
+    page.note(
+        in_full(blocks),
+        drawn_columns(blocks, material, CLEAN_AND_WORST),
+        without("predictions by this rule", nothing),
+        repeated,
+        shown.for_want_of_room(left_out),
+        *map(shown.unfinished, blocks),
+    )
     return page
 
 
@@ -83,16 +95,17 @@ def reliability(material: Material) -> Page:
     blocks, repeated = shown.without_repetition(
         [one.first(METHODS_OF_RELIABILITY, material.baseline).few_columns() for one in material.blocks]
     )
-    panels = []
+    panels, nothing = [], []
     for one, rows, _ in _read(blocks, material, predictions.calibration):
         for noise in one.noise:
             of_methods = {m: predictions.of_cell(shown.runs(one), rows, m, noise) for m in one.methods}
+            nothing += [f"{method} at {noise}" for method, own in of_methods.items() if not len(own)]
             if any(len(own) for own in of_methods.values()):
                 panels.append((one, noise, {method: own for method, own in of_methods.items() if len(own)}))
     if not panels:
         raise _no_outcomes(material)
     names = list(dict.fromkeys(method for one in blocks for method in one.methods))
-    canvas.check_lines(names)
+    styles = material.styles(names)
     left_out = [f"{one.title} at {noise}" for one, noise, _ in panels[MOST_PANELS:]]
     panels = panels[:MOST_PANELS]
     wide = min(2, len(panels))
@@ -101,7 +114,7 @@ def reliability(material: Material) -> Page:
     for axes, (one, noise, of_methods) in zip(page.panels(), panels, strict=False):
         axes.plot([0, 1], [0, 1], color="#888888", linewidth=0.7, linestyle="--")
         for method, own in of_methods.items():
-            style = canvas.line_style(names.index(method))
+            style = styles[method]
             bins = predictions.reliability(own)
             axes.plot(bins["confidence"], bins["accuracy"], label=method, markevery=[], **style)
             areas = 4 + 90 * bins["count"] / bins["count"].sum()
@@ -109,7 +122,10 @@ def reliability(material: Material) -> Page:
                 bins["confidence"], bins["accuracy"], areas, style["color"], marker=style["marker"], linewidths=0
             )
             seeds.add(own["id"].nunique())
-        told = [f"{labels([method], 70)[0]}:\n  {_ece(shown.runs(one), own)}" for method, own in of_methods.items()]
+        told = [
+            f"{labels([method], 70, marks([one]))[0]}:\n  {_ece(shown.runs(one), own)}"
+            for method, own in of_methods.items()
+        ]
         axes.text(1.04, 1.0, "ECE\n" + "\n".join(told), fontsize=6, va="top", transform=axes.transAxes)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
@@ -118,94 +134,25 @@ def reliability(material: Material) -> Page:
         axes.set_ylabel("accuracy")
         axes.set_title(f"{labels([noise])[0]}{in_a_line(one, blocks)}")
     page.fit(len(panels))
-    page.legend = names
+    page.legend, page.marks = names, marks(blocks)
     page.caption = [
         f"{ECE_BINS} equal bins of the largest probability, over the images of all seeds (n = {shown.span(seeds)}); "
         "area: share of the images; below the dashed line a model is too sure. ECE (Guo et al., ICML 2017): mean over "
         "the seeds ± half width of its 95 % t interval.",
         drawn_methods(blocks, material),
-        *origin(material),
+        explained(blocks),
+        *origin(material, blocks),
     ]
     page.note(
-        in_full(blocks), repeated, shown.for_want_of_room(left_out), *map(shown.unfinished, blocks),
+        in_full(blocks), drawn_columns(blocks, material, CLEAN_AND_WORST),
+        without("predictions by this rule", nothing), repeated, shown.for_want_of_room(left_out),
+        *map(shown.unfinished, blocks),
         "no interval of ECE where there is one seed; --seeds 6 makes more" if 1 in seeds else "",
     )  # fmt: skip
     return page
 
 
-def transition(material: Material) -> Page:
-    """T of the noisy labels, and what methods estimate of it."""
-    estimating = [_estimating(one, material) for one in material.blocks]
-    blocks, repeated = shown.without_repetition([one.worst_of_each_kind() for one in estimating])
-    cells = []
-    for one in blocks:
-        runs = shown.ended(one)
-        known = predictions.ClassNames()
-        rows = predictions.transitions(known.noted(material.whole(set(runs["id"]))))
-        for noise in one.noise:
-            of_noise = runs["id"][runs["noise"] == noise]
-            own = rows[rows["id"].isin(of_noise)]
-            if own["true"].notna().any() or own["estimated"].notna().any():
-                cells.append((one, noise, own, known.names))
-    if not cells:
-        raise TableError(
-            "T is unknown in all that is drawn, and no method estimated it; expected runs that ended with noise whose "
-            "true labels are known, such as --only symmetric"
-        )
-    left_out = [f"{one.title} at {noise}" for one, noise, _, _ in cells[MOST_PANELS:]]
-    cells = cells[:MOST_PANELS]
-    wide = 1 + max(len(one.methods) if own["estimated"].notna().any() else 0 for one, _, own, _ in cells)
-    height = 2.4 + _height_of_names(classes for *_, classes in cells)
-    page = canvas.page("T: true and estimated", len(cells), wide, heights=height)
-    page.fit(0)
-    for axes, (one, noise, own, classes) in zip(page.axes, cells, strict=True):
-        _transition(axes[0], own, classes, "true", f"true T, {labels([noise])[0]}{in_a_line(one, blocks)}")
-        for place, method in enumerate(one.methods, start=1):
-            estimates = predictions.of_cell(shown.runs(one), own, method, noise)
-            estimates = estimates[estimates["estimated"].notna()]
-            if len(estimates):
-                n, error = estimates["id"].nunique(), _l1(shown.runs(one), method, noise)
-                _transition(axes[place], estimates, classes, "estimated", f"{labels([method])[0]}, n = {n}\n{error}")
-    page.caption = [
-        "T[i, j]: probability that an image of class i (row) has the label j (column); means over the seeds (n). L1: "
-        "sum of the absolute errors of a row, mean over the rows and seeds."
-        + _numbered(classes for *_, classes in cells),
-        *origin(material, rule=False),
-    ]
-    if wide == 1:
-        page.note(
-            "no run here estimated T: `noisybench table --diagnostics` names the methods that do, where there are any"
-        )
-    page.note(in_full(blocks), repeated, shown.for_want_of_room(left_out))
-    return page
-
-
-def _estimating(one: Shown, material: Material) -> Shown:
-    """With the methods that estimate T, the best by rank first; the baseline where none does."""
-    runs = shown.ended(one)
-    estimating = set(runs["method"][runs["transition_l1"].notna()])
-    methods = tuple(method for method in one.methods if method in estimating)
-    if not methods:
-        return one.first(1, material.baseline)
-    return replace(one, methods=methods if one.named else methods[:METHODS_OF_MATRICES])
-
-
-def _transition(axes: Axes, rows: Rows, classes: Classes, column: str, title: str) -> None:
-    axes.set_visible(True)
-    mean = rows.groupby(["clean", "noisy"])[column].mean().unstack("noisy").to_numpy(np.float64)
-    texts = [[_share(value) if value >= 0.005 else "" for value in row] for row in mean]
-    _matrix(axes, mean, texts, classes, size=4.5)
-    axes.set_xlabel("label")
-    axes.set_ylabel("class")
-    axes.set_title(title)
-
-
-def _l1(runs: Rows, method: str, noise: str) -> str:
-    cell = runs[(runs["method"] == method) & (runs["noise"] == noise)]
-    return f"L1 {cell['transition_l1'].mean():.3f}"
-
-
-def _matrix(axes: Axes, shares: np.ndarray, texts: list[list[str]], classes: Classes, size: float) -> None:
+def of_classes(axes: Axes, shares: np.ndarray, texts: list[list[str]], classes: Classes, size: float) -> None:
     """Shares of a row's class; without numbers in the cells where there are many classes."""
     count = len(shares)
     every = -(-count // MOST_TICKS)
@@ -225,12 +172,12 @@ def _are_shown(classes: Classes) -> bool:
     return 0 < len(classes) <= MOST_NAMED and classes != tuple(map(str, range(len(classes))))
 
 
-def _height_of_names(cells: Iterable[Classes]) -> float:
+def height_of_names(cells: Iterable[Classes]) -> float:
     """Inches that the names of columns take below their axes."""
     return max((canvas.slanted_height(labels(classes, NAMES)) for classes in cells if _are_shown(classes)), default=0.0)
 
 
-def _numbered(cells: Iterable[Classes]) -> str:
+def numbered(cells: Iterable[Classes]) -> str:
     """The sentence on numbers that stand for classes, with a space before it; "" where all are named."""
     different = set(cells)
     if all(map(_are_shown, different)):
@@ -239,7 +186,7 @@ def _numbered(cells: Iterable[Classes]) -> str:
     return f" Classes are numbered as in the data set{unknown}."
 
 
-def _share(value: float) -> str:
+def two_digits(value: float) -> str:
     """ ".93", "1.0": two digits, no zero before the point."""
     return "1.0" if value >= 0.995 else f"{value:.2f}"[1:]
 

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, in_full, metric_name, origin
+from benchmark.report.figures.captions import Material, capital, in_full, metric_name, origin, spelled
+from benchmark.report.figures.left_out import drawn_methods
+from benchmark.report.figures.marks import explained, marks
 from benchmark.report.figures.names import labels, shown_text
 from benchmark.tables import points, shown
 from benchmark.tables.comparable import TableError
@@ -40,29 +42,30 @@ def rate(material: Material) -> Page:
     if all(rows["mean"].isna().all() for _, _, rows in panels):
         raise _no_figure(blocks[0])
     names = list(dict.fromkeys(method for one, _, _ in panels for method in one.methods))
-    canvas.check_lines(names)
+    styles = material.styles(names)
     left_out = [f"{one.title}, {family}" for one, family, _ in panels[MOST_PANELS:]]
     panels = panels[:MOST_PANELS]
     columns = min(3, len(panels))
     page = canvas.page(
-        f"{metric_name(material)} against the noise rate", -(-len(panels) // columns), columns, share_y=True
+        f"{capital(metric_name(material))} against the noise rate", -(-len(panels) // columns), columns, share_y=True
     )
     for axes, (one, family, rows) in zip(page.panels(), panels, strict=False):
-        for position, method in enumerate(names):
+        for method in names:
             own = rows[rows["method"] == method]
             if len(own):
-                canvas.band(axes, own["rate"], own["mean"], own["half"], method, **canvas.line_style(position))
+                canvas.band(axes, own["rate"], own["mean"], own["half"], method, **styles[method])
         axes.set_title(_panel_title(one, family, blocks))
         axes.set_xlabel("noise rate")
         axes.set_xticks(sorted(set(rows["rate"])), [f"{value:.2g}" for value in sorted(set(rows["rate"]))])
         if axes in page.axes[:, 0]:
-            axes.set_ylabel(one.block.metric.replace("_", " "))
+            axes.set_ylabel(spelled(one.block.metric))
     page.fit(len(panels), at_most_one=_are_shares(blocks))
-    page.legend = names
+    page.legend, page.marks = names, marks(blocks)
     page.caption = [
         f"Mean over {_seeds(blocks)} seeds; band: 95 % t interval of the mean; rate 0: clean labels.",
         drawn_methods(blocks, material),
-        *origin(material),
+        explained([one for one, _, _ in panels]),
+        *origin(material, blocks),
     ]
     page.note(*(sentence for one in blocks for sentence in _gaps(one)), *map(_without_rate, blocks))
     page.note("" if all(one.block.clean for one in blocks) else _no_clean(blocks))
@@ -81,14 +84,16 @@ def heatmap(material: Material) -> Page:
     heights = [0.4 + canvas.slanted_height(labels(one.noise, COLUMNS)) + ROW * len(one.methods) for one in blocks]
     wide = canvas.COLUMN if max(len(one.noise) for one in blocks) <= 4 else canvas.PAGE
     page = canvas.page(
-        f"{metric_name(material)} of methods at each noise", len(blocks), 1, inches=wide, heights=heights
+        f"{capital(metric_name(material))} of methods at each noise", len(blocks), 1, inches=wide, heights=heights
     )
     for axes, one in zip(page.panels(), blocks, strict=True):
         _heat(page, axes, one)
     page.caption = [
         f"Cells: mean over {_seeds(blocks)} seeds, best average rank on top, clean column first; "
         "hatched: no figure. Colours span the values of their panel.",
-        *origin(material),
+        _not_begun(blocks),
+        explained(blocks),
+        *origin(material, blocks),
     ]
     page.note(
         in_full(blocks),
@@ -101,7 +106,7 @@ def heatmap(material: Material) -> Page:
 def _heat(page: Page, axes: Axes, one: Shown) -> None:
     cells = one.block.cells
     means = cells["mean"].unstack("noise").loc[list(one.methods), list(one.noise)]
-    states = cells[["state", "n", "total"]].loc[list(one.methods)]
+    states = cells[["state", "n", "total", "plain"]].loc[list(one.methods)]
     texts = [
         [_cell(means.at[method, noise], states.loc[(method, noise)]) for noise in one.noise] for method in one.methods
     ]
@@ -111,13 +116,13 @@ def _heat(page: Page, axes: Axes, one: Shown) -> None:
     limits = float(np.nanmin(values)), float(np.nanmax(values))
     lower = one.block.metric in LOWER_IS_BETTER
     image = canvas.matrix(
-        axes, values, labels(one.methods), labels(one.noise, COLUMNS), texts, limits=limits,
+        axes, values, labels(one.methods, marks=marks([one])), labels(one.noise, COLUMNS), texts, limits=limits,
         size=5.5, colors="cividis_r" if lower else "cividis",
     )  # fmt: skip
     canvas.slanted(axes)
     axes.set_title(shown_text(one.title))
     bar = page.figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=30)
-    bar.set_label(one.block.metric.replace("_", " ") + (" (lower is better)" if lower else ""))
+    bar.set_label(spelled(one.block.metric) + (" (lower is better)" if lower else ""))
     bar.outline.set_visible(False)
 
 
@@ -130,8 +135,15 @@ def _no_figure(one: Shown) -> TableError:
 
 def _cell(mean: float, cell: pd.Series) -> str:
     if cell["state"] == "value":
-        return f"{mean:.{DIGITS}f}".replace("0.", ".", 1) if abs(mean) < 1 else f"{mean:.{DIGITS}f}"
+        text = f"{mean:.{DIGITS}f}".replace("0.", ".", 1) if abs(mean) < 1 else f"{mean:.{DIGITS}f}"
+        return text + ("‡" if cell["plain"] else "")
     return {"hole": f"{cell['n']}/{cell['total']}", "skipped": "skip", "undefined": "n/a"}.get(cell["state"], "-")
+
+
+def _not_begun(blocks: list[Shown]) -> str:
+    cells = [one.block.cells.loc[list(one.methods)] for one in blocks]
+    begun = not any((of_block["plain"] > 0).any() for of_block in cells)
+    return "" if begun else "‡ the epoch of some runs is one in which the method has not begun."
 
 
 def _families(one: Shown) -> pd.DataFrame:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.report.figures import canvas
 from benchmark.report.figures.canvas import Page
-from benchmark.report.figures.captions import Material, drawn_methods, in_a_line, in_full, metric_name, origin
+from benchmark.report.figures.captions import Material, in_a_line, in_full, metric_name, origin, spelled
+from benchmark.report.figures.left_out import CLEAN_AND_WORST, WORST_OF_KIND, drawn_columns, drawn_methods, without
+from benchmark.report.figures.lines import line_style
+from benchmark.report.figures.marks import explained, marks
 from benchmark.report.figures.names import labels
 from benchmark.tables import epochs, shown
 from benchmark.tables.comparable import TableError
@@ -35,7 +42,7 @@ def curves(material: Material) -> Page:
         raise _nothing("curve")
     wide = min(CELLS_IN_A_ROW, len(drawn))
     groups = -(-len(drawn) // wide)
-    page = canvas.page(f"Training curves: loss and {metric_name(material).lower()}", 2 * groups, wide, heights=1.75)
+    page = canvas.page(f"Training curves: loss and {metric_name(material)}", 2 * groups, wide, heights=1.75)
     page.fit(0)
     for position, (one, method, noise) in enumerate(drawn):
         rows = values[id(one)]
@@ -45,23 +52,26 @@ def curves(material: Material) -> Page:
             axes.set_visible(True)
             _lines(axes, rows[rows["figure"] == figure])
             _epochs(axes, down)
-            axes.set_ylabel(figure.replace("_", " ") if position % wide == 0 else "")
+            axes.set_ylabel(spelled(figure) if position % wide == 0 else "")
             if down == 0:
-                axes.set_title(f"{labels([method], TITLE)[0]}\nat {labels([noise], TITLE)[0]}{in_a_line(one, blocks)}")
+                name = labels([method], TITLE, marks([one]))[0]
+                axes.set_title(f"{name}\nat {labels([noise], TITLE)[0]}{in_a_line(one, blocks)}")
     page.legend = list(SPLITS)
     together = pd.concat(values.values())
     page.caption = [
         f"Mean over n = {shown.span(together['units'])} seeds; band: 95 % t interval of the mean. The loss is the "
-        "method's own objective in training, so that it compares with no other method's, and cross entropy elsewhere; "
-        "in training, figures are those of the steps, on augmented images.",
+        "method's own objective in training, so that it compares with no other method's, and cross entropy elsewhere. "
+        f"{in_training(blocks, _scored_in_training(together, blocks))}",
         drawn_methods(blocks, material),
-        *origin(material, rule=False),
+        explained(blocks),
+        *origin(material, blocks, rule=False),
     ]
     page.note(
         in_full(blocks),
         *map(shown.unfinished, blocks),
         _one_seed(together),
         *_unrecorded(together, blocks),
+        drawn_columns(blocks, material, CLEAN_AND_WORST),
         repeated,
         left_out,
     )
@@ -80,11 +90,13 @@ def memorization(material: Material) -> Page:
             "no run here tells how wrong labels were predicted: that needs wrong labels among the training labels and "
             "known true ones; expected noise such as symmetric:0.4 (`--noise`, or --only of a noisy column)"
         )
-    panels = [(one, noise) for one in blocks for noise in one.noise if (values[one.title]["noise"] == noise).any()]
+    cells = [(one, noise) for one in blocks for noise in one.noise]
+    panels = [(one, noise) for one, noise in cells if (values[one.title]["noise"] == noise).any()]
+    nothing = [noise for one, noise in cells if (one, noise) not in panels]
     left_out = [f"{one.title} at {noise}" for one, noise in panels[MOST_CELLS:]]
     panels = panels[:MOST_CELLS]
     names = list(dict.fromkeys(method for one in blocks for method in one.methods))
-    canvas.check_lines(names)
+    styles = material.styles(names)
     wide = min(3, len(panels))
     groups = -(-len(panels) // wide)
     page = canvas.page("Memorization of wrong labels", 2 * groups, wide, heights=1.75, share_y=True)
@@ -94,25 +106,32 @@ def memorization(material: Material) -> Page:
         for down, figure in enumerate(epochs.MEMORIZATION.values()):
             axes = page.axes[2 * (position // wide) + down, position % wide]
             axes.set_visible(True)
-            for number, method in enumerate(names):
+            for method in names:
                 own = rows[(rows["method"] == method) & (rows["figure"] == figure)]
-                style = canvas.line_style(number) | {"markevery": _every(own), "markersize": 2.6}
+                style = styles[method] | {"markevery": _every(own), "markersize": 2.6}
                 canvas.band(axes, own["epoch"], own["mean"], own["half"], method, **style)
             _epochs(axes, down)
             axes.set_ylabel(f"share predicted\nas {figure}" if position % wide == 0 else "")
             axes.set_ylim(-0.02, 1.02)
             if down == 0:
                 axes.set_title(f"{labels([noise])[0]}{in_a_line(one, blocks)}")
-    page.legend = names
+    page.legend, page.marks = names, marks(blocks)
     page.caption = [
         "Of the training samples with a wrong label (of at most 10,000, not augmented, after the epoch): the share "
         "that is predicted as that label, above, and as its true class, below. Mean over "
         f"n = {shown.span(together['units'])} seeds; band: 95 % t interval of the mean.",
         drawn_methods(blocks, material),
-        *origin(material, rule=False),
+        explained(blocks),
+        *origin(material, blocks, rule=False),
     ]
     page.note(
-        in_full(blocks), *map(shown.unfinished, blocks), _one_seed(together), repeated, shown.for_want_of_room(left_out)
+        in_full(blocks),
+        *map(shown.unfinished, blocks),
+        _one_seed(together),
+        drawn_columns(blocks, material, WORST_OF_KIND),
+        without("wrong label whose true class is known", nothing),
+        repeated,
+        shown.for_want_of_room(left_out),
     )
     return page
 
@@ -139,7 +158,7 @@ def _lines(axes: Axes, rows: pd.DataFrame) -> None:
     for number, split in enumerate(SPLITS):
         own = rows[rows["split"] == split]
         if len(own):
-            style = canvas.line_style(number) | {"markevery": _every(own), "markersize": 2.6}
+            style = line_style(number) | {"markevery": _every(own), "markersize": 2.6}
             canvas.band(axes, own["epoch"], own["mean"], own["half"], split, **style)
 
 
@@ -158,6 +177,36 @@ def _one_seed(values: pd.DataFrame) -> str:
     return "no band where there is one seed; --seeds 6 makes more" if (values["units"] == 1).any() else ""
 
 
+def in_training(blocks: Sequence[Shown], scored: bool) -> str:
+    """What the figures in training are of: on augmented images or plain ones, as the recipes say, and which labels."""
+    specs = {key for one in blocks for key in shown.ended(one)["spec_key"]}
+    seen = {_augmented(orjson.loads(key)) for key in specs}
+    images = ", on augmented images where the recipe augments"
+    if len(seen) == 1:
+        images = {True: ", on augmented images", False: ", on images as they are", None: ""}[seen.pop()]
+    labels = (
+        "; accuracy counts the labels that are trained on: the noisy ones, or those that the method puts in their "
+        "place, of the samples that it takes"
+        if scored
+        else ""
+    )
+    return f"Train: means over the steps of the epoch{images}{labels}."
+
+
+def _augmented(spec: Mapping[str, Any]) -> bool | None:
+    """Whether training changes its images; None where the spec does not say. A recipe says so of every backbone: that
+    of frozen features without stored views augments nothing."""
+    own = (spec["method"].get("recipe") or {}).get("augment") or {}
+    common = spec["recipe"].get("augment")
+    return None if common is None else any({**common, **own}.values())
+
+
+def _scored_in_training(values: pd.DataFrame, blocks: Sequence[Shown]) -> bool:
+    """Whether the metric of the figure was counted in training: of metrics accuracy alone is."""
+    metrics = {one.block.metric for one in blocks}
+    return bool(((values["split"] == TRAIN) & values["figure"].isin(metrics)).any())
+
+
 def _unrecorded(values: pd.DataFrame, blocks: list[Shown]) -> list[str]:
     """What of loss and metric the records do not hold."""
     told = []
@@ -165,7 +214,7 @@ def _unrecorded(values: pd.DataFrame, blocks: list[Shown]) -> list[str]:
         have = set(values["split"][values["figure"] == figure])
         lacking = [split for split in SPLITS if split not in have and (split != VAL_CLEAN or figure == LOSS)]
         if lacking:
-            told.append(f"the {figure.replace('_', ' ')} of {' and '.join(lacking)} is not in these records")
+            told.append(f"the {spelled(figure)} of {' and '.join(lacking)} is not in these records")
     if any(VAL_NOISY in text and LOSS in text for text in told):
         told.append(
             "these records were made before the validation loss was kept: `noisybench run` into a new folder "

@@ -11,7 +11,7 @@ from benchmark.report.layouts import cells, pages
 from benchmark.tables.comparison import Block, Table
 from benchmark.tables.contender import MOST_SEEDS, Contest, contest
 from benchmark.tables.footnotes import in_full
-from benchmark.tables.matrix import ROPE, reach
+from benchmark.tables.matrix import ROPE
 from benchmark.tables.note_text import probability
 from benchmark.tables.order import MIN_UNITS
 
@@ -57,9 +57,17 @@ def _section(block: Block, method: str, rope: float, baseline: str, is_told: boo
         heading,
         tuple(paragraphs),
         tuple(_grids(block, method, found)),
-        notes=tuple(
-            map(marked, (explained, reach(found.repetitions, len(found.others)), *in_full(block.full), _MARKS))
-        ),
+        notes=tuple(map(marked, (explained, _verdicts(method, found), *in_full(block.full), _MARKS))),
+    )
+
+
+def _verdicts(method: str, found: Contest) -> str:
+    if found.repetitions < MIN_UNITS:
+        return f"nobody is said to be better or worse with fewer than {MIN_UNITS} seeds"
+    return (
+        f"better, worse: by paired t tests over the seeds, corrected for all {len(found.others)} comparisons of a "
+        "method (Holm), as the place is. The intervals of leads are of each comparison alone: a lead may be larger "
+        "than its half width and yet not be told"
     )
 
 
@@ -95,7 +103,8 @@ def _place(block: Block, method: str, found: Contest) -> str:
     among = len(others) + 1
     rank = f"average rank {row['rank']:.1f} among {among} methods"
     if found.repetitions < MIN_UNITS:
-        few = f"with n = {found.repetitions} seeds no order is claimed, from {MIN_UNITS} on it is"
+        seeds = "1 seed" if found.repetitions == 1 else f"{found.repetitions} seeds"
+        few = f"with {seeds} no order is claimed, from {MIN_UNITS} on it is"
         return f"{rank[0].upper()}{rank[1:]}; {few}."
     counts = others["verdict"].value_counts()
     return (
@@ -114,5 +123,10 @@ def _counts(row: pd.Series) -> str:
 
 
 def _row(row: pd.Series) -> list[str | Cell]:
-    further = f"over {MOST_SEEDS}" if pd.isna(row["further"]) else f"{max(1, row['further']):.0f}"
-    return [_lead(row), _counts(row), further]
+    return [_lead(row), _counts(row), _further(row)]
+
+
+def _further(row: pd.Series) -> str | Cell:
+    if pd.isna(row["half"]):
+        return Cell(cells.ABSENT, meaning="one seed tells no spread")
+    return f"over {MOST_SEEDS}" if pd.isna(row["further"]) else f"{max(1, row['further']):.0f}"

@@ -60,10 +60,11 @@ def _grid(pair: pages.Pair, several: bool) -> Grid:
         ]
         for name in order
     ]
+    measured = ", and seconds as measured, as multiples of those of the baseline" if table.timing else ""
     caption = (
         *strong(f"{pages.score(pair, several)} and cost"),
         Span(
-            f"; cost: passes as declared{', and seconds as measured' if table.timing else ''}; noisy: mean over "
+            f"; cost: passes as declared{measured}; noisy: mean over "
             f"{', '.join(block.noisy)} ± sd over seeds, of methods without a hole; differences at equal seeds ± half "
             "width of their 95 % t interval; front: no other method has a better mean over the noisy columns at no "
             "more cost. The front compares means and does not say that its methods are told apart"

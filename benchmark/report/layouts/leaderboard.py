@@ -73,7 +73,7 @@ def _same(boards: Sequence[Leaderboard], board: Leaderboard) -> Leaderboard | No
 def _section(board: Leaderboard, tables: Sequence[Table], same: Sequence[Leaderboard | None]) -> Section:
     duel = first_two(board, tables[0])
     grids = [_places(board, tables[0]), *_means(board), *_robustness(board)]
-    notes = [*map(marked, board.notes), plain(_SCALE_FREE)]
+    notes = [*map(marked, (*board.order, *board.notes)), plain(_SCALE_FREE)]
     if duel is not None:
         grids += _test_images(duel)
         notes += [marked(note) for note in duel.notes]
@@ -189,7 +189,10 @@ def _test_images(duel: FirstTwo) -> Iterator[Grid]:
         Span(duel.first, "code"),
         Span(" over "),
         Span(duel.second, "code"),
-        Span(" ± half width of its 95 % interval over test sets"),
+        Span(
+            " ± half width of its 95 % interval over test sets; only first, only second: images that it alone has "
+            "right, mean over runs; P(false): probability that the second is truly as good"
+        ),
     )
     yield grid(caption, columns, rows)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.report.document import Cell, Document, Grid, Section, Span, grid, plain, strong
 from benchmark.report.layouts import cells, pages
 from benchmark.tables.comparison import Block, Table
@@ -58,7 +59,7 @@ def _grids(pair: pages.Pair, several: bool) -> Iterator[Grid]:
         _rank(block),
     )
     if block.cells["delta"].notna().any():
-        measured = ", and seconds as measured" if table.timing else ""
+        measured = ", and seconds as measured, as multiples of those of the baseline" if table.timing else ""
         yield _grid(
             block,
             (
@@ -72,7 +73,10 @@ def _grids(pair: pages.Pair, several: bool) -> Iterator[Grid]:
     if block.cells["drop"].notna().any():
         yield _grid(
             block,
-            (*strong("Drop"), Span(f"{of} from the method's own runs at {block.clean}, at equal seeds")),
+            (
+                *strong("Rise" if block.metric in LOWER_IS_BETTER else "Drop"),
+                Span(f"{of} from the method's own runs at {block.clean}, at equal seeds"),
+            ),
             block.columns[1:],
             lambda row: cells.valued(row["drop"]),
             {},

@@ -21,7 +21,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Makers:
-    """What depends on the plugins that are installed."""
+    """What depends on the plugins of the project, and on no others: a folder is to be made again without these."""
 
     table: Callable[[Sequence[Record], Sequence[Missing], str], Table]
     """The table of records and missing runs by a reporting rule."""

@@ -24,11 +24,18 @@ LIMIT_FILE = 2**30
 """Bytes of a file; a published folder has megabytes."""
 
 
+_SIGNS = (checksums.NAME, TABLE, ARCHIVE)
+"""A folder that has none of these was not published, or has lost all that could be checked."""
+_RESULTS = ("runs", "segments", "failures")
+"""Folders of a results folder."""
+
+
 @dataclass
 class Verification:
     """What was checked, and what was found wrong."""
 
     files: int = 0
+    """Files of the folder that were checked, the list of digests among them: as many as `publish` says it wrote."""
     records: int = 0
     remade: list[str] = field(default_factory=list)
     """Names of files that were made again from the records, with equal bytes."""
@@ -39,11 +46,13 @@ class Verification:
 
 
 def verify(folder: Path, makers: Makers) -> Verification:
-    """Checks everything in `folder` that can be checked without training. Raises UsageError where it is no folder."""
+    """Checks everything in `folder` that can be checked without training. Raises UsageError where it is not one."""
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; expected one that `noisybench publish` wrote")
+        raise UsageError(f"there is no folder {folder}; {_expected()}")
     done = Verification()
     names = _names(folder, done)
+    if not names & set(_SIGNS):
+        raise UsageError(f"{folder} holds no published records; {_hint(folder)}{_expected()}")
     if checksums.NAME in names:
         _check_bytes(folder, names, done)
     elif ARCHIVE in names and TABLE not in names:
@@ -60,6 +69,25 @@ def verify(folder: Path, makers: Makers) -> Verification:
     if publication is not None and not done.faults:
         _check_derived(folder, names, publication, done)
     return done
+
+
+def _expected() -> str:
+    listed = ", ".join(published.names()) or "none in this installation"
+    return (
+        f"expected a folder that `noisybench publish SUITE --out DIR` wrote, with {checksums.NAME} and {TABLE} or "
+        f"{ARCHIVE}, or the name of a published one: {listed}"
+    )
+
+
+def _hint(folder: Path) -> str:
+    """What to type where `folder` is no publication but holds something that becomes one, or one."""
+    if any((folder / name).is_dir() for name in _RESULTS):
+        return (
+            f"it is a results folder: `noisybench publish SUITE --results {folder} --out DIR` publishes its runs, and "
+            f"`noisybench doctor --results {folder}` checks its records; "
+        )
+    inner = sorted(path.parent.name for name in (TABLE, ARCHIVE) for path in folder.glob(f"*/{name}"))
+    return f"did you mean {folder / inner[0]}? " if inner else ""
 
 
 def _names(folder: Path, done: Verification) -> set[str]:
@@ -84,6 +112,7 @@ def _check_bytes(folder: Path, names: set[str], done: Verification) -> None:
     except (OSError, ValueError) as error:
         done.faults.append(f"{checksums.NAME} is damaged ({error}): put a copy of it back")
         return
+    done.files += 1  # the list itself
     for name in sorted(named.keys() - names):
         done.faults.append(f"{name} is missing: {checksums.NAME} names it")
     for name in sorted(names - named.keys() - {checksums.NAME}):
@@ -109,7 +138,7 @@ def _read(folder: Path, names: set[str], done: Verification, makers: Makers) -> 
     try:
         originals = list(published.originals(folder))
         missing = published.missing(folder)
-        suite = (folder / content.SUITE).read_bytes()
+        suite = (folder / content.SUITE).read_bytes() if content.SUITE in names else b""  # of earlier versions
         known = dict(_recorded_digests(folder))
     except OSError as error:
         done.faults.append(f"{error.filename} cannot be read: {error.strerror or error}")
@@ -179,9 +208,12 @@ def _check_derived(folder: Path, names: set[str], publication: Publication, done
     made = content.derived(publication, sources) if listed else content.tables(publication)
     for name in sorted(made.keys() - names) if listed else ():
         done.faults.append(f"{name} is missing: publish makes it of these records")
+    unchecked = []
     for name in sorted(names - sources.keys() - {checksums.NAME, ARCHIVE}):
-        if name not in made:
-            done.faults += [f"{name} is not a file that publish makes of the records"] if listed else []
+        if name not in made and not listed:
+            unchecked.append(name)
+        elif name not in made:
+            done.faults.append(f"{name} is not a file that publish makes of the records")
         elif not views.equal(name, (folder / name).read_bytes(), made[name]):
             done.faults.append(
                 f"{name} is not what this version of noisybench makes of the records: it was changed, or another "
@@ -189,3 +221,10 @@ def _check_derived(folder: Path, names: set[str], publication: Publication, done
             )
         else:
             done.remade.append(name)
+    if not listed:
+        done.files = len(names & {ARCHIVE, MISSING}) + len(done.remade)
+        unchecked += sorted(names & {content.SUITE, *foreign})
+    if unchecked:
+        done.notes.append(
+            f"without {checksums.NAME} nothing tells whether these are as they were: {', '.join(unchecked)}"
+        )

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import NoisybenchError
+from benchmark.errors import NoisybenchError, pip_install
 from benchmark.grid.executor_settings import RaySettings
 from benchmark.runs.executors.remote import Ended
 from benchmark.runs.executors.tasks import WORKER, Submitted, log_of
@@ -111,7 +111,7 @@ def _imported() -> Any:
         import ray
     except ImportError as error:
         raise RayError(
-            f"--executor ray needs the package ray ({error}); type `pip install 'noisybench[ray]'`"
+            f"--executor ray needs the package ray ({error}); type `{pip_install('noisybench[ray]')}`"
         ) from error
     return ray
 

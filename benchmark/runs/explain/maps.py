@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.base import Network
+from benchmark.errors import pip_install
 from benchmark.runs.kept_model import KeptModel, ModelError
 
 SMALLEST_MAP = 4
@@ -57,7 +58,9 @@ def _captum() -> Any:
     try:
         import captum.attr
     except ImportError as error:
-        raise ModelError(f"maps need the package captum ({error}); type pip install 'noisybench[explain]'") from error
+        raise ModelError(
+            f"maps need the package captum ({error}); type {pip_install('noisybench[explain]')}"
+        ) from error
     return captum.attr
 
 

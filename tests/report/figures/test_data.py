@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmark.report.figures import canvas
+from benchmark.report.figures.lines import COLORS, MOST_LINES, line_style
 from benchmark.report.figures.names import LABEL, LONGEST, labels, shown_text, width, wrapped
 from benchmark.tables import epochs, points, predictions
 from benchmark.tables.per_seed import seed_means
@@ -149,6 +150,6 @@ def test_text_is_wrapped_to_its_width_and_odd_characters_are_codes():
 
 
 def test_lines_of_a_figure_differ_in_marker_and_the_first_in_colour():
-    styles = [canvas.line_style(position) for position in range(canvas.MOST_LINES)]
+    styles = [line_style(position) for position in range(MOST_LINES)]
     assert len({style["marker"] for style in styles}) == len(styles)
-    assert len({style["color"] for style in styles[: len(canvas.COLORS)]}) == len(canvas.COLORS)
+    assert len({style["color"] for style in styles[: len(COLORS)]}) == len(COLORS)

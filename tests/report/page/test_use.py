@@ -236,10 +236,13 @@ def test_latex_is_what_is_shown_and_compiles(opened, tmp_path):
     page = opened()
     source = saved(page, "LaTeX")
     assert source.count("\\\\\n") == 1 + len(texts(page)["method"])
+    assert "Records sha256:" in source, "what the table was made of goes with it"
+    assert "click" not in source
     if shutil.which("pdflatex") is None:
         pytest.skip("there is no pdflatex here (apt-get install texlive-latex-base)")
     document = (
-        "\\documentclass{article}\\usepackage{booktabs}\\usepackage[T1]{fontenc}\\usepackage{textcomp}\\begin{document}"
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\usepackage[T1]{fontenc}\\usepackage{textcomp}"
+        "\\begin{document}"
     )
     (tmp_path / "page.tex").write_text(f"{document}\n{source}\n\\end{{document}}\n")
     done = subprocess.run(

@@ -89,20 +89,20 @@ function lineChart(title, lines, xs, ys) {
 // Intervals of places, best first.
 function placesChart(data, table) {
   const rows = table.shown.filter((i) => table.places.get(i) && table.places.get(i).place);
-  rows.sort((i, j) => table.places.get(i).rank - table.places.get(j).rank);
+  rows.sort((i, j) => table.places.get(i).place.place - table.places.get(j).place.place);
   const whole = room(700);
   const [left, width] = [Math.min(230, 0.4 * whole), whole - 60];
   const most = Math.floor((left - 8) / LETTER);
   const height = 72 + rows.length * 18;
-  const axes = frame(width, height, left, { low: 1, high: Math.max(2, rows.length), title: "place (95 % interval; point: average rank)" }, { low: rows.length, high: 0, ticks: false });
+  const axes = frame(width, height, left, { low: 1, high: Math.max(2, rows.length), title: "place (95 % interval; point: place by the mean)" }, { low: rows.length, high: 0, ticks: false });
   const bars = rows.map((i, position) => {
-    const { rank, place } = table.places.get(i);
+    const { place } = table.places.get(i);
     const y = 12 + 9 + position * 18;
     return draw("g", {},
       draw("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, shortened(rowName(data, table.block.rows[i]), most)),
       draw("line", { x1: axes.x(place.low), x2: axes.x(place.high), y1: y, y2: y, stroke: COLOURS[0], "stroke-width": 5, "stroke-linecap": "round", opacity: 0.55 }),
-      draw("circle", { cx: axes.x(rank), cy: y, r: 3.5, fill: COLOURS[1] }),
-      draw("text", { x: axes.x(Math.max(place.high, rank)) + 8, y: y + 4 }, shortLetters(place.group)));
+      draw("circle", { cx: axes.x(place.place), cy: y, r: 3.5, fill: COLOURS[1] }),
+      draw("text", { x: axes.x(place.high) + 8, y: y + 4 }, shortLetters(place.group)));
   });
   return svg(whole, height, "Places of methods with 95 % intervals", axes.marks, bars);
 }

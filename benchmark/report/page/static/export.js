@@ -24,14 +24,16 @@ const TEX = {
 
 const tex = (text) => [...text].map((letter) => TEX[letter] || letter).join("");
 
-// A booktabs table; rows of the best group are bold.
-function latex(rows, bold, caption) {
+// A booktabs table no wider than the page; rows of the best group are bold, notes stand below.
+function latex(rows, bold, caption, notes) {
   const line = (row, i) => row.map((text) => (bold[i] ? `\\textbf{${tex(text)}}` : tex(text))).join(" & ") + " \\\\";
   const [head, ...body] = rows;
   return [
-    "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}",
-    "\\begin{table}", `\\caption{${tex(caption)}}`, `\\begin{tabular}{l${"r".repeat(head.length - 1)}}`, "\\toprule",
-    line(head, -1), "\\midrule", ...body.map(line), "\\bottomrule", "\\end{tabular}", "\\end{table}", "",
+    "% needs \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage[T1]{fontenc}",
+    "\\begin{table}", `\\caption{${tex(caption)}}`, "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
+    `\\begin{tabular}{l${"r".repeat(head.length - 1)}}`, "\\toprule",
+    line(head, -1), "\\midrule", ...body.map(line), "\\bottomrule", "\\end{tabular}}",
+    ...notes.map((note) => `\\par{\\footnotesize ${tex(note)}}`), "\\end{table}", "",
   ].join("\n");
 }
 

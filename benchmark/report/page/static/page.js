@@ -76,6 +76,7 @@ function prepared(section) {
     // Rows have a colour here.
     if (note.textContent.startsWith("Bold:")) note.textContent = "Coloured rows: the methods that are not told apart from the best one (group a).";
   });
+  notes.append(make("li", { class: "hint" }, "A click on a figure shows its runs and curves, a click on a method its card."));
   const about = make("p", { class: "about" });
   notes.before(about);
   return { section, place, about };
@@ -208,7 +209,8 @@ class Page {
   saveLatex() {
     const rows = shownTexts(this.shown.element);
     const bold = [...this.shown.element.querySelectorAll("tbody tr")].map((row) => row.classList.contains("best"));
-    save(`${this.fileName()}.tex`, latex(rows, bold, this.shown.element.caption.textContent), "text/x-tex");
+    const notes = [...this.shown.element.closest("section").querySelectorAll("ul.notes li:not(.hint)"), ...document.querySelectorAll("article.noisybench p.origin")];
+    save(`${this.fileName()}.tex`, latex(rows, bold, this.shown.element.caption.textContent, notes.map((note) => note.textContent)), "text/x-tex");
   }
 
   saveSvg() {

@@ -180,7 +180,8 @@ function differing(p) {
   return sure.map((row, i) => row.map((yes, j) => yes && sure[j][i]));
 }
 
-// Per row of scores [methods][units], higher is better: the ends of the interval of its place, and its letters.
+// Per row of scores [methods][units], higher is better: its place by the mean, the ends of the interval of its place,
+// and its letters.
 function resolve(scores) {
   const count = scores.length;
   if (count < 2 || scores[0].length < MIN_UNITS) return scores.map(() => null);
@@ -190,6 +191,7 @@ function resolve(scores) {
   const order = [...methods].sort((i, j) => means[j] - means[i] || i - j);
   const groups = letters(order.map((i) => order.map((j) => !different[i][j])));
   return methods.map((i) => ({
+    place: 1 + methods.filter((j) => means[j] > means[i]).length,
     low: 1 + methods.filter((j) => different[i][j] && means[j] > means[i]).length,
     high: count - methods.filter((j) => different[i][j] && means[j] < means[i]).length,
     group: groups[order.indexOf(i)],
