@@ -70,7 +70,7 @@ def test_runs_of_an_untuned_method_keep_their_ids(tuned):
 
 
 def test_before_the_trials_have_ended_nothing_is_chosen(here):
-    done = here("table", *GRID, *SETTINGS)
+    done = here("table", *GRID, *SETTINGS, code=2)
     assert "no configuration of ce, gce is chosen yet" in done.stderr
     assert choose([["a"], ["b"]], {"a": 0.5}) is None
 

@@ -97,6 +97,9 @@ def work(folder: str, orders: Connection, pipe: Connection, since: float) -> Non
             ending = Ending(outcome.state, outcome.summary[:LONGEST], outcome.cause)
         except StoreError as error:
             ending = Ending("store", str(error)[:LONGEST], cause_of(error))
+    with suppress(OSError):  # a disk that is full now; the record is written
+        sys.stdout.flush()  # whoever hears how the run ended may look into its log
+        sys.stderr.flush()
     claim.release()
     line.tell(ending)
 
