@@ -65,8 +65,8 @@ _FILES_OF_YOURS = (
     "-b NAME:weights=FILE; the comments of its suite.toml say which they are"
 )
 
-_FILE = re.compile(r"(?P<file>.*?\.py)(?P<chosen>:[^:=]+)?(?P<options>:.*=.*)?", re.DOTALL)
-"""mine.py, with a class, options of the method, or both behind it."""
+_FILE = re.compile(r"([^=]*?\.py)(:[^:=]+)?(:.*=.*)?", re.DOTALL)
+"""mine.py, with a class, options of the method, or both behind it; no method with an option that names one."""
 
 
 def _of_file(file: str, chosen: str | None, options: str | None) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import networkx
@@ -162,7 +162,7 @@ def short_letters(group: str) -> str:
     return " ".join(f"{run[0]}-{run[-1]}" if len(run) >= LEAST_RANGE else "".join(run) for run in runs)
 
 
-def letters_told(groups: Iterable[str]) -> str:
+def letters_told(groups: Sequence[str]) -> str:
     """How to read the letters of these groups, as far as that is not plain."""
     shown = [short_letters(group) for group in groups]
     told = []

@@ -2,6 +2,8 @@
 
 import pytest
 
+from benchmark.cli.compare import _FILE
+
 MINE = """
 from torch.nn import functional as F
 from methods import Method
@@ -109,6 +111,22 @@ def test_a_folder_of_images_that_are_not_there_says_how_to_name_them(here, publi
     suite.write_text(suite.read_text().replace('["digits"]', '["npz:cells.npz"]'))
     told = here("compare", "mine.py", "--with", "theirs", code=2).stderr
     assert "-d npz:FILE" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("mine.py", ("mine.py", None, None)),
+        ("a/b.py:Mine", ("a/b.py", ":Mine", None)),
+        ("mine.py:q=0.5,r=[1,2]", ("mine.py", None, ":q=0.5,r=[1,2]")),
+        ("mine.py:Mine:file=other.py", ("mine.py", ":Mine", ":file=other.py")),
+        ("gce:file=other.py", None),
+        ("gce:q=0.5", None),
+    ],
+)
+def test_a_file_is_told_from_a_method_whose_option_names_one(text, parts):
+    found = _FILE.fullmatch(text)
+    assert (found and found.groups()) == parts
 
 
 def test_a_folder_without_its_suite_is_refused(here, published):
