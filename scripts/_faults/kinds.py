@@ -201,10 +201,10 @@ def full_disk(trial: Trial) -> None:
         left = trial.draw.choice([0, 0, 4, 16, 64])
         free = shutil.disk_usage(trial.results).free
         filler = trial.results / "somebody_elses_file"
-        with filler.open("wb") as file, suppress(OSError):  # the grid was quicker
+        with suppress(OSError), filler.open("wb") as file:  # the grid was quicker
             file.write(bytes(max(0, free - 1024 * left)))
         trial.wait(running, {0, 1, 2})
-        filler.unlink()
+        filler.unlink(missing_ok=True)
         trial.detail = f"full but for {left} KiB after {moment:.2f} s"
         resume(trial)
         shutil.copytree(trial.results, trial.folder / "copied")
