@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from scripts._scale.clusters import Handed
 from scripts._scale.report import BEGIN, END, section, with_section
 from scripts._scale.simulation import Measured
 from tests.conftest import ROOT
@@ -38,6 +39,14 @@ def test_the_tables_stand_between_the_marks_and_extrapolate_in_proportion():
 
 def test_what_was_not_measured_is_a_dash():
     assert "| expand | - | 1.0 |" in section([Measured(5, machine="a machine"), measured(10)])
+
+
+def test_what_clusters_did_stands_beside_it():
+    handed = Handed("slurm", 1_000, 1, 1, 3_000_000, submit_seconds=2.0, driver_seconds=1.5, clock=30.0)
+    written = section([measured(10)], [handed])
+    assert "| handed to a cluster | slurm, 1,000 runs |" in written
+    assert "| driver, ms of a processor for each run | 1.50 |" in written
+    assert "handed to a cluster" not in section([measured(10)])
 
 
 @pytest.mark.campaign

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from benchmark.store.claims import BEAT_SECONDS
 from benchmark.store.compaction import SEGMENT_BYTES
+from scripts._scale.clusters import Handed
 from scripts._scale.simulation import Measured
 
 BEGIN, END = "<!-- begin: made by scripts/scale -->", "<!-- end -->"
@@ -19,8 +20,8 @@ BLOCK = 4096
 """Bytes that a small file takes at least."""
 
 
-def section(columns: Sequence[Measured]) -> str:
-    """The tables of several simulations beside each other, and what follows from them."""
+def section(columns: Sequence[Measured], handed: Sequence[Handed] = ()) -> str:
+    """The tables of several simulations beside each other, what clusters did, and what follows from them."""
     steps = list(dict.fromkeys(step for one in columns for step in one.seconds))
     rows = [(step, *(_seconds(one, step) for one in columns)) for step in steps]
     rows += [
@@ -39,6 +40,7 @@ def section(columns: Sequence[Measured]) -> str:
         [
             f"Measured on {'; '.join(machines)}.",
             _table(heads, rows),
+            *of_clusters(handed),
             f"Extrapolated in proportion to {TARGET:,} runs on {GPUS:,} GPUs, each figure from the largest simulation "
             "that measured it:",
             _table(("", *(f"runs of {seconds} s" for seconds in RUN_SECONDS)), _extrapolated(columns)),
@@ -46,13 +48,32 @@ def section(columns: Sequence[Measured]) -> str:
     )
 
 
-def with_section(page: str, columns: Sequence[Measured]) -> str:
+def with_section(page: str, columns: Sequence[Measured], handed: Sequence[Handed] = ()) -> str:
     """`page` with the section between its marks replaced."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the page holds no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{section(columns)}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{section(columns, handed)}\n\n{END}{after}"
+
+
+def of_clusters(handed: Sequence[Handed]) -> list[str]:
+    """What handing runs to clusters cost, as paragraphs."""
+    if not handed:
+        return []
+    heads = ("handed to a cluster", *(f"{one.executor}, {one.runs:,} runs" for one in handed))
+    rows = [
+        ("tasks in submissions", *(f"{one.tasks:,} in {one.submissions:,}" for one in handed)),
+        ("bytes of task files, a run", *(_per_run(one.task_bytes, one.runs) for one in handed)),
+        ("until all are submitted, seconds by the clock", *(f"{one.submit_seconds:.0f}" for one in handed)),
+        ("driver, ms of a processor for each run", *(f"{one.driver_seconds / one.runs * 1e3:.2f}" for one in handed)),
+        ("until the last record is seen, seconds by the clock", *(f"{one.clock:.0f}" for one in handed)),
+    ]
+    return [
+        "A real cluster on the same machine carries the tasks out, with a worker that trains nothing (`scripts/scale "
+        "--executor`):",
+        _table(heads, rows),
+    ]
 
 
 def _extrapolated(columns: Sequence[Measured]) -> list[tuple[str, ...]]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import queue
+import secrets
 import subprocess
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,18 @@ class Ray:
     name = NAME
     most_tasks = MOST_TASKS
 
-    def __init__(self, settings: RaySettings, *, cpus: float) -> None:
-        """Connects to the cluster, or starts one. `cpus`: of a task, unless `settings` say otherwise.
+    def __init__(self, settings: RaySettings, *, cpus: float, worker: Sequence[str] = WORKER) -> None:
+        """Connects to the cluster, or starts one. `cpus`: of a task, unless `settings` say otherwise. `worker`: the
+        command that carries a task out; the path of its spec file follows, and an option.
 
         Raises RayError.
         """
+        self.worker = worker
+        address = settings.address or os.environ.get("RAY_ADDRESS")
+        if address in (None, "local"):
+            # Nobody else on this machine may give it work. Ray reads this once, when it is imported, and would write a
+            # token of its own into a file that everybody can read.
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.ray = _imported()
         self.resources = {
             "CPU": float(cpus if settings.cpus is None else settings.cpus),
@@ -48,11 +56,8 @@ class Ray:
         }
         self._refs: dict[Path, Any] = {}
         self._done: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        address = settings.address or os.environ.get("RAY_ADDRESS")
-        if address is None:
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # no other user of this machine may give it work
         try:
-            self.ray.init(address=address, log_to_driver=False, logging_level="WARNING")
+            self.ray.init(address=address or "local", log_to_driver=False, logging_level="WARNING")
         except Exception as error:  # Ray raises many kinds
             where = address or "on this machine"
             raise RayError(
@@ -82,7 +87,7 @@ class Ray:
                 max_retries=0,
                 name=f"noisybench {submitted.name}/{spec.stem}",
             )
-            ref = task.remote([*WORKER, str(spec), "--until-stdin-closes"], str(log_of(spec)), STOP_SECONDS)
+            ref = task.remote([*self.worker, str(spec), "--until-stdin-closes"], str(log_of(spec)), STOP_SECONDS)
             self._refs[spec] = ref
             ref.future().add_done_callback(lambda future, spec=spec: self._done.put(_ended(spec, future)))
 

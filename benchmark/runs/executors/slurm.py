@@ -84,12 +84,16 @@ class Slurm:
 
     name = NAME
 
-    def __init__(self, store: Store, settings: SlurmSettings, *, title: str, cpus: int) -> None:
-        """`title`: what the runs are of, for people. `cpus`: of a task, unless `settings` say otherwise."""
+    def __init__(
+        self, store: Store, settings: SlurmSettings, *, title: str, cpus: int, worker: Sequence[str] = WORKER
+    ) -> None:
+        """`title`: what the runs are of, for people. `cpus`: of a task, unless `settings` say otherwise. `worker`: the
+        command that carries a task out; the path of its spec file follows."""
         self.store = store
         self.settings = settings
         self.title = title
         self.cpus = cpus
+        self.worker = worker
         self.jobs: dict[str, str] = {}
         """Submission -> number of its job, of those that were launched here."""
         self._followed: dict[str, tuple[Submitted, set[int]]] = {}
@@ -120,7 +124,8 @@ class Slurm:
 
     def launch(self, submitted: Submitted) -> None:
         path = submitted.folder / SCRIPT
-        write_atomically(path, batch_script(submitted, self.settings, title=self.title, cpus=self.cpus).encode())
+        script = batch_script(submitted, self.settings, title=self.title, cpus=self.cpus, worker=self.worker)
+        write_atomically(path, script.encode())
         answer = _call("sbatch", "--parsable", str(path))
         self.jobs[submitted.name] = answer.strip().split(";")[0]
         self._followed[submitted.name] = (submitted, set(range(len(submitted.content.runs))))
@@ -164,8 +169,10 @@ class Slurm:
         """What is queued goes on without this process."""
 
 
-def batch_script(submitted: Submitted, settings: SlurmSettings, *, title: str, cpus: int) -> str:
-    """The script of a submission's array job. `title`, `cpus`: as of `Slurm`."""
+def batch_script(
+    submitted: Submitted, settings: SlurmSettings, *, title: str, cpus: int, worker: Sequence[str] = WORKER
+) -> str:
+    """The script of a submission's array job. `title`, `cpus`, `worker`: as of `Slurm`."""
     count, runs = len(submitted.content.runs), sum(map(len, submitted.content.runs))
     limit = f"%{settings.at_a_time}" if settings.at_a_time else ""
     asked = {
@@ -191,7 +198,7 @@ def batch_script(submitted: Submitted, settings: SlurmSettings, *, title: str, c
         "trap '' USR1  # until the worker listens",
         f"folder={shlex.quote(str(submitted.folder))}",
         'exec >> "$folder/$SLURM_ARRAY_TASK_ID.log" 2>&1',
-        f'exec {shlex.join(WORKER)} "$folder/$SLURM_ARRAY_TASK_ID.json"',
+        f'exec {shlex.join(worker)} "$folder/$SLURM_ARRAY_TASK_ID.json"',
         "",
     ]
     return "\n".join(lines)

@@ -73,6 +73,23 @@ def test_neither_a_killed_driver_nor_a_lost_node_costs_a_run(tmp_path, cluster, 
     assert not list(tmp_path.glob("results/work/claims/*.json"))
 
 
+@pytest.mark.campaign
+def test_without_an_address_a_ray_is_started_here_that_takes_work_of_this_user_only(tmp_path):
+    """As a user types it, with nothing said of Ray's tokens before."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("the package ray is not installed: pip install 'noisybench[ray]'")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    grid = ("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "2", "--epochs", "1", "--subset", "100")
+    command = [sys.executable, "-m", "benchmark.cli.main", *grid, "--no-table", "--executor", "ray", "--device", "cpu"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**environment, "HOME": str(tmp_path), "PYTHONPATH": PYTHONPATH},
+        capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(records(tmp_path / "results")) == 2
+    assert not (tmp_path / ".ray/auth_token").exists(), "its token is in no file that others could read"
+
+
 def test_a_cluster_that_is_not_there_is_an_error_of_one_sentence(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     told = here(*GRID, "--executor", "ray", code=1).stderr

@@ -15,7 +15,7 @@ from benchmark.runs.executors import slurm
 from benchmark.runs.executors.tasks import submissions
 from benchmark.store.store import Store
 from tests.cli.test_run import records
-from tests.conftest import PYTHONPATH
+from tests.conftest import PYTHONPATH, ROOT
 from tests.runs.executors.conftest import GRID, SECONDS, reached_checkpoint, until
 
 pytestmark = pytest.mark.xdist_group("slurm")  # one cluster on a machine
@@ -67,6 +67,20 @@ def test_what_is_queued_is_not_submitted_again_and_a_driver_that_is_killed_can_b
     assert records(results) == records(tmp_path / "local")
     assert len(submissions(Store(results), "slurm")) == 2
     assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.campaign
+def test_scripts_scale_hands_thousands_of_runs_to_slurm_and_sees_all_of_them_end(tmp_path, nodes):
+    out = tmp_path / "slurm.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts._scale.run", "--runs", "2500", "--executor", "slurm", "--folder", tmp_path,
+         "--out", out],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "| tasks in submissions | 3 in 1 |" in done.stdout
+    assert json.loads(out.read_text())["runs"] == 2500
+    assert [path.name for path in tmp_path.iterdir()] == [out.name], "its results are removed"
 
 
 @pytest.mark.campaign
