@@ -90,7 +90,7 @@ def _reached(task: Task, store: Store) -> list[str]:
     reached = []
     for job in task.jobs:
         run_id = job.spec.id
-        for path in (store.run_path(run_id), store.work(run_id) / "checkpoint.pt"):
+        for path in (store.run_path(run_id), store.checkpoint(run_id)):
             with suppress(OSError):
                 reached.append(f"{path.name} {path.stat().st_mtime_ns}")
     return reached

@@ -104,7 +104,7 @@ def carry_out(
                         states[run_id] = event.state
                         if event.state == "failed":
                             failed += 1
-                            event = replace(event, logs=_with_text(executor.logs(run_id)))
+                            event = replace(event, logs=_with_text(executor, run_id))
                         on_event(event)
                 if running and max_failures is not None and failed >= max_failures:
                     executor.cancel()
@@ -112,14 +112,14 @@ def carry_out(
     finally:
         # Workers that had to be killed may have left files; where that fails, the next command removes them.
         with suppress(OSError):
-            leftovers.sweep(store.folder, running | set(tried))
+            leftovers.sweep(store, running | set(tried))
     return states
 
 
-def _with_text(logs: Sequence[Path]) -> tuple[Path, ...]:
-    """Those in which there is something: an exception is told in the failure's record alone."""
+def _with_text(executor: Executor, run_id: str) -> tuple[Path, ...]:
+    """The logs in which there is something: an exception is told in the failure's record alone."""
     with suppress(OSError):
-        return tuple(path for path in logs if path.stat().st_size)
+        return tuple(path for path in executor.logs(run_id) if path.stat().st_size)
     return ()
 
 

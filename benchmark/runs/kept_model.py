@@ -32,7 +32,8 @@ from benchmark.seeds import seed_for
 from benchmark.store import digests, kept
 from benchmark.store.atomic import write_atomically
 from benchmark.store.content import Record
-from benchmark.store.store import Store, cannot_read
+from benchmark.store.readable import cannot_read
+from benchmark.store.store import Store
 from benchmark.training.samples import Chosen, Features, Images, Samples
 from benchmark.training.train_set import predict
 from methods.base import Hints, Method

@@ -53,9 +53,10 @@ def plan(jobs: Sequence[Job], store: Store, *, again: Again | None = None, move:
     held: set[str] = set() if again else unchanged(todo, {record["id"]: record for record in store.failures().records})
     same = [job for job in todo if job.spec.id in held]
     todo = [job for job in todo if job.spec.id not in held]
+    ids = {job.spec.id for job in todo}
     if move:
-        leftovers.sweep(store.folder, [job.spec.id for job in todo])
-    recorded = frozenset(states) & {job.spec.id for job in todo}
+        leftovers.sweep(store, ids, finished=states.keys() - ids)
+    recorded = frozenset(states) & ids
     return Plan(todo, broken, lacking, recorded, same)
 
 

@@ -110,7 +110,7 @@ def train(
         evaluations,
         main_metric=prepared.main_metric,
         method_seed=seed_for("method-epochs", spec.seeds.method, spec.method.name),
-        checkpoint=store.work(spec.id) / "checkpoint.pt",
+        checkpoint=store.checkpoint(spec.id),
         checkpoint_seconds=options.checkpoint_seconds,
         keep_predictions=options.keep != "none",
         keep_model=options.keep == "model",

@@ -59,7 +59,7 @@ def run_one(
         return Outcome("failed", f"{type(error).__name__}: {error}".split("\n")[0], cause)
     store.write(record)
     with suppress(OSError):  # the run has ended, whatever the disk does now
-        (store.work(job.spec.id) / "checkpoint.pt").unlink(missing_ok=True)
+        store.checkpoint(job.spec.id).unlink(missing_ok=True)
     return Outcome(record["state"], summary(record))
 
 

@@ -168,10 +168,10 @@ def _of_ended(path: Path) -> bool:
 
 def remove(path: Path) -> None:
     """Removes a file or a folder, as far as that is possible."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()
 
 

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from benchmark.store.atomic import StoreError, write_atomically
 from benchmark.store.processes import ProcessId, this_process
+from benchmark.store.readable import present
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
@@ -71,13 +72,15 @@ class Claim:
             doing=doing,
         )
         try:
-            present = _read(self.path)
+            said = _read(self.path)
         except OSError:
             return True  # the disk fails for now
-        if present is None and not self.written:
+        if said is None and not self.written:
             self.written = _create(self.path, self.holder)
-            return self.written or not self.path.exists()
-        if present is None or present.process != self.holder.process:
+            with suppress(StoreError):
+                return self.written or not present(self.path)
+            return True
+        if said is None or said.process != self.holder.process:
             return False
         with suppress(StoreError):  # the run goes on; at worst another process makes it too
             write_atomically(self.path, orjson.dumps(self.holder), durable=False)
@@ -98,8 +101,8 @@ def take(folder: Path, run_id: str) -> Claim | None:
     holder = Holder(run_id, me.machine, socket.gethostname(), me.pid, me.born, started=time.time())
     if _create(path, holder):
         return Claim(path, holder, written=True)
-    with suppress(OSError):
-        if path.exists():
+    with suppress(StoreError):
+        if present(path):
             return None
     return Claim(path, holder, written=False)  # writing the record will report the disk's error
 
@@ -122,8 +125,8 @@ def held(folder: Path) -> Iterator[Holder]:
 
 def drop(path: Path, holder: Holder) -> None:
     """Removes the claim of `holder`, and no other one."""
-    present = read(path)
-    if present is not None and present.process == holder.process:
+    said = read(path)
+    if said is not None and said.process == holder.process:
         with suppress(OSError):
             path.unlink()
 
@@ -162,7 +165,9 @@ class Watch:
             return False
         drop(path, holder)
         self._seen.pop(run_id, None)
-        return not path.exists()
+        with suppress(StoreError):
+            return not present(path)
+        return False
 
 
 def _create(path: Path, holder: Holder) -> bool:

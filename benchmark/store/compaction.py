@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmark.store import segments
 from benchmark.store.atomic import StoreError, sync, write_atomically
+from benchmark.store.readable import present
 from benchmark.store.segments import Original
 from benchmark.store.store import Broken, Contents, Store
 
@@ -82,7 +83,7 @@ def _finish_interrupted(store: Store, done: Compaction) -> None:
             path = loose.get(run_id)
             if path is not None and _delete_if_equal(path, content):
                 done.compacted += 1
-            elif path is not None and path.exists():
+            elif path is not None and present(path):
                 done.differing.append(path)
 
 

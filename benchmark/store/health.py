@@ -11,8 +11,9 @@ from benchmark.store import digests, schema
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 from benchmark.store.leftovers import leftovers
+from benchmark.store.readable import cannot_read
 from benchmark.store.record_file import decode
-from benchmark.store.store import Broken, Contents, Store, cannot_read, run_id_of
+from benchmark.store.store import Broken, Contents, Store, run_id_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

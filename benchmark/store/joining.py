@@ -9,8 +9,9 @@ from pathlib import Path
 from benchmark.store import kept, published
 from benchmark.store.atomic import StoreError, write_atomically
 from benchmark.store.content import content_digest
+from benchmark.store.readable import cannot_read, present
 from benchmark.store.record_file import decode
-from benchmark.store.store import Store, cannot_read
+from benchmark.store.store import Store
 
 ASIDE = "conflicts"
 """In the results folder: records that differ from those that it holds, by the folder that they come from. No command
@@ -89,7 +90,7 @@ def _copy_kept(place: Path, store: Store, run_id: str) -> int:
     copied = 0
     for suffix in (kept.PREDICTIONS, kept.WEIGHTS):
         source, target = kept.path_of(Store(place), run_id, suffix), kept.path_of(store, run_id, suffix)
-        if not source.is_file() or target.exists():
+        if not source.is_file() or present(target):
             continue
         try:
             kept.check(source)

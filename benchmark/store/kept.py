@@ -14,7 +14,8 @@ import numpy as np
 from benchmark.store.arrays import seal_npz, unseal_npz
 from benchmark.store.atomic import write_atomically
 from benchmark.store.digests import check_seal
-from benchmark.store.store import Store, cannot_read, run_id_of
+from benchmark.store.readable import cannot_read
+from benchmark.store.store import Store, run_id_of
 
 Keep: TypeAlias = Literal["none", "predictions", "model"]
 

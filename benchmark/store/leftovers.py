@@ -6,11 +6,12 @@ A process of another machine cannot be asked whether it lives: what it left is f
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from benchmark.store import atomic, claims, once
+from benchmark.store.store import Store
 
 _WRITTEN_TO = ("runs/*", "failures", "segments", "work", "work/*")
 """Folders that runs write to, but for those of single runs, of which there may be very many."""
@@ -21,10 +22,16 @@ def leftovers(folder: Path) -> list[Path]:
     return list(_in(folder, ["**"]))
 
 
-def sweep(folder: Path, run_ids: Iterable[str]) -> None:
-    """Removes those that runs leave, where runs of any grid write and where those of `run_ids` do."""
+def sweep(store: Store, run_ids: Iterable[str], finished: Collection[str] = ()) -> None:
+    """Removes those that runs leave, where runs of any grid write and where those of `run_ids` do.
+
+    `finished`: runs that have a record. One that was killed before it removed its checkpoint left its claim too.
+    """
+    folder = store.folder
     begun = {path.name for path in (folder / "work" / "runs").glob("*")}  # few of the runs of a large grid
     for path in _in(folder, [*_WRITTEN_TO, *(f"work/runs/{run_id}" for run_id in begun.intersection(run_ids))]):
+        if path.parent == folder.joinpath(*claims.FOLDER) and path.stem in finished:
+            atomic.remove(store.checkpoint(path.stem))
         atomic.remove(path)
 
 

@@ -18,9 +18,10 @@ from benchmark.store import checksums, readings, record_archive, record_file, sc
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.digests import current, seal_json, unseal_json
+from benchmark.store.readable import cannot_read
 from benchmark.store.schema import Names
 from benchmark.store.segments import Original
-from benchmark.store.store import PUBLISHED_FILES, Contents, Store, cannot_read, parse
+from benchmark.store.store import PUBLISHED_FILES, Contents, Store, parse
 
 TABLE, ARCHIVE = PUBLISHED_FILES
 """In a published folder: its records, see `record_table`; and the `runs/` of the results folder."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmark.store import compaction
 from benchmark.store.atomic import StoreError, write_atomically
+from benchmark.store.readable import present
 from benchmark.store.segments import Original
 from benchmark.store.store import Store, run_id_of
 
@@ -58,7 +59,7 @@ def _take_out(store: Store, segment: Path, run_ids: AbstractSet[str], trash: Pat
         if run_id in run_ids:
             taken += 1
             # The loose record of the run, if there is one, is the later one and keeps its name.
-            loose = store.run_path(run_id).exists()
+            loose = present(store.run_path(run_id))
             name = f"{run_id} (compacted).json" if loose else f"{run_id}.json"
             write_atomically(trash / "runs" / run_id[:2] / name, content)
         else:

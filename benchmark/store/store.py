@@ -28,6 +28,7 @@ from benchmark.store import readings
 from benchmark.store.atomic import StoreError, write_atomically, write_new
 from benchmark.store.content import Record, without_bulk
 from benchmark.store.migration import current, earlier_fields
+from benchmark.store.readable import cannot_read, present
 from benchmark.store.record_file import decode, encode
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 QUARANTINE = "quarantine"
-
-
-class CannotRead(StoreError):
-    """A file that may be whole but cannot be read now."""
 
 
 class Broken(NamedTuple):
@@ -101,6 +98,10 @@ class Store:
         """What a run printed, all attempts together."""
         return self.work(run_id) / "log.txt"
 
+    def checkpoint(self, run_id: str) -> Path:
+        """From what a run goes on that was stopped."""
+        return self.work(run_id) / "checkpoint.pt"
+
     def cache(self, name: str) -> Path:
         return self.folder / "work" / name
 
@@ -124,11 +125,11 @@ class Store:
         return loose.union(*(self._ids(segment) for segment in self.segments()))
 
     def has(self, run_id: str, without: Collection[str] = ()) -> bool:
-        """Whether a run has a record, sound or not, without a look at those of other runs.
+        """Whether a run has a record, sound or not, without a look at those of other runs. Raises StoreError.
 
         `without`: names of segments that are known not to hold it.
         """
-        if self.run_path(run_id).exists() or self.files_of(run_id):
+        if present(self.run_path(run_id)) or self.files_of(run_id):
             return True
         segments = [segment for segment in self.segments() if segment.name not in without]
         for segment in segments:  # named by their content: what was read once stays true
@@ -382,13 +383,6 @@ def attempt_of(path: Path) -> int:
     """The number in a failure's name: 12 of "3f2a-012.json", 0 where there is none."""
     match = re.search(rf"{run_id_of(path)}-(\d+)", path.name)
     return int(match[1]) if match else 0
-
-
-def cannot_read(path: Path, error: OSError) -> CannotRead:
-    return CannotRead(
-        f"{path} cannot be read now: {error.strerror or error}; nothing was changed: "
-        "mend its permissions or its disk, then repeat the command"
-    )
 
 
 def _reason(segment: Path, error: Exception) -> str:

@@ -9,7 +9,7 @@ from benchmark.store import published
 from tests.report.conftest import verify
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_BYTES = 22 * 10**6
+LIMIT_BYTES = 24 * 10**6
 """Of all published records together: a checkout stays small."""
 
 

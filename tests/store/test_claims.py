@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -195,6 +196,28 @@ def test_a_folder_where_no_file_can_be_made_holds_nobody_up(tmp_path):
     assert claim is not None
     assert claim.beat()
     claim.release()
+
+
+def test_a_disk_that_fails_for_a_while_takes_no_run_away_and_gives_none_free(tmp_path, monkeypatch):
+    claim, asking = claims.take(tmp_path, RUN), os.stat
+    watch = Watch(tmp_path, stale_seconds=0)
+
+    def fail(path, *arguments, **named):
+        if str(path) == str(claim.path):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return asking(path, *arguments, **named)
+
+    claim.path.unlink()
+    claim.written = False
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "_create", lambda path, holder: False)
+        patch.setattr(os, "stat", fail)
+        assert claim.beat()
+    written(tmp_path, of_another_machine())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fail)
+        assert not watch.is_free(RUN)
+    assert watch.is_free(RUN)
 
 
 def test_a_process_that_loses_the_race_after_a_full_disk_stops(tmp_path):

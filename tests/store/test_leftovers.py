@@ -17,6 +17,7 @@ from benchmark.store import atomic, claims
 from benchmark.store.leftovers import leftovers, sweep
 from benchmark.store.once import alone
 from benchmark.store.processes import ProcessId, in_text, machine, this_process
+from benchmark.store.store import Store
 from tests.conftest import ROOT
 
 LEAVES = {
@@ -56,14 +57,33 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next_run(tmp_path, what)
         before = files(tmp_path)
         assert before
         assert leftovers(tmp_path) == [], "it lives"
-        sweep(tmp_path, ["x"])
+        sweep(Store(tmp_path), ["x"])
         assert files(tmp_path) == before
         running.send_signal(signal.SIGKILL)
         running.wait()
     assert leftovers(tmp_path)
-    sweep(tmp_path, ["x"])
+    sweep(Store(tmp_path), ["x"])
     assert files(tmp_path) == []
     assert leftovers(tmp_path) == []
+
+
+def test_a_run_that_was_killed_between_its_record_and_the_end_of_its_checkpoint_leaves_none(tmp_path):
+    store = Store(tmp_path)
+    begun, ended = store.checkpoint("begun"), store.checkpoint("ended")
+    for path in (begun, ended):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"...")
+    with process(f"""
+folder = pathlib.Path({str(tmp_path)!r})
+claims.take(folder, "begun"), claims.take(folder, "ended")
+print("here", flush=True)
+time.sleep(600)
+""") as running:
+        running.stdout.readline()
+        sweep(store, [], finished={"ended"})
+        assert files(tmp_path) == sorted([begun, ended, *(claims.place(tmp_path, x) for x in ("begun", "ended"))])
+    sweep(store, [], finished={"ended"})
+    assert files(tmp_path) == [begun]
 
 
 def files(folder: Path) -> list[Path]:
@@ -78,7 +98,7 @@ def test_what_this_process_holds_and_what_others_keep_there_stays(tmp_path):
         path.write_bytes(b"somebody's")
     with alone(tmp_path / "work" / "one"):
         assert leftovers(tmp_path) == []
-        sweep(tmp_path, [])
+        sweep(Store(tmp_path), [])
         assert all(path.exists() for path in (*kept, claim.path, tmp_path / "work" / ".one.lock"))
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from benchmark.errors import UsageError
 from benchmark.store import digests, health
-from benchmark.store.atomic import StoreError, replace_folder, write_atomically, write_new
+from benchmark.store.atomic import StoreError, remove, replace_folder, write_atomically, write_new
 from benchmark.store.compaction import compact
 from benchmark.store.record_file import encode
 from benchmark.store.schema import SCHEMA
@@ -205,6 +205,15 @@ def test_a_file_that_cannot_be_read_now_is_an_error_that_names_it(store, monkeyp
             read()
 
 
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOLCK])
+def test_a_disk_that_does_not_say_whether_a_record_is_there_is_an_error_and_no_answer(store, monkeypatch, error):
+    store.write(record())
+    silent(monkeypatch, store.run_path("ab12"), error)
+    with pytest.raises(StoreError, match=f"ab12.json cannot be read now: {os.strerror(error)}"):
+        store.has("ab12")
+    remove(store.run_path("ab12"))  # as far as that is possible
+
+
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EIO])
 def test_a_segment_that_cannot_be_read_now_is_not_broken(store, monkeypatch, error):
     store.write(record())
@@ -255,6 +264,18 @@ def refuse(monkeypatch, path, error):
         return opening(file, *arguments, **named)
 
     monkeypatch.setattr(io, "open", fail)
+
+
+def silent(monkeypatch, path, error):
+    """Makes every question for what `path` is fail."""
+    asking = os.stat
+
+    def fail(file, *arguments, **named):
+        if str(file) == str(path):
+            raise OSError(error, os.strerror(error), str(file))
+        return asking(file, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", fail)
 
 
 def damaged(content: bytes, kind: str, place: float, bit: int) -> bytes:

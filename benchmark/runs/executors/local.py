@@ -24,7 +24,7 @@ from benchmark.runs.executors.base import Event
 from benchmark.runs.executors.packing import Device, Packing
 from benchmark.runs.executors.workers import END_SECONDS, Worker, Workers
 from benchmark.runs.failures import Cause, cause_of
-from benchmark.store import cancelling, claims
+from benchmark.store import atomic, cancelling, claims
 from benchmark.store.atomic import StoreError
 from benchmark.store.content import Record
 from benchmark.store.store import Store
@@ -266,6 +266,7 @@ class Local:
         job, code = running.job, running.worker.process.exitcode
         try:
             if record := self._made(job.spec.id):
+                atomic.remove(self.store.checkpoint(job.spec.id))  # it was killed before it did so itself
                 return child.Ending(record["state"], "(ended after its record was written)")
         except StoreError as error:
             return _store_failure(error)

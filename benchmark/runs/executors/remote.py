@@ -22,12 +22,16 @@ from benchmark.runs.failures import PASSING, RETRY_SECONDS, Cause
 from benchmark.runs.recording import summary, write_failure
 from benchmark.store import cancelling, claims
 from benchmark.store.content import Record
+from benchmark.store.readable import present
 from benchmark.store.store import Contents, Store, attempt_of
 
 LOOK_SECONDS = 0.5
 """Least time between two looks at the results folder."""
 LOOK_SHARE = 0.1
-"""Most of this process's time that looking may take."""
+"""Most of this process's time that looking may take, while no look takes longer than a second."""
+LOOK_MOST_SECONDS = 10.0
+"""Longest time between two looks: one that finds thousands of new records takes long, and the next one would find still
+more."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class Remote:
         if started >= self._next_look:
             self._look()
             took = time.monotonic() - started
-            self._next_look = time.monotonic() + max(LOOK_SECONDS, took / LOOK_SHARE)
+            self._next_look = time.monotonic() + min(max(LOOK_SECONDS, took / LOOK_SHARE), LOOK_MOST_SECONDS)
         events, self._events = self._events, []
         return events
 
@@ -267,7 +271,7 @@ class Remote:
     def _of_record(self, job: Job, task: Open, ended: Ended | None) -> Event | None:
         run_id = job.spec.id
         # A record may be moved into a segment meanwhile: it is looked for there when its task has ended.
-        if not (self.store.run_path(run_id).exists() or (ended and self.store.has(run_id))):
+        if not (present(self.store.run_path(run_id)) or (ended and self.store.has(run_id))):
             return None
         if self._is_old(run_id, task.submitted.content.recorded):
             return None

@@ -1,5 +1,6 @@
 """Runs are bundled to tasks, whose files hold all that a worker needs."""
 
+import itertools
 import shlex
 import subprocess
 from functools import cache
@@ -14,7 +15,7 @@ from benchmark.grid.executor_settings import SlurmSettings
 from benchmark.grid.expand import expand
 from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Options
-from benchmark.runs.executors import slurm, tasks
+from benchmark.runs.executors import remote, slurm, tasks
 from benchmark.runs.executors.tasks import Submission, Submitted, Task, TaskError, bundles
 from benchmark.store.store import Store
 
@@ -136,3 +137,21 @@ def test_the_script_asks_for_what_the_suite_and_the_options_say():
         assert f"#SBATCH {line}\n" in script
     assert "3 runs of 'mine' in 2 task(s)" in script
     assert shlex.quote("/r s/work/tasks/ab") in script
+
+
+def test_a_look_that_took_minutes_is_followed_by_another_within_seconds(tmp_path, monkeypatch):
+    """It saw thousands of new records; the next one would see still more, the longer it is put off."""
+    now = [1000.0]
+    monkeypatch.setattr(remote.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(remote.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    executor, looks = remote.Remote(Store(tmp_path), cluster=None), []
+
+    def look():
+        looks.append(now[0])
+        now[0] += 120
+
+    executor._look = look
+    for _ in range(40):
+        executor.poll(1.0)
+    assert len(looks) > 2
+    assert max(later - earlier for earlier, later in itertools.pairwise(looks)) <= 120 + remote.LOOK_MOST_SECONDS + 1
