@@ -1,17 +1,15 @@
 """Requests to leave runs: how a command reaches the processes of all hosts that share a results folder.
 
 A request is a file in `work/cancel/` that names runs, or all. It concerns those who carried them out or had them
-queued when it was made, by the clock of the file system, which all of them share: whoever begins later does not heed
-it. Its readers look whether the folder has changed, which costs one call a look.
+queued when it was made: whoever begins later notes the requests that are there already, and does not heed them. So no
+clock counts.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
-import time
 from collections.abc import Collection
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,16 +20,9 @@ from benchmark.store.atomic import write_atomically
 FOLDER = ("work", "cancel")
 
 
-def moment(folder: Path) -> float:
-    """Now in seconds, by the clock of the file system; by that of this machine where no file can be made."""
-    try:
-        (work := folder / "work").mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=work) as file:
-            file.write(b"now")
-            file.flush()
-            return os.fstat(file.fileno()).st_mtime
-    except OSError:
-        return time.time()
+def made(folder: Path) -> frozenset[str]:
+    """The requests that have been made, by name. Raises OSError where the disk does not tell."""
+    return frozenset(path.name for path in requests(folder))
 
 
 def request(folder: Path, run_ids: Collection[str] | None) -> None:
@@ -40,36 +31,31 @@ def request(folder: Path, run_ids: Collection[str] | None) -> None:
     write_atomically(folder.joinpath(*FOLDER, f"{secrets.token_hex(8)}.json"), content)
 
 
-def is_cancelled(folder: Path, run_id: str, since: float) -> bool:
-    """Whether it was asked since a `moment` that the run be left."""
-    place = folder.joinpath(*FOLDER)
-    if _changed(place) < since:
-        return False
-    for path in requests(folder):
-        changed = _changed(path)
-        if changed >= since:
-            runs = _runs(path, changed)
-            if runs is None or run_id in runs:
-                return True
+def is_cancelled(folder: Path, run_id: str, before: Collection[str]) -> bool:
+    """Whether it was asked that the run be left, by a request that is not among those `made` before.
+
+    What the disk does not tell now is asked again with the next call.
+    """
+    with suppress(OSError):
+        return any(_concerns(path, run_id) for path in requests(folder) if path.name not in before)
     return False
 
 
 def requests(folder: Path) -> list[Path]:
+    """Raises OSError where the disk does not tell."""
     return sorted(folder.joinpath(*FOLDER).glob("[!.]*.json"))
 
 
-def _changed(path: Path) -> float:
+def _concerns(path: Path, run_id: str) -> bool:
     try:
-        return path.stat().st_mtime
-    except OSError:
-        return float("-inf")
+        runs = _runs(path)
+    except (OSError, ValueError):
+        return False
+    return runs is None or run_id in runs
 
 
 @lru_cache(maxsize=64)
-def _runs(path: Path, changed: float) -> frozenset[str] | None:
-    """The runs that a request names; None: all. One that was written whole is never changed."""
-    try:
-        named = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return frozenset()
+def _runs(path: Path) -> frozenset[str] | None:
+    """The runs that a request names; None: all. A request is written whole, and never changed."""
+    named = orjson.loads(path.read_bytes())
     return None if named is None else frozenset(named)

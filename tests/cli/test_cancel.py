@@ -104,7 +104,7 @@ def test_a_stopped_process_is_ended_too_and_one_of_another_host_is_asked(tmp_pat
     store = Store(tmp_path / "results")
     mine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     mine.send_signal(signal.SIGSTOP)
-    since = cancelling.moment(store.folder)
+    before = cancelling.made(store.folder)
     for run_id, machine_id in (("ab" * 8, machine()), ("cd" * 8, "00000000")):
         holder = claims.Holder(run_id, machine_id, "host", mine.pid, born(mine.pid))
         path = claims.place(store.folder, run_id)
@@ -114,7 +114,7 @@ def test_a_stopped_process_is_ended_too_and_one_of_another_host_is_asked(tmp_pat
     assert mine.wait(30) < 0
     assert [holder.run for holder in done.stopped] == ["ab" * 8]
     assert [holder.run for holder in done.asked] == ["cd" * 8]
-    assert cancelling.is_cancelled(store.folder, "cd" * 8, since)
+    assert cancelling.is_cancelled(store.folder, "cd" * 8, before)
     assert [holder.run for holder in claims.held(store.folder)] == ["cd" * 8]
 
 

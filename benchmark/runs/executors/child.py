@@ -58,10 +58,10 @@ Message: TypeAlias = "Ending | Epoch | str"
 """What a worker tells; text is a slow step before the first epoch, "" a sign of life."""
 
 
-def work(folder: str, orders: Connection, pipe: Connection, since: float) -> None:
+def work(folder: str, orders: Connection, pipe: Connection, before: frozenset[str]) -> None:
     """The worker process: waits for its `Order`, and ends without one where the driver needs it no more.
 
-    `since`: `cancelling.moment` at which the driver began.
+    `before`: the requests to leave runs that were made before the driver began.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver handles Ctrl-C
     from benchmark.runs.executors.malloc import keep_freed_memory
@@ -83,7 +83,7 @@ def work(folder: str, orders: Connection, pipe: Connection, since: float) -> Non
             pipe.send(ELSEWHERE)
         return
     _log_to(store.log(job.spec.id))
-    line = _Line(pipe, claim, store.folder, since)
+    line = _Line(pipe, claim, store.folder, before)
 
     def show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
         if issubclass(category, CacheWarning):
@@ -114,11 +114,11 @@ def _made_meanwhile(store: Store, run_id: str, without: Collection[str]) -> bool
 class _Line:
     """What this process tells: to the driver through the pipe, to everybody through the claim."""
 
-    def __init__(self, pipe: Connection, claim: claims.Claim, folder: Path, since: float) -> None:
+    def __init__(self, pipe: Connection, claim: claims.Claim, folder: Path, before: frozenset[str]) -> None:
         self.pipe = pipe
         self.claim = claim
         self.folder = folder
-        self.since = since
+        self.before = before
         self.lock = threading.Lock()
         self.progress = Epoch(0, 0)
         self.doing = ""
@@ -135,7 +135,7 @@ class _Line:
         if not self.claim.beat(epoch=self.progress.done, epochs=self.progress.total, doing=self.doing):
             self.tell(ELSEWHERE)
             os._exit(0)  # this process was stopped for so long that another one has taken the run over
-        if cancelling.is_cancelled(self.folder, self.claim.holder.run, self.since):
+        if cancelling.is_cancelled(self.folder, self.claim.holder.run, self.before):
             self.claim.release()
             self.tell(CANCELLED)
             os._exit(0)

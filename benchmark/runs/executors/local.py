@@ -81,8 +81,8 @@ class Local:
         """They have told how their run ended; their processes are about to end."""
         self.elsewhere: list[Job] = []
         self.watch = claims.Watch(store.folder)
-        self.since = cancelling.moment(store.folder)
-        self.workers = Workers(store.folder, self.since)
+        self.before = cancelling.made(store.folder)
+        self.workers = Workers(store.folder, self.before)
         self._looked = self._polled = time.monotonic()
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -259,7 +259,7 @@ class Local:
         claims.drop_of_ended(self.store.folder, running.job.spec.id)
 
     def _is_cancelled(self, run_id: str) -> bool:
-        return cancelling.is_cancelled(self.store.folder, run_id, self.since)
+        return cancelling.is_cancelled(self.store.folder, run_id, self.before)
 
     def _death(self, running: Running) -> child.Ending:
         """How the run of a worker ended that did not tell."""

@@ -110,7 +110,7 @@ class Remote:
         self.store = store
         self.cluster = cluster
         self.shape = shape
-        self.since = cancelling.moment(store.folder)
+        self.before = cancelling.made(store.folder)
         self.recorded = {run_id: tasks.digest_of(store, run_id) or "" for run_id in recorded}
         self.seconds = seconds or {}
         self.open: dict[Path, Open] = {}
@@ -299,7 +299,7 @@ class Remote:
         return Event("end", self._slot(job), job, state="failed", cause=cause, summary=message, given_up=given_up)
 
     def _lost(self, job: Job, ended: Ended) -> Event:
-        if ended.cancelled or cancelling.is_cancelled(self.store.folder, job.spec.id, self.since):
+        if ended.cancelled or cancelling.is_cancelled(self.store.folder, job.spec.id, self.before):
             return Event("end", self._slot(job), job, state="cancelled", summary="its task was cancelled")
         message = f"its task ended without a result{f' ({ended.reason})' if ended.reason else ''}"
         if last := _last_line(tasks.log_of(ended.spec)):

@@ -37,10 +37,11 @@ class Worker:
 
 
 class Workers:
-    def __init__(self, folder: Path, since: float) -> None:
-        """`folder`: of the results. `since`: `cancelling.moment` at which this process began."""
+    def __init__(self, folder: Path, before: frozenset[str]) -> None:
+        """`folder`: of the results. `before`: the requests to leave runs that were made before
+        this process began."""
         self.folder = folder
-        self.since = since
+        self.before = before
         self.known: list[Worker] = []
         """All that were started and not forgotten."""
         self.reserve: Worker | None = None
@@ -96,7 +97,7 @@ class Workers:
     def _start(self) -> Worker:
         pipe, told = self.context.Pipe(duplex=False)
         received, orders = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=child.work, args=(str(self.folder), received, told, self.since))
+        process = self.context.Process(target=child.work, args=(str(self.folder), received, told, self.before))
         worker = Worker(process, pipe, orders)
         self.known.append(worker)  # before it starts: a signal may end this process at any moment
         try:
