@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import SoftFileLease
+from filelock import SoftFileLease, Timeout
 
 from benchmark.store.atomic import StoreError
 from benchmark.store.processes import born
@@ -81,7 +81,7 @@ def alone(place: Path) -> Iterator[None]:
     lock = SoftFileLease(path, lease_duration=LEASE_SECONDS, poll_interval=POLL_SECONDS)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        _acquire(lock, path)
     except OSError:
         yield
         return
@@ -90,6 +90,25 @@ def alone(place: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):
             lock.release()
+
+
+def _acquire(lock: SoftFileLease, path: Path) -> None:
+    """Waits for the lock. Raises OSError where no lock file can be made.
+
+    An empty file says nothing of who made it, and `filelock` respects it for ever: a process leaves one whose disk
+    failed between making and filling it. One that stays as it is for LEASE_SECONDS counts as abandoned.
+    """
+    seen = None
+    while True:
+        try:
+            lock.acquire(timeout=LEASE_SECONDS)
+            return
+        except Timeout:
+            status = path.stat() if path.exists() else None
+            empty = (status.st_ino, status.st_mtime_ns) if status is not None and status.st_size == 0 else None
+            if empty is not None and empty == seen:
+                path.unlink(missing_ok=True)
+            seen = empty
 
 
 def abandoned(folder: Path, pattern: str = f"**/{LOCK}") -> Iterator[Path]:

@@ -66,8 +66,8 @@ class Store:
     """The results folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises UsageError for a published folder, whose records are in one file."""
-        if not (folder / "runs").is_dir() and any((folder / name).is_file() for name in PUBLISHED_FILES):
+        """Raises UsageError for a published folder, whose records are in one file, and CannotRead."""
+        if not present(folder / "runs") and any(present(folder / name) for name in PUBLISHED_FILES):
             raise UsageError(
                 f"{folder} is a published folder; expected a results folder. Commands that take --with read it so "
                 f"(`noisybench table --with {folder}`)"

@@ -146,6 +146,14 @@ def test_a_lock_that_is_touched_is_respected_and_a_silent_one_is_taken_over(tmp_
     waiting.join()
 
 
+def test_an_empty_lock_file_that_a_failing_disk_left_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(once_module, "LEASE_SECONDS", 0.3)
+    lock = tmp_path / ".one.lock"
+    lock.touch()
+    assert keep(tmp_path / "one", lambda: b"1") == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
 def refuse_locks(monkeypatch, error):
     """A disk on which no lock file can be made."""
     opening = os.open

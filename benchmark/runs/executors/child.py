@@ -68,12 +68,17 @@ def work(folder: str, orders: Connection, pipe: Connection, before: frozenset[st
     from benchmark.runs.worker import run_one
 
     keep_freed_memory()
-    store = Store(Path(folder))
     try:
         order: Order = orders.recv()
     except (EOFError, OSError):  # an OSError where the driver was killed in the middle of it
         return
     job = Job.model_validate_json(order.job_json)
+    try:
+        store = Store(Path(folder))
+    except StoreError as error:
+        with suppress(BrokenPipeError):  # the driver may be gone
+            pipe.send(_store_failure(error))
+        return
     claim = claims.take(store.folder, job.spec.id)
     if claim is not None and order.without is not None and _made_meanwhile(store, job.spec.id, order.without):
         claim.release()  # another process made the run since the driver looked
@@ -96,12 +101,16 @@ def work(folder: str, orders: Connection, pipe: Connection, before: frozenset[st
             outcome = run_one(job, store, line.epoch, line.say)
             ending = Ending(outcome.state, outcome.summary[:LONGEST], outcome.cause)
         except StoreError as error:
-            ending = Ending("store", str(error)[:LONGEST], cause_of(error))
+            ending = _store_failure(error)
     with suppress(OSError):  # a disk that is full now; the record is written
         sys.stdout.flush()  # whoever hears how the run ended may look into its log
         sys.stderr.flush()
     claim.release()
     line.tell(ending)
+
+
+def _store_failure(error: StoreError) -> Ending:
+    return Ending("store", str(error)[:LONGEST], cause_of(error))
 
 
 def _made_meanwhile(store: Store, run_id: str, without: Collection[str]) -> bool:
