@@ -5,6 +5,8 @@ import shlex
 import subprocess
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -141,16 +143,19 @@ def test_the_script_asks_for_what_the_suite_and_the_options_say():
 
 def test_a_look_that_took_minutes_is_followed_by_another_within_seconds(tmp_path, monkeypatch):
     """It saw thousands of new records; the next one would see still more, the longer it is put off."""
-    now = [1000.0]
-    monkeypatch.setattr(remote.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(remote.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    executor, looks = remote.Remote(Store(tmp_path), cluster=None), []
+    now, looks = [1000.0], []
 
-    def look():
-        looks.append(now[0])
-        now[0] += 120
+    def sleep(seconds):
+        now[0] += seconds
 
-    executor._look = look
+    class Slow(remote.Remote):
+        def _look(self):
+            looks.append(now[0])
+            now[0] += 120
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr("benchmark.runs.executors.remote.time", clock)
+    executor = Slow(Store(tmp_path), cast("remote.Cluster", None))
     for _ in range(40):
         executor.poll(1.0)
     assert len(looks) > 2
