@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.cli.options import say_what_takes_time
+from benchmark.cli.options import Amount, say_what_takes_time
 
 if TYPE_CHECKING:
     from benchmark.checks.speed.machine import Division
@@ -49,9 +49,7 @@ def bench(ctx: click.Context, records: int, methods: tuple[str, ...]) -> None:
 
 
 @bench.command()
-@click.option(
-    "--seconds", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, help="Length of each trial."
-)
+@click.option("--seconds", type=Amount(0.1, 600), default=10.0, show_default=True, help="Length of each trial.")
 def machine(seconds: float) -> None:
     """Time every even division of the cores into processes and threads, and propose --slots.
 

@@ -24,9 +24,8 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
     noisybench cancel quick
     noisybench cancel 3f2a 9b1c
     """
-    from benchmark.cli.selection import is_suite, matching
+    from benchmark.cli.selection import is_suite, known_runs, matching
     from benchmark.runs.cancelling import cancel as carry_out
-    from benchmark.store import claims
     from benchmark.store.claims import BEAT_SECONDS
     from benchmark.store.store import Store
 
@@ -34,13 +33,10 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
     if suite is not None and not is_suite(suite):
         ids = (suite, *ids)
         suite = None
-    at_work = [holder.run for holder in claims.held(store.folder)]
     wanted: set[str] | None = None
     if ids:
-        if not at_work:
-            click.echo(f"nothing is at work in {store.folder}", err=True)
-            return
-        wanted = {matching(text, at_work, f"those at work in {store.folder}") for text in ids}
+        known = known_runs(store)
+        wanted = {matching(text, known, str(store.folder)) for text in ids}
     elif names_grid(suite, options):
         wanted = {job.spec.id for job in expand_grid(suite, options)[1]}
     done = carry_out(store, wanted)
@@ -53,4 +49,8 @@ def cancel(suite: str | None, ids: tuple[str, ...], **options: Any) -> None:
     if done.asked:
         click.echo(f"other hosts stop within {2 * BEAT_SECONDS:g} s; `noisybench status` shows them until then")
     if not done.stopped and not done.asked and not done.tasks:
-        click.echo("nothing of it is at work; what is queued is left when its turn comes", err=True)
+        what = "nothing is at work" if wanted is None else "none of them is at work"
+        click.echo(
+            f"{what} in {store.folder}; a `noisybench run` that is still there leaves what it has queued",
+            err=True,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from benchmark.cli.planned_grid import PlannedGrid
     from benchmark.runs.executors.base import Executor
     from benchmark.runs.executors.remote import Cluster, Remote
+    from benchmark.runs.executors.tasks import Submitted
 
 
 def executor_of(grid: PlannedGrid) -> Executor:
@@ -39,7 +41,27 @@ def _remote(grid: PlannedGrid, cluster: Cluster) -> Remote:
     from benchmark.runs.executors.remote import Remote, Shape
 
     shape = Shape(grid.place.slots or 1, grid.place.bundle, grid.timeout, grid.max_failures)
-    return Remote(grid.store, cluster, shape, recorded=grid.recorded, seconds=_seconds(grid))
+
+    def tell(launched: Sequence[Submitted], adopted: Mapping[str, int]) -> None:
+        if adopted:
+            _say(
+                f"{sum(adopted.values())} runs are queued or at work already{_jobs(cluster, adopted)}, and are not "
+                "submitted again; `noisybench cancel` takes them off the queue, to submit them with other options"
+            )
+        for one in launched:
+            runs, tasks = sum(map(len, one.content.runs)), len(one.content.runs)
+            _say(f"submitted {runs} runs as {tasks} task(s){_jobs(cluster, [one.name])} ({one.folder})")
+
+    return Remote(grid.store, cluster, shape, recorded=grid.recorded, seconds=_seconds(grid), on_submit=tell)
+
+
+def _jobs(cluster: Cluster, submissions: Iterable[str]) -> str:
+    """The jobs that carry out these submissions, where the cluster gives them numbers."""
+    from benchmark.runs.executors.slurm import Slurm
+
+    if not isinstance(cluster, Slurm):
+        return ""
+    return f": job {', '.join(cluster.jobs[name] for name in submissions)}"
 
 
 def _seconds(grid: PlannedGrid) -> dict[str, float | None]:
@@ -57,13 +79,7 @@ def submit(grid: PlannedGrid) -> None:
 
     cluster = _cluster(grid)
     assert isinstance(cluster, Slurm)  # runs on other executors end with this process
-    remote = _remote(grid, cluster)
-    remote.submit(of_this_machine(ordered(grid.todo, grid.store)))
-    if remote.adopted:
-        _say(f"{remote.adopted} runs are queued or at work already, and are not submitted again")
-    for submitted in remote.launched:
-        runs, tasks = sum(map(len, submitted.content.runs)), len(submitted.content.runs)
-        _say(f"submitted {runs} runs as {tasks} task(s): job {cluster.jobs[submitted.name]} ({submitted.folder})")
+    _remote(grid, cluster).submit(of_this_machine(ordered(grid.todo, grid.store)))
     _say(
         "the same command submits nothing twice; with --wait it follows the runs, and when they have ended it prints "
         f"the table. `squeue` and `noisybench status --results {grid.store.folder}` show how far they are"

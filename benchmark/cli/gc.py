@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import expand_grid, grid_options, place_options
+from benchmark.cli.options import Amount, expand_grid, grid_options, place_options
 
 if TYPE_CHECKING:
     from benchmark.store.disposable import Disposable
@@ -18,8 +18,8 @@ MOST_LINES = 20
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed, and how much it would free.")
-@click.option("--trash", type=click.FloatRange(0), metavar="DAYS", help="Also what `rm` moved away so long ago.")
-@click.option("--quarantine", type=click.FloatRange(0), metavar="DAYS", help="Also broken files of so long ago.")
+@click.option("--trash", type=Amount(0), metavar="DAYS", help="Also what `rm` moved away so long ago.")
+@click.option("--quarantine", type=Amount(0), metavar="DAYS", help="Also broken files of so long ago.")
 @click.option(
     "--keep-data-of",
     "suites",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.cli.options import results_option
-from benchmark.cli.selection import matching
+from benchmark.cli.selection import known_runs, matching
 
 if TYPE_CHECKING:
     from benchmark.store.store import Store
@@ -26,25 +26,37 @@ POLL_SECONDS = 0.5
 def logs(run: str, results: Path, lines: int | None, follow: bool) -> int:
     """Print the log of RUN (the beginning of an id): warnings, and what methods and plugins print.
 
-    The file is named on stderr. All attempts of a run are in one log.
+    The file is named on stderr. All attempts of a run are in one log; where the last one failed, the traceback follows.
     """
-    from benchmark.store.claims import held
+    from benchmark.store.claims import place
     from benchmark.store.store import Store
 
     store = Store(results)
-    failures = {record["id"]: record for record in store.failures().records}
-    at_work = {holder.run for holder in held(store.folder)}
-    with_logs = {path.name for path in store.files("work/runs/[!.]*")}
-    run_id = matching(run, {*store.finished(), *failures, *at_work, *with_logs}, str(results))
-    path = store.log(run_id)
+    run_id = matching(run, known_runs(store), str(results))
+    path, at_work = store.log(run_id), place(store.folder, run_id).exists()
     _tell_tasks(store, run_id)
-    if not path.exists() and not (follow and run_id in at_work):
-        click.echo(_why_none(store, run_id, run_id in at_work, failures.get(run_id)), err=True)
-        return 1
-    click.echo(f"log of {run_id}: {path}", err=True)
-    for text in _text(store, run_id, lines, follow):
-        click.echo(text, nl=False)
-    return 0
+    there = path.exists() or (follow and at_work)
+    if there:
+        click.echo(f"log of {run_id}: {path}", err=True)
+        for text in _text(store, run_id, lines, follow):
+            click.echo(text, nl=False)
+        if not path.exists() or not path.stat().st_size:
+            still = "; `noisybench status` shows its epoch" if at_work else ""
+            click.echo(f"it has printed nothing{still}", err=True)
+    else:
+        click.echo(_why_none(store, run_id, at_work), err=True)
+    if traceback := _traceback(store, run_id):
+        click.echo("its last attempt failed:", err=True)
+        click.echo(traceback)
+    return 0 if there else 1
+
+
+def _traceback(store: Store, run_id: str) -> str:
+    """Of the last attempt, where that failed in an exception and the run has not ended since."""
+    for record in store.failures().records:
+        if record["id"] == run_id:
+            return str(record["error"].get("traceback") or "").rstrip()
+    return ""
 
 
 def _tell_tasks(store: Store, run_id: str) -> None:
@@ -56,15 +68,10 @@ def _tell_tasks(store: Store, run_id: str) -> None:
             click.echo(f"log of its task, with other runs: {path}", err=True)
 
 
-def _why_none(store: Store, run_id: str, at_work: bool, failure: object) -> str:
+def _why_none(store: Store, run_id: str, at_work: bool) -> str:
     path = store.log(run_id)
     if at_work:
         return f"{path} is not there: {run_id} is at work and has not opened it yet; --follow waits for it"
-    if failure is not None:
-        return (
-            f"{path} is not there: another machine has it, or it was removed; `noisybench show {run_id}` has the "
-            "traceback of the failure"
-        )
     return (
         f"{path} is not there: the run was made on another machine, or `noisybench gc` removed the log; `noisybench "
         f"show {run_id}` has its figures, `noisybench run --again all` makes it again"

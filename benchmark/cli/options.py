@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,16 @@ class UserPath(click.Path):
         from benchmark.option_text import expanded
 
         return super().convert(expanded(value), param, ctx)
+
+
+class Amount(click.FloatRange):
+    """A number within bounds: nan, which no bound excludes, and infinity are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
 
 
 def results_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.models import by_digest, model_options, name_of, record_of
-from benchmark.cli.options import UserPath, add_plugins, say_what_takes_time
+from benchmark.cli.options import Amount, UserPath, add_plugins, say_what_takes_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,11 +25,11 @@ SHARE = 0.1
 @click.argument("paths", nargs=-1, required=True, type=UserPath(), metavar="FOLDER|FILE...")
 @click.option("--out", type=UserPath(dir_okay=False), required=True, help="CSV file to write.")
 @click.option(
-    "--refer-below", type=click.FloatRange(0, 1), metavar="P", help="Refer images whose largest probability is below P."
+    "--refer-below", type=Amount(0, 1), metavar="P", help="Refer images whose largest probability is below P."
 )
 @click.option(
     "--refer-share",
-    type=click.FloatRange(0, 1),
+    type=Amount(0, 1),
     metavar="SHARE",
     help=f"Choose P so that this share of the validation images would be referred.  [default: {SHARE}]",
 )

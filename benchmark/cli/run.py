@@ -10,7 +10,7 @@ import click
 
 from benchmark.cli.executors import executor_of, preview, submit
 from benchmark.cli.machine import machine_options
-from benchmark.cli.options import expand_grid, expand_trials, grid_options, read_suite, say_what_takes_time
+from benchmark.cli.options import Amount, expand_grid, expand_trials, grid_options, read_suite, say_what_takes_time
 from benchmark.cli.place import Place, executor_options, place_of
 from benchmark.cli.planned_grid import PlannedGrid
 from benchmark.errors import UsageError
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @grid_options
 @machine_options
 @executor_options
-@click.option("--timeout", type=float, help="Seconds after which a run is stopped and counts as failed.")
+@click.option(
+    "--timeout", type=Amount(0, min_open=True), help="Seconds after which a run is stopped and counts as failed."
+)
 @click.option(
     "--keep",
     type=click.Choice(["none", "predictions", "model"]),
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 )
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop the grid when N of its runs failed.")
 @click.option("--allow-unidentifiable", is_flag=True, help="Allow noise whose T is not diagonally dominant.")
-@click.option("--checkpoint-seconds", type=float, default=30.0, help="Least time between checkpoints.  [default: 30]")
+@click.option(
+    "--checkpoint-seconds", type=Amount(0), default=30.0, help="Least time between checkpoints.  [default: 30]"
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, print the runs and their estimated cost; run nothing.")
 @click.option("--no-table", is_flag=True, help="Do not print the table at the end.")
 def run(suite: str | None, **options: Any) -> int:

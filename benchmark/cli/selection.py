@@ -125,6 +125,25 @@ def matching(beginning: str, ids: Iterable[str], where: str) -> str:
     )
 
 
+def known_runs(store: Store) -> set[str]:
+    """Ids of the runs that a results folder knows of: ended, failed, at work, begun, or in tasks of a cluster."""
+    from benchmark.store import claims
+    from benchmark.store.store import run_id_of
+
+    begun = {path.name for path in store.files("work/runs/[!.]*")}
+    failed = {run_id_of(path) for path in store.attempts()}
+    at_work = {holder.run for holder in claims.held(store.folder)}
+    return store.finished() | failed | at_work | begun | _in_tasks(store)
+
+
+def _in_tasks(store: Store) -> set[str]:
+    if not store.files("work/tasks/[!.]*"):
+        return set()
+    from benchmark.runs.executors import tasks
+
+    return {run_id for one in tasks.submissions(store) for runs in one.content.runs for run_id in runs}
+
+
 def is_suite(text: str) -> bool:
     from benchmark.grid import suite as suites
 

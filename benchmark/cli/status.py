@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.options import expand_grid, grid_options, names_grid
+from benchmark.cli.options import Amount, expand_grid, grid_options, names_grid
 from benchmark.cli.progress import duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MOST_LINES = 30
     "--watch",
     is_flag=False,
     flag_value=5.0,
-    type=click.FloatRange(min=0.1),
+    type=Amount(min=0.1),
     metavar="[SECONDS]",
     help="Repeat this until no run waits or is at work; every 5 seconds, if no number is given.",
 )
@@ -71,7 +71,8 @@ def lines(found: GridStatus, title: str) -> Iterator[str]:
     if found.failures:
         yield from _by_cause(found.failures)
     yield from (
-        f"{one.run}  failed: {one.kind}: {one.message}  (log: {one.log})" for one in found.failures[:MOST_LINES]
+        f"{one.run}  failed: {one.kind}: {' '.join(one.message.split())}  (`noisybench logs {one.run}`)"
+        for one in found.failures[:MOST_LINES]
     )
     yield from _more(len(found.failures), "failed", "--state failed")
 

@@ -45,7 +45,6 @@ class Failure:
     kind: str
     """Class of the exception."""
     message: str
-    log: str
     again: bool | None
     """Whether the next `noisybench run` tries it again; None: if the code that failed has changed since."""
 
@@ -159,7 +158,6 @@ def _failure(record: Record, again: bool | None) -> Failure:
         cause,
         error["class"],
         error["message"],
-        error["log"],
         again if cause == "code" else True,
     )
 

@@ -119,5 +119,11 @@ def test_a_stopped_process_is_ended_too_and_one_of_another_host_is_asked(tmp_pat
 
 
 def test_where_nothing_is_at_work_it_is_said(here):
-    assert "nothing of it is at work" in here("cancel").stderr
-    assert "nothing is at work" in here("cancel", "3f2a").stderr
+    assert "nothing is at work in results" in here("cancel").stderr
+
+
+def test_an_id_that_no_run_has_is_refused_whether_something_is_at_work_or_not(tmp_path, here):
+    assert "there are no runs in results" in here("cancel", "3f2a", code=2).stderr
+    (tmp_path / "results/work/runs" / ("ab" * 8)).mkdir(parents=True)
+    assert "no run has an id that begins with 'zz'" in here("cancel", "zz", code=2).stderr
+    assert "none of them is at work in results" in here("cancel", "abab").stderr

@@ -113,6 +113,10 @@ BAD = {
     "missing file": (("-d", "npz:nowhere.npz"), "nowhere.npz"),
     "missing weights": (("-b", "resnet18:weights=no.pth"), "no.pth'; expected a weights file, or"),
     "plugin that is not there": (("--plugin", "mine.py"), "mine.py does not exist"),
+    "a run that may take no time": (("--timeout", "0"), "0.0 is not in the range x>0"),
+    "a run that may take less": (("--timeout", "-1"), "-1.0 is not in the range x>0"),
+    "a time that is no number": (("--timeout", "nan"), "nan is no finite number"),
+    "checkpoints that never come": (("--checkpoint-seconds", "inf"), "inf is no finite number"),
     "subset out of range": (("--subset", "1"), "greater than or equal to 2"),
 }
 

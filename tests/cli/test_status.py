@@ -109,7 +109,7 @@ def test_failures_are_told_by_cause_and_by_what_becomes_of_them(results, here, c
     fail(results, "f" * 16, cause, "Oops")
     told = here("status", code=1).stdout
     assert f"  {cause or 'unknown':8}    1  Oops: {fate}\n" in told
-    assert f"{'f' * 16}  failed: Oops: it broke  (log: l)" in told
+    assert f"{'f' * 16}  failed: Oops: it broke  (`noisybench logs {'f' * 16}`)" in told
 
 
 def test_a_run_that_is_carried_out_again_counts_as_running_only(results, here):
@@ -157,6 +157,23 @@ def test_the_log_of_a_run_is_printed_with_its_place(results, here):
     assert f"log of {run_id}: results/work/runs/{run_id}/log.txt" in told.stderr
     assert here("logs", run_id, "--lines", "2").stdout == "two\nthree\n"
     assert here("logs", run_id, "--lines", "0").stdout == ""
+
+
+def test_the_traceback_of_a_failure_ends_the_log_and_a_run_that_printed_nothing_is_told(tmp_path, here):
+    (tmp_path / "boom.py").write_text(
+        "from methods import Method\n\n\nclass Boom(Method):\n    def loss(self, logits, batch):\n"
+        "        raise ValueError('the sky\\nfell down')\n"
+    )
+    grid = ("-d", "digits", "-m", "ce", "-m", "boom", "-n", "none", "--seeds", "1", "--epochs", "1", "--subset", "60")
+    here("run", *grid, "--plugin", "boom.py", "--no-table", code=1)
+    failed = next((tmp_path / "results/failures").iterdir()).name.split("-")[0]
+    told = here("logs", failed)
+    assert "raise ValueError" in told.stdout
+    assert "it has printed nothing" in told.stderr
+    (line,) = [line for line in here("status", code=1).stdout.splitlines() if line.startswith(failed)]
+    assert "ValueError: the sky fell down" in line
+    ended = next(tmp_path.glob("results/runs/*/*.json")).stem
+    assert "it has printed nothing" in here("logs", ended).stderr
 
 
 def test_where_there_is_no_log_it_is_said_what_to_do(results, here):

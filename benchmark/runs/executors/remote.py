@@ -8,7 +8,8 @@ however many runs wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -105,8 +106,10 @@ class Remote:
         *,
         recorded: Collection[str] = (),
         seconds: Mapping[str, float | None] | None = None,
+        on_submit: Callable[[Sequence[Submitted], Mapping[str, int]], None] = lambda launched, adopted: None,
     ) -> None:
-        """`recorded`: runs that are made although they have a record. `seconds`: run id -> expected length."""
+        """`recorded`: runs that are made although they have a record. `seconds`: run id -> expected length. `on_submit`
+        hears what was launched, and of how many runs other submissions (by name) are followed instead."""
         self.store = store
         self.cluster = cluster
         self.shape = shape
@@ -117,8 +120,7 @@ class Remote:
         self.task_of: dict[str, Path] = {}
         self.at_work: set[Path] = set()
         """Tasks of which a run has been at work."""
-        self.adopted = 0
-        """Runs that were queued or at work already when they were submitted here."""
+        self.on_submit = on_submit
         self.launched: list[Submitted] = []
         self._running: dict[str, tuple[int, claims.Holder]] = {}
         """Run id -> slot of its progress, and what its claim said last."""
@@ -129,10 +131,14 @@ class Remote:
         if not jobs:
             return
         recorded = self.store.finished()
-        rest = self._adopt([job for job in jobs if job.spec.id not in recorded or not self._made(job)])
-        if not rest:
-            return
-        parts = tasks.bundles(rest, self.seconds, size=self.shape.bundle, at_a_time=self.cluster.at_a_time())
+        rest, adopted = self._adopt([job for job in jobs if job.spec.id not in recorded or not self._made(job)])
+        before = len(self.launched)
+        if rest:
+            self._launch(rest)
+        self.on_submit(self.launched[before:], adopted)
+
+    def _launch(self, jobs: Sequence[Job]) -> None:
+        parts = tasks.bundles(jobs, self.seconds, size=self.shape.bundle, at_a_time=self.cluster.at_a_time())
         most = self.cluster.most_tasks
         for start in range(0, len(parts), most):
             specs = [self._task(part) for part in parts[start : start + most]]
@@ -195,16 +201,17 @@ class Remote:
         self._events.append(Event("end", -1, job, state=record["state"], summary="(made by another process)"))
         return True
 
-    def _adopt(self, jobs: Sequence[Job]) -> list[Job]:
-        """Follows those of `jobs` that are in queued tasks; returns the others."""
+    def _adopt(self, jobs: Sequence[Job]) -> tuple[list[Job], Counter[str]]:
+        """Follows those of `jobs` that are in queued tasks; returns the others, and of each submission how many."""
+        adopted: Counter[str] = Counter()
         wanted = {job.spec.id: job for job in jobs}
         for spec, submitted in self.cluster.queued().items():
             runs = submitted.content.runs[int(spec.stem)]
             found = [wanted.pop(run_id) for run_id in runs if run_id in wanted]
             if found:
                 self._follow(spec, submitted, found)
-                self.adopted += len(found)
-        return list(wanted.values())
+                adopted[submitted.name] += len(found)
+        return list(wanted.values()), adopted
 
     def _follow(self, spec: Path, submitted: Submitted, jobs: Sequence[Job]) -> None:
         open_task = self.open.setdefault(spec, Open(submitted))

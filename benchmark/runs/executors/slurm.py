@@ -44,6 +44,12 @@ class SlurmError(NoisybenchError):
     """A command of Slurm failed."""
 
 
+class NoSlurmError(SlurmError):
+    """Slurm is not installed on this machine."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True)
 class Queued:
     """A submission as Slurm sees it."""
@@ -95,7 +101,7 @@ class Slurm:
         self.cpus = cpus
         self.worker = worker
         self.jobs: dict[str, str] = {}
-        """Submission -> number of its job, of those that were launched here."""
+        """Submission -> number of its job, of those that are queued or were launched here."""
         self._followed: dict[str, tuple[Submitted, set[int]]] = {}
         """Submission -> it, with those of its tasks that have not ended."""
         self._seen: dict[str, dict[int, str]] = {}
@@ -117,6 +123,7 @@ class Slurm:
             live = one.live()
             if live:
                 self._followed.setdefault(one.submitted.name, (one.submitted, set()))[1].update(live)
+                self.jobs[one.submitted.name] = one.job
                 found |= {one.submitted.spec(index): one.submitted for index in live}
             elif _age(one.submitted.folder) > ABANDONED_SECONDS:
                 tasks.discard(one.submitted)
@@ -126,7 +133,15 @@ class Slurm:
         path = submitted.folder / SCRIPT
         script = batch_script(submitted, self.settings, title=self.title, cpus=self.cpus, worker=self.worker)
         write_atomically(path, script.encode())
-        answer = _call("sbatch", "--parsable", str(path))
+        try:
+            answer = _call("sbatch", "--parsable", str(path))
+        except NoSlurmError:
+            raise
+        except SlurmError as error:
+            asked = " ".join(_asked(self.settings, self.cpus))
+            raise SlurmError(
+                f"{error}; these tasks were not submitted. Asked for: {asked} (`sinfo --long` shows what there is)"
+            ) from error
         self.jobs[submitted.name] = answer.strip().split(";")[0]
         self._followed[submitted.name] = (submitted, set(range(len(submitted.content.runs))))
         self._next_look = 0.0
@@ -175,18 +190,12 @@ def batch_script(
     """The script of a submission's array job. `title`, `cpus`, `worker`: as of `Slurm`."""
     count, runs = len(submitted.content.runs), sum(map(len, submitted.content.runs))
     limit = f"%{settings.at_a_time}" if settings.at_a_time else ""
-    asked = {
-        "partition": settings.partition, "account": settings.account, "qos": settings.qos,
-        "constraint": settings.constraint, "gres": settings.gres, "time": settings.time, "mem": settings.memory,
-        "cpus-per-task": settings.cpus or cpus,
-    }  # fmt: skip
-    options = [f"--{name}={value}" for name, value in asked.items() if value is not None] + list(settings.sbatch)
     lines = [
         "#!/bin/bash",
         f"# {runs} runs of {title!r} in {count} task(s), written by `noisybench run --executor slurm`.",
         f"#SBATCH --job-name={PREFIX}{submitted.name}",
         f"#SBATCH --array=0-{count - 1}{limit}",
-        *(f"#SBATCH {option}" for option in options),
+        *(f"#SBATCH {option}" for option in _asked(settings, cpus)),
         "# A task that is preempted, or whose node fails, starts again and goes on from its checkpoints.",
         "#SBATCH --requeue",
         "# Before its time limit a task is asked to stop; it then puts itself into the queue again.",
@@ -202,6 +211,16 @@ def batch_script(
         "",
     ]
     return "\n".join(lines)
+
+
+def _asked(settings: SlurmSettings, cpus: int) -> list[str]:
+    """What every task asks of Slurm, as options of sbatch."""
+    asked = {
+        "partition": settings.partition, "account": settings.account, "qos": settings.qos,
+        "constraint": settings.constraint, "gres": settings.gres, "time": settings.time, "mem": settings.memory,
+        "cpus-per-task": settings.cpus or cpus,
+    }  # fmt: skip
+    return [f"--{name}={value}" for name, value in asked.items() if value is not None] + list(settings.sbatch)
 
 
 def inside() -> bool:
@@ -252,7 +271,7 @@ def _call(*command: str) -> str:
             command, capture_output=True, text=True, timeout=120, env=environment, cwd="/", check=False
         )
     except FileNotFoundError:
-        raise SlurmError(
+        raise NoSlurmError(
             f"there is no command {command[0]} here; --executor slurm is for a machine from which jobs are submitted "
             "to Slurm; leave it out to run on this machine"
         ) from None

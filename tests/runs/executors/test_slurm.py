@@ -137,7 +137,7 @@ def test_a_cancelled_job_ends_the_grid_and_the_same_command_goes_on(tmp_path, he
 
 def test_without_slurm_the_error_says_what_to_do(here, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "there is no command scontrol here" in here(*SLURM, code=1).stderr
+    assert "there is no command scontrol here" in here(*SLURM, code=2).stderr
     assert not list(tmp_path.glob("results/work/tasks/*")), "nothing is left of what was not submitted"
 
 
