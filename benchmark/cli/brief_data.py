@@ -155,7 +155,12 @@ def closed(labels: LabelFacts) -> Reading | None:
         return None
     n, rate = labels.examined, labels.rate.value
     read = np.array([max(1, round(share * n)) for share in BUDGETS])
-    return Reading(pd.DataFrame({"read": read, "random": rate * read, "perfect": np.minimum(read, rate * n)}))
+    return Reading(_curve(read, n, rate * n))
+
+
+def _curve(read: np.ndarray, labels: int, wrong: float) -> pd.DataFrame:
+    """What is found of `wrong` labels by chance and in the best order."""
+    return pd.DataFrame({"read": read, "random": wrong / labels * read, "perfect": np.minimum(read, wrong)})
 
 
 def simulated(
@@ -181,4 +186,6 @@ def simulated(
     budgets = reading.curve["read"].to_numpy()
     table = simulate({detector.name: detector(probe)}, known, budgets, accuracy=1.0, seed=SEED)
     listed = table[table["order"] == "quality"]
-    return Reading(reading.curve.assign(listed=listed["found"].to_numpy()), int(listed["stop"].iloc[0]))
+    made = int((examined.part.noisy != examined.part.clean).sum())  # not exactly the share that was asked for
+    curve = _curve(budgets, len(examined.part.noisy), made).assign(listed=listed["found"].to_numpy())
+    return Reading(curve, int(listed["stop"].iloc[0]))

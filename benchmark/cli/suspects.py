@@ -98,6 +98,8 @@ def suspects(
     noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=torch_device, threads=threads, **options)
     data, store = load(noisy, options["results"]), Store(options["results"])
     names = tuple(name.strip() for name in raters.split(",")) if raters else ()
+    if raters is None and run is None and len(known := noisy.source.dataset.raters) > 1:
+        click.echo(f'the labels of {", ".join(known)} are not looked at; --raters "{",".join(known)}" does', err=True)
     started = time.perf_counter()
     about: dict[str, Any]
     if run is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 
@@ -35,6 +35,8 @@ class Annotations:
     """By the name of the file, sorted."""
     unusable: Mapping[str, str]
     """Names that cannot be used, and why."""
+    sites: Mapping[str, Collection[str]]
+    """Of these, what the table says."""
     notes: tuple[str, ...]
 
 
@@ -77,7 +79,12 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
     if nameless := names.count(None):
         notes.append(f"{nameless} row(s) name no file and were left out")
     notes += [note for name in labels for note in _numbers_as_text(sheet, name)]
-    return Annotations(merged, unusable, tuple(notes))
+    sites: dict[str, set[str]] = {name: set() for name in unusable}
+    for name, site in zip(names, others[columns.site] if columns.site else [None] * len(names), strict=True):
+        for known in filter(None, (name, found.files.get(name or ""))):
+            if known in sites and site is not None:
+                sites[known].add(site)
+    return Annotations(merged, unusable, sites, tuple(notes))
 
 
 def _texts(sheet: Sheet, column: str) -> list[str | None]:

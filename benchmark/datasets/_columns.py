@@ -20,7 +20,9 @@ USUAL_NAMES = {
     ),
     "patient": (
         "patient", "patientid", "patientno", "patientnumber", "patientname", "pid", "patid", "subject", "subjectid",
-        "patientennummer", "patientenid",
+        "patno", "subjectno", "subjectnumber", "person", "personid", "case", "caseid", "caseno", "casenumber", "mrn",
+        "medicalrecordnumber", "patientin", "patientnr", "patnr", "patientennummer", "patientennr", "patientenid",
+        "fall", "fallid", "fallnr", "fallnummer", "proband", "probandid",
     ),
     "site": ("site", "siteid", "hospital", "hospitalid", "center", "centre", "institution", "clinic", "klinik"),
     "split": ("split", "partition", "subset"),
@@ -62,13 +64,16 @@ def choose(
         if name not in columns:
             raise DataError(f"{path} has no column {name!r}{_nearest(name, columns)}; it has {_listed(columns)}")
     free = tuple(name for name in columns if name not in {*given.values(), *raters})
-    chosen, guessed = dict(given), []
+    chosen, guessed, open_notes = dict(given), [], []
     for role in USUAL_NAMES:
         if chosen[role] is None and guess and not (role == "label" and raters):
             fits = fitting(free, role)
             if len(fits) == 1:
                 chosen[role] = fits[0]
                 guessed.append(f"{role}={fits[0]}")
+            elif fits and role in ("patient", "site", "split"):
+                listed = _listed(tuple(fits))
+                open_notes.append(f"{listed} may hold the {role}s: none was taken; name one, {role}=COLUMN")
     for role, missing in (("file", chosen["file"] is None), ("label", chosen["label"] is None and not raters)):
         if missing:
             fits = fitting(free, role)
@@ -84,7 +89,8 @@ def choose(
     doubled = sorted({name for name in named if named.count(name) > 1})
     if doubled:
         raise DataError(f"{path}: the column {doubled[0]!r} is named twice; expected one column for each meaning")
-    notes = (f"columns were guessed by their names: {', '.join(guessed)} (guess=false does not)",) if guessed else ()
+    said = [f"columns were guessed by their names: {', '.join(guessed)} (guess=false does not)"] if guessed else []
+    notes = (*said, *open_notes)
     file = chosen.pop("file")
     assert file is not None
     return Columns(file, raters=raters, notes=notes, **chosen)

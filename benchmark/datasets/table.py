@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -139,6 +139,7 @@ class Table(ListedImages, Stained):
                 f"{cfg.path} names, such as {next(iter(found.unusable), 'none')}: give the folder as root=DIR"
             )
         by_file = self._of_sites(found.by_file)
+        unusable = {name: why for name, why in found.unusable.items() if self._is_read(found.sites[name])}
         labels, notes = self._labels(by_file, columns, sheet.columns)
         notes += _left_out(by_file, labels, columns)
         kept = {file: one for file, one in by_file.items() if file in labels and (one.split or not columns.split)}
@@ -162,9 +163,7 @@ class Table(ListedImages, Stained):
             )
             for file, one in kept.items()
         )
-        return _Annotated(
-            classes, entries, found.unusable, (*sheet.notes, *columns.notes, *found.notes, *notes), columns
-        )
+        return _Annotated(classes, entries, unusable, (*sheet.notes, *columns.notes, *found.notes, *notes), columns)
 
     def _of_sites(self, by_file: Mapping[str, Annotation]) -> Mapping[str, Annotation]:
         if not self.cfg.only_sites:
@@ -177,6 +176,10 @@ class Table(ListedImages, Stained):
                 f"{', '.join(sorted(map(repr, sites))) or 'the values of a column that site=COLUMN names'}"
             )
         return {file: one for file, one in by_file.items() if one.site in self.cfg.only_sites}
+
+    def _is_read(self, sites: Collection[str]) -> bool:
+        """Whether rows of these sites are; of a row without one it is not known."""
+        return not self.cfg.only_sites or not sites or not set(sites).isdisjoint(self.cfg.only_sites)
 
     def _labels(
         self, by_file: Mapping[str, Annotation], columns: Columns, names: tuple[str, ...]
@@ -227,6 +230,11 @@ class Table(ListedImages, Stained):
         if found.columns.split is None:
             index = split(cfg.path, labels, groups, cfg.split_seed)
             notes.append(f"split {'by patient' if groups else 'at random'}, 70/10/20, with the seed {cfg.split_seed}")
+            if not groups:
+                notes.append(
+                    "no column says whose images they are: those of one patient may be in training and test, and "
+                    "results are then too good; name the column, patient=COLUMN"
+                )
         else:
             splits = np.array([entry.split for entry in found.entries])
             index = {name: np.flatnonzero(splits == name) for name in SHARES}

@@ -82,6 +82,13 @@ def draft(table: Path, out: Path, *, root: Path | None = None, sheet: str | None
     lines = [*read.notes, *(f"{role} = {name!r}" for role, name in roles.items())]
     lines += [f"raters = {', '.join(map(repr, raters))}: they hold the same labels"] if raters else []
     lines += [f"no column was taken for the {role}" for role in ("file", "label") if role not in roles and not raters]
+    if "patient" not in roles:
+        others = [column for column in free if column.name not in raters and _may_be_patient(column)]
+        maybe = "; ".join(f"{column.name!r} ({column.describe()}) may be it" for column in others)
+        lines.append(
+            "no column was taken for the patient, so that images of one may be in training and test"
+            + (f": {maybe}" if maybe else "; if there is one, name it")
+        )
     lines.append(
         f"images in {folder}: {found.said}" if found else "no folder was found that holds the images: give root"
     )
@@ -134,6 +141,12 @@ def _best(places: Sequence[Path], columns: Sequence[_Column], roles: dict[str, s
 def _may_be_label(column: _Column) -> bool:
     counts = column.counts
     return 2 <= len(counts) <= min(MOST_CLASSES, counts.total() / IMAGES_A_CLASS)
+
+
+def _may_be_patient(column: _Column) -> bool:
+    """Whether a column names many things, most of them in a few rows each."""
+    counts = column.counts
+    return len(counts) >= MOST_CLASSES / 2 and 2 * len(counts) <= counts.total()
 
 
 def _raters(columns: Sequence[_Column], label: _Column | None) -> tuple[str, ...]:

@@ -151,8 +151,9 @@ def test_from_a_folder_and_an_excel_file_to_the_page_in_five_commands(here, tmp_
     assert "120 patients" in told
     assert "its rows differ in the label" in told
 
-    ranked = here("suspects", "-d", "table:study.toml", "--all-splits", "--out", "suspects").stdout
-    assert "estimated noise rate" in ranked
+    ranked = here("suspects", "-d", "table:study.toml", "--all-splits", "--out", "suspects")
+    assert "estimated noise rate" in ranked.stdout
+    assert 'the labels of Reader A, Reader B, Reader C are not looked at; --raters "Reader A,Reader B' in ranked.stderr
 
     other = "South=table:study.toml,only_sites=South"
     short = ("-m", "ce", "-m", "gce", "--seeds", "2", "--epochs", "6")

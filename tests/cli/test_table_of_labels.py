@@ -67,7 +67,7 @@ def test_from_an_excel_file_to_a_run_in_three_commands(here, tmp_path, study):
 
 
 def test_a_draft_is_never_written_over_and_finds_other_names(here, tmp_path, study):
-    rows = [("scan", "verdict", "case"), *((row[0].split("/")[1], row[1], row[2]) for row in study.rows)]
+    rows = [("scan", "verdict", "record"), *((row[0].split("/")[1], row[1], row[2]) for row in study.rows)]
     write_excel(tmp_path / "hospital" / "other.xlsx", rows, remarks=[HEADER, HEADER])
     assert "sheet=labels" in here("data", "describe", "hospital/other.xlsx", "--out", "new.toml", code=1).stderr
     here("data", "describe", "hospital/other.xlsx", "--out", "hospital/new.toml", "--sheet", "labels")

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from benchmark.datasets.base import Arrays, Data, DataError
 from benchmark.datasets.cache import cached
 from benchmark.datasets.table import Table
+from benchmark.datasets.table_draft import draft
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import make_dataset, resolve_dataset
 from tests.datasets.hospital import CLASSES, HEADER, READERS, Study, write_excel, write_study
@@ -182,6 +183,37 @@ def test_columns_are_guessed_where_one_fits_and_this_is_told(study: Study, tmp_p
     two = write_excel(tmp_path / "two.xlsx", [(*HEADER[:2], "Class"), *((*row[:2], row[1]) for row in study.rows)])
     with pytest.raises(DataError, match=r"which column holds the labels\? \('Diagnosis', 'Class' may be meant\)"):
         load(two, root=study.images)
+
+
+@pytest.mark.parametrize("name", ["Patienten-Nr", "PatientenNr.", "Fallnummer", "MRN", "Case ID", "Pat. No"])
+def test_a_patient_column_is_found_under_the_names_that_hospitals_use(study: Study, tmp_path: Path, name: str) -> None:
+    header = [name if column == "Patient ID" else column for column in HEADER]
+    data = load(write_excel(tmp_path / "named.xlsx", [header, *study.rows]), root=study.images, skip_corrupt=True)
+    assert f"patient={name}" in data.notes[0]
+    assert data.train.groups is not None
+
+
+def test_without_a_patient_column_it_is_told_what_that_may_mean(study: Study, tmp_path: Path) -> None:
+    header = ["Akte" if column == "Patient ID" else column for column in HEADER]
+    path = write_excel(tmp_path / "named.xlsx", [header, *study.rows])
+    data = load(path, root=study.images, skip_corrupt=True)
+    assert any(note.startswith("no column says whose images they are") for note in data.notes)
+    (line,) = [line for line in draft(path, tmp_path / "study.toml", root=study.images).lines if "patient" in line]
+    assert "'Akte' (30 different" in line
+    both = [(*row, row[HEADER.index("Patient ID")]) for row in study.rows]
+    two = write_excel(tmp_path / "two.xlsx", [(*HEADER, "Case"), *both])
+    assert "'Patient ID', 'Case' may hold the patients: none was taken; name one, patient=COLUMN" in " ".join(
+        load(two, root=study.images, skip_corrupt=True).notes
+    )
+
+
+def test_files_of_a_hospital_that_is_not_read_are_not_told_as_missing(small: Path) -> None:
+    header, *rows = small_rows()
+    rows = [[*row, "North" if i // 2 % 2 else "South"] for i, row in enumerate(rows)]
+    rows.append(["nowhere.png", "a", "South"])
+    path = write_csv(small / "sites.csv", [[*header, "site"], *rows])
+    assert "nowhere.png" in " ".join(table(path, root=small / "images").listing().unusable)
+    assert not table(path, root=small / "images", only_sites="North").listing().unusable
 
 
 def test_one_raters_labels_may_be_the_labels_and_other_columns_mean_one_thing(study: Study) -> None:

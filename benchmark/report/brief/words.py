@@ -108,10 +108,10 @@ def _read(data: DataFacts) -> str:
 def _wrong(labels: LabelFacts) -> str:
     if labels.rate is None:
         return "How many labels are wrong cannot be told: the networks know these images too little."
-    pair = _pairs(labels).head(1)
+    clear = labels.pairs[labels.pairs["low"] >= 1].head(1)
     most = "".join(
         f" The commonest mistake: the label says {row.given}, the image looks like {row.likely}."
-        for row in pair.itertuples()
+        for row in clear.itertuples()
     )
     return f"About {share(labels.rate)} of the labels are probably wrong.{most}"
 
