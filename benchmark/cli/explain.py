@@ -59,9 +59,9 @@ def explain(
 
     Explained are test images drawn at random, the most uncertain ones and memorized training images (whose wrong label
     the model predicts), some of each class, and those of --images. The maps are compared with those of cross entropy
-    on the same data, noise and seed, and of the same method without noise, where these runs kept their models
-    (`run --keep model`). Writes DIR/explain.md, a sheet of each kind of images (drawn.png, ...), maps.npz, images.csv,
-    drift.csv, randomization.csv and deletion.csv.
+    on the same data, noise and seed, and, where the truth is known, of the same method without noise, where these runs
+    kept their models (`run --keep model`). Writes DIR/explain.md, a sheet of each kind of images (drawn.png, ...),
+    maps.npz, images.csv, drift.csv, randomization.csv and deletion.csv.
 
     \b
     noisybench explain 3f2a --out maps
@@ -93,12 +93,14 @@ def explain(
     )
     named = None if dataset is None else _resolved(dataset, data_root)
     source, prepared = prepared_again(record, model.about, options, named)
-    others = twins(RunSpec.model_validate(record["spec"]), model.about, BASELINE, store, place)
+    truth_known = prepared.train.clean is not None
+    spec = RunSpec.model_validate(record["spec"])
+    others = twins(spec, model.about, BASELINE, store, place, truth_known=truth_known)
     models = {OWN: model} | {twin.name: twin.model for twin in others if twin.model is not None}
     makers = {name: Maps(one, prepared.test.whole[:1]) for name, one in models.items()}
     chosen = choose(prepared, model, images, per_class, SEED)
     click.echo(f"{name_of(record)}: {len(chosen.images)} images, {len(models)} model(s)", err=True)
-    found, maps = _explained(record, makers, others, chosen, truth_known=prepared.train.clean is not None)
+    found, maps = _explained(record, makers, others, chosen, truth_known=truth_known)
     mark = mark_of(source)
     hidden = "" if mark is None or show_private else f"{mark} marks this data as private, so no image is drawn"
     _write(out, found, maps, chosen, model.about.classes, draw=not hidden)
@@ -135,7 +137,14 @@ def _explained(
         table[f"overlap {name}"] = overlaps(maps[OWN], maps[name])
     curves = deletion(own, chosen.images, chosen.targets, maps[OWN], SEED)
     stages = randomized(own, chosen.images, chosen.targets, maps[OWN], SEED)
-    notes = [] if truth_known else ["the true labels are unknown, so that memorized images cannot be told"]
+    notes = (
+        []
+        if truth_known
+        else [
+            "the true labels are unknown: memorized images cannot be told, and there is no model of clean labels to "
+            "compare with"
+        ]
+    )
     if truth_known and "memorized" not in set(table["group"]):
         notes.append("the model predicts the wrong label of no training image: none is memorized")
     return (
@@ -204,7 +213,7 @@ def _sheet(
     """Of every image of the group: the image, and over it the map of each model."""
     from benchmark.report import pictures
 
-    items = []
+    items: list[pictures.Captioned] = []
     for place, row in enumerate(found.images.to_dict("records")):
         if row["group"] != group:
             continue
@@ -221,5 +230,6 @@ def _sheet(
             )
             lines = (model, f"predicts {classes[predicted]}", drift)
             items.append(pictures.Captioned(pictures.overlaid(image, of_model[place]), lines))
-    title = f"{found.run}: {group}; what speaks for the class that this run predicts; red frame: the label is wrong"
+    legend = "; red frame: the label is wrong" if any(item.frame == pictures.WRONG for item in items) else ""
+    title = f"{found.run}: {group}; what speaks for the class that this run predicts{legend}"
     return pictures.sheet(items, title, columns=2 * (1 + len(maps)), cell=112)

@@ -27,10 +27,10 @@ def relabel() -> None:
 def apply(review: Path, out: Path, **options: Any) -> None:
     """Write the labels of a data set after the decisions in REVIEW, for `noisybench run --labels`.
 
-    REVIEW is suspects.csv of `noisybench suspects`, filled in: decision is keep, relabel (with new_label), drop (the
-    image is left out) or unsure (the label stays); or the JSON export of Label Studio. The data set itself is not
-    changed. A file OUT.history.json beside OUT says who changed what, and `noisybench relabel revert` takes the last
-    review back. To go on from an earlier label set, name it: -d folder:DIR,labels=earlier.csv.
+    REVIEW is suspects.csv of `noisybench suspects`, filled in, as CSV or Excel (.xlsx): decision is keep, relabel (with
+    new_label), drop (the image is left out) or unsure (the label stays); or the JSON export of Label Studio. The data
+    set itself is not changed. A file OUT.history.json beside OUT says who changed what, and `noisybench relabel revert`
+    takes the last review back. To go on from an earlier label set, name it: -d folder:DIR,labels=earlier.csv.
     """
     from dataclasses import asdict, replace
 
@@ -177,15 +177,18 @@ def _complete(rows: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_review(path: Path) -> pd.DataFrame:
+    """The rows of a review; says what was assumed of its file."""
+    from benchmark.datasets.base import DataError
     from benchmark.errors import UsageError
-    from benchmark.labels.review_files import from_label_studio
-    from benchmark.store.spreadsheet import from_csv
+    from benchmark.labels.review_files import read
 
     try:
-        content = path.read_bytes()
-        return from_label_studio(content) if path.suffix == ".json" else from_csv(content)
-    except (OSError, ValueError) as error:
+        review = read(path)
+    except DataError as error:
         raise UsageError(
-            f"{path} cannot be read ({error}); expected a table as `noisybench suspects` writes it, saved as CSV "
-            "(UTF-8), or the JSON export of Label Studio"
+            f"{error}; expected a table as `noisybench suspects` writes it, filled in and saved as CSV, or as Excel "
+            "(.xlsx) with one sheet, or the JSON export of Label Studio"
         ) from None
+    if review.assumed:
+        click.echo(f"{path}: {'; '.join(review.assumed)}", err=True)
+    return review.rows

@@ -14,12 +14,11 @@ from benchmark.datasets.base import Data
 from benchmark.errors import UsageError
 from benchmark.labels.detectors.base import Verdict
 from benchmark.labels.examined import Examined, in_all_splits
-from benchmark.labels.review_files import DECISIONS
+from benchmark.labels.review_files import DECISIONS, read
 from benchmark.noise.rate_estimate import HeldOut
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.runs.prepare import LabelledSet
 from benchmark.store.arrays import UNREADABLE
-from benchmark.store.spreadsheet import from_csv
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
         with np.load(folder / "probabilities.npz", allow_pickle=False) as file:
             labels, verdict = file["labels"], Verdict(file["scores"], file["probabilities"])
             held_out = HeldOut(file["held_out"], file["twins"]) if "held_out" in file else None
-        review = from_csv((folder / "suspects.csv").read_bytes())
+        review = read(folder / "suspects.csv").rows
     except UNREADABLE as error:
         raise UsageError(
             f"{folder} holds no result of `noisybench suspects` ({error}); expected the folder that its --out names"
@@ -63,9 +62,8 @@ def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
 
 
 def _decisions(review: pd.DataFrame) -> Counter[str]:
-    """Of lines that a reader filled in; a new label without a decision counts as "relabel", as in `relabel apply`."""
-    if not {"decision", "new_label"} <= {*review}:
+    """Of lines that a reader filled in, as `relabel apply` takes them."""
+    if "decision" not in review:
         return Counter()
     decided = review["decision"].str.strip().str.lower()
-    decided = decided.mask((decided == "") & (review["new_label"].str.strip() != ""), "relabel")
     return Counter(name for name in decided if name in DECISIONS)

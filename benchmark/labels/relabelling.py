@@ -13,6 +13,7 @@ import orjson
 import pandas as pd
 
 from benchmark.datasets.base import Data
+from benchmark.datasets.class_names import nearest
 from benchmark.datasets.label_set import table_of
 from benchmark.errors import UsageError
 from benchmark.labels.review_files import ANSWERS, DECISIONS
@@ -22,8 +23,8 @@ from benchmark.store.spreadsheet import to_csv
 
 HISTORY = ".history.json"
 """Suffix of the file beside a label set that says how it came about."""
-FIRST_LINE = 2
-"""Of a table, as people count lines: the first holds the names of the columns."""
+NAMED = 10
+"""Lines that a message names."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,21 @@ class Reviewed:
 def reviewed(review: pd.DataFrame, rows: pd.DataFrame, classes: Sequence[str], name: str) -> Reviewed:
     """The label set `rows` after the decisions of `review`; `name` is that of its file, for messages.
 
-    `review` has the columns split, index and given_class of a ranking, and decision and new_label filled in; all text.
-    An empty decision with a new label counts as "relabel". Raises UsageError where a line cannot be understood, is not
-    of these labels, or contradicts another one.
+    `review` is as `review_files.Review.rows`, and has the columns split, index and given_class of a ranking, and
+    decision and new_label filled in. Raises UsageError where a line cannot be understood, is not of these labels, or
+    contradicts another one.
     """
     lacking = [column for column in ("index", "given_class", *ANSWERS[:2]) if column not in review]
     if lacking:
         raise UsageError(
             f"{name} has no column {', '.join(lacking)}; expected a table as `noisybench suspects` writes it, filled in"
         )
+    _check_decided(review, name)
     places = _places(rows)
     labels = rows["label"].to_list()
     decided: dict[int, tuple[int, str]] = {}
     changes, decisions = [], Counter[str]()
-    for number, answer in enumerate(review.to_dict("records"), FIRST_LINE):
+    for number, answer in zip(review.index, review.to_dict("records"), strict=True):
         where = f"{name}, line {number}"
         place = places.get((answer.get("split", "train"), str(answer["index"])))
         if place is None:
@@ -119,18 +121,32 @@ def _places(rows: pd.DataFrame) -> dict[tuple[str, str], int]:
     return places
 
 
+def _check_decided(review: pd.DataFrame, name: str) -> None:
+    """Raises UsageError where there is a new label and no decision: whether it is meant is not guessed."""
+    undecided = review.index[(review["new_label"].str.strip() != "") & (review["decision"].str.strip() == "")]
+    if len(undecided):
+        lines = f"line{'s' * (len(undecided) > 1)} {', '.join(map(str, undecided[:NAMED]))}"
+        more = f" and {len(undecided) - NAMED} more" if len(undecided) > NAMED else ""
+        raise UsageError(
+            f"{name}, {lines}{more}: new_label is filled in, but the column decision is empty; type relabel there, or "
+            "clear new_label"
+        )
+
+
 def _decision(answer: Mapping[Any, str], classes: Sequence[str], where: str) -> tuple[str, str]:
     """Decision and new class of a line; both "" where nobody has read it."""
     decision, new = answer["decision"].strip().lower(), answer["new_label"].strip()
     if new and new not in classes:
-        raise UsageError(f"{where}: there is no class {new!r}; expected one of {', '.join(classes)}")
+        meant = nearest(new, classes)
+        hint = f"; did you mean {meant!r}? Expected" if meant else "; expected"
+        raise UsageError(f"{where}: there is no class {new!r}{hint} one of {', '.join(classes)}")
     if decision and decision not in DECISIONS:
         raise UsageError(f"{where}: the decision is {decision!r}; expected one of {', '.join(DECISIONS)}, or nothing")
     if decision == "relabel" and not new:
         raise UsageError(f"{where}: relabel, but the column new_label is empty; expected one of {', '.join(classes)}")
-    if new and decision in ("keep", "drop", "unsure") and new != answer["given_class"]:
+    if new and decision != "relabel" and new != answer["given_class"]:
         raise UsageError(f"{where}: {decision} and the new label {new!r} contradict each other; expected one of them")
-    return ("relabel", new) if new and not decision else (decision, new)
+    return decision, new
 
 
 def replaced(data: Data, labels: np.ndarray, name: str) -> Reviewed:

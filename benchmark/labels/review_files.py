@@ -3,16 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import orjson
 import pandas as pd
 
+from benchmark.datasets._sheets import read_sheet, text_of
+from benchmark.datasets.base import DataError
+from benchmark.store.spreadsheet import unescaped
+
 ANSWERS = ("decision", "new_label", "reader", "comment")
 """Columns that are empty until somebody fills them in."""
 DECISIONS = ("keep", "relabel", "drop", "unsure")
 """What a reader may decide of a label: it is right, it becomes `new_label`, the image is of no class, cannot tell."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """A ranking that people filled in."""
+
+    rows: pd.DataFrame
+    """All columns as text, "" where a cell is empty. The index says in which line of the file a row is, as a
+    spreadsheet counts them, or which task it is."""
+    assumed: tuple[str, ...] = ()
+    """What was assumed of the file; a sentence each."""
+
+
+def read(path: Path) -> Review:
+    """The table in the file `path`, as spreadsheet programs save it, or, of a .json file, the answers of Label Studio.
+
+    Raises DataError, whose message says what is wrong and leaves it to the caller what was expected.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
+    if not content.strip():
+        raise DataError(f"{path} is empty")
+    if path.suffix.lower() == ".json":
+        return Review(from_label_studio(content, path))
+    try:
+        sheet = read_sheet(path)
+        columns = {name: sheet.column(name) for name in sheet.columns if name}
+    except DataError as error:
+        # What follows is advice for tables of labels, whose encoding and sheet a data set's options name.
+        raise DataError(str(error).partition("; expected")[0]) from None
+    cells = {name: [unescaped(text_of(cell) or "") for cell in column] for name, column in columns.items()}
+    assumed = tuple(note.partition("; encoding=")[0] for note in sheet.notes)
+    return Review(pd.DataFrame(cells, index=list(sheet.numbers), dtype=str), assumed)
 
 
 def label_studio_tasks(table: pd.DataFrame, images: Mapping[int, str], detector: str) -> bytes:
@@ -40,18 +81,17 @@ def label_studio_config(classes: tuple[str, ...]) -> bytes:
     ).encode()
 
 
-def from_label_studio(content: bytes) -> pd.DataFrame:
-    """What Label Studio exports as JSON, as a table like that of `spreadsheet.from_csv`.
+def from_label_studio(content: bytes, path: Path) -> pd.DataFrame:
+    """What Label Studio exports as JSON, here to `path`, as `Review.rows`.
 
     The first answer to each task counts. A chosen class that is the given one is the decision "keep", another one is
-    "relabel". Raises ValueError where the content is no such export.
+    "relabel". Raises DataError where the content is no such export.
     """
     try:
-        tasks = orjson.loads(content)
-        rows = [_answered(task) for task in tasks]
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"it is no JSON export of Label Studio ({type(error).__name__}: {error})") from None
-    return pd.DataFrame(rows, dtype=str).fillna("")
+        rows = [_answered(task) for task in orjson.loads(content)]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise DataError(f"{path} is no JSON export of Label Studio") from None
+    return pd.DataFrame(rows, index=range(1, len(rows) + 1), dtype=str).fillna("")
 
 
 def _answered(task: Mapping[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmark.checks.lab import images
+from benchmark.report import pictures
 from benchmark.store import kept
 from benchmark.store.store import Store
 from tests.conftest import command_line
@@ -80,6 +81,39 @@ def test_the_output_holds_all_images_and_both_comparisons(trained):
         assert {name: maps[name].shape for name in maps} == dict.fromkeys(
             ["this run", "ce", "clean labels"], (len(table), 8, 8)
         )
+
+
+def titled(path: Path, title: str) -> bool:
+    """Whether the sheet has this title and nothing after it."""
+    expected = np.array(pictures.sheet([], title))
+    with Image.open(path) as sheet:
+        shown = np.array(sheet)[: len(expected)]
+    width = min(shown.shape[1], expected.shape[1])
+    return bool((shown[:, :width] == expected[:, :width]).all() and (shown[:, width:] == 255).all())
+
+
+def test_a_sheet_explains_red_frames_only_where_it_has_some(trained):
+    run = run_of(trained, method="gce", noise="pair")
+    command_line(trained, "explain", run, "--out", "framed", "--per-class", "2")
+    title = f"run {run} (cells/cnn/gce/pair): {{}}; what speaks for the class that this run predicts".format
+    assert titled(trained / "framed" / "memorized.png", f"{title('memorized')}; red frame: the label is wrong")
+    assert titled(trained / "framed" / "drawn.png", title("drawn"))
+
+
+def test_no_label_is_called_wrong_or_clean_where_the_truth_is_unknown(trained, tmp_path):
+    options = ("-m", "gce", "-n", "as_is", "-n", "none", "--subset", "60", "--seeds", "1", "--epochs", "2")
+    command_line(tmp_path, "run", "-d", f"npz:{trained / 'data' / 'cells.npz'}", *options, "--keep", "model")
+    run = run_of(tmp_path, noise="as_is")
+    told = command_line(tmp_path, "explain", run, "--out", "maps", "--per-class", "2", "--images", "train:4").stderr
+    assert "not compared with ce" in told
+    assert "clean" not in told, "the run on the same labels that calls them clean is no twin"
+    for group in ("chosen", "drawn", "uncertain"):
+        title = f"run {run} (cells/cnn/gce/as_is): {group}; what speaks for the class that this run predicts"
+        assert titled(tmp_path / "maps" / f"{group}.png", title)
+    assert pd.read_csv(tmp_path / "maps" / "images.csv")["clean"].isna().all()
+    text = (tmp_path / "maps" / "explain.md").read_text()
+    assert "the true labels are unknown: memorized images cannot be told, and there is no model of clean" in text
+    assert text.count("clean") == 1
 
 
 def test_a_twin_that_was_not_kept_is_named_with_the_command_that_makes_it(folder):

@@ -1,7 +1,9 @@
 """`noisybench relabel`: the round trip from a ranking to runs on corrected labels."""
 
 import numpy as np
+import orjson
 import pandas as pd
+import pytest
 
 from tests.cli.test_run import records
 
@@ -53,6 +55,45 @@ def test_corrected_labels_are_trained_on_and_the_way_back_is_kept(here, tmp_path
     assert "cells+labels" in printed, printed
     assert "0 to run" in here("run", "-d", f"npz:{cells},labels=labels.csv", *grid, "--dry-run").stderr
     assert "expected split,index" in here("run", "-d", "digits", "--labels", "found/filled.csv", *grid, code=1).stderr
+
+
+def short_review(path, write, decision="relabel", new="1"):
+    """A review of the first image of `cells`, of class 0, as `write` saves a table."""
+    rows = {"split": "train", "index": 0, "given_class": 0, "decision": decision, "new_label": new, "comment": "Ärger"}
+    write(pd.DataFrame([rows]), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "said"),
+    [
+        (
+            "german.csv",
+            lambda table, path: table.to_csv(path, index=False, sep=";", encoding="cp1252"),
+            "german.csv: the table is no UTF-8 and was read as Windows-1252; the columns of the table are separated by "
+            "semicolons\n",
+        ),
+        ("excel.xlsx", lambda table, path: table.to_excel(path, index=False), ""),
+    ],
+)
+def test_what_excel_saves_is_read_and_what_was_assumed_is_one_line(here, tmp_path, cells, name, write, said):
+    short_review(tmp_path / name, write)
+    done = here("relabel", "apply", name, "-d", f"npz:{cells}", "--out", "labels.csv")
+    assert "1 labels read, 1 changed" in done.stdout
+    assert said in done.stderr
+    assert ("the table" in done.stderr) == bool(said)
+    assert orjson.loads((tmp_path / "labels.history.json").read_bytes())["steps"][0]["changes"][0]["comment"] == "Ärger"
+
+
+def test_a_review_that_cannot_be_read_or_understood_is_a_sentence(here, tmp_path, cells):
+    def told():
+        done = here("relabel", "apply", "review.csv", "-d", f"npz:{cells}", "--out", "labels.csv", code=2)
+        assert not (tmp_path / "labels.csv").exists()
+        return done.stderr
+
+    (tmp_path / "review.csv").touch()
+    assert "review.csv is empty; expected a table as `noisybench suspects` writes it, filled in and saved" in told()
+    short_review(tmp_path / "review.csv", lambda table, path: table.to_csv(path, index=False), decision="")
+    assert "review.csv, line 2: new_label is filled in, but the column decision is empty; type relabel" in told()
 
 
 def test_images_can_be_left_out(here, tmp_path, cells):

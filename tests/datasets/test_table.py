@@ -187,14 +187,14 @@ def test_columns_are_guessed_where_one_fits_and_this_is_told(study: Study, tmp_p
 
 @pytest.mark.parametrize("name", ["Patienten-Nr", "PatientenNr.", "Fallnummer", "MRN", "Case ID", "Pat. No"])
 def test_a_patient_column_is_found_under_the_names_that_hospitals_use(study: Study, tmp_path: Path, name: str) -> None:
-    header = [name if column == "Patient ID" else column for column in HEADER]
+    header = tuple(name if column == "Patient ID" else column for column in HEADER)
     data = load(write_excel(tmp_path / "named.xlsx", [header, *study.rows]), root=study.images, skip_corrupt=True)
     assert f"patient={name}" in data.notes[0]
     assert data.train.groups is not None
 
 
 def test_without_a_patient_column_it_is_told_what_that_may_mean(study: Study, tmp_path: Path) -> None:
-    header = ["Akte" if column == "Patient ID" else column for column in HEADER]
+    header = tuple("Akte" if column == "Patient ID" else column for column in HEADER)
     path = write_excel(tmp_path / "named.xlsx", [header, *study.rows])
     data = load(path, root=study.images, skip_corrupt=True)
     assert any(note.startswith("no column says whose images they are") for note in data.notes)

@@ -35,15 +35,15 @@ def noisy():
 def folder(tmp_path):
     """Writes what `suspects` writes for these labels."""
 
-    def written(labels, decisions=("", ""), digest=DIGEST, judged=True):
+    def written(labels, decisions=("", ""), digest=DIGEST, judged=True, encoding="utf-8"):
         scores, probabilities = np.arange(len(labels)) / 10, np.full((len(labels), 3), 1 / 3)
         held_out = {"held_out": probabilities, "twins": np.zeros((2, len(labels)), int)} if judged else {}
         arrays = {"labels": labels, "scores": scores, "probabilities": probabilities, **held_out}
         np.savez(tmp_path / "probabilities.npz", **arrays)
         (tmp_path / "summary.json").write_bytes(orjson.dumps({"dataset": {"digest": digest}}))
         review = pd.DataFrame({"index": range(len(decisions)), "decision": decisions, "new_label": ""})
-        review.loc[0, "new_label"] = "b" if decisions[0] == "" and len(decisions) > 2 else ""
-        (tmp_path / "suspects.csv").write_bytes(to_csv(review))
+        review["comment"] = "Ärger"
+        (tmp_path / "suspects.csv").write_bytes(to_csv(review).decode().encode(encoding))
         return tmp_path
 
     return written
@@ -60,8 +60,10 @@ def test_a_folder_of_all_splits_or_of_the_training_set_is_read(folder, noisy):
     assert training.examined.images(np.array([3])).shape == (1, 2, 2, 3)
 
 
-def test_decisions_of_a_reader_are_counted_as_they_are_applied(folder, noisy):
-    read = from_folder(folder(np.array([0, 1, 2, 0]), decisions=("", " Keep", "unsure", "")), noisy, data())
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_decisions_of_a_reader_are_counted_whatever_program_saved_them(folder, noisy, encoding):
+    decisions = ("Relabel", " Keep", "unsure", "")
+    read = from_folder(folder(np.array([0, 1, 2, 0]), decisions, encoding=encoding), noisy, data())
     assert read.decisions == {"relabel": 1, "keep": 1, "unsure": 1}
 
 

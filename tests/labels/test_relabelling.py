@@ -1,10 +1,13 @@
 """From a filled-in ranking to a corrected label set and back."""
 
+from pathlib import Path
+
 import numpy as np
 import orjson
 import pandas as pd
 import pytest
 
+from benchmark.datasets.base import DataError
 from benchmark.errors import UsageError
 from benchmark.labels.relabelling import history_of, reviewed, undone, write
 from benchmark.labels.review_files import from_label_studio, label_studio_tasks
@@ -21,7 +24,7 @@ def label_set():
 
 def answers(*rows):
     columns = ["split", "index", "file", "given_class", "decision", "new_label", "reader", "comment"]
-    return pd.DataFrame([[*row, "", ""] for row in rows], columns=columns)
+    return pd.DataFrame([[*row, "", ""] for row in rows], columns=columns, index=range(2, len(rows) + 2))
 
 
 def test_decisions_change_the_labels_that_they_name():
@@ -43,8 +46,8 @@ def test_decisions_change_the_labels_that_they_name():
 
 def test_indices_count_what_an_earlier_review_left():
     rows = label_set().assign(label=["", "cat", "dog", "dog"])
-    found = reviewed(answers(("train", "0", "b", "cat", "", "dog")), rows, CLASSES, "review.csv")
-    assert found.rows["label"].tolist() == ["", "dog", "dog", "dog"], "a new label alone is a decision"
+    found = reviewed(answers(("train", "0", "b", "cat", "relabel", "dog")), rows, CLASSES, "review.csv")
+    assert found.rows["label"].tolist() == ["", "dog", "dog", "dog"]
     assert found.changes[0].index == 1
 
 
@@ -65,6 +68,25 @@ def test_indices_count_what_an_earlier_review_left():
 def test_a_line_that_cannot_be_understood_is_named(rows, message):
     with pytest.raises(UsageError, match=message):
         reviewed(answers(*rows), label_set(), CLASSES, "review.csv")
+
+
+def test_a_new_label_without_a_decision_is_no_decision_and_all_such_lines_are_named():
+    rows = [("train", "1", "b", "cat", "", "dog"), ("train", "0", "a", "cat", "keep", "")]
+    with pytest.raises(UsageError, match=r"review.csv, line 2: new_label .* decision is empty; type relabel there"):
+        reviewed(answers(*rows), label_set(), CLASSES, "review.csv")
+    rows += [("train", "2", "c", "dog", " ", "cat")]
+    with pytest.raises(UsageError, match=r"review.csv, lines 2, 4: new_label"):
+        reviewed(answers(*rows), label_set(), CLASSES, "review.csv")
+    with pytest.raises(UsageError, match=r"9, 10, 11 and 5 more: new_label"):
+        reviewed(answers(*rows[:1] * 15), label_set(), CLASSES, "review.csv")
+
+
+@pytest.mark.parametrize("typed", ["neutrophil", "NEUTROPHIL", "Neutro phil", "Neutrophill"])
+def test_a_class_in_another_spelling_is_asked_for_in_that_of_the_data(typed):
+    rows = answers(("train", "1", "b", "cat", "relabel", typed))
+    asked = f"there is no class '{typed}'; did you mean 'Neutrophil'[?] Expected one of cat, dog, Neutrophil"
+    with pytest.raises(UsageError, match=asked):
+        reviewed(rows, label_set(), (*CLASSES, "Neutrophil"), "review.csv")
 
 
 def test_history_is_kept_and_taken_back_step_by_step(tmp_path):
@@ -101,9 +123,10 @@ def test_answers_of_label_studio_are_decisions():
     for task, choice in zip(tasks, ("dog", "cat", None), strict=True):
         result = [{"value": {"choices": [choice]}}] if choice else []
         task["annotations"] = [{"completed_by": 7, "result": result}]
-    found = reviewed(from_label_studio(orjson.dumps(tasks)), label_set(), CLASSES, "export.json")
+    found = reviewed(from_label_studio(orjson.dumps(tasks), Path("export.json")), label_set(), CLASSES, "export.json")
     assert found.rows["label"].tolist() == ["dog", "cat", "dog", "dog"]
     assert found.decisions == {"relabel": 1, "keep": 1, "": 1}
     assert found.changes[0].reader == "7"
-    with pytest.raises(ValueError, match="no JSON export"):
-        from_label_studio(b'[{"a": 1}]')
+    for content in (b'[{"a": 1}]', b"[3]", b"3", b"{"):
+        with pytest.raises(DataError, match="^export.json is no JSON export of Label Studio$"):
+            from_label_studio(content, Path("export.json"))

@@ -36,16 +36,18 @@ class Twin:
     """What makes it."""
 
 
-def twins(spec: RunSpec, about: About, baseline: str, store: Store, device: torch.device) -> list[Twin]:
+def twins(
+    spec: RunSpec, about: About, baseline: str, store: Store, device: torch.device, *, truth_known: bool
+) -> list[Twin]:
     """The twin of the method `baseline` and the one without noise, each where it is another run than `spec`.
 
-    Raises ModelError where a kept model is damaged.
+    Where the truth is unknown nobody has labels without noise, so that there is no such twin. Raises ModelError where a
+    kept model is damaged.
     """
     method, clean = resolve_method(PluginRef(baseline)).part, resolve_noise(PluginRef("none"))[0].part
-    others = {
-        baseline: spec.model_copy(update={"method": MethodPart(**method.model_dump()), "track": "blind"}),
-        "clean labels": spec.model_copy(update={"noise": NoisePart(**clean.model_dump())}),
-    }
+    others = {baseline: spec.model_copy(update={"method": MethodPart(**method.model_dump()), "track": "blind"})}
+    if truth_known:
+        others["clean labels"] = spec.model_copy(update={"noise": NoisePart(**clean.model_dump())})
     return [_twin(name, other, about, store, device) for name, other in others.items() if other.id != spec.id]
 
 

@@ -63,8 +63,11 @@ def choose(prepared: Prepared, model: KeptModel, named: Sequence[str], per_class
     for group, (split, labels, order) in orders.items():
         for k in range(prepared.num_classes):
             picked += [(group, split, int(at)) for at in order[labels[order] == k][:per_class]]
+    table = pd.DataFrame([_row(group, split, at) for group, split, at in picked])
+    if train.part.clean is None:
+        table["clean"] = -1  # of test images too: no noise is put into them, and that does not make their labels true
     return Chosen(
-        pd.DataFrame([_row(group, split, at) for group, split, at in picked]),
+        table,
         np.stack([split.images[at] for _, split, at in picked]),
     )
 
