@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +30,10 @@ MIN_IS_WHITE, REDUCED, UNSIGNED = 0, 1, 1
 SUBFILE, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLE_FORMAT = 254, 258, 262, 274, 339
 """Tags of TIFF and EXIF."""
 BATCH = 256
+TRIED = 16
+"""Files that are read one after another, to see how long one takes."""
+WORTH_A_THREAD = 0.7e-3
+"""Seconds that a file must take: threads that take turns at the interpreter cost small images more than they save."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -93,11 +99,23 @@ def pages_of_all(files: Sequence[File]) -> list[list[int]]:
 
 
 def _in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    taken = []
+    for item in items[:TRIED]:
+        start = time.perf_counter()
+        done = function(item)
+        taken.append(time.perf_counter() - start)
+        yield done
+    rest = items[TRIED:]
+    if not rest:
+        return
+    if median(taken) < WORTH_A_THREAD:
+        yield from map(function, rest)
+        return
     # Threads suffice: Pillow releases the interpreter while it decodes and resizes. Batches, as a pool keeps what
     # it was given and what came of it.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(items), BATCH):
-            yield from pool.map(function, items[start : start + BATCH])
+        for begin in range(0, len(rest), BATCH):
+            yield from pool.map(function, rest[begin : begin + BATCH])
 
 
 def _guarded(file: File, use: Callable[[], T]) -> T | str:
@@ -183,7 +201,7 @@ def _look(image: Image.Image, sample: int) -> Look:
     color = not deep and image.mode not in GRAY
     look = Look(width, height, bits, color, image.has_transparency_data, window=bool(_dicom_fact(image, "window")))
     if deep:
-        return look.with_values(_gray_values(image, image), sample)
+        return look.with_values(_gray_values(image), sample)
     # Pillow keeps the upper 8 bits of colors and of gray with transparency.
     return look.with_upper_bits(np.asarray(image)) if bits > 8 and len(image.getbands()) > 1 else look
 
@@ -198,9 +216,9 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
-def _gray_values(upright: Image.Image, image: Image.Image) -> np.ndarray:
-    """[H, W] the values of the deep image `upright`; `image`: as it was opened, with its tags."""
-    values = np.asarray(upright)
+def _gray_values(image: Image.Image) -> np.ndarray:
+    """[H, W] the values of a deep image."""
+    values = np.asarray(image)
     # Pillow takes all integers of 32 bits in TIFF files for signed ones.
     unsigned = (
         image.format == "TIFF"
@@ -230,20 +248,24 @@ def _bits(image: Image.Image) -> int:
 
 def _to_uint8(image: Image.Image, how: Conversion) -> Image.Image:
     """The upright image in mode L or RGB."""
-    upright = ImageOps.exif_transpose(image)
+    # Every step that would only copy is left out: small images cost more in copies than in decoding.
+    ImageOps.exif_transpose(image, in_place=True)
     if _is_deep(image):
         # Pillow inverts 8 bits only.
         inverted = bool(_dicom_fact(image, "inverted")) or _tag(image, PHOTOMETRIC, 1) == MIN_IS_WHITE
-        return Image.fromarray(how.to_uint8(_gray_values(upright, image), inverted=inverted))
-    gray = upright.mode in GRAY
+        return Image.fromarray(how.to_uint8(_gray_values(image), inverted=inverted))
+    gray, upright = image.mode in GRAY, image
     if upright.has_transparency_data:
         visible = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", visible.size, TRANSPARENT), visible)
-    return upright.convert("L" if gray else "RGB")
+    mode = "L" if gray else "RGB"
+    return upright if upright.mode == mode else upright.convert(mode)
 
 
 def _squared(image: Image.Image, size: int, fit: str) -> Image.Image:
     """The image with sides of `size` px (bicubic): its center, the whole on black, or the whole distorted."""
+    if image.size == (size, size):
+        return image
     if fit == "crop":
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
