@@ -110,7 +110,7 @@ class Card:
     cost_note: str = ""
     """What the further passes are for, or which options change their number."""
     needs: tuple[str, ...] = ()
-    """Privileged knowledge consumed: of "noise_rate", "transition" and "clean_set"."""
+    """What it is told beside the noisy labels: of "noise_rate", "transition", "clean_set" and "soft_labels"."""
     tasks: tuple[str, ...] = ("multiclass",)
     """Tasks that it can be trained on; a run on any other is skipped, with the reason."""
     min_classes: int = 2

@@ -60,7 +60,7 @@ class TrainSet(Protocol):
         ...
 
 
-HINT_NAMES = frozenset({"noise_rate", "transition", "clean_set"})
+HINT_NAMES = frozenset({"noise_rate", "transition", "clean_set", "soft_labels"})
 
 
 class MissingHint(LookupError):
@@ -69,11 +69,13 @@ class MissingHint(LookupError):
 
 @dataclass(frozen=True)
 class Hints:
-    """Privileged knowledge. In the blind track `noise_rate` is the engine's estimate; T is never given."""
+    """What a run may tell beside the labels. In the blind track `noise_rate` is the engine's estimate; T is never
+    given."""
 
     given_noise_rate: float | None = None
     given_transition: Tensor | None = None
     given_clean_set: TrainSet | None = None
+    given_soft_labels: Tensor | None = None
 
     @property
     def noise_rate(self) -> float:
@@ -101,6 +103,16 @@ class Hints:
                 "and set its size (--clean-set N)"
             )
         return self.given_clean_set
+
+    @property
+    def soft_labels(self) -> Tensor:
+        """[N, K] float32 probabilities of the classes of every training sample, by its raters; rows sum to 1."""
+        if self.given_soft_labels is None:
+            raise MissingHint(
+                'soft_labels were not given: declare them, card = Card(needs=("soft_labels",)), '
+                "and train on the labels of raters (-n raters:majority)"
+            )
+        return self.given_soft_labels
 
 
 class Kit(Protocol):

@@ -152,7 +152,15 @@ class Lab:
             self.noise_rate if "noise_rate" in names else None,
             self.transition() if "transition" in names else None,
             self.clean_set if "clean_set" in names else None,
+            self.soft_labels() if "soft_labels" in names else None,
         )
+
+    def soft_labels(self) -> Tensor:
+        """[N, K] shares of two raters: one gave the noisy labels, the other is wrong as often, elsewhere."""
+        half = self.num_samples // 2
+        other = np.roll(self.flipped(np.roll(self.clean, half)), -half)
+        votes = torch.from_numpy(np.stack([self.noisy, other]))
+        return torch.nn.functional.one_hot(votes, self.num_classes).float().mean(0)
 
     def trainer(self, checkpoint: Path) -> Trainer:
         pixels, labels = self.images(60, 2)

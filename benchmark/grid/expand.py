@@ -14,8 +14,6 @@ from benchmark.grid.faults import SuiteError
 from benchmark.grid.job import Job, Options
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import (
-    BLIND_HINTS,
-    CLEAN_SET,
     DataChoices,
     Resolved,
     ResolvedBackbone,
@@ -29,6 +27,7 @@ from benchmark.grid.resolve import (
 )
 from benchmark.grid.run_labels import label_runs
 from benchmark.grid.spec import Augment, ContentPart, DataPart, MethodPart, Recipe, RunSpec, Seeds, Track
+from benchmark.hint_names import ALIKE_IN_BOTH_TRACKS, BLIND_HINTS, CLEAN_SET
 from benchmark.store import digests
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def by_method(suite: Suite, options: Options, plugins: tuple[str, ...] = ()) -> 
             )
         files, sources = places[*key, id(noise)]
         spec = RunSpec(
-            track=track if method.hints - {CLEAN_SET} else "blind",
+            track=track if method.hints - ALIKE_IN_BOTH_TRACKS else "blind",
             dataset=data.part,
             noise=noise_parts[id(noise)],
             backbone=network.part,

@@ -15,15 +15,12 @@ from benchmark.errors import UsageError
 from benchmark.grid.faults import faults_of
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.spec import Augment, NoisePart, Part, Recipe
+from benchmark.hint_names import CLEAN_SET
 from benchmark.option_text import quote
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
 from benchmark.store import digests
 
 C = TypeVar("C", bound=Settings)
-
-CLEAN_SET = "clean_set"
-BLIND_HINTS = frozenset({"noise_rate", CLEAN_SET})
-"""Hints that the blind track gives: the noise rate as an estimate, and a clean set where the grid sets its size."""
 
 
 class NoChoices(Settings):

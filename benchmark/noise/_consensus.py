@@ -28,6 +28,8 @@ class Consensus:
     """[n] int64."""
     tied: np.ndarray
     """[n] bool: several classes were equally good, and the label is one of them, drawn at random."""
+    probabilities: np.ndarray
+    """[n, K] float64 of the classes, by what the labels were chosen from."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,15 @@ def one_hot(votes: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def likeliest(scores: np.ndarray, v: np.ndarray) -> Consensus:
-    """The best column of `scores` [n, K]; among equally good ones, one is drawn by the uniforms `v` [n]."""
+    """The best column of `scores` [n, K] >= 0; among equally good ones, one is drawn by the uniforms `v` [n]."""
     best = scores.max(1, keepdims=True)
     among = scores >= best - TIE * np.abs(best)
-    return Consensus(choose(among.astype(np.float64), v), among.sum(1) > 1)
+    return Consensus(choose(among.astype(np.float64), v), among.sum(1) > 1, shares(scores))
+
+
+def shares(scores: np.ndarray) -> np.ndarray:
+    """`scores` [n, K] >= 0, such as counts, so that rows sum to 1."""
+    return np.asarray(scores / scores.sum(1, keepdims=True))
 
 
 def dawid_skene(answers: np.ndarray) -> DawidSkene:
@@ -64,8 +71,7 @@ def dawid_skene(answers: np.ndarray) -> DawidSkene:
 
     `answers` [n, R, K]: how often each rater gave each class to each image; a rater may have answered several times.
     """
-    shares = answers.sum(1)
-    posteriors = shares / shares.sum(1, keepdims=True)
+    posteriors = shares(answers.sum(1))
     for _ in range(MAX_STEPS):
         priors = posteriors.mean(0)
         joint = np.einsum("ni,nrj->rij", posteriors, answers)

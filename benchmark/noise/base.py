@@ -93,6 +93,9 @@ class Corruption:
     image, -1 where it keeps its own; None: all keep their own."""
     notes: tuple[str, ...] = ()
     """How the labels were made where that is not plain from the options; a sentence each, for the manifest."""
+    soft: np.ndarray | None = None
+    """[n, K] float64 probabilities of the classes, where the labels are those of raters; a row of a sample that is not
+    kept may hold anything. None where there is but one label."""
 
 
 class NoiseKind(ABC):

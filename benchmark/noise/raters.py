@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, FilePath, ValidationInfo, field_validator
 
-from benchmark.noise._consensus import Consensus, counts_of, crowdlab, dawid_skene, likeliest, one_hot
+from benchmark.noise._consensus import Consensus, counts_of, crowdlab, dawid_skene, likeliest, one_hot, shares
 from benchmark.noise._draws import choose, draw, uniforms
 from benchmark.noise._probabilities import checked_probabilities
 from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split
@@ -46,7 +46,8 @@ class Raters(NoiseKind):
     """Several raters: the labels of one of them, or a consensus (majority, Dawid-Skene, CROWDLAB).
 
     The raters' labels come with the data (arrays train_labels_NAME, -1 where a rater gave none), or are drawn from
-    a confusion matrix per rater, independently given the class.
+    a confusion matrix per rater, independently given the class. Beside one label an image, methods may be given all
+    of them as soft labels: the posteriors of Dawid-Skene, or else the share of the raters that gave each class.
     """
 
     names = ("raters",)
@@ -142,6 +143,7 @@ class Raters(NoiseKind):
         made = without_missing(labels, split)
         return replace(
             made,
+            soft=_soft(consensus, voted),
             notes=(*notes, *about(votes, split), *self._about_consensus(consensus, len(votes)), *made.notes),
         )
 
@@ -192,13 +194,13 @@ class Raters(NoiseKind):
         made = without_missing(labels, split)
         raters = counts[voted].sum(1)
         note = f"{raters.min():g} to {raters.max():g} raters per image, {raters.mean():.1f} on average"
-        return replace(made, notes=(note, *self._about_consensus(consensus), *made.notes))
+        return replace(made, soft=_soft(consensus, voted), notes=(note, *self._about_consensus(consensus), *made.notes))
 
     def _of_scores(self, counts: np.ndarray, split: Split, seed: int, voted: np.ndarray) -> Consensus:
         """Majority of `counts` [m, K], or one label in proportion to them."""
         _, v = uniforms(split, self.name, seed)
         if self.cfg.labels == DRAWN:
-            return Consensus(choose(counts, v[voted]), np.zeros(len(counts), dtype=bool))
+            return Consensus(choose(counts, v[voted]), np.zeros(len(counts), dtype=bool), shares(counts))
         return likeliest(counts, v[voted])
 
     def _majority(self, votes: np.ndarray, split: Split, seed: int, voted: np.ndarray) -> Consensus:
@@ -214,7 +216,7 @@ class Raters(NoiseKind):
                     "`noisybench run` and `noisybench noise make` train them: draw these labels there"
                 )
             labels = crowdlab(votes, checked_probabilities(split)[voted])
-            return Consensus(labels, np.zeros(len(votes), dtype=bool))
+            return Consensus(labels, np.zeros(len(votes), dtype=bool), shares(counts_of(votes, split.num_classes)))
         if self.cfg.labels == "dawid_skene":
             _, v = uniforms(split, self.name, seed)
             model = dawid_skene(one_hot(votes, split.num_classes))
@@ -244,6 +246,13 @@ class Raters(NoiseKind):
             notes.append(f"{source}: {stored.source}")
             notes.append("classes taken as " + ", ".join(f"{k} {name}" for k, name in enumerate(names)))
         return notes
+
+
+def _soft(consensus: Consensus, voted: np.ndarray) -> np.ndarray:
+    """[n, K] the probabilities of the consensus; rows of 0 where nobody gave a label (`voted` [n])."""
+    soft = np.zeros((len(voted), consensus.probabilities.shape[1]))
+    soft[voted] = consensus.probabilities
+    return soft
 
 
 def about(votes: Mapping[str, np.ndarray], split: Split) -> list[str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from benchmark.errors import UsageError
-from benchmark.grid.resolve import CLEAN_SET
 from benchmark.grid.spec import RunSpec, Track
+from benchmark.hint_names import ALIKE_IN_BOTH_TRACKS, SOFT_LABELS
 from benchmark.noise import rate_estimate
 from benchmark.noise.rate_estimate import HeldOut, RateEstimate, estimate_rate
 from benchmark.runs.prepare import Prepared, Skipped
@@ -50,17 +51,20 @@ def find_hints(
 ) -> Given:
     """The `required` hints by the rules of `track`; `estimate` is only called where the rate must be estimated.
 
-    A clean set is not among them: who trains lends it (`Prepared.clean_set`), in either track.
+    A clean set is not among them: who trains lends it (`Prepared.clean_set`), in either track. Soft labels are those
+    of the raters, in either track too.
 
     The true rate is that of the labels trained on. The true T holds the probabilities that the labels were drawn
     with or, where the noise has none, their frequencies in the whole data set. An estimator that refuses gives its
     fallback as the rate.
 
-    Raises Skipped where the truth is unknown, UsageError where the blind track cannot give a hint.
+    Raises Skipped where the truth is unknown or there are no raters, UsageError where the blind track cannot give a
+    hint.
     """
-    required -= {CLEAN_SET}
+    soft = _soft_labels(prepared, device) if SOFT_LABELS in required else None
+    required -= ALIKE_IN_BOTH_TRACKS
     if not required:
-        return Given(Hints())
+        return Given(Hints(given_soft_labels=soft))
     if track == "oracle":
         if prepared.realized_rate is None:
             raise Skipped("the true labels are unknown, so there is no oracle track; use --track blind")
@@ -68,11 +72,20 @@ def find_hints(
         transition = None
         if "transition" in required and prepared.transition is not None:
             transition = torch.tensor(prepared.transition, dtype=torch.float32, device=device)
-        return Given(Hints(rate, transition))
+        return Given(Hints(rate, transition, given_soft_labels=soft))
     if "transition" in required:
         raise UsageError("the method needs the transition matrix; run it with --track oracle")
     estimated = estimate()
-    return Given(Hints(estimated.noise.rate), estimated)
+    return Given(Hints(estimated.noise.rate, given_soft_labels=soft), estimated)
+
+
+def _soft_labels(prepared: Prepared, device: torch.device) -> Tensor:
+    if prepared.train.soft is None:
+        raise Skipped(
+            "it learns from the labels of several raters, and this noise gives one label an image; take those of "
+            "raters: -n raters:majority"
+        )
+    return torch.tensor(prepared.train.soft, dtype=torch.float32, device=device)
 
 
 def cached_estimate(spec: RunSpec, folder: Path, predict: Callable[[], tuple[np.ndarray, HeldOut]]) -> Estimate:

@@ -66,6 +66,8 @@ class LabelledSet:
     """[m] names of the images of `whole`, where each is a file."""
     groups: tuple[str, ...] | None = None
     """[m] what images of `whole` belong together, such as a patient's, where that is known."""
+    soft: np.ndarray | None = None
+    """[n, K] float64 probabilities of the classes by the raters of each sample; None where there are none."""
     replaced: Replaced | None = None
     """Images of no class of the task in the place of those of `whole`; their clean label is OUTSIDE."""
 
@@ -141,7 +143,10 @@ class Drawn:
             at = np.flatnonzero(places >= 0)
             replaced = Replaced(self.pool, at, places[at])
             clean = None if clean is None else np.where(places >= 0, OUTSIDE, clean)
-        return LabelledSet(self.split.images, self.corruption.labels[index], clean, index, key, replaced=replaced)
+        soft = None if self.corruption.soft is None else self.corruption.soft[index]
+        return LabelledSet(
+            self.split.images, self.corruption.labels[index], clean, index, key, soft=soft, replaced=replaced
+        )
 
     @property
     def kept(self) -> np.ndarray:

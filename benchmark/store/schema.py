@@ -293,8 +293,8 @@ class Trained(Header):
     noise: Noise
     diagnostics: Diagnostics
     hints: list[str] | None
-    """The privileged knowledge that the method consumed: "noise_rate" (its estimate in the blind track),
-    "transition", "clean_set"; None in records of schemas 1 and 2."""
+    """What the method was told beside the noisy labels: "noise_rate" (its estimate in the blind track), "transition",
+    "clean_set", "soft_labels"; None in records of schemas 1 and 2."""
     images: Images | None
     """None where the data set comes as arrays of 8 bits."""
     features: dict[str, str] | None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from benchmark.hint_names import ALIKE_IN_BOTH_TRACKS, SOFT_LABELS
 from benchmark.tables.note_text import code, probability
 from benchmark.tables.order import MIN_UNITS, letters_told
 from benchmark.tables.statistics import t_factor
@@ -131,7 +132,14 @@ def _marks(runs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[str]:
     for size, group in methods[methods["clean_set"] > 0].groupby("clean_set"):
         names = ", ".join(map(code, sorted(group.index)))
         yield f"† privileged: given the true labels of {size} training images, a clean set ({names})"
-    needs = methods["needs"].str.replace(r"clean_set(, )?", "", regex=True)
+    told = methods["needs"].str.split(", ").map(frozenset)
+    by_raters = sorted(methods.index[told.map(lambda names: SOFT_LABELS in names)])
+    if by_raters:
+        yield (
+            "† trained on the probabilities that the raters of each image give the classes, where the others see one "
+            f"label ({', '.join(map(code, by_raters))})"
+        )
+    needs = told.map(lambda names: ", ".join(sorted(names - ALIKE_IN_BOTH_TRACKS)))
     privileged = needs[needs != ""].sort_index()
     if len(privileged):
         users = privileged.groupby(privileged).agg(lambda same: ", ".join(map(code, same.index)))

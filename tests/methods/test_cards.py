@@ -15,7 +15,7 @@ NAMES = [entry.name for entry in METHODS.entries()]
 WITHOUT_PAPER = {"ce"}
 FAMILIES = {
     "control", "robust loss", "regularization", "sample selection", "semi-supervised", "label refurbishment",
-    "data cleaning", "loss correction", "reweighting", "augmentation",
+    "data cleaning", "loss correction", "reweighting", "augmentation", "raters",
 }  # fmt: skip
 
 

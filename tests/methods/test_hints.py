@@ -31,7 +31,8 @@ class WatchedHints(Hints):
 
     def __init__(self, allowed: frozenset[str]) -> None:
         clean = TinyData(torch.randn(6, 4, dtype=torch.float64), torch.arange(6) % CLASSES, CLASSES)
-        super().__init__(0.3, torch.full((CLASSES, CLASSES), 0.1) + 0.7 * torch.eye(CLASSES), clean)
+        soft = torch.full((SAMPLES, CLASSES), 1 / CLASSES)
+        super().__init__(0.3, torch.full((CLASSES, CLASSES), 0.1) + 0.7 * torch.eye(CLASSES), clean, soft)
         object.__setattr__(self, "allowed", allowed)
         object.__setattr__(self, "read", set())
 
@@ -52,6 +53,10 @@ class WatchedHints(Hints):
     @property
     def clean_set(self) -> TinyData:
         return self._give("clean_set", self.given_clean_set)
+
+    @property
+    def soft_labels(self) -> torch.Tensor:
+        return self._give("soft_labels", self.given_soft_labels)
 
 
 def choices(annotation: Any) -> list[Any]:

@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods._losses import focal_terms, log_complement, tempered_softmax
-from tests.golden.harness import batch_of
+from methods.base import Hints
+from methods.soft_ce import SoftCE
+from tests.golden.harness import batch_of, make
 from tests.methods.loss_lab import VARIANTS, build, loss_of, p_of_label
 
 
@@ -84,6 +86,16 @@ def test_taylor_order_1_is_half_of_mae_and_high_order_nears_cross_entropy(logits
     assert loss_of("taylor_ce", sure, y, {"order": 100}).item() == pytest.approx(
         F.cross_entropy(sure, y).item(), rel=1e-6
     )
+
+
+def test_soft_ce_is_cross_entropy_averaged_over_the_raters_of_each_image(logits: Tensor) -> None:
+    votes = torch.randint(7, (5, 13), generator=torch.Generator().manual_seed(3))
+    shares = F.one_hot(votes, 7).double().mean(0)
+    shuffled = torch.randperm(13, generator=torch.Generator().manual_seed(4))  # rows are those of `batch.index`
+    method = make(SoftCE, {}, K=7, N=13, hints=Hints(given_soft_labels=shares[shuffled.argsort()]))
+    given = method.loss(logits, batch_of(votes[0], index=shuffled))
+    by_rater = torch.stack([F.cross_entropy(logits, one) for one in votes])
+    assert given.item() == pytest.approx(by_rater.mean().item(), rel=1e-12)
 
 
 def test_symmetric_losses_sum_to_a_constant_over_all_labels(logits: Tensor) -> None:

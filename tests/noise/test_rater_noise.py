@@ -82,6 +82,19 @@ def test_a_rater_that_errs_often_is_outvoted_by_dawid_skene() -> None:
     assert (majority != truth).mean() > 0.12
 
 
+def test_soft_labels_are_the_shares_of_the_raters_or_the_posteriors_of_dawid_skene() -> None:
+    votes = [[0, 0, 1], [1, 2, 2], [0, -1, 2], [-1, -1, -1], [1, 1, 1]]
+    split = recorded(votes, [0, 2, 0, 0, 1])
+    shares: list[list[float]] = [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3], [1 / 2, 0, 1 / 2], [0, 0, 0], [0, 1, 0]]
+    for labels in ("majority", "drawn"):
+        np.testing.assert_allclose(make("raters", labels=labels).corrupt(split, 0).soft, shares)
+    voted = np.array([0, 1, 2, 4])
+    model = dawid_skene(one_hot(np.array(votes)[voted], 3))
+    soft = make("raters", labels="dawid_skene").corrupt(split, 0).soft
+    np.testing.assert_allclose(soft[voted], model.posteriors)
+    assert make("raters", labels="ann").corrupt(split, 0).soft is None, "one rater gives one label"
+
+
 def test_majority_by_hand_and_ties_are_broken_by_the_seed_and_counted() -> None:
     split = recorded([[0, 0, 1], [1, 2, 2], [0, 1, 2], [1, -1, -1]], [0, 2, 0, 1])
     kind = make("raters", labels="majority")

@@ -316,6 +316,24 @@ def test_a_clean_set_is_named_in_the_row_and_shown_on_both_tracks() -> None:
     assert "privileged: uses an estimate of noise_rate (`both:clean_set=50`)" in text
 
 
+def test_soft_labels_are_marked_and_shown_on_both_tracks() -> None:
+    soft = record(0.8, "soft_ce", 0.4) | {"hints": ["soft_labels"]}
+    both = record(0.7, "both", 0.4) | {"hints": ["noise_rate", "soft_labels"]}
+    plain = [record(0.6, "ce", 0.4), record(0.5, "gce", 0.4, track="oracle") | {"hints": ["transition"]}]
+    table = build([soft, both, *plain], by_name={})
+    rows = {block.place.track: list(block.methods.index) for block in table.blocks}
+    assert "soft_ce" in rows["blind"]
+    assert "soft_ce" in rows["oracle"], "soft labels are the same on both tracks"
+    assert "both" not in rows["oracle"]
+    text = re.sub(r"\n *", " ", render_markdown(table))
+    assert "| soft_ce†" in text
+    said = (
+        "† trained on the probabilities that the raters of each image give the classes, where the others see one label"
+    )
+    assert f"{said} (`both`, `soft_ce`)" in text
+    assert "privileged: uses an estimate of noise_rate (`both`)" in text
+
+
 def test_what_is_doubtful_about_data_and_estimates_is_said() -> None:
     runs = [record(0.8, "gce", 0.4, seed) | {"tests": {"test": {"size": 50, "shared_images": 7}}} for seed in (0, 1)]
     text = re.sub(r"\n *", " ", render_markdown(build(runs)))

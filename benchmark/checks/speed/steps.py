@@ -77,7 +77,7 @@ class Steps:
         plugin = METHODS.load(method)
         config = plugin.Config()
         clean_set = session.train_set(random_images(BATCH, channels, device), random_labels(BATCH, num_classes))
-        hints = _hints(plugin.requires(config), num_classes, clean_set)
+        hints = _hints(plugin.requires(config), labels, num_classes, clean_set)
         self.data = session.data
         self.method, self.kit = session.method(plugin, config, seed=seed_for("method", 0, method), hints=hints)
         for epoch in range(epochs - 1):
@@ -106,11 +106,12 @@ class Steps:
         return self.method.plan(epoch, self.data)
 
 
-def _hints(required: frozenset[str], num_classes: int, clean_set: DeviceTrainSet) -> Hints:
+def _hints(required: frozenset[str], labels: np.ndarray, num_classes: int, clean_set: DeviceTrainSet) -> Hints:
     stays = torch.eye(num_classes, device=clean_set.y.device)
     transition = stays * (1 - RATE) + (1 - stays) * RATE / (num_classes - 1)
     return Hints(
         RATE if "noise_rate" in required else None,
         transition if "transition" in required else None,
         clean_set if "clean_set" in required else None,
+        stays[torch.from_numpy(labels).to(stays.device)] if "soft_labels" in required else None,
     )

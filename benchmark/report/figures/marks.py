@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.hint_names import CLEAN_SET, SOFT_LABELS
 from benchmark.report.layouts import cells
 from benchmark.tables.shown import Shown
 
@@ -29,9 +30,12 @@ def explained(blocks: Sequence[Shown], drawn: Iterable[str] | None = None) -> st
     ]
     told = []
     needs = {(track, hint) for track, row in rows for hint in str(row["needs"]).split(", ") if hint}
+    if by_raters := {(track, hint) for track, hint in needs if hint == SOFT_LABELS}:
+        told.append("† is trained on the probabilities that raters give the classes")
+    needs -= by_raters
     if hints := ", ".join(sorted({hint.replace("_", " ") for _, hint in needs})):
         # The truth is told in the oracle track alone; a clean set is the truth in both.
-        estimated = {track != "oracle" for track, hint in needs if hint != "clean_set"}
+        estimated = {track != "oracle" for track, hint in needs if hint != CLEAN_SET}
         how = "is given an estimate of" if estimated == {True} else "is given the true" if estimated == {False} else ""
         if len(estimated) == 2:
             how = "is given, as it is in the oracle track and else as an estimate,"

@@ -119,6 +119,9 @@ def test_names_have_the_marks_of_tables_and_the_caption_explains_them(material):
         text = drawn(kind, marked)
         assert f"{first}†* (2 nets)" in text
         assert "† is given an estimate of noise rate; * sets" in text
+    by_raters = changed(material, methods=methods.assign(needs=["soft_labels", "noise_rate"]))
+    told = explained(by_raters.blocks, list(methods.index))
+    assert told.startswith("† is trained on the probabilities that raters give the classes; † is given an estimate of")
     assert explained(material.blocks, ["ce"]) == ""
     assert "*" not in explained(marked.blocks, [second])
 
