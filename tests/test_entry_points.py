@@ -157,6 +157,7 @@ def test_an_entry_point_that_cannot_be_used_is_told_in_one_sentence(inside, name
     assert told in error
 
 
+@pytest.mark.slow
 def test_broken_entry_points_block_nobody_but_their_users(installed, inside):
     suite = (
         "run", "-d", "digits", "-n", "none", "--seeds", "1", "--epochs", "1", "--subset", "60",

@@ -39,6 +39,7 @@ def small(tmp_path):
     return tmp_path / "pneumoniamnist.npz"
 
 
+@pytest.mark.slow
 def test_both_sides_of_the_end_to_end_comparison_train(script, small):
     found = script.end_to_end(small, "imagenet", 1, 2)
     assert found.images == 160

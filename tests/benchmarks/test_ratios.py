@@ -105,6 +105,7 @@ def test_the_machine_is_divided_evenly_and_the_fastest_division_proposed(monkeyp
     assert machine.propose(dict(zip(found, (1.0, 5.0, 4.0, 3.0), strict=True))) == Division(2, 3)
 
 
+@pytest.mark.slow
 def test_images_per_second_are_those_of_all_processes_together():
     training = Training("cnn", {})
     assert machine.images_per_second(training, Division(2, 1), 0.3) > 0

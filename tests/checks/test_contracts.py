@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.checks import backbones, datasets, methods, noise
+from benchmark.checks import backbones, datasets, methods, noise, under_noise
 from benchmark.registry import BACKBONES, METHODS, NOISE
 from methods.base import UNDER_NOISE
 
@@ -14,7 +14,9 @@ NAMES = [entry.name for entry in METHODS.entries()]
 NETWORKS = [*(entry.name for entry in BACKBONES.entries() if entry.name != "timm"), "timm/resnet18"]
 
 
-@pytest.mark.parametrize("check", methods.CHECKS)
+@pytest.mark.parametrize(
+    "check", [pytest.param(name, marks=[pytest.mark.slow] * (name in under_noise.CHECKS)) for name in methods.CHECKS]
+)
 @pytest.mark.parametrize("method", NAMES)
 def test_method(method, check):
     methods.CHECKS[check](method, {})

@@ -1,8 +1,12 @@
 """`noisybench compare`: a new method among those of a published folder, which are not run again."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from benchmark.cli.compare import _FILE
+from tests.conftest import command_line
 
 MINE = """
 from torch.nn import functional as F
@@ -27,16 +31,24 @@ WITH_OPTION = (
 )
 
 
-@pytest.fixture
-def published(here, tmp_path):
-    (tmp_path / "grid.toml").write_text(
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A published grid of six seeds."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "grid.toml").write_text(
         'name = "grid"\nseeds = 6\ndatasets = ["digits"]\nbackbones = ["cnn"]\nmethods = ["ce", "gce"]\n'
         'noise = ["none", "symmetric:0.4"]\nsubset = 150\n[recipe]\nepochs = 2\n'
     )
-    here("run", "grid.toml", "--no-table")
-    here("publish", "grid.toml", "--out", "theirs", "--allow-dirty")
+    command_line(folder, "run", "grid.toml", "--no-table")
+    command_line(folder, "publish", "grid.toml", "--out", "theirs", "--allow-dirty")
+    return folder / "theirs"
+
+
+@pytest.fixture
+def published(made, tmp_path):
+    """A copy of it, beside a method of one's own."""
     (tmp_path / "mine.py").write_text(MINE)
-    return tmp_path / "theirs"
+    return Path(shutil.copytree(made, tmp_path / "theirs"))
 
 
 def test_only_the_new_method_is_run_and_it_gets_its_place(here, published):
@@ -91,9 +103,7 @@ def test_what_cannot_be_compared_is_said(arguments, told, here, published):
         "from benchmark.noise.base import NoiseKind\nclass Odd(NoiseKind):\n    names = ('odd',)\n    version = 1\n"
     )
     assert told in here("compare", *arguments, code=2).stderr
-    assert (
-        not (published.parent / "results/runs").exists() or len(list(published.parent.glob("results/runs/*/*"))) == 24
-    )
+    assert not list(published.parent.glob("results/runs/*/*")), "nothing is run"
 
 
 def test_a_method_in_a_file_takes_options_behind_its_name(here, published):

@@ -127,6 +127,7 @@ def named(name: str, text: str) -> bool:
     return path.name in text or path.parent.name in text
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(flip=FLIP)
 def test_doctor_names_the_file_of_any_flipped_bit_in_a_results_folder(real, tmp_path_factory, flip):

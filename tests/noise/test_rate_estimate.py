@@ -153,7 +153,8 @@ def test_networks_of_two_epochs_are_refused_and_methods_get_the_fallback(here, t
     assert "the method was given 0.200" in shown
 
 
-@pytest.mark.parametrize("seeds", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 2])
 def test_intervals_of_digits_hold_the_truth(here, tmp_path, seeds):
     kinds = ("-n", "none", "-n", "symmetric:0.2,0.4", "-n", "pair:0.3")
     grid = ("-d", "digits", *kinds, "--seeds", seeds, "--epochs", 12, "--recipe", "batch_size=64")

@@ -246,11 +246,11 @@ def test_batches_of_it_change_from_epoch_to_epoch_and_not_between_runs(folder: P
     assert first[0] != first[1] != first[2]
 
 
-def test_the_command_line_takes_it(noisybench: Any, tmp_path: Path) -> None:
+def test_the_command_line_takes_it(here: Any) -> None:
     grid = ("-d", "digits:subset=200", "-m", "ce", "-m", "l2rw", "-n", "symmetric:0.4", "--seeds", "1", "--epochs", "1")
-    told = noisybench("run", *grid, "--clean-set", "30", "--slots", "1").stdout
+    told = here("run", *grid, "--clean-set", "30", "--slots", "1").stdout
     assert "l2rw:clean_set=30†" in " ".join(told.split())
     assert "† privileged: given the true labels of 30 training images, a clean set" in told
-    assert "needs a clean set" in noisybench("run", *grid, code=2).stderr
-    given = noisybench("run", *grid, "--clean-set", "400", code=2).stderr
+    assert "needs a clean set" in here("run", *grid, code=2).stderr
+    given = here("run", *grid, "--clean-set", "400", code=2).stderr
     assert "clean set of 400 images of digits (--clean-set)" in given

@@ -52,7 +52,8 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the workers")
-@pytest.mark.parametrize("attempt", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))])
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(10))
 def test_a_grid_killed_at_a_random_moment_resumes_to_the_same_records(here, tmp_path, undisturbed, attempt):
     expected, seconds = undisturbed
     kills = random.Random(attempt)

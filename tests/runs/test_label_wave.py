@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 
 
 def first_rise_after_a_fall(changed: list[float]) -> int:
@@ -15,6 +16,7 @@ def first_rise_after_a_fall(changed: list[float]) -> int:
     return minima[0] if minima else len(means) - 1
 
 
+@pytest.mark.slow
 def test_label_wave_on_digits(here: Any, tmp_path: Any) -> None:
     grid = ("-d", "digits", "-m", "ce", "-n", "symmetric:0.4", "--seeds", "2", "--epochs", "16")
     here("run", *grid)
