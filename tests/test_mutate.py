@@ -54,6 +54,7 @@ def test_faults_change_one_place_and_stay_valid_python():
         assert faulty.endswith(SOURCE[one.end :])
 
 
+@pytest.mark.slow
 def test_the_draw_has_300_faults_and_four_in_every_method_with_a_procedure():
     names = sorted(path.stem for path in (ROOT / "methods").glob("*.py") if path.stem not in NOT_MUTATED)
     chosen = drawn([f"methods.{name}" for name in names], EACH, seed=0)

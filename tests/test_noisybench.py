@@ -70,6 +70,7 @@ def test_foreign_packages_on_the_path_and_in_the_current_folder_break_no_command
     assert "gce" in start("console script", "list", "methods", path=[elsewhere]).stdout
 
 
+@pytest.mark.slow
 def test_foreign_packages_do_not_reach_worker_processes(start, in_the_way):
     elsewhere = in_the_way(dict(zip(entry.PACKAGES, FORMS, strict=True)) | {"tests": "package", "scripts": "file"})
     done = start("module", "run", *GRID, path=[elsewhere])
@@ -77,6 +78,7 @@ def test_foreign_packages_do_not_reach_worker_processes(start, in_the_way):
     assert "| ce " in done.stdout
 
 
+@pytest.mark.slow
 def test_modules_of_the_current_folder_do_not_reach_worker_processes(start, tmp_path):
     for name in ("random", "statistics", "torch", "benchmark"):
         (tmp_path / f"{name}.py").write_text(FAILING)

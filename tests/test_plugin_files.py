@@ -175,6 +175,7 @@ def recorded(folder):
     return Store(folder / "results").records().records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edited", ["mine.py", "helpers.py"])
 def test_no_number_of_a_plugin_that_was_edited_while_its_grid_ran_is_stored(tmp_path, here, edited):
     """The first run has imported the former code: its record is right. The second run must refuse the new code."""

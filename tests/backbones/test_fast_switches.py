@@ -79,6 +79,7 @@ def test_by_default_every_path_that_the_processor_allows_is_taken(usual: tuple[s
     assert usual[0] == ALL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["0", "adam"])
 def test_a_path_that_is_switched_off_is_not_taken_and_changes_no_result(
     value: str, usual: tuple[set[str], list[float]]
@@ -94,6 +95,7 @@ ABSENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ABSENT)
 def test_without_its_private_call_a_path_is_left_and_training_goes_on(
     path: str, usual: tuple[set[str], list[float]]

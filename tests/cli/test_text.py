@@ -105,6 +105,7 @@ def test_a_current_folder_that_was_removed_is_an_error(tmp_path):
     assert "a fault of noisybench" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--help",), ("show", "method", "gce"), ("check", "symmetric")], ids=" ".join)
 def test_descriptions_that_python_was_told_to_drop_are_missed_aloud(arguments, start):
     code, _, err = start(*arguments, PYTHONOPTIMIZE="2")

@@ -139,6 +139,7 @@ def noise_of(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_networks_of_two_epochs_are_refused_and_methods_get_the_fallback(here, tmp_path):
     grid = ("-d", "digits", "--seeds", 2, "--epochs", 2, "-n", "none")
     table = here("run", "-b", "cnn", "-m", "coteaching", *grid).stdout

@@ -61,6 +61,7 @@ def test_what_was_measured_counts_more_than_what_is_declared(tmp_path):
     assert names(order.ordered([*others, ce], store))[-1][2] == "dividemix"
 
 
+@pytest.mark.slow
 def test_records_do_not_depend_on_the_order_in_which_runs_start(tmp_path):
     found = []
     for name, step, slots in (("placed", 1, 2), ("backwards", -1, 1)):
