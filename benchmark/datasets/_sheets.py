@@ -13,7 +13,10 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pandas as pd
+
 from benchmark.datasets.base import DataError
+from benchmark.store.spreadsheet import unescaped
 
 Cell: TypeAlias = str | int | float | bool | date | time | None
 """A `datetime` is a `date`. None: empty."""
@@ -78,6 +81,24 @@ def read_sheet(
     if sheet is not None and content[:2] != b"PK":
         raise DataError(f"{path} is no Excel file, so that it has no sheets: leave out sheet={sheet}")
     return _with_header(path, grid, notes)
+
+
+def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table that `store.spreadsheet.to_csv` wrote and somebody may have changed and saved in a spreadsheet program.
+
+    All columns as text, "" where a cell is empty; the index says in which line of the file a row is. Beside it what
+    was assumed, a sentence each. Raises DataError, whose message says what is wrong and leaves it to the caller what
+    was expected.
+    """
+    try:
+        sheet = read_sheet(path)
+        columns = {name: sheet.column(name) for name in sheet.columns if name}
+    except DataError as error:
+        # What follows is advice for tables of labels, whose encoding and sheet a data set's options name.
+        raise DataError(str(error).partition("; expected")[0]) from None
+    cells = {name: [unescaped(text_of(cell) or "") for cell in column] for name, column in columns.items()}
+    assumed = tuple(note.partition("; encoding=")[0] for note in sheet.notes)
+    return pd.DataFrame(cells, index=list(sheet.numbers), dtype=str), assumed
 
 
 def _with_header(path: Path, grid: list[tuple[Cell, ...]], notes: list[str]) -> Sheet:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.datasets._sheets import read_texts
 from benchmark.datasets.base import Arrays, Data, DataError
 from benchmark.store import digests
-from benchmark.store.spreadsheet import from_csv
 
 COLUMNS = ("split", "index", "file", "given", "label")
 """The file's columns; `file` is empty where an image is no file of its own, `given` is the label of the data set, and
@@ -31,19 +31,19 @@ class LabelSet:
     path: Path
     rows: pd.DataFrame
     """All columns as text."""
+    assumed: tuple[str, ...] = ()
+    """What was assumed of the file; a sentence each."""
 
     @classmethod
     def read(cls, path: Path) -> LabelSet:
         """Raises DataError where the file is no label set."""
         try:
-            rows = from_csv(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as labels ({error}); expected the columns {HEADERS}") from None
+            rows, assumed = read_texts(path)
+        except DataError as error:
+            raise DataError(f"no labels: {error}; expected a line for every image, with {HEADERS}") from None
         if not {"split", "index", "label"} <= set(rows.columns):
             raise DataError(f"{path} has the columns {','.join(rows.columns)[:100]}; expected {HEADERS}")
-        if rows.empty:
-            raise DataError(f"{path} holds no labels; expected a line for every image of a split")
-        return cls(path, rows)
+        return cls(path, rows, assumed)
 
     @cached_property
     def digest(self) -> str:
@@ -71,7 +71,8 @@ class LabelSet:
         absent = [data.classes[k] for k in range(data.num_classes) if not (train.labels == k).any()]
         if absent:
             raise DataError(f"{self.path} leaves no training image of class {', '.join(absent)}; expected some of each")
-        return replace(data, train=train, val=parts["val"], test=test)
+        notes = (*data.notes, *(f"{self.path.name}: {said}" for said in self.assumed))
+        return replace(data, train=train, val=parts["val"], test=test, notes=notes)
 
     def _part(self, split: str, part: Arrays, classes: Sequence[str]) -> Arrays:
         rows = self.rows[self.rows["split"] == split]

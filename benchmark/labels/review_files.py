@@ -11,9 +11,8 @@ from xml.sax.saxutils import quoteattr
 import orjson
 import pandas as pd
 
-from benchmark.datasets._sheets import read_sheet, text_of
+from benchmark.datasets._sheets import read_texts
 from benchmark.datasets.base import DataError
-from benchmark.store.spreadsheet import unescaped
 
 ANSWERS = ("decision", "new_label", "reader", "comment")
 """Columns that are empty until somebody fills them in."""
@@ -45,15 +44,7 @@ def read(path: Path) -> Review:
         raise DataError(f"{path} is empty")
     if path.suffix.lower() == ".json":
         return Review(from_label_studio(content, path))
-    try:
-        sheet = read_sheet(path)
-        columns = {name: sheet.column(name) for name in sheet.columns if name}
-    except DataError as error:
-        # What follows is advice for tables of labels, whose encoding and sheet a data set's options name.
-        raise DataError(str(error).partition("; expected")[0]) from None
-    cells = {name: [unescaped(text_of(cell) or "") for cell in column] for name, column in columns.items()}
-    assumed = tuple(note.partition("; encoding=")[0] for note in sheet.notes)
-    return Review(pd.DataFrame(cells, index=list(sheet.numbers), dtype=str), assumed)
+    return Review(*read_texts(path))
 
 
 def label_studio_tasks(table: pd.DataFrame, images: Mapping[int, str], detector: str) -> bytes:

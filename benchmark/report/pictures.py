@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from benchmark.report.lettering import SIZE, widest, write
 
 MARGIN = 10
 GAP = 4
-SIZE = 12
-"""Font size in px."""
 INK = (8, 48, 107)
 """Color of 1 in a heat map; 0 is white."""
 WRONG, RIGHT, UNKNOWN = (200, 40, 40), (40, 140, 60), (120, 120, 120)
 HEAT = ((60, 0, 110), (190, 40, 90), (245, 130, 30), (250, 240, 120))
 """Colors of a map over an image, from low to high; they differ in lightness too."""
 STOPS = np.linspace(0, 1, len(HEAT))
-FONT = ImageFont.load_default(SIZE)
 
 
 @dataclass(frozen=True)
@@ -35,40 +34,40 @@ def heat_map(matrix: np.ndarray, names: Sequence[str], title: str) -> Image.Imag
     classes = len(matrix)
     cell = int(np.clip(900 // classes, 6, 38))
     labelled = cell >= SIZE
-    left = MARGIN + (_widest(names) + 6 if labelled else 0)
+    left = MARGIN + (widest(names) + 6 if labelled else 0)
     top = MARGIN + 3 * SIZE
-    width = max(left + classes * cell + MARGIN, MARGIN * 2 + _widest([title]))
+    width = max(left + classes * cell + MARGIN, MARGIN * 2 + widest([title]))
     picture = Image.new("RGB", (width, top + classes * cell + MARGIN), "white")
     draw = ImageDraw.Draw(picture)
-    _write(draw, (MARGIN, MARGIN), title)
+    write(draw, (MARGIN, MARGIN), title)
     for i in range(classes):
         if labelled:
-            _write(draw, (left - 6, top + i * cell + cell // 2), names[i], "rm")
-            _write(draw, (left + i * cell + cell // 2, top - 2), str(i), "mb")
+            write(draw, (left - 6, top + i * cell + cell // 2), names[i], "rm")
+            write(draw, (left + i * cell + cell // 2, top - 2), str(i), "mb")
         for j in range(classes):
             value = float(np.clip(matrix[i, j], 0, 1))
             x, y = left + j * cell, top + i * cell
             draw.rectangle((x, y, x + cell - 1, y + cell - 1), fill=_shade(value))
             if cell >= 28 and value > 0:
                 text = f"{value:.2f}".lstrip("0")
-                _write(draw, (x + cell // 2, y + cell // 2), text, "mm", "white" if value > 0.3 else "black")
+                write(draw, (x + cell // 2, y + cell // 2), text, "mm", "white" if value > 0.3 else "black")
     draw.rectangle((left - 1, top - 1, left + classes * cell, top + classes * cell), outline=UNKNOWN)
     return picture
 
 
 def bars(values: Sequence[float | None], names: Sequence[str], title: str, overall: float | None = None) -> Image.Image:
     """A bar for each of `values` in [0, 1] (None: no samples); a line marks the `overall` value."""
-    left, length, step = MARGIN + _widest(names) + 6, 400, SIZE + 6
+    left, length, step = MARGIN + widest(names) + 6, 400, SIZE + 6
     picture = Image.new("RGB", (left + length + 60, 3 * SIZE + MARGIN + len(values) * step), "white")
     draw = ImageDraw.Draw(picture)
-    _write(draw, (MARGIN, MARGIN), title)
+    write(draw, (MARGIN, MARGIN), title)
     for i, value in enumerate(values):
         y = 3 * SIZE + i * step
-        _write(draw, (left - 6, y + SIZE // 2), names[i], "rm")
+        write(draw, (left - 6, y + SIZE // 2), names[i], "rm")
         draw.rectangle((left, y, left + length, y + SIZE), fill=(235, 235, 235))
         if value is not None:
             draw.rectangle((left, y, left + round(length * value), y + SIZE), fill=INK)
-        _write(draw, (left + length + 6, y + SIZE // 2), "-" if value is None else f"{value:.3f}", "lm")
+        write(draw, (left + length + 6, y + SIZE // 2), "-" if value is None else f"{value:.3f}", "lm")
     if overall is not None:
         x = left + round(length * overall)
         draw.line((x, 3 * SIZE - 3, x, 3 * SIZE + len(values) * step - 3), fill=WRONG, width=2)
@@ -79,18 +78,18 @@ def sheet(items: Sequence[Captioned], title: str, columns: int = 8, cell: int = 
     """Images in rows of `columns`, each `cell` px wide in a colored frame with its lines beneath."""
     lines = max((len(item.lines) for item in items), default=0)
     text = [line for item in items for line in item.lines]
-    wide, high = max(cell + 6, _widest(text)) + MARGIN, cell + 6 + lines * (SIZE + 2) + MARGIN
+    wide, high = max(cell + 6, widest(text)) + MARGIN, cell + 6 + lines * (SIZE + 2) + MARGIN
     rows = -(-len(items) // columns)
-    width = max(2 * MARGIN + min(columns, max(1, len(items))) * wide, 2 * MARGIN + _widest([title]))
+    width = max(2 * MARGIN + min(columns, max(1, len(items))) * wide, 2 * MARGIN + widest([title]))
     picture = Image.new("RGB", (width, 3 * SIZE + rows * high), "white")
     draw = ImageDraw.Draw(picture)
-    _write(draw, (MARGIN, MARGIN), title)
+    write(draw, (MARGIN, MARGIN), title)
     for place, item in enumerate(items):
         x, y = MARGIN + place % columns * wide, 3 * SIZE + place // columns * high
         draw.rectangle((x, y, x + cell + 5, y + cell + 5), fill=item.frame)
         picture.paste(thumbnail(item.image, cell), (x + 3, y + 3))
         for row, line in enumerate(item.lines):
-            _write(draw, (x, y + cell + 8 + row * (SIZE + 2)), line)
+            write(draw, (x, y + cell + 8 + row * (SIZE + 2)), line)
     return picture
 
 
@@ -116,14 +115,13 @@ def contact_sheet(
     side of each image in px; enlarged pixels stay visible as squares. Save it as PNG.
     """
     rng = np.random.default_rng(seed)
-    text = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    gutter = 2 * GAP + int(max(text.textlength(name) for name in classes))
+    gutter = 2 * GAP + widest(classes)
     step = cell + GAP
     sheet = Image.new("RGB", (gutter + per_class * step, GAP + len(classes) * step), "white")
     draw = ImageDraw.Draw(sheet)
     for k, name in enumerate(classes):
         top = GAP + k * step
-        draw.text((GAP, top + cell // 2), name, fill="black", anchor="lm")
+        write(draw, (GAP, top + cell // 2), name, "lm")
         has = labels[:, k] == 1 if labels.ndim == 2 else labels == k
         members = np.flatnonzero(has)
         chosen = np.sort(rng.permutation(members)[:per_class])
@@ -145,11 +143,3 @@ def _shade(value: float) -> tuple[int, int, int]:
     depth = value**0.5
     red, green, blue = (round(255 + (ink - 255) * depth) for ink in INK)
     return red, green, blue
-
-
-def _widest(texts: Sequence[str]) -> int:
-    return int(max((FONT.getlength(text) for text in texts), default=0)) + 1
-
-
-def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, anchor: str = "la", fill: str = "black") -> None:
-    draw.text(at, text, fill=fill, font=FONT, anchor=anchor)

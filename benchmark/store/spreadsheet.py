@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -17,19 +15,6 @@ def to_csv(table: pd.DataFrame) -> bytes:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = [escaped(value) if isinstance(value, str) else value for value in safe[name]]
     return str(safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")).encode()
-
-
-def from_csv(content: bytes) -> pd.DataFrame:
-    """A table as `to_csv` wrote it and somebody may have saved it: all columns as text, "" where a cell is empty.
-
-    Commas, semicolons and tabs are taken as separators, whichever the first line has. Raises ValueError where it is no
-    table.
-    """
-    text = content.decode("utf-8-sig")
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, sep=separator)
-    return table.map(unescaped)
 
 
 def escaped(text: str) -> str:

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.datasets._sheets import read_texts
 from benchmark.store import kept
-from benchmark.store.spreadsheet import from_csv
 from benchmark.store.store import Store
 from tests.conftest import command_line
 
@@ -49,7 +49,7 @@ def kept_run(cells, here, tmp_path):
 
 
 def table_of(path: Path) -> pd.DataFrame:
-    return from_csv(path.read_bytes())
+    return read_texts(path)[0]
 
 
 def chances(table: pd.DataFrame) -> np.ndarray:

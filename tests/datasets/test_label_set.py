@@ -1,5 +1,7 @@
 """Labels in a file of their own take the place of those of a data set."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,22 @@ def test_a_label_set_holds_the_labels_and_changes_them(tmp_path):
     assert (train.images == data().train.images[:3]).all()
 
 
+@pytest.mark.parametrize("kind", ["german", "xlsx"])
+def test_what_excel_made_of_the_file_is_the_same_label_set(tmp_path, kind):
+    """Saved by a German Excel as CSV, semicolons and Windows-1252, or as a workbook; what was assumed is said."""
+    named = replace(data(), classes=("Ödem", "dog"))
+    table = table_of(named).assign(label=["dog", *table_of(named)["label"][1:]])
+    path = tmp_path / ("labels.xlsx" if kind == "xlsx" else "labels.csv")
+    if kind == "xlsx":
+        table.to_excel(path, index=False)
+    else:
+        path.write_bytes(table.to_csv(index=False, sep=";", lineterminator="\r\n").encode("cp1252"))
+    renewed = LabelSet.read(path).apply(named)
+    assert renewed.train.labels.tolist() == [1, 1, 0, 1]
+    assert renewed.test.labels.tolist() == [1, 0]
+    assert any("Windows-1252" in note for note in renewed.notes) == (kind == "german")
+
+
 def test_splits_that_the_file_does_not_hold_stay(tmp_path):
     table = table_of(data()).head(4)[["split", "index", "label"]]
     renewed = written(tmp_path / "a.csv", table.assign(label=["dog", "dog", "=cat", "dog"])).apply(data())
@@ -56,7 +74,7 @@ def test_splits_that_the_file_does_not_hold_stay(tmp_path):
         (lambda t: t.assign(split="holdout"), "no split 'holdout'"),
         (lambda t: t.assign(file=["", "", "", "", "", "", "z.png", "y.png"]), "another state of the folder"),
         (lambda t: t.assign(label="dog"), "no training image of class =cat"),
-        (lambda t: t.head(0), "holds no labels"),
+        (lambda t: t.head(0), "no row below them"),
         (lambda t: t.drop(columns="label"), "expected split,index,file,given,label"),
     ],
 )

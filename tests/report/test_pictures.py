@@ -1,8 +1,12 @@
 """Pictures of a data set show what they say."""
 
+import unicodedata
+
 import numpy as np
+import pytest
 from PIL import Image
 
+from benchmark.report import lettering
 from benchmark.report.pictures import contact_sheet
 
 
@@ -22,3 +26,19 @@ def test_contact_sheet_is_the_same_for_the_same_seed():
     labels = np.arange(12) % 3
     first, again = (np.asarray(contact_sheet(images, labels, "abc", 2, seed=3)) for _ in range(2))
     assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize("font", ["matplotlib's", "Pillow's own"])
+def test_no_letter_of_a_name_becomes_a_box(font, monkeypatch):
+    """Class names in German, Polish, Greek: in their letters, or without marks where the font has no others."""
+    lettering._font.cache_clear()
+    lettering._letter.cache_clear()
+    if font == "Pillow's own":
+        monkeypatch.setattr(lettering, "find_spec", lambda name: None)
+    whole = lettering.shown("Ödem größer, żółć, µm, Ω, \x1b")
+    assert whole == ("Ödem größer, żółć, µm, Ω, \\x1b" if font == "matplotlib's" else "Odem gro?er, zo?c, ?m, ?, \\x1b")
+    decomposed = unicodedata.normalize("NFD", "Ödem")
+    assert lettering.shown(decomposed) == lettering.shown("Ödem")
+    assert lettering.widest(["Ödem", ""]) > lettering.widest(["em"])
+    lettering._font.cache_clear()
+    lettering._letter.cache_clear()

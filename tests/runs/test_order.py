@@ -1,5 +1,7 @@
 """Runs that share data and backbone start together, the longest first, and the order changes no record."""
 
+import pytest
+
 from benchmark.grid import suite
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
