@@ -62,7 +62,28 @@ def trained(dataset: str, noise: str, arguments: Sequence[str]) -> tuple[Planned
             f"advise needs what runs give; leave --dry-run out, or type `noisybench run {SUITE} --dry-run`"
         )
     grid = plan_grid(parsed.params["suite"], options)
+    _say_where_images_are_too_few(grid)
     return grid, carry_out(grid)
+
+
+def _say_where_images_are_too_few(grid: PlannedGrid) -> None:
+    """Before runs are made whose comparison would tell nothing."""
+    from benchmark.labels.advice import LEAST_IMAGES
+    from benchmark.runs.assemble import noise_of, source_of
+    from benchmark.runs.preflight import waiting
+    from benchmark.runs.prepare import prepare
+
+    of_data = {job.labels["dataset"]: job for job in grid.todo if source_of(job).dataset.available()}
+    for name, job in of_data.items():
+        if waiting([job]):
+            continue  # its labels are drawn when a classifier has been trained
+        images = len(prepare(source_of(job), noise_of(job), grid.store.cache("data")).val.noisy)
+        if images < LEAST_IMAGES:
+            click.echo(
+                f"{name} has {images} validation images: from {LEAST_IMAGES} on a method is named. The runs tell the "
+                "noise rate only; `noisybench labels` tells more of it, sooner (Ctrl-C ends this)",
+                err=True,
+            )
 
 
 def _advice(grid: PlannedGrid, command: str) -> list[Advice]:

@@ -36,8 +36,9 @@ def test_too_few_validation_images_name_no_method(advised, tmp_path):
         images = generator.integers(0, 80, (size, 8, 8)) + 60 * labels[:, None, None]
         arrays |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels[:, None]}
     np.savez(tmp_path / "few.npz", **arrays)
-    told, _ = advised("-d", "npz:few.npz", "--seeds", "1", "--epochs", "1", "-m", "ce", "-m", "gce")
+    told, said = advised("-d", "npz:few.npz", "--seeds", "1", "--epochs", "1", "-m", "ce", "-m", "gce")
     assert "No method is named: 30 validation images cannot tell methods apart" in told
+    assert said.index("has 30 validation images: from 100 on a method is named") < said.index("[1/"), "before the runs"
 
 
 def test_a_dry_run_and_a_grid_without_the_baseline_are_refused(advised):
