@@ -87,6 +87,20 @@ def keeps_the_shape(noise: str, options: dict[str, Any]) -> None:
         raise CheckFailed("equal seeds give other labels: draw from seed_for, not from a global generator")
 
 
+def soft_labels_are_probabilities(noise: str, options: dict[str, Any]) -> None:
+    """Where it gives soft labels, they are [n, K] probabilities of the classes for every sample that is kept."""
+    with made(noise, options) as kind:
+        corruption = corrupted(kind, split())
+    soft = corruption.soft
+    if soft is None:
+        return
+    if soft.shape != (NUM_SAMPLES, NUM_CLASSES):
+        raise CheckFailed(f"soft labels have the shape {soft.shape}; expected {(NUM_SAMPLES, NUM_CLASSES)}")
+    kept = soft if corruption.selection is None else soft[corruption.selection]
+    if not (kept >= 0).all() or not np.allclose(kept.sum(1), 1):
+        raise CheckFailed("rows of soft labels are no probabilities; expected numbers from 0 on that sum to 1")
+
+
 def follows_its_seed(noise: str, options: dict[str, Any]) -> None:
     """Another seed and another part of the data have other draws, where the kind draws at all."""
 
@@ -157,5 +171,12 @@ def has_a_manifest(noise: str, options: dict[str, Any]) -> None:
 
 CHECKS: dict[str, Callable[..., None]] = {
     check.__name__: check
-    for check in (keeps_the_shape, follows_its_seed, rate_zero_is_identity, is_nested, has_a_manifest)
+    for check in (
+        keeps_the_shape,
+        soft_labels_are_probabilities,
+        follows_its_seed,
+        rate_zero_is_identity,
+        is_nested,
+        has_a_manifest,
+    )
 }

@@ -2,14 +2,19 @@
 
 import random
 import re
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmark.checks import noise
 from benchmark.checks.all import BY_KIND, check_plugin
 from benchmark.checks.methods import CHECKS
-from benchmark.registry import METHODS
+from benchmark.checks.runner import CheckFailed
+from benchmark.noise.base import Corruption, NoiseKind
+from benchmark.registry import METHODS, NOISE
 from methods._selection import as_mask, num_kept, smallest
 from methods.base import Card, Method, Phase, accuracy
 from methods.elr import ELR
@@ -278,6 +283,28 @@ def test_a_fault_is_found_and_named(check, method, told, monkeypatch):
     monkeypatch.setattr(METHODS, "load", lambda name: method if name == "faulty" else load(name))
     with pytest.raises(Exception, match=told):
         CHECKS[check]("faulty", {})
+
+
+@pytest.mark.parametrize(
+    ("soft", "told"),
+    [
+        (lambda labels, classes: np.ones(len(labels)), "have the shape"),
+        (lambda labels, classes: np.full((len(labels), classes), 1.0), "are no probabilities"),
+        (lambda labels, classes: 2 * np.eye(classes)[labels] - 1 / classes, "are no probabilities"),
+        (lambda labels, classes: np.eye(classes)[labels], None),
+    ],
+)
+def test_soft_labels_that_are_no_probabilities_are_found(soft, told, monkeypatch):
+    class Faulty(NoiseKind):
+        names = ("faulty",)
+
+        def corrupt(self, split, seed):
+            return Corruption(split.labels.copy(), soft=soft(split.labels, split.num_classes))
+
+    load = NOISE.load
+    monkeypatch.setattr(NOISE, "load", lambda name: Faulty if name == "faulty" else load(name))
+    with pytest.raises(CheckFailed, match=told) if told else nullcontext():
+        noise.CHECKS["soft_labels_are_probabilities"]("faulty", {})
 
 
 FILES = {
