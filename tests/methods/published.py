@@ -269,6 +269,7 @@ PUBLISHED: dict[str, Published] = {
     "sam": Published({"rho": 0.05}),
     "sce": Published({"alpha": 0.1, "beta": 1, "label_floor": 1e-4}, {"train": 120}, steps(ALL, 128)),
     "small_loss": SMALL_LOSS,
+    "soft_ce": Published(),
     "sop": Published(  # lr_u, lr_v 10; 120 epochs; data_loader/cifar10.py trains on all images
         {"lr_u": 10, "lr_v": 10, "init_std": 1e-8},
         {"train": 120},
