@@ -24,7 +24,7 @@ SEED = 0
 class Interval:
     mean: float
     low: float
-    """Of the 95 % interval over images, or over patients where they are known; NaN where there is one only."""
+    """Of the 95 % interval over images, or over patients where they are known; NaN where they are too few for one."""
     high: float
     images: int
     undefined: int
@@ -45,6 +45,7 @@ def interval(values: Floats, units: Sequence[str]) -> Interval:
         return Interval(np.nan, np.nan, np.nan, 0, len(values))
     mean = float(values[known].mean())
     half = sampling_half(values[known], np.array(units)[known], np.random.default_rng(SEED))
+    half = half if np.isfinite(half) else np.nan
     return Interval(mean, mean - half, mean + half, int(known.sum()), int((~known).sum()))
 
 
