@@ -30,8 +30,8 @@ MIN_IS_WHITE, REDUCED, UNSIGNED = 0, 1, 1
 SUBFILE, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLE_FORMAT = 254, 258, 262, 274, 339
 """Tags of TIFF and EXIF."""
 BATCH = 256
-TRIED = 16
-"""Files that are read one after another, to see how long one takes."""
+FIRST = 16
+"""Size of the first batch, by which most data sets show what they need."""
 WORTH_A_THREAD = 0.7e-3
 """Seconds that a file must take: threads that take turns at the interpreter cost small images more than they save."""
 
@@ -99,23 +99,24 @@ def pages_of_all(files: Sequence[File]) -> list[list[int]]:
 
 
 def _in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    taken = []
-    for item in items[:TRIED]:
-        start = time.perf_counter()
-        done = function(item)
-        taken.append(time.perf_counter() - start)
-        yield done
-    rest = items[TRIED:]
-    if not rest:
-        return
-    if median(taken) < WORTH_A_THREAD:
-        yield from map(function, rest)
-        return
+    """`function` of all items in their order: one after another, until most of a batch are worth a thread each."""
+    done = 0
+    while done < len(items):
+        batch = items[done : done + (BATCH if done else FIRST)]
+        seconds = []
+        for item in batch:
+            start = time.perf_counter()
+            result = function(item)
+            seconds.append(time.perf_counter() - start)
+            yield result
+        done += len(batch)
+        if median(seconds) >= WORTH_A_THREAD:
+            break
     # Threads suffice: Pillow releases the interpreter while it decodes and resizes. Batches, as a pool keeps what
     # it was given and what came of it.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for begin in range(0, len(rest), BATCH):
-            yield from pool.map(function, rest[begin : begin + BATCH])
+        for begin in range(done, len(items), BATCH):
+            yield from pool.map(function, items[begin : begin + BATCH])
 
 
 def _guarded(file: File, use: Callable[[], T]) -> T | str:

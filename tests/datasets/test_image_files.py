@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
+from benchmark.datasets import _images
 from benchmark.datasets.base import Data, DataError
 from benchmark.datasets.conversion import Conversion, Look, convert, describe
 from benchmark.datasets.extra_tests import match
@@ -313,3 +314,21 @@ def test_a_file_that_cannot_be_read_now_is_no_damaged_image(tmp_path, monkeypatc
     monkeypatch.setattr(Image, "open", refuse)
     with pytest.raises(DataError, match=r"cannot read .*png \(Permission denied\)"):
         read(root, skip_corrupt=True)
+
+
+@pytest.mark.parametrize("worth", [0.0, 1e9])
+def test_threads_change_no_pixel_and_no_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth: float) -> None:
+    """Several hundred images, each of another gray, beside a damaged one: read one after another, and by threads."""
+    for i in range(300):
+        folder_of = tmp_path / "ab"[i % 2]
+        folder_of.mkdir(exist_ok=True)
+        Image.new("L", (SIDE, SIDE), i % 256).save(folder_of / f"{i:03d}.png")
+    (tmp_path / "a" / "damaged.png").write_bytes(b"no image")
+    monkeypatch.setattr(_images, "WORTH_A_THREAD", worth)
+    data = read(tmp_path, skip_corrupt=True)
+    assert len(data.skipped) == 1
+    for part in (data.train, data.val, data.test):
+        assert part is not None
+        assert part.files is not None
+        numbers = [int(Path(name).stem) % 256 for name in part.files]
+        assert part.images[:, 0, 0, 0].tolist() == numbers
