@@ -191,7 +191,8 @@ def page(table: pd.DataFrame) -> str:
             "",
             "## Average precision",
             "",
-            "Mean over seeds; the best of a row in bold; 95 % interval of the best one over resampled images (seed 0).",
+            "Mean over seeds; the best of a row in bold; 95 % interval of the best one over resampled images, its ends "
+            "averaged over the seeds.",
             "",
             *_by_cell(table, cells, "average_precision"),
             "",
@@ -227,8 +228,9 @@ def _by_cell(table: pd.DataFrame, cells: Sequence[str], column: str) -> Iterator
         best = means.loc[cell].idxmax()
         first = facts.loc[(cell, best)]
         shown = [_figure(means.loc[cell].get(name), name == best) for name in names]
+        ends = table[(table["cell"] == cell) & (table["detector"] == best)][["low", "high"]].mean()
         line = f"| {cell} | {first['labels']} | {first['wrong'] / first['labels']:.3f} | {' | '.join(shown)} |"
-        yield line + (f" {first['low']:.3f} to {first['high']:.3f} |" if column == "average_precision" else "")
+        yield line + (f" {ends['low']:.3f} to {ends['high']:.3f} |" if column == "average_precision" else "")
 
 
 def _by_kind(table: pd.DataFrame) -> Iterator[str]:
