@@ -31,9 +31,11 @@ def verify(folder: Path, rerun: int | None, **options: Any) -> int:
     """
     from benchmark.cli.publish import makers
     from benchmark.report.publishing.verification import verify as carry_out
-    from benchmark.store import published
+    from benchmark.store import checksums, published
 
-    if not folder.exists() and str(folder) in published.names():
+    # Some published folders are named like a folder of the source tree.
+    holds_any = (folder / checksums.NAME).exists() or published.file_of(folder) is not None
+    if not holds_any and str(folder) in published.names():
         folder = published.PUBLISHED / folder
     done = carry_out(folder, makers())
     for note in done.notes:

@@ -38,3 +38,12 @@ def test_an_extra_test_set_that_is_the_data_set_is_scored_as_it(here):
     row = [line for line in own.splitlines() if line.startswith("| ce ")]
     assert len(row) >= 1
     assert row[0] in same
+
+
+def test_a_folder_of_the_same_name_that_holds_nothing_published_does_not_hide_it(here, tmp_path):
+    """In a checkout the published folder `backbones` is named like a folder of the source tree."""
+    name = min(published.names(), key=lambda name: len(published.read(published.PUBLISHED / name).records))
+    (tmp_path / name).mkdir()
+    assert "records are sound" in here("verify", name).stdout
+    (tmp_path / name / "SHA256SUMS").write_text("")
+    assert "records are sound" not in here("verify", name, code=None).stdout, "a damaged one is meant"
