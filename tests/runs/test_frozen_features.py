@@ -55,6 +55,10 @@ def cells(tmp_path: Path) -> Path:
     return tmp_path / "cells.npz"
 
 
+ERRS = (0.7 * np.eye(3) + 0.1).tolist()
+TWO_RATERS = {"name": "raters", "labels": "majority", "source": {"a": ERRS, "b": ERRS}}
+
+
 @pytest.fixture
 def make_job(cells: Path, tmp_path: Path):
     def make(method: Any = "ce", backbone: dict[str, Any] | None = None, **changes: Any) -> Job:
@@ -65,7 +69,7 @@ def make_job(cells: Path, tmp_path: Path):
             "datasets": [f"npz:{cells}"],
             "backbones": [backbone if "name" in backbone else {**FROZEN, **backbone}],
             "methods": [method],
-            "noise": ["symmetric:0.3"],
+            "noise": [TWO_RATERS if "soft_labels" in needs else "symmetric:0.3"],
             "seeds": 1,
             "tracks": ["oracle"] if needs else ["blind"],
             **({"clean_set": 12} if "clean_set" in needs else {}),
