@@ -23,6 +23,7 @@ from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.grid.spec import Part, RunSpec
 from benchmark.grid.typed import run_command
+from benchmark.hint_names import SOFT_LABELS
 from benchmark.parsers import parse_json
 from benchmark.registry import BACKBONES, METHODS, Registry
 from benchmark.runs.assemble import Network, Plugins, configured, open_backbone
@@ -261,12 +262,15 @@ def _method(
         return Chosen(like, torch.zeros(count, dtype=torch.int64, device=device)), np.zeros(count, dtype=np.int64)
 
     device = like.data.device
+    # Never read either, but a method may copy them when it is built; its state then holds those that it was given.
+    uniform = torch.full((about.train_size, len(about.classes)), 1 / len(about.classes), device=device)
     samples, labels = nothing(about.train_size)
     session = network.session(samples, labels, len(about.classes), spec.training, spec.seeds)
     hints = Hints(
         about.noise_rate,
         None if about.transition is None else torch.tensor(about.transition, device=device),
         None if about.clean_set is None else session.train_set(*nothing(about.clean_set)),
+        uniform if SOFT_LABELS in plugin.requires(config) else None,
     )
     seed = seed_for("method", spec.seeds.method, spec.method.name)
     method, _ = session.method(plugin, config, seed=seed, hints=hints)

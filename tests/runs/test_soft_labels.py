@@ -20,6 +20,22 @@ from benchmark.grid.plugin_ref import PluginRef
 from benchmark.runs.noisy_data import make_noisy_data
 from benchmark.runs.prepare import DataSource, prepare
 
+OWN = """
+from methods import Card, Method
+
+class Own(Method):
+    \"\"\"Soft labels that are copied when the method is built, and sharpened.\"\"\"
+    version = 1
+    card = Card(needs=("soft_labels",))
+
+    def build(self):
+        super().build()
+        targets = self.kit.hints.soft_labels**2
+        self.register_buffer("targets", targets / targets.sum(1, keepdim=True))
+
+    def loss(self, logits, batch):
+        return -(self.targets[batch.index] * logits.log_softmax(1)).sum(1).mean()
+"""
 RATERS = ("ann", "bob", "cy")
 MAJORITY = "raters:majority,raters=ann+bob+cy"
 
@@ -97,9 +113,29 @@ def test_from_the_raters_of_a_file_to_predictions(here, npz: Path, tmp_path: Pat
     found = {one["spec"]["method"]["name"]: one for one in of_raters}
     assert {name: one["hints"] for name, one in found.items()} == {"ce": [], "soft_ce": ["soft_labels"]}
     assert found["ce"]["curve"] != found["soft_ce"]["curve"]
+    (tmp_path / "own.py").write_text(OWN)
+    here(
+        "run",
+        *grid[:4],
+        "--plugin",
+        "own.py",
+        "-m",
+        "own",
+        "-n",
+        MAJORITY,
+        "--seeds",
+        1,
+        "--epochs",
+        2,
+        "--keep",
+        "model",
+    )
+    made = [json.loads(path.read_text()) for path in (tmp_path / "results" / "runs").rglob("*.json")]
+    (own,) = [one for one in made if one["id"] not in {one["id"] for one in records}]
     with np.load(npz) as arrays:
         Image.fromarray(arrays["test_images"][0]).save(tmp_path / "new.png")
-    here("predict", found["soft_ce"]["id"], "new.png", "--out", "predicted.csv")
-    with (tmp_path / "predicted.csv").open() as stream:
-        (row,) = csv.DictReader(stream)
-    assert row["file"] == "new.png"
+    for record, plugin in ((found["soft_ce"], ()), (own, ("--plugin", "own.py"))):
+        here("predict", record["id"], "new.png", "--out", "predicted.csv", *plugin)
+        with (tmp_path / "predicted.csv").open() as stream:
+            (row,) = csv.DictReader(stream)
+        assert row["file"] == "new.png"
