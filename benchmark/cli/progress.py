@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from benchmark.cli.streams import raw
 from benchmark.escapes import visible_lines
 
 if TYPE_CHECKING:
+    from benchmark.grid.job import Job
     from benchmark.runs.executors.base import Event
 
 
@@ -34,9 +35,12 @@ def duration(seconds: float) -> str:
 class GridProgress:
     """Follows the events of an executor."""
 
-    def __init__(self, total: int) -> None:
-        self.total = total
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.total = len(jobs)
         self.ended = 0
+        # Long runs start first: what is left is shorter than what has ended.
+        self.left = sum(map(_passes, jobs))
+        self.trained = 0.0
         self.started = time.monotonic()
         self.console = Console(file=raw(sys.stderr))
         self.live = self.console.is_terminal and not self.console.is_dumb_terminal
@@ -64,7 +68,7 @@ class GridProgress:
 
     def __call__(self, event: Event) -> None:
         if event.kind == "end":
-            self.ended += 1
+            self._count(event)
             self._print(event)
         if event.kind == "again":
             self.say(f"{event.job.label} {event.summary}", "yellow")
@@ -89,9 +93,17 @@ class GridProgress:
         elif event.kind == "epoch":
             self.bars.update(task, completed=event.done, total=event.total, note="")
 
+    def _count(self, event: Event) -> None:
+        self.ended += 1
+        self.left -= _passes(event.job)
+        if event.state != "skipped":
+            self.trained += _passes(event.job)
+
     def _eta(self) -> str:
+        if not self.trained:
+            return "?" if self.ended < self.total else duration(0)
         elapsed = time.monotonic() - self.started
-        return duration(elapsed / max(1, self.ended) * (self.total - self.ended))
+        return duration(elapsed / self.trained * max(0.0, self.left))
 
     def say(self, text: str, style: str | None = None) -> None:
         if self.live:
@@ -106,6 +118,17 @@ class GridProgress:
             f"{event.seconds:.1f}s eta {self._eta()}{''.join(f'; log: {path}' for path in event.logs)}"
         )
         self.say(line, None if event.state == "ok" else "yellow" if event.state in ("skipped", "cancelled") else "red")
+
+
+def _passes(job: Job) -> float:
+    """Expected cost of a run in passes over its training set."""
+    from benchmark.errors import NoisybenchError
+    from benchmark.runs.order import passes
+
+    try:
+        return passes(job.spec)
+    except NoisybenchError:  # a plugin that cannot be read here: the run will tell
+        return job.spec.training.epochs
 
 
 @contextmanager

@@ -173,13 +173,14 @@ def carry_out(grid: PlannedGrid) -> dict[str, str]:
     if not grid.todo:
         return {}
     jobs, executor = ordered(grid.todo, grid.store), executor_of(grid)
-    with GridProgress(len(jobs)) as progress:
+    with GridProgress(jobs) as progress:
         return driver.carry_out(jobs, grid.store, executor, max_failures=grid.max_failures, on_event=progress)
 
 
 def _dry_run(grid: PlannedGrid) -> None:
     from benchmark.cli.progress import duration
     from benchmark.runs.cost import estimate_seconds
+    from benchmark.runs.order import together
     from benchmark.runs.preflight import waiting
 
     seconds = estimate_seconds(grid.todo, grid.store)
@@ -188,7 +189,7 @@ def _dry_run(grid: PlannedGrid) -> None:
         click.echo(f"{job.spec.id}  {job.label}  {'?' if known is None else duration(known)}")
     limit = grid.place.limit(grid.store)
     known_seconds = [value for value in seconds.values() if value is not None]
-    total = duration(max(1.0, sum(known_seconds) / limit))
+    total = duration(max(1.0, together(known_seconds, limit)))
     notes = [f"about {total} for {len(known_seconds)} runs with {limit} slot(s)"] if known_seconds else []
     if unknown := len(seconds) - len(known_seconds):
         notes.append(f"{unknown} runs of unknown cost (their data is not here yet, or cannot be read)")

@@ -85,7 +85,7 @@ def _rerun(folder: Path, count: int, options: dict[str, Any]) -> int:
             rerun.with_classifier(_as_recorded(job, record), lambda text: click.echo(f"classifier: {text}", err=True))
             for record, job in chosen
         ]
-        with GridProgress(len(jobs)) as progress:
+        with GridProgress(jobs) as progress:
             for device in sorted({job.options.device for job in jobs}):
                 executor = Local(store, Packing([Device(device)], per_device=1))
                 driver.carry_out(

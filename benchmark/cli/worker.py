@@ -80,7 +80,7 @@ def _carry_out(task: Task, store: Store) -> int:
     options = task.jobs[0].options
     packing = packing_of(options.device, task.slots, options.threads, store)
     executor = Local(store, packing, timeout=task.timeout, recorded=task.still_recorded(store))
-    with GridProgress(len(task.jobs)) as progress:
+    with GridProgress(task.jobs) as progress:
         states = driver.carry_out(task.jobs, store, executor, max_failures=task.max_failures, on_event=progress)
     return 1 if "failed" in states.values() else 0
 

@@ -35,6 +35,12 @@ class Mixture:
         """Share of wrong labels."""
         return float(self.prior @ (1 - np.diagonal(self.transition)))
 
+    def right(self, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """[n, K] probabilities of the true classes, given both the scores [n, K] and the labels [n] of any samples."""
+        scale, offsets, _ = _parts(self.parameters, scores.shape[1])
+        joint = _softmax(scale * _centred(scores) + offsets) * self.transition.T[labels]
+        return np.asarray(joint / np.maximum(joint.sum(1, keepdims=True), np.finfo(np.float64).tiny))
+
     @cached_property
     def own_error(self) -> float:
         """Share of the true classes that the network misses, by its own fitted confidence."""
@@ -54,7 +60,7 @@ def fit_mixture(
     from scipy.optimize import minimize
 
     n, num_classes = scores.shape
-    centred = scores - scores.mean(1, keepdims=True)
+    centred = _centred(scores)
     counts = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
     total, rows = counts.sum(), np.arange(n)
     given = np.zeros((n, num_classes))
@@ -95,6 +101,10 @@ def _parts(parameters: np.ndarray, num_classes: int) -> tuple[float, np.ndarray,
     """Scale, offsets [K] and logits of T [K, K]."""
     logits = parameters[1 + num_classes :].reshape(num_classes, num_classes)
     return float(np.exp(min(parameters[0], LARGEST_LOG_SCALE))), parameters[1 : 1 + num_classes], logits
+
+
+def _centred(scores: np.ndarray) -> np.ndarray:
+    return scores - scores.mean(1, keepdims=True)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def ordered(jobs: Sequence[Job], store: Store) -> list[Job]:
         groups.setdefault(key, []).append(job)
     known = expected_seconds(jobs, store)
     # Where nothing of a group was measured, its passes are as good: only the order within it and the largest count.
-    expected = {job.spec.id: known[job.spec.id] or _passes(job.spec) for job in jobs}
+    expected = {job.spec.id: known[job.spec.id] or passes(job.spec) for job in jobs}
     sorted_groups = sorted(groups.values(), key=lambda group: -sum(expected[job.spec.id] for job in group))
     return [job for group in sorted_groups for job in sorted(group, key=lambda job: -expected[job.spec.id])]
 
@@ -38,11 +38,11 @@ def expected_seconds(jobs: Sequence[Job], store: Store) -> dict[str, float | Non
     groups = kinds(jobs, ("dataset", "backbone"))
     for job, group in zip(jobs, groups, strict=True):
         if seconds := recorded[job.spec.id]:
-            rates.setdefault(group, []).append(seconds / _passes(job.spec))
+            rates.setdefault(group, []).append(seconds / passes(job.spec))
     rate = {group: statistics.median(values) for group, values in rates.items()}
     expected: dict[str, float | None] = {}
     for job, group in zip(jobs, groups, strict=True):
-        by_cost = rate[group] * _passes(job.spec) if group in rate else None
+        by_cost = rate[group] * passes(job.spec) if group in rate else None
         expected[job.spec.id] = recorded[job.spec.id] or by_cost
     return expected
 
@@ -80,6 +80,11 @@ def declared_cost(method: Part) -> float:
     return METHODS.load(method.name, method.source).card.cost
 
 
-def _passes(spec: RunSpec) -> float:
+def passes(spec: RunSpec) -> float:
     """Expected cost in passes over the training set: declared cost times epochs."""
     return declared_cost(spec.method) * spec.training.epochs
+
+
+def together(seconds: Sequence[float], slots: int) -> float:
+    """Seconds that runs of so many `seconds` take in `slots`: at least as long as the longest of them."""
+    return max(sum(seconds) / slots, *seconds, 0.0)

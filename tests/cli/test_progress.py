@@ -15,6 +15,7 @@ from benchmark.grid import suite as suites
 from benchmark.grid.expand import expand
 from benchmark.grid.job import Options
 from benchmark.runs.executors.base import Event
+from benchmark.runs.order import together
 from tests.conftest import ROOT
 
 GRID = (
@@ -89,7 +90,7 @@ def test_brackets_in_names_are_no_markup(capfd):
         Options(results="results", data_root="data"),
     )
     job = job.model_copy(update={"label": "a[/red]b"})
-    progress = GridProgress(1)
+    progress = GridProgress([job])
     progress.live = True
     with progress:
         for event in (
@@ -99,6 +100,27 @@ def test_brackets_in_names_are_no_markup(capfd):
         ):
             progress(event)
     assert "a[/red]b no [/bold] file" in capfd.readouterr().err
+
+
+def test_what_is_left_counts_by_its_cost_and_not_by_the_number_of_runs(capfd, monkeypatch):
+    """Long runs start first, so that the mean of those that ended says too much."""
+    options = Options(results="results", data_root="data")
+    suite = {"datasets": ["digits"], "methods": ["ce"], "noise": ["none"], "seeds": 1}
+    long, short, skipped = (
+        expand(suites.build({**suite, "recipe": {"epochs": epochs}}), options)[0] for epochs in (90, 10, 50)
+    )
+    progress = GridProgress([long, short, skipped])
+    monkeypatch.setattr("time.monotonic", lambda: progress.started + 900)
+    progress(Event("end", 0, skipped, state="skipped"))
+    progress(Event("end", 0, long, state="ok"))
+    progress(Event("end", 0, short, state="ok"))
+    assert re.findall(r"eta (\S+)", capfd.readouterr().err) == ["?", "2m", "0s"]  # 100 s are left after 900
+
+
+def test_a_grid_takes_as_long_as_its_longest_run():
+    assert together([240, 26], 2) == 240
+    assert together([60, 60, 60], 2) == 90
+    assert together([], 2) == 0
 
 
 def test_a_download_is_one_line_in_a_log(capfd):

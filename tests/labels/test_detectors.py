@@ -16,7 +16,8 @@ from benchmark.grid.spec import Augment, Recipe, Seeds
 from benchmark.labels.detectors import DETECTORS, Probe, Verdict, averaged, default, named, suited
 from benchmark.labels.detectors.base import margins
 from benchmark.labels.detectors.heads import fitted
-from benchmark.labels.detectors.held_out import right
+from benchmark.labels.detectors.held_out import scores_of
+from benchmark.noise.label_mixture import fit_mixture
 from benchmark.runs.assemble import Network, open_backbone
 from benchmark.runs.prepare import LabelledSet
 
@@ -66,6 +67,25 @@ def test_the_default_on_features_is_no_worse_than_held_out_confidence(probed):
     }
     assert precision["heads"] > precision["self_confidence"] - 0.01
     assert default(replace(probe, votes=None)).name == "heads"
+
+
+def test_the_default_on_features_holds_where_classes_are_uneven(tmp_path):
+    """Heads follow wrong labels of rare classes; a T that is fitted to what they say would call those right."""
+    probe, _ = probe_of(tmp_path, "cnn:frozen=true")
+    rng = np.random.default_rng(0)
+    shares = (0.67, 0.11, 0.11, 0.05, 0.03, 0.015, 0.015)
+    truth = rng.choice(7, 2000, p=shares)
+    given = np.where(rng.random(2000) < 0.2, (truth + rng.integers(1, 7, 2000)) % 7, truth)
+    features = rng.standard_normal((7, 384))[truth] * 0.25 + rng.standard_normal((2000, 384))
+    part = LabelledSet(np.zeros((2000, 8, 8, 1), np.uint8), given, truth)
+    uneven = replace(probe, part=part, num_classes=7)
+    uneven.__dict__["features"] = ((features - features.mean(0)) / features.std(0)).astype(np.float32)
+    assert not uneven.estimate.doubt, "else T is not used"
+    precision = {
+        name: average_precision_score(given != truth, -DETECTORS[name](uneven).score)
+        for name in ("heads", "self_confidence")
+    }
+    assert precision["heads"] > precision["self_confidence"], precision
 
 
 def test_raters_are_compared_where_they_are_known(probed):
@@ -121,7 +141,9 @@ def test_the_posterior_is_bayes_rule_with_the_true_noise():
     joint = probabilities * transition.T[given]
     exact = joint / joint.sum(1, keepdims=True)
     seen = probabilities @ transition  # what a good network of noisy labels says: T is in it already
-    assert np.abs(right(probabilities, given) - exact).mean() < 0.03
+    scores = scores_of(probabilities)
+    found = fit_mixture(scores, given).right(scores, given)
+    assert np.abs(found - exact).mean() < 0.03
     assert np.abs(seen - exact).mean() > 0.03, "else the test says nothing"
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import softmax
 
 from benchmark.labels.detectors.base import TINY, Verdict, detector, of_given
-from benchmark.labels.detectors.held_out import right
+from benchmark.labels.detectors.held_out import scores_of
 from benchmark.labels.detectors.probe import Probe
+from benchmark.noise.label_mixture import fit_mixture
 from benchmark.seeds import seed_for
 
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
@@ -25,25 +26,28 @@ def heads(probe: Probe) -> Verdict:
 
     The heads are penalized logistic regressions, which cannot fit single labels of thousands, so that predictions of
     the samples that they were fitted to rank wrong labels better than held-out ones (arXiv 2510.16211 finds the same).
-    With the T that is fitted to a head's predictions they give probabilities of the true classes (see `posterior`).
-    Another head is fitted to these instead of the labels, and its predictions are treated in the same way. The score
-    is the mean over both rounds and two penalties: that with the least log loss of held-out labels, and the next
-    stronger one, as noisy labels ask for too weak a penalty.
+    With T they give probabilities of the true classes (see `label_mixture`). T is fitted to held-out predictions, as
+    heads follow wrong labels of rare classes, which then look right. Another head is fitted to these probabilities
+    instead of the labels; it follows no label, so that its T is fitted to its own predictions. The score is the mean
+    over both rounds and two penalties: that with the least log loss of held-out labels, and the next stronger one, as
+    noisy labels ask for too weak a penalty.
 
     Where the noise rate cannot be estimated, because the heads are too weak, T cannot either: then the score is the
     mean probability that the heads of the first round give. (On fundus photographs of 28 px, where the estimate
-    refuses, T brings the average precision from .22 down to .12.)
+    refuses, T brings the average precision from .22 down to .15.)
     """
     features, labels = probe.features, probe.labels
     given = np.eye(probe.num_classes, dtype=np.float32)[labels]
+    mixture = None if probe.estimate.doubt else fit_mixture(scores_of(probe.held_out.probabilities), labels)
     rounds = []
     for strength in _chosen(features, given, labels, probe.seeds.order):
         first = fitted(features, given, strength)
-        if probe.estimate.doubt:
+        if mixture is None:
             rounds.append(first)
             continue
-        targets = right(first, labels)
-        rounds += [targets, right(fitted(features, targets, strength), labels)]
+        targets = mixture.right(scores_of(first), labels)
+        second = scores_of(fitted(features, targets, strength))
+        rounds += [targets, fit_mixture(second, labels).right(second, labels)]
     probabilities = np.mean(rounds, axis=0)
     return Verdict(of_given(probabilities, labels), probabilities)
 

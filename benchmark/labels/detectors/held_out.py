@@ -34,15 +34,14 @@ def posterior(probe: Probe) -> Verdict:
     By Bayes' rule: P(true = i | image, given = j) is proportional to P(true = i | image) T[i, j]. T and the calibration
     of the predictions are fitted together (see `label_mixture`).
     """
-    probabilities = right(probe.held_out.probabilities, probe.labels)
+    scores = scores_of(probe.held_out.probabilities)
+    probabilities = fit_mixture(scores, probe.labels).right(scores, probe.labels)
     return Verdict(of_given(probabilities, probe.labels), probabilities)
 
 
-def right(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """[n, K] probabilities of the true classes, given both the predictions [n, K] and the `labels` [n]."""
-    mixture = fit_mixture(np.log(np.maximum(probabilities, TINY)).astype(np.float64), labels)
-    joint = mixture.posterior * mixture.transition.T[labels]
-    return np.asarray(joint / np.maximum(joint.sum(1, keepdims=True), np.finfo(np.float64).tiny))
+def scores_of(probabilities: np.ndarray) -> np.ndarray:
+    """[n, K] logits, up to a constant per row, of predictions [n, K]."""
+    return np.log(np.maximum(probabilities, TINY)).astype(np.float64)
 
 
 def _by_cleanlab(probe: Probe, method: str) -> Verdict:

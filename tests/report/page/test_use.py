@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -223,13 +224,15 @@ def saved(page, name):
     return waiting.value.path().read_bytes().decode()
 
 
-def test_csv_is_what_is_shown(opened):
+def test_csv_is_what_is_shown_and_no_spreadsheet_makes_dates_of_places(opened):
     page = opened()
     choose(page, "Reporting rule", "last")
     rows = list(csv.reader(io.StringIO(saved(page, "CSV"), newline="")))
     shown = texts(page)
     assert rows[0] == list(shown)
-    assert [list(column) for column in zip(*rows[1:], strict=True)] == list(shown.values())
+    written = [[re.sub(r"^(\d+)-(\d+)$", r"\1 to \2", text) for text in column] for column in shown.values()]
+    assert [list(column) for column in zip(*rows[1:], strict=True)] == written
+    assert any(" to " in text for column in written for text in column), "the table shows ranges of places"
 
 
 def test_latex_is_what_is_shown_and_compiles(opened, tmp_path):

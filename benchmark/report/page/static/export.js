@@ -9,11 +9,13 @@ function shownTexts(table) {
   return [...table.querySelectorAll("tr")].map((row) => [...row.children].map(text));
 }
 
-// A text that begins like a formula would be run by a spreadsheet; figures stay as they are.
+// A text that begins like a formula would be run by a spreadsheet, and a range of places be read as a date; figures stay
+// as they are.
 function csv(rows) {
+  const undated = (text) => text.replace(/^(\d+)-(\d+)$/, "$1 to $2");
   const safe = (text) => (/^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+( ±[\d.]+)?$|^-$/.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  return rows.map((row) => row.map((text) => quoted(safe(text))).join(",")).join("\r\n") + "\r\n";
+  return rows.map((row) => row.map((text) => quoted(safe(undated(text)))).join(",")).join("\r\n") + "\r\n";
 }
 
 const TEX = {
