@@ -5,7 +5,7 @@
     python -m scripts.suspects_study --only digits --seeds 1     # these cells alone; needs no weights
 
 Real images come from $NOISYBENCH_DATA (default ../shared/data); features are kept in --results. Rows that suspects.csv
-holds already are not measured again: delete the file to measure all.
+holds already are not measured again: delete those of a detector, or the file, to measure them anew.
 """
 
 from __future__ import annotations
@@ -270,10 +270,11 @@ def main(arguments: list[str] | None = None) -> None:
     for cell in (cell for cell in CELLS if cell.data in options.only):
         for seed in range(options.seeds):
             done = set(table[(table["cell"] == cell.name) & (table["seed"] == seed)]["detector"])
-            if done:
-                continue
             probe = places.probe(cell, seed)
-            rows = [asdict(measured(cell, probe, detector, seed)) for detector in suited(probe)]
+            left = [detector for detector in suited(probe) if detector not in done]
+            if not left:
+                continue
+            rows = [asdict(measured(cell, probe, detector, seed)) for detector in left]
             added = pd.DataFrame(rows)
             table = added if table.empty else pd.concat([table, added], ignore_index=True)
             best = added.loc[added["average_precision"].idxmax()]
