@@ -8,7 +8,7 @@ from scipy.special import softmax
 from benchmark.labels.detectors.base import TINY, Verdict, detector, of_given
 from benchmark.labels.detectors.held_out import scores_of
 from benchmark.labels.detectors.probe import Probe
-from benchmark.noise.label_mixture import fit_mixture
+from benchmark.noise.label_mixture import likeliest_mixture
 from benchmark.seeds import seed_for
 
 STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
@@ -38,7 +38,7 @@ def heads(probe: Probe) -> Verdict:
     """
     features, labels = probe.features, probe.labels
     given = np.eye(probe.num_classes, dtype=np.float32)[labels]
-    mixture = None if probe.estimate.doubt else fit_mixture(scores_of(probe.held_out.probabilities), labels)
+    mixture = None if probe.estimate.doubt else likeliest_mixture(scores_of(probe.held_out.probabilities), labels)
     rounds = []
     for strength in _chosen(features, given, labels, probe.seeds.order):
         first = fitted(features, given, strength)
@@ -47,7 +47,7 @@ def heads(probe: Probe) -> Verdict:
             continue
         targets = mixture.right(scores_of(first), labels)
         second = scores_of(fitted(features, targets, strength))
-        rounds += [targets, fit_mixture(second, labels).right(second, labels)]
+        rounds += [targets, likeliest_mixture(second, labels).right(second, labels)]
     probabilities = np.mean(rounds, axis=0)
     return Verdict(of_given(probabilities, labels), probabilities)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.labels.detectors.base import TINY, Verdict, detector, of_given
 from benchmark.labels.detectors.probe import Probe
-from benchmark.noise.label_mixture import fit_mixture
+from benchmark.noise.label_mixture import likeliest_mixture
 
 
 @detector()
@@ -35,7 +35,7 @@ def posterior(probe: Probe) -> Verdict:
     of the predictions are fitted together (see `label_mixture`).
     """
     scores = scores_of(probe.held_out.probabilities)
-    probabilities = fit_mixture(scores, probe.labels).right(scores, probe.labels)
+    probabilities = likeliest_mixture(scores, probe.labels).right(scores, probe.labels)
     return Verdict(of_given(probabilities, probe.labels), probabilities)
 
 
