@@ -28,12 +28,14 @@ PDF = "brief.pdf"
     "--suspects", type=UserPath(exists=True, file_okay=False), help="What `noisybench suspects` wrote: saves its time."
 )
 @click.option("--simulate", is_flag=True, help="Try out what reading labels again would find.")
-@click.option("--backbone", "-b", default="cnn", show_default=True, help="Network that judges labels.")
+@click.option(
+    "--backbone", "-b", help="Network that judges labels, and whose runs are shown.  [default: cnn; the best runs]"
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Torch threads.")
 @place_options
 def brief(
-    out: Path, suspects: Path | None, simulate: bool, backbone: str, device: str, threads: int, **options: Any
+    out: Path, suspects: Path | None, simulate: bool, backbone: str | None, device: str, threads: int, **options: Any
 ) -> None:
     """Write one page on a data set in plain words: DIR/brief.html, and DIR/brief.pdf for paper.
 
@@ -57,7 +59,7 @@ def brief(
     from benchmark.store.store import Store
 
     _check_place(out)
-    judge = Judge(backbone, str(pick_device(device)), threads)
+    judge = Judge(backbone or "cnn", str(pick_device(device)), threads)
 
     def read(noise: str) -> NoisyData:
         return read_noisy_data(noise=noise, seed=SEED, device=judge.device, threads=threads, **options)
@@ -68,7 +70,7 @@ def brief(
     typed, again = _typed(options), f"--out {shlex.quote(str(out))}"
     lacking = []
     doubts = judged(noisy, data, store, suspects, judge)
-    labels = label_facts(doubts, data, suspects)
+    labels = label_facts(doubts, noisy, data, suspects)
     readers = reader_facts(noisy, data, doubts)
     if suspects is None:
         part = "the list of all labels, the most doubtful first, to be filled in by a reader"
@@ -81,7 +83,7 @@ def brief(
     elif reading is not None:
         part = "what reading in the order of the list would find"
         lacking.append(Lacking(part, "it was not tried out", f"noisybench brief {typed} --simulate {again}"))
-    found = find_methods(store, noisy, f"noisybench run {typed} -n as_is")
+    found = find_methods(store, noisy, shlex.split(typed), backbone)
     methods = None if isinstance(found, str) else found
     advise = f"noisybench advise {typed} --extra-test NAME=table:FILE"
     if isinstance(found, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,9 @@ from benchmark.labels.doubts import Doubts, from_folder
 from benchmark.labels.examined import in_all_splits
 from benchmark.labels.label_errors import label_errors
 from benchmark.labels.raters import examine
+from benchmark.labels.relabelling import history_of
 from benchmark.report.brief.facts import DataFacts, Doubtful, LabelFacts, ReaderFacts, Reading, Share
+from benchmark.report.brief.numbers import count
 from benchmark.runs.noisy_data import NoisyData
 from benchmark.store.store import Store
 
@@ -52,9 +54,16 @@ def data_facts(noisy: NoisyData, data: Data) -> DataFacts:
         all_patients=len(set().union(*groups.values())),
         sites=pd.DataFrame(sites, columns=list(parts)).fillna(0).astype(int) if sites else pd.DataFrame(),
         files="" if data.images is None else describe(data.images),
-        left_out=tuple(by_kind(data.skipped)),
+        left_out=(*by_kind(data.skipped), *_without_label(noisy)),
         notes=(*data.notes, *(sentence for sentence in found if not sentence.startswith("left out: "))),
     )
+
+
+def _without_label(noisy: NoisyData) -> Iterator[str]:
+    labels = noisy.source.labels
+    if labels is not None and labels.leaves_out:
+        left = count(int((labels.rows["label"] == "").sum()), "image")
+        yield f"{left} to which {labels.path.name} gives no label"
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def _probe(judge: Judge, noisy: NoisyData, examined: Examined, data: Data, store
     return probe
 
 
-def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
+def label_facts(doubts: Doubts, noisy: NoisyData, data: Data, folder: Path | None) -> LabelFacts:
     """`folder`: of `noisybench suspects`, where the doubts are from there."""
     labels, places = doubts.examined.part.noisy, doubts.examined.places
     rate, doubt, pairs = None, "the labels were ranked by a run", pd.DataFrame(columns=CONFUSIONS)
@@ -102,7 +111,9 @@ def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
         doubt = errors.rate.doubt or ""
         if errors.rate.low is not None and errors.rate.high is not None and errors.confusions is not None:
             rate, pairs = Share(errors.rate.rate, errors.rate.low, errors.rate.high), errors.confusions
-    table = ranking.rank(labels, doubts.verdict).head(WORST)
+    table = ranking.rank(labels, doubts.verdict)
+    undecided = np.array([place not in doubts.decided for place in _places(places.iloc[table["index"]])])
+    table = table[undecided & (table["given_label"] != table["suggested_label"]).to_numpy()].head(WORST)
     images = doubts.examined.images(table["index"].to_numpy())
     rows = table[["index", "given_label", "suggested_label"]].itertuples(index=False)
     worst = [
@@ -118,7 +129,14 @@ def label_facts(doubts: Doubts, data: Data, folder: Path | None) -> LabelFacts:
         worst=tuple(worst),
         listed="" if folder is None else str(folder / "suspects.csv"),
         decisions=dict(doubts.decisions),
+        read_before=0 if noisy.source.labels is None else _read_for(noisy.source.labels.path),
     )
+
+
+def _read_for(labels: Path) -> int:
+    """How many labels people have read for a label set; 0 where no review led to it."""
+    reviews = [step for step in history_of(labels) if "review" in step]
+    return sum(number for step in reviews for decision, number in step["decisions"].items() if decision)
 
 
 def reader_facts(noisy: NoisyData, data: Data, doubts: Doubts) -> ReaderFacts | None:
@@ -143,6 +161,11 @@ def reader_facts(noisy: NoisyData, data: Data, doubts: Doubts) -> ReaderFacts | 
     return ReaderFacts(
         Share(alpha.value, alpha.low, alpha.high), found.agreement.images, readers.join(wrong), tuple(found.notes)
     )
+
+
+def _places(places: pd.DataFrame) -> list[tuple[str, str]]:
+    """Split and index of every label, as a ranking has them."""
+    return list(zip(places["split"], places["index"].astype(str), strict=True))
 
 
 def _named(place: pd.Series) -> str:
@@ -188,4 +211,4 @@ def simulated(
     listed = table[table["order"] == "quality"]
     made = int((examined.part.noisy != examined.part.clean).sum())  # not exactly the share that was asked for
     curve = _curve(budgets, len(examined.part.noisy), made).assign(listed=listed["found"].to_numpy())
-    return Reading(curve, int(listed["stop"].iloc[0]))
+    return Reading(curve, int(listed["stop"].iloc[0]), f"{detector.name}, {probe.network.part.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,10 @@ from benchmark.cli.advise import RULE, advice_of
 from benchmark.cli.doctor import tell_uncounted
 from benchmark.cli.results import table_of
 from benchmark.errors import UsageError
+from benchmark.grid.plugin_ref import PluginRef
+from benchmark.grid.resolve import ResolvedBackbone, resolve_backbone
+from benchmark.grid.spec import RunSpec
+from benchmark.grid.typed import run_command
 from benchmark.registry import METHODS
 from benchmark.report.brief.facts import MethodFacts, Recognition, Share
 from benchmark.report.layouts.advice import shows_a_gain
@@ -29,8 +34,12 @@ from benchmark.tables.comparison import Block
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def find_methods(store: Store, noisy: NoisyData, command: str) -> MethodFacts | str:
-    """What the runs on this data show, or why there is nothing to show. `command`: trains on it, without a method."""
+def find_methods(store: Store, noisy: NoisyData, typed: Sequence[str], backbone: str | None) -> MethodFacts | str:
+    """What the runs on this data show, or why there is nothing to show.
+
+    `typed`: words that name the data set on the command line. Runs of the network `backbone` are shown where there are
+    some, else those of the network that names most validation images as their labels do.
+    """
     contents = store.records(frame.fields(RULE))
     tell_uncounted(store.folder, contents)
     labels = None if noisy.source.labels is None else noisy.source.labels.digest
@@ -48,23 +57,29 @@ def find_methods(store: Store, noisy: NoisyData, command: str) -> MethodFacts | 
     usable = [record for record in as_they_are if _kept(store, record) is not None]
     if not usable:
         return "no run on these labels as they are has kept its predictions"
+    by_id = {record["id"]: record for record in usable}
+    asked = None if backbone is None else resolve_backbone(PluginRef.of(backbone))
     try:
         table = table_of(usable, [], rule=RULE)
-        block = max(table.blocks, key=lambda one: len(_of_commonest(one).runs))
-        chosen = _of_commonest(block)
-        advice = advice_of(store, chosen, table.baseline, command)
+        chosen = max(map(_of_commonest, table.blocks), key=lambda one: _merit(one, by_id, store, asked))
+        advice = advice_of(store, chosen, table.baseline, shlex.join(["noisybench", "run", *typed, "-n", "as_is"]))
     except (TableError, UsageError) as error:
         return str(error)
     method = shows_a_gain(advice) or advice.baseline
     ids = sorted(chosen.runs["id"][chosen.runs["method"] == method])
-    by_id = {record["id"]: record for record in usable}
     runs = [(by_id[run], arrays) for run in ids if (arrays := _kept(store, by_id[run])) is not None]
     names = [str(name) for name in dict.fromkeys(chosen.runs["method"])]
     return MethodFacts(
         advice=advice,
         method=method,
         about={name: _about(name) for name in names},
-        network=block.place.backbone,
+        network=chosen.place.backbone,
+        command=run_command(
+            RunSpec.model_validate(runs[-1][0]["spec"]),
+            {} if asked is None else asked.files,
+            *("--keep", "model"),
+            data=typed,
+        ),
         ids=tuple(ids),
         tests=tuple(_recognition(runs, test) for test in ["test", *runs[0][0]["tests"]["extra"]]),
         certainty=_mean(
@@ -74,8 +89,25 @@ def find_methods(store: Store, noisy: NoisyData, command: str) -> MethodFacts | 
             ],
             ["from", "to"],
         ),
+        sure=float(np.mean([arrays[f"test/{RULE}"].max(1).mean() for _, arrays in runs])),
         other_runs=len(on_data) - len(chosen.runs),
     )
+
+
+def _merit(
+    block: Block, records: Mapping[str, Record], store: Store, asked: ResolvedBackbone | None
+) -> tuple[bool, bool, float]:
+    """The larger, the better it is to show these runs: of the network that was asked for, of several methods, and right
+    on validation images."""
+    found = [records[run] for run in block.runs["id"]]
+    part = None if asked is None else asked.part.model_dump(mode="json")
+    right = [
+        (arrays[f"val/{RULE}"].argmax(1) == arrays["val/labels"]).mean()
+        for record in found
+        if (arrays := _kept(store, record)) is not None
+    ]
+    several = len({record["spec"]["method"]["name"] for record in found}) > 1
+    return any(record["spec"]["backbone"] == part for record in found), several, float(np.mean(right))
 
 
 def _of_commonest(block: Block) -> Block:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from benchmark.noise.rate_estimate import HeldOut, RateEstimate
     from benchmark.runs.noisy_data import NoisyData
 
+TABLE = "suspects.csv"
+
 
 @click.command()
 @click.option("--dataset", "-d", required=True, help="folder:DIR, npz:FILE, pathmnist, ...")
@@ -94,6 +96,7 @@ def suspects(
     excluded = {"--noise": noise, "--all-splits": all_splits, "--detector": detector, "--backbone": backbones}
     if run is not None and (both := [name for name, value in excluded.items() if value]):
         raise UsageError(f"--from ranks the labels that a run was trained on; leave out {', '.join(both)}")
+    _refuse_to_replace(out / TABLE)
     torch_device = str(pick_device(device))
     noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=torch_device, threads=threads, **options)
     data, store = load(noisy, options["results"]), Store(options["results"])
@@ -150,7 +153,22 @@ def suspects(
         _sheet(review.head(top), by_rank, examined, data).save(out / "suspects.png")
     if label_studio:
         _write_tasks(out, review.head(top), by_rank, examined, data, about["detector"])
-    click.echo(f"ranking in {out / 'suspects.csv'}", err=True)
+    click.echo(f"ranking in {out / TABLE}", err=True)
+
+
+def _refuse_to_replace(table: Path) -> None:
+    """Raises UsageError where `table` holds what somebody has read."""
+    from benchmark.datasets.base import DataError
+    from benchmark.errors import UsageError
+    from benchmark.labels.review_files import filled_in
+
+    try:
+        count = filled_in(table)
+        found = f"{table} holds {count} row(s) that somebody filled in" if count else ""
+    except DataError as error:
+        found = f"what somebody has read may stand in {table} ({error})"
+    if found:
+        raise UsageError(f"{found}, and would be replaced; give another folder with --out, or move the file away")
 
 
 def _judged(probes: list[Probe], detector: str | None, data: Data, threads: int) -> tuple[Verdict, dict[str, Any]]:
@@ -222,7 +240,7 @@ def _write(
     )
     write_atomically(out / "probabilities.npz", content.getvalue())
     write_atomically(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    write_atomically(out / "suspects.csv", to_csv(review))
+    write_atomically(out / TABLE, to_csv(review))
 
 
 def _write_tasks(out: Path, head: pd.DataFrame, by_rank: Any, examined: Examined, data: Data, detector: str) -> None:

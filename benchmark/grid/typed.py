@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -17,15 +18,16 @@ UNKNOWN = "FILE"
 """Stands for a file or folder of which only the digest is known."""
 
 
-def run_command(spec: RunSpec, files: Mapping[str, str], *options: str) -> str:
+def run_command(spec: RunSpec, files: Mapping[str, str], *options: str, data: Sequence[str] = ()) -> str:
     """`noisybench run ...` with further `options`; `files`: content digest -> path, where it is known.
 
-    Seeds are counted from 0 on, so that runs of smaller seeds come with it. Raises RegistryError where a plugin is not
-    here.
+    Seeds are counted from 0 on, so that runs of smaller seeds come with it. `data` are the words that name the data set
+    and its labels as they were typed; the command has no extra test sets then. Raises RegistryError where a plugin is
+    not here.
     """
     method = flattened("recipe", spec.method.recipe)
     typed = [
-        *("-d", _plugin(DATASETS, spec.dataset, files)),
+        *(data or ("-d", _plugin(DATASETS, spec.dataset, files))),
         *("-b", _plugin(BACKBONES, spec.backbone, files)),
         *("-m", _plugin(METHODS, spec.method, files, dict(method))),
         *("-n", _plugin(NOISE, spec.noise, files)),
@@ -39,11 +41,18 @@ def run_command(spec: RunSpec, files: Mapping[str, str], *options: str) -> str:
     for name, size in sizes.items():
         if size is not None:
             typed += [name, str(size)]
-    if spec.dataset.labels is not None:
+    if spec.dataset.labels is not None and not data:
         typed += ["--labels", files.get(spec.dataset.labels, UNKNOWN)]
-    for name, part in spec.dataset.extra_tests.items():
+    for name, part in () if data else spec.dataset.extra_tests.items():
         typed += ["--extra-test", f"{name}={_plugin(DATASETS, part, files)}"]
     return shlex.join(["noisybench", "run", *typed, *options])
+
+
+def explained(command: str) -> str:
+    """`command` in backquotes, and what stands in the place of the paths that it cannot know."""
+    unknown = re.search(rf"[ =\[]{UNKNOWN}\b", command)
+    said = f" (for {UNKNOWN} type your paths, of which the record holds the digests alone)" if unknown else ""
+    return f"`{command}`{said}"
 
 
 def _plugin(

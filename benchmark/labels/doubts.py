@@ -31,6 +31,8 @@ class Doubts:
     """Predictions of networks that were not trained on the sample; None where a run judged its own labels."""
     decisions: Counter[str] = field(default_factory=Counter)
     """How many labels a reader has decided on, by decision."""
+    decided: frozenset[tuple[str, str]] = frozenset()
+    """Split and index of these."""
 
 
 def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
@@ -58,12 +60,14 @@ def from_folder(folder: Path, noisy: NoisyData, data: Data) -> Doubts:
             f"{folder} is of other data or labels than {noisy.source.dataset.label}; expected a result of `noisybench "
             "suspects` with the same -d, without --noise"
         )
-    return Doubts(examined, verdict, held_out, _decisions(review))
+    decided = _decided(review)
+    return Doubts(examined, verdict, held_out, Counter(decided.values()), frozenset(decided))
 
 
-def _decisions(review: pd.DataFrame) -> Counter[str]:
-    """Of lines that a reader filled in, as `relabel apply` takes them."""
-    if "decision" not in review:
-        return Counter()
-    decided = review["decision"].str.strip().str.lower()
-    return Counter(name for name in decided if name in DECISIONS)
+def _decided(review: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Split and index -> decision, of lines that a reader filled in, as `relabel apply` takes them."""
+    if not {"decision", "index"} <= set(review.columns):
+        return {}
+    splits = review["split"] if "split" in review else pd.Series("train", review.index)
+    rows = zip(splits, review["index"], review["decision"].str.strip().str.lower(), strict=True)
+    return {(split, index): decision for split, index, decision in rows if decision in DECISIONS}

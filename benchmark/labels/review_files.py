@@ -47,6 +47,18 @@ def read(path: Path) -> Review:
     return Review(*read_texts(path))
 
 
+def filled_in(path: Path) -> int:
+    """How many rows of the table in the file `path` somebody has filled in; 0 where there is no file, or an empty one.
+
+    Raises DataError where it is no table: nobody knows then what it holds.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return 0
+    rows = read(path).rows
+    answers = rows[[name for name in ANSWERS if name in rows]]
+    return int((answers.apply(lambda column: column.str.strip()) != "").any(axis=1).sum())
+
+
 def label_studio_tasks(table: pd.DataFrame, images: Mapping[int, str], detector: str) -> bytes:
     """The rows of a ranking as JSON tasks of Label Studio, with the suggested class as its prediction.
 

@@ -22,7 +22,7 @@ from benchmark.datasets.new_images import Colors, colors_of
 from benchmark.errors import NoisybenchError
 from benchmark.grid.job import Job
 from benchmark.grid.spec import Part, RunSpec
-from benchmark.grid.typed import run_command
+from benchmark.grid.typed import explained, run_command
 from benchmark.hint_names import SOFT_LABELS
 from benchmark.parsers import parse_json
 from benchmark.registry import BACKBONES, METHODS, Registry
@@ -173,12 +173,12 @@ def read(record: Record, store: Store, device: torch.device, weights: Mapping[st
         about, tensors = _parsed(content)
     except FileNotFoundError:
         command = run_command(spec, {}, *keeping(store))
-        raise ModelError(f"run {run_id} has no kept model; type `{command}`, which runs it again") from None
+        raise ModelError(f"run {run_id} has no kept model; type {explained(command)}, which runs it again") from None
     except OSError as error:
         raise cannot_read(path, error) from error
     except ValueError as error:
         command = run_command(spec, {}, *keeping(store), "--again", "all")
-        raise ModelError(f"{path} cannot be used: {error}; type `{command}`, which makes it again") from error
+        raise ModelError(f"{path} cannot be used: {error}; type {explained(command)}, which makes it again") from error
     for registry, part in ((METHODS, spec.method), (BACKBONES, spec.backbone)):
         _check_version(registry, part, run_id)
     files = _files(spec, about, weights)

@@ -6,9 +6,11 @@ import base64
 import html
 import io
 import re
+import shlex
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pypdf import PdfReader
 
@@ -28,6 +30,11 @@ def page(folder):
 
 @pytest.fixture
 def suspects(here, cells):
+    """Of data with 24 wrong labels, so that there are some to show."""
+    with np.load(cells) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["train_labels"][:24] = (arrays["train_labels"][:24] + 1) % 3
+    np.savez(cells, **arrays)
     here("suspects", *DATA, *QUICK, "--all-splits", "--out", "suspects")
     return cells.parent / "suspects"
 
@@ -65,7 +72,7 @@ def test_runs_on_these_labels_are_shown_and_others_are_not(here, suspects, tmp_p
     assert "Train as usual (ce): 60 validation images are too few to tell training methods apart." in made
     assert "2 training methods learned from the labels as they are, 2 times each" in made
     assert "4 runs of other networks, settings or labels are not shown here." in made
-    assert "noisybench run -d npz:cells.npz -n as_is -m ce" in made
+    assert "noisybench run -d npz:cells.npz -b cnn -m ce -n as_is --seeds 2 --recipe epochs=2 --keep model" in made
     store = Store(tmp_path / "results")
     ids = re.search(r"Runs of ce: ([0-9a-f, ]+)", made)[1].split(", ")
     arrays = [kept.read_predictions(store, run) for run in ids]
@@ -75,6 +82,43 @@ def test_runs_on_these_labels_are_shown_and_others_are_not(here, suspects, tmp_p
     assert "60 images of other were learned from too" not in made
     assert f"Of the images of other it recognises {100 * right:.0f} %" in made
     assert "as many as of the test images" in made
+
+
+def test_runs_of_the_network_that_is_asked_for_are_shown_and_else_the_best(here, suspects, tmp_path):
+    kept_runs = ("-n", "as_is", "--keep", "predictions", "--no-table")
+    here("run", *DATA, "-m", "ce", "-m", "gce", "--seeds", "3", "--epochs", "1", "--recipe", "lr=1e-7", *kept_runs)
+    here(*RUNS, *kept_runs)
+    here(*RUNS, "-b", "cnn:frozen=true", "--recipe", "lr=1e-7", *kept_runs)
+    here(*BRIEF)
+    made = page(tmp_path / "brief")
+    assert "A network that is trained so (cnn) recognises" in made
+    assert "2 times each" in made, "not the three seeds of the network that has learned nothing"
+    here(*BRIEF[:-1], "frozen", "-b", "cnn:frozen=true")
+    frozen = page(tmp_path / "frozen")
+    assert "A network that is trained so (cnn:frozen=true) recognises" in frozen
+    again = shlex.split(html.unescape(re.search(r"To train it: <code>(.+?)</code>", frozen)[1]))
+    assert "2 runs, 2 already done" in here(*again[1:], "--dry-run").stderr
+
+
+def test_labels_that_were_read_before_are_told_and_not_called_doubtful(here, suspects, tmp_path):
+    table = pd.read_csv(suspects / "suspects.csv", dtype=str, keep_default_na=False)
+    doubtful = (table["given_class"] != table["suggested_class"]).to_numpy().nonzero()[0]
+    table.loc[doubtful[:5], ["decision", "new_label"]] = ["relabel", ""]
+    table.loc[doubtful[:5], "new_label"] = table.loc[doubtful[:5], "suggested_class"]
+    table.loc[doubtful[5], "decision"] = "drop"
+    table.to_csv(suspects / "suspects.csv", index=False)
+    here(*BRIEF)
+    shown = page(tmp_path / "brief")
+    assert "people have read 6 labels again" in shown
+    for row in table.loc[doubtful[:6]].itertuples():
+        assert f"{row.split} {row.index}<" not in shown
+    here("relabel", "apply", "suspects/suspects.csv", *DATA, "--out", "labels.csv")
+    read = ("-d", "npz:cells.npz,labels=labels.csv")
+    here("suspects", *read, *QUICK, "--all-splits", "--out", "second")
+    here("brief", *read, "--suspects", "second", "--out", "corrected")
+    corrected = page(tmp_path / "corrected")
+    assert "people have read 6 labels again" in corrected
+    assert "Left out: 1 image to which labels.csv gives no label." in corrected
 
 
 def test_runs_without_predictions_are_no_source(here, suspects, tmp_path):

@@ -147,6 +147,22 @@ def test_wrong_requests_are_told_what_to_type(here, cells):
     assert "leave out --detector" in told("--from", "3f2a", "--detector", "aum")
 
 
+def test_a_list_that_somebody_filled_in_is_never_replaced(here, tmp_path, cells):
+    typed = ("suspects", "-d", "npz:cells.npz", "--epochs", "1", "--folds", "2", "--top", "0", "--out", "found")
+    here(*typed)
+    here(*typed)  # nobody has read it yet
+    file = tmp_path / "found" / "suspects.csv"
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table.loc[3, "comment"] = "blurred"
+    table.to_csv(file, index=False)
+    before = file.read_bytes()
+    assert "suspects.csv holds 1 row(s) that somebody filled in" in here(*typed, code=2).stderr
+    assert file.read_bytes() == before
+    file.write_bytes(b"\x00\x01")
+    here(*typed, code=2)
+    assert file.read_bytes() == b"\x00\x01"
+
+
 def test_all_splits_and_added_noise_exclude_each_other(here):
     told = here("suspects", "-d", "digits", "-n", "pair:0.2", "--all-splits", "--out", "x", code=2).stderr
     assert "leave out --noise" in told

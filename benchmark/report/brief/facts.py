@@ -74,6 +74,8 @@ class LabelFacts:
     """The file that lists all labels in this order; empty where there is none."""
     decisions: Mapping[str, int]
     """How many labels were read again with each decision; empty where nobody has."""
+    read_before: int = 0
+    """Labels that people had read again before, for the label set that the page is of."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Reading:
     order of the list)."""
     stop: int | None = None
     """Labels after which a reader would stop who stops at fewer than one error in ten; None where not simulated."""
+    how: str = ""
+    """Detector and network of the simulation."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +133,16 @@ class MethodFacts:
     about: Mapping[str, str]
     """Method -> its name in words, of those in `advice`."""
     network: str
+    command: str
+    """Trains it on these labels, as the runs were."""
     ids: tuple[str, ...]
     """Of its runs."""
     tests: tuple[Recognition, ...]
     """The test set first, then those of other hospitals."""
     certainty: pd.DataFrame
     """As of `tables.clinical.certainty`, of the test set."""
+    sure: float
+    """How sure the networks are on average of what they name there."""
     other_runs: int
     """Runs on this data set that the page does not show: of other backbones, recipes or labels."""
 

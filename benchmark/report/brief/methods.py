@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from benchmark.report.brief.facts import MethodFacts, Recognition, Share
@@ -22,20 +21,21 @@ def method_points(facts: MethodFacts, rate: Share | None) -> Iterator[str]:
     worst = here.classes.loc[here.classes["sensitivity"].idxmin()]
     most = f" As test labels are wrong too, a perfect one would reach about {percent(1 - rate.value)}." if rate else ""
     yield (
-        f"A network that is trained so recognises {share(here.all)} of the test images; the weakest class is "
-        f"{worst['class']} with {percent(worst['sensitivity'])}.{most}"
+        f"A network that is trained so ({facts.network}) recognises {share(here.all)} of the test images; the weakest "
+        f"class is {worst['class']} with {percent(worst['sensitivity'])}.{most}"
     )
     for other in elsewhere:
         yield f"Of the images of {other.site} it recognises {share(other.all)}: {_change(here, other)}."
-    yield _verdict(facts.certainty)
+    yield _verdict(facts)
 
 
 def _change(here: Recognition, other: Recognition) -> str:
     """How `other` differs from the test images."""
-    rise = 100 * (other.all.value - here.all.value)
-    if abs(rise) < 0.5:
+    rise = round(100 * other.all.value) - round(100 * here.all.value)  # of the shares as the reader sees them
+    if not rise:
         return "as many as of the test images"
-    return f"{abs(rise):.0f} percentage points {'more' if rise > 0 else 'fewer'} than of the test images"
+    points = f"{abs(rise)} percentage point{'' if abs(rise) == 1 else 's'}"
+    return f"{points} {'more' if rise > 0 else 'fewer'} than of the test images"
 
 
 def method_parts(facts: MethodFacts, rate: Share | None) -> Iterator[Section]:
@@ -43,7 +43,7 @@ def method_parts(facts: MethodFacts, rate: Share | None) -> Iterator[Section]:
     yield _recognition(facts, rate)
     if facts.tests[1:]:
         yield _elsewhere(facts)
-    yield _certainty(facts.certainty)
+    yield _certainty(facts)
 
 
 def _recommended(facts: MethodFacts) -> str:
@@ -75,7 +75,7 @@ def _method(facts: MethodFacts) -> Section:
     if facts.other_runs:
         said.append(f"{count(facts.other_runs, 'run')} of other networks, settings or labels are not shown here.")
     grids = () if advice.methods is None else (_methods(advice.methods, advice),)
-    command = (Span("To train it: "), Span(advice.command.format(method=facts.method), "code"))
+    command = (Span("To train it: "), Span(facts.command, "code"))
     return Section("Which training method, and why", (*map(plain, said), command), grids)
 
 
@@ -151,7 +151,8 @@ def _of(row: pd.Series, rate: str) -> Share:
     return Share(row[rate], row[f"{rate}_low"], row[f"{rate}_high"])
 
 
-def _certainty(bands: pd.DataFrame) -> Section:
+def _certainty(facts: MethodFacts) -> Section:
+    bands = facts.certainty
     rows = [
         [
             _band(row["from"], row["to"]),
@@ -167,19 +168,18 @@ def _certainty(bands: pd.DataFrame) -> Section:
         rows,
     )
     said = (
-        f"{_verdict(bands)} A network whose certainty can be believed is right in 90 % of the images of which it is "
+        f"{_verdict(facts)} A network whose certainty can be believed is right in 90 % of the images of which it is "
         "90 % sure. Wrong test labels count as wrong answers, so the true shares are probably higher."
     )
     return Section("Can its certainty be believed", (plain(said),), (table,))
 
 
-def _verdict(bands: pd.DataFrame) -> str:
-    full = bands[bands["images"] > 0]
-    certain, right = (float(np.average(full[name], weights=full["images"])) for name in ("certain", "right"))
-    off = f"it is {percent(certain)} sure on average and right in {percent(right)}"
-    if abs(certain - right) < SMALL:
+def _verdict(facts: MethodFacts) -> str:
+    sure, right = facts.sure, facts.tests[0].all.value
+    off = f"it is {percent(sure)} sure on average and right in {percent(right)}"
+    if abs(sure - right) < SMALL:
         return f"Its certainty can be believed on average: {off}."
-    return f"It is too {'sure' if certain > right else 'unsure'} of itself: {off}."
+    return f"It is too {'sure' if sure > right else 'unsure'} of itself: {off}."
 
 
 def _band(begin: float, end: float) -> str:

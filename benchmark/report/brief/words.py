@@ -61,7 +61,8 @@ def page(facts: Facts) -> Page:
 
 
 def _limits(facts: Facts) -> str:
-    read = sum(facts.labels.decisions.values()) if facts.labels is not None else 0
+    labels = facts.labels
+    read = 0 if labels is None else sum(labels.decisions.values()) + labels.read_before
     by_whom = f"people have read {count(read, 'label')} again" if read else "nobody has read an image again for it"
     said = [
         f"What this page can and cannot tell. A program made it from the images and labels as they are; {by_whom}. "
@@ -190,9 +191,13 @@ def _pairs(labels: LabelFacts) -> pd.DataFrame:
 
 
 def _worst(labels: LabelFacts) -> Section:
+    unread = " that nobody has read again" if labels.decisions else ""
     said = [
-        f"The {len(labels.worst)} most doubtful labels, the most doubtful first. Under each image: its file, its "
-        "label, and what networks take it for. An unusual image looks doubtful too, although its label is right."
+        f"The {count(len(labels.worst), 'most doubtful label')}{unread} and that networks take for another class, the "
+        "most doubtful first. Under each image: its file, its label, and what networks take it for. An unusual image "
+        "looks doubtful too, although its label is right."
+        if labels.worst
+        else f"Networks take no image{unread} for another class than its label says."
     ]
     if labels.listed:
         said.append(f"All labels in this order, with columns for a reader to fill in: {labels.listed}.")
@@ -244,8 +249,9 @@ def _reading(reading: Reading, labels: LabelFacts) -> Section:
     said = ["How many wrong labels are found by reading images again, at the estimated share of wrong labels."]
     if simulated:
         said.append(
-            "This was tried out: as many labels were made wrong by chance, and networks listed them. Mistakes that "
-            "people make follow the looks of an image and are harder to find, so take these numbers as the best case."
+            f"This was tried out: as many labels were made wrong by chance, and networks listed them ({reading.how}). "
+            "Mistakes that people make follow the looks of an image and are harder to find for networks; where several "
+            "readers are compared, or the classes confused are few, more may be found."
         )
         if reading.stop is not None:
             stop = count(reading.stop, "label")

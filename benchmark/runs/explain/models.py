@@ -13,7 +13,7 @@ from benchmark.grid.job import Job, Options
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import Resolved, resolve_method, resolve_noise
 from benchmark.grid.spec import MethodPart, NoisePart, RunSpec
-from benchmark.grid.typed import run_command
+from benchmark.grid.typed import explained, run_command
 from benchmark.runs import kept_model
 from benchmark.runs.assemble import noise_of, source_of
 from benchmark.runs.kept_model import About, KeptModel
@@ -92,7 +92,7 @@ def _check_data(spec: RunSpec, about: About, named: Resolved | None) -> None:
         if (named.part.name, named.part.config) != (part.name, part.config):
             raise UsageError(
                 f"-d: the model was trained on {part.name} with other files or options; expected the data set of the "
-                f"run: `{run_command(spec, about.files)}`"
+                f"run: {explained(run_command(spec, about.files))}"
             )
         return
     for digest, path in about.files.items():

@@ -49,7 +49,18 @@ def read(advice: Advice, *tests: tuple[str, float]) -> MethodFacts:
         }
     )
     about = {"plain": "Usual training", "better": "A better one (Who, Where 2020)"}
-    return MethodFacts(advice, "better", about, "small", ("a1", "b2"), tuple(recognised), bands, 3)
+    return MethodFacts(
+        advice,
+        "better",
+        about,
+        "small",
+        "train -m better",
+        ("a1", "b2"),
+        tuple(recognised),
+        bands,
+        sure=0.9,
+        other_runs=3,
+    )
 
 
 @pytest.fixture
