@@ -75,7 +75,7 @@ def find_methods(store: Store, noisy: NoisyData, typed: Sequence[str], backbone:
         about={name: _about(name) for name in names},
         network=chosen.place.backbone,
         command=run_command(
-            RunSpec.model_validate(runs[-1][0]["spec"]),
+            max((RunSpec.model_validate(record["spec"]) for record, _ in runs), key=lambda spec: spec.seeds.order),
             {} if asked is None else asked.files,
             *("--keep", "model"),
             data=typed,

@@ -97,7 +97,7 @@ def test_runs_of_the_network_that_is_asked_for_are_shown_and_else_the_best(here,
     frozen = page(tmp_path / "frozen")
     assert "A network that is trained so (cnn:frozen=true) recognises" in frozen
     again = shlex.split(html.unescape(re.search(r"To train it: <code>(.+?)</code>", frozen)[1]))
-    assert "2 runs, 2 already done" in here(*again[1:], "--dry-run").stderr
+    assert "2 runs, 0 already done, 2 to run (2 of them for the files to keep)" in here(*again[1:], "--dry-run").stderr
 
 
 def test_labels_that_were_read_before_are_told_and_not_called_doubtful(here, suspects, tmp_path):

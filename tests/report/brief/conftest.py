@@ -58,7 +58,7 @@ def read(advice: Advice, *tests: tuple[str, float]) -> MethodFacts:
         ("a1", "b2"),
         tuple(recognised),
         bands,
-        sure=0.9,
+        sure=0.86,
         other_runs=3,
     )
 
