@@ -6,7 +6,7 @@ counts for the identity of a run by its content, as any file does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -57,9 +57,14 @@ class LabelSet:
     def apply(self, data: Data) -> Data:
         """`data` with the labels of this file; splits that it does not hold stay as they are.
 
-        Raises DataError unless it holds every image of the splits that it names once, with a class of the data, and
-        with the label of the data where the file says what that was.
+        Where the file names all images of `data` and others, such as those of another hospital, or where they lie in
+        other splits, its lines are found by the names of image files. Raises DataError unless it holds every image of
+        the splits that it names once, with a class of the data, and with the label of the data where the file says
+        what that was.
         """
+        found = self._by_file(data)
+        if found is not None:
+            return found.apply(data)
         splits = {"train": data.train, "val": data.val, "test": data.test}
         unknown = sorted(set(self.rows["split"]) - {name for name, part in splits.items() if part is not None})
         if unknown:
@@ -73,6 +78,20 @@ class LabelSet:
             raise DataError(f"{self.path} leaves no training image of class {', '.join(absent)}; expected some of each")
         notes = (*data.notes, *(f"{self.path.name}: {said}" for said in self.assumed))
         return replace(data, train=train, val=parts["val"], test=test, notes=notes)
+
+    def _by_file(self, data: Data) -> LabelSet | None:
+        """The lines of the images of `data`, where they have other places there; None where places are those of the
+        lines, or names cannot tell."""
+        here = table_of(data)
+        names = self.rows["file"] if "file" in self.rows else pd.Series(dtype=str)
+        if names.empty or (names == "").any() or names.duplicated().any() or here["file"].duplicated().any():
+            return None
+        if not set(here["file"]) <= set(names) or set(_places(self.rows)) == set(_places(here)):
+            return None
+        lines = self.rows.set_index("file").loc[here["file"]].reset_index()
+        lines[["split", "index"]] = here[["split", "index"]].astype(str)
+        said = f"its lines are found by file; {len(names) - len(lines)} of {len(names)} are of images that are not here"
+        return replace(self, rows=lines, assumed=(*self.assumed, said))
 
     def _part(self, split: str, part: Arrays, classes: Sequence[str]) -> Arrays:
         rows = self.rows[self.rows["split"] == split]
@@ -99,6 +118,10 @@ class LabelSet:
                 )
         renewed = replace(part, labels=labels)
         return renewed if (labels >= 0).all() else renewed.take(np.flatnonzero(labels >= 0))
+
+
+def _places(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    return zip(rows["split"], rows["index"].astype(str), strict=True)
 
 
 def _positions(path: Path, column: pd.Series, split: str, size: int) -> np.ndarray:

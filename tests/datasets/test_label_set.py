@@ -56,6 +56,22 @@ def test_what_excel_made_of_the_file_is_the_same_label_set(tmp_path, kind):
     assert any("Windows-1252" in note for note in renewed.notes) == (kind == "german")
 
 
+def test_labels_of_both_hospitals_serve_one_of_them(tmp_path):
+    """Of one hospital alone, images have other places, and perhaps other splits: lines are found by file."""
+    classes = ("cat", "dog")
+    both = Data("cells", 2, classes, arrays([0, 1, 0], ("a", "b", "c")), arrays([0, 1], ("e", "f")))
+    table = table_of(both).assign(label=["dog", "dog", "cat", "", "dog"])
+    changed = written(tmp_path / "labels.csv", table)
+    one = Data("cells", 2, classes, arrays([1, 0, 0], ("f", "e", "c")), arrays([0], ("a",)))
+    found = changed.apply(one)
+    assert (found.train.labels.tolist(), found.test.labels.tolist()) == ([1, 0], [1])
+    assert "its lines are found by file; 1 of 5 are of images that are not here" in found.notes[0]
+    with pytest.raises(DataError, match="expected each of its 1 images once"):
+        changed.apply(replace(one, test=arrays([0], ("unknown",))))
+    with pytest.raises(DataError, match="the former label"):
+        changed.apply(replace(one, train=arrays([0, 0, 0], ("f", "e", "c"))))
+
+
 def test_splits_that_the_file_does_not_hold_stay(tmp_path):
     table = table_of(data()).head(4)[["split", "index", "label"]]
     renewed = written(tmp_path / "a.csv", table.assign(label=["dog", "dog", "=cat", "dog"])).apply(data())
