@@ -12,10 +12,13 @@ from benchmark.datasets._class_folders import SPLIT_NAMES
 from benchmark.datasets._columns import Columns
 from benchmark.datasets._lookup import find
 from benchmark.datasets._sheets import Sheet, text_of
+from benchmark.datasets._spellings import names_of, one_spelling
 from benchmark.datasets.base import DataError
+from benchmark.datasets.class_names import listed
 
 SHOWN = 3
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")
+LEADING_ZERO = re.compile(r"-?0\d")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
     names = _texts(sheet, columns.file)
     _refuse_dates(sheet, columns.file, "file names")
     labels = {name: _labels(sheet, name, missing) for name in (columns.label, *columns.raters) if name}
-    others = {name: _texts(sheet, name) for name in (columns.patient, columns.site) if name}
+    labels, told = _without_decimals(labels)
+    patients, told_of_patients = names_of(sheet, columns.patient, "patient")
+    sites, told_of_sites = names_of(sheet, columns.site, "site")
     splits = _splits(sheet, columns.split)
     found = find(filter(None, names), files)
     rows: dict[str, list[Annotation]] = {}
@@ -61,8 +66,8 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
             Annotation(
                 label=labels[columns.label][k] if columns.label else None,
                 raters={rater: label for rater, label in raters.items() if label is not None},
-                patient=others[columns.patient][k] if columns.patient else None,
-                site=others[columns.site][k] if columns.site else None,
+                patient=patients[k],
+                site=sites[k],
                 split=splits[k],
             )
         )
@@ -79,12 +84,13 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
     if nameless := names.count(None):
         notes.append(f"{nameless} row(s) name no file and were left out")
     notes += [note for name in labels for note in _numbers_as_text(sheet, name)]
-    sites: dict[str, set[str]] = {name: set() for name in unusable}
-    for name, site in zip(names, others[columns.site] if columns.site else [None] * len(names), strict=True):
+    notes += [*told, *told_of_patients, *told_of_sites]
+    sites_of: dict[str, set[str]] = {name: set() for name in unusable}
+    for name, site in zip(names, sites, strict=True):
         for known in filter(None, (name, found.files.get(name or ""))):
-            if known in sites and site is not None:
-                sites[known].add(site)
-    return Annotations(merged, unusable, sites, tuple(notes))
+            if known in sites_of and site is not None:
+                sites_of[known].add(site)
+    return Annotations(merged, unusable, sites_of, tuple(notes))
 
 
 def _texts(sheet: Sheet, column: str) -> list[str | None]:
@@ -107,6 +113,18 @@ def _labels(sheet: Sheet, column: str, missing: Sequence[str]) -> list[str | Non
     _refuse_dates(sheet, column, "labels")
     texts = [None if text in missing else text for text in _texts(sheet, column)]
     return [text.partition(".")[0] if text is not None and NUMBER.fullmatch(text) else text for text in texts]
+
+
+def _without_decimals(
+    labels: Mapping[str, Sequence[str | None]],
+) -> tuple[dict[str, list[str | None]], list[str]]:
+    """Labels by column, "1,0" as "1" where both are there, and a sentence of it. "01" may be another class."""
+    given = {text for texts in labels.values() for text in texts if text is not None}
+    same = one_spelling(sorted(text for text in given if not LEADING_ZERO.match(text)))
+    notes = []
+    if same:
+        notes.append(f"labels {listed(same)} are numbers with and without decimals: taken for the same numbers")
+    return {name: [text and same.get(text, text) for text in texts] for name, texts in labels.items()}, notes
 
 
 def _numbers_as_text(sheet: Sheet, column: str) -> list[str]:

@@ -20,6 +20,7 @@ from benchmark.datasets._files import File, InputPlace, place_of
 from benchmark.datasets._images import SUFFIXES
 from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
 from benchmark.datasets._sheets import read_sheet
+from benchmark.datasets._spellings import plain_number
 from benchmark.datasets._stained import Stained, StainOption
 from benchmark.datasets._texts import Texts
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
@@ -168,18 +169,20 @@ class Table(ListedImages, Stained):
     def _of_sites(self, by_file: Mapping[str, Annotation]) -> Mapping[str, Annotation]:
         if not self.cfg.only_sites:
             return by_file
-        sites = {one.site for one in by_file.values()} - {None}
-        unknown = [name for name in self.cfg.only_sites if name not in sites]
+        sites = {one.site for one in by_file.values() if one.site is not None}
+        plain = set(map(plain_number, sites))
+        unknown = [name for name in self.cfg.only_sites if plain_number(name) not in plain]
         if unknown:
             raise DataError(
                 f"{self.cfg.path}: only_sites names {unknown[0]!r}; expected some of "
                 f"{', '.join(sorted(map(repr, sites))) or 'the values of a column that site=COLUMN names'}"
             )
-        return {file: one for file, one in by_file.items() if one.site in self.cfg.only_sites}
+        return {file: one for file, one in by_file.items() if one.site is not None and self._is_read({one.site})}
 
     def _is_read(self, sites: Collection[str]) -> bool:
         """Whether rows of these sites are; of a row without one it is not known."""
-        return not self.cfg.only_sites or not sites or not set(sites).isdisjoint(self.cfg.only_sites)
+        read = set(map(plain_number, self.cfg.only_sites))
+        return not read or not sites or not read.isdisjoint(map(plain_number, sites))
 
     def _labels(
         self, by_file: Mapping[str, Annotation], columns: Columns, names: tuple[str, ...]

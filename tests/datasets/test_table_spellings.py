@@ -1,0 +1,102 @@
+"""What people type into the cells of a table in several ways: numbers, class names, texts for no label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmark.datasets._spellings import one_spelling
+from benchmark.datasets.base import DataError
+from tests.datasets.hospital import write_excel
+from tests.datasets.test_table import known, load, paint, parts, table, write_csv
+
+IMAGES = 20
+SPELLINGS = ("{}", "0{}", "00{}", " {} ", "{}.0", "{},0", "{}.00")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """tmp_path/images/00.png ... 19.png."""
+    for i in range(IMAGES):
+        paint(tmp_path / "images" / f"{i:02d}.png", i)
+    return tmp_path / "images"
+
+
+def rows(**columns: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """A table of all images; labels are a and b in turn where no column says otherwise."""
+    columns = {"file": [f"{i:02d}.png" for i in range(IMAGES)], "label": ["a", "b"] * (IMAGES // 2), **columns}
+    return [tuple(columns), *zip(*columns.values(), strict=True)]
+
+
+def groups(path: Path, images: Path, **options: Any) -> list[str | None]:
+    return [entry.group for entry in table(path, root=images, **options).listing().entries]
+
+
+def test_one_patient_spelled_as_text_and_number_is_one_and_this_is_told(images: Path) -> None:
+    patients = ["0139", 139, "139.0", " 139 ", *(1000 + i // 2 for i in range(IMAGES - 4))]
+    path = write_excel(images.parent / "mixed.xlsx", rows(patient=patients))
+    data = load(path, root=images)
+    assert len({group for part in parts(data).values() for group in known(part.groups)}) == 9
+    told = [note for note in data.notes if note.startswith("patients: 1 number(s) of the column 'patient'")]
+    assert len(told) == 1
+    assert "'0139' and '139' and '139.0'" in told[0] or "'0139' and 139 and '139.0'" in told[0]
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_patients_are_as_many_as_their_numbers_however_these_are_spelled(images: Path, data: st.DataObject) -> None:
+    numbers = data.draw(st.lists(st.integers(0, 9), min_size=IMAGES, max_size=IMAGES).filter(lambda n: len({*n}) > 5))
+    spelled = [data.draw(st.sampled_from(SPELLINGS)).format(number) for number in numbers]
+    found = groups(write_csv(images.parent / "p.csv", rows(patient=spelled)), images)
+    assert len(set(found)) == len(set(numbers))
+    assert len(set(zip(found, numbers, strict=True))) == len(set(numbers))
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 10**30)), st.sampled_from(SPELLINGS), st.sets(st.text()))
+def test_numbers_in_one_spelling_and_other_texts_stay_as_they_are(
+    numbers: set[int], spelling: str, others: set[str]
+) -> None:
+    texts = [*(spelling.format(number).strip() for number in numbers), *(f"P{text}" for text in others)]
+    assert one_spelling(texts) == {}
+
+
+def test_patients_with_leading_zeros_keep_them(images: Path) -> None:
+    patients = [f"{i // 2:04d}" for i in range(IMAGES)]
+    path = write_csv(images.parent / "zeros.csv", rows(patient=patients))
+    assert groups(path, images) == patients
+    assert not any(note.startswith("patients:") for note in table(path, root=images).listing().notes)
+
+
+def test_a_thousand_with_a_point_is_not_taken_for_one(images: Path) -> None:
+    patients = ["1", "1.000", *(f"P{i}" for i in range(IMAGES - 2))]
+    assert groups(write_csv(images.parent / "t.csv", rows(patient=patients)), images) == patients
+
+
+@pytest.mark.parametrize("only", ["1", "01", "1.0"])
+def test_a_site_is_one_and_is_named_in_any_of_its_spellings(images: Path, only: str) -> None:
+    path = write_excel(images.parent / "sites.xlsx", rows(site=["01", 1, "2", 2.0] * (IMAGES // 4)))
+    listing = table(path, root=images, only_sites=only).listing()
+    assert {entry.site for entry in listing.entries} == {"1"}
+    assert len(listing.entries) == IMAGES // 2
+    assert any(note.startswith("sites: 1 number(s) of the column 'site'") for note in listing.notes)
+    with pytest.raises(DataError, match="only_sites names '3'"):
+        table(path, root=images, only_sites="3").listing()
+
+
+def test_a_site_with_a_decimal_comma_is_found_by_its_number(images: Path) -> None:
+    path = write_csv(images.parent / "comma.csv", rows(site=["1,0", "1,0", "2,0", "2,0"] * (IMAGES // 4)))
+    entries = table(path, root=images, only_sites="1").listing().entries
+    assert [entry.site for entry in entries] == ["1,0"] * (IMAGES // 2)
+
+
+def test_labels_with_a_decimal_comma_are_the_same_numbers_and_leading_zeros_are_not(images: Path) -> None:
+    path = write_csv(images.parent / "labels.csv", rows(label=["1", "1,0", "2", "02"] * (IMAGES // 4)))
+    listing = table(path, root=images).listing()
+    assert set(listing.classes) == {"1", "2", "02"}
+    assert any("'1', '1,0' are numbers with and without decimals" in note for note in listing.notes)
