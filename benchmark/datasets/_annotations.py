@@ -14,7 +14,7 @@ from benchmark.datasets._lookup import find
 from benchmark.datasets._sheets import Sheet, text_of
 from benchmark.datasets._spellings import names_of, one_spelling
 from benchmark.datasets.base import DataError
-from benchmark.datasets.class_names import listed
+from benchmark.datasets.class_names import listed, nearest
 
 SHOWN = 3
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")
@@ -30,6 +30,8 @@ class Annotation:
     patient: str | None = None
     site: str | None = None
     split: str | None = None
+    row: int = 0
+    """The first one that names the file, as a spreadsheet counts."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
                 patient=patients[k],
                 site=sites[k],
                 split=splits[k],
+                row=sheet.numbers[k],
             )
         )
     merged, unusable = {}, dict(found.unusable)
@@ -78,7 +81,7 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
             unusable[file] = one
         else:
             merged[file] = one
-    notes = [*found.notes]
+    notes = [*found.notes, *_unused(missing, [text for name in labels for text in _texts(sheet, name)])]
     if repeated := sum(len(of_file) - 1 for of_file in rows.values()):
         notes.append(f"{repeated} row(s) name a file that another row names too")
     if nameless := names.count(None):
@@ -113,6 +116,18 @@ def _labels(sheet: Sheet, column: str, missing: Sequence[str]) -> list[str | Non
     _refuse_dates(sheet, column, "labels")
     texts = [None if text in missing else text for text in _texts(sheet, column)]
     return [text.partition(".")[0] if text is not None and NUMBER.fullmatch(text) else text for text in texts]
+
+
+def _unused(missing: Sequence[str], texts: Sequence[str | None]) -> list[str]:
+    """A sentence for every text of `missing` that is in no cell."""
+    given = sorted(set(filter(None, texts)))
+    notes = []
+    for text in missing:
+        if text not in given:
+            meant = nearest(text, given)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            notes.append(f"missing names {text!r}, which no cell of the labels holds{hint}")
+    return notes
 
 
 def _without_decimals(
@@ -165,7 +180,7 @@ def _merged(rows: Sequence[Annotation]) -> Annotation | str:
         if len(given) > 1:
             return f"its rows differ in the {what}: {' and '.join(given)}"
     one = {name: given[0] if given else None for name, given in values.items()}
-    return Annotation(**one, raters={name: labels[0] for name, labels in raters.items()})
+    return Annotation(**one, raters={name: labels[0] for name, labels in raters.items()}, row=rows[0].row)
 
 
 def _given(values: Sequence[str | None]) -> list[str]:

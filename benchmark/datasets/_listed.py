@@ -83,8 +83,12 @@ class ListedImages(Dataset):
 
     def load(self, progress: Progress | None = None) -> Data:
         data = self.decoded(self._listing, progress)
-        check_training(self.images_root, data.train, data.classes)
+        self.check_training(data)
         return data
+
+    def check_training(self, data: Data) -> None:
+        """Raises DataError where there is no training image of a class."""
+        check_training(self.images_root, data.train, data.classes)
 
     def decoded(self, listing: Listing, progress: Progress | None) -> Data:
         """The images of `listing`. Raises DataError where there is none to train on or to test with."""

@@ -28,8 +28,11 @@ def look_alikes(names: Iterable[str]) -> list[list[str]]:
     return _groups(names, plain)
 
 
-def suspicions(names: Sequence[str], counts: Mapping[str, int] | None = None) -> list[str]:
-    """What may be wrong with the class names of a data set, a sentence each; `counts`: images of each, if known."""
+def suspicions(
+    names: Sequence[str], counts: Mapping[str, int] | None = None, missing: Sequence[str] | None = None
+) -> list[str]:
+    """What may be wrong with the class names of a data set, a sentence each; `counts`: images of each, if known;
+    `missing`: the value of the option of that name, of a data set that has it."""
     sentences = [
         f"classes {listed(group)} differ by case or white space only: rename them if they are one class"
         for group in look_alikes(names)
@@ -43,10 +46,10 @@ def suspicions(names: Sequence[str], counts: Mapping[str, int] | None = None) ->
     ]
     if 0 < len(numbers) < len(names):
         sentences.append(f"classes {listed(numbers)} are numbers and the others words: are they meant as classes?")
+    no_label = [name for name in names if name.strip().casefold() in NO_LABEL]
+    how = "" if missing is None else f": {as_missing((*missing, *no_label))}"
     sentences += [
-        f"class {name!r} may mean that there is no label; if so, leave these images out"
-        for name in names
-        if name.strip().casefold() in NO_LABEL
+        f"class {name!r} may mean that there is no label; if so, leave these images out{how}" for name in no_label
     ]
     for rare, common in _misspelled(names, counts or {}):
         sentences.append(f"class {rare!r} with few images may be {common!r} misspelled")
@@ -58,6 +61,11 @@ def nearest(name: str, classes: Iterable[str]) -> str | None:
     spelled = {plain(one): one for one in classes}
     near = difflib.get_close_matches(plain(name), spelled, n=1, cutoff=ALIKE)
     return spelled[near[0]] if near else None
+
+
+def as_missing(texts: Iterable[str]) -> str:
+    """The option of a table that takes `texts` for no labels, as it is typed."""
+    return f"missing=[{','.join(map(printable, texts))}]"
 
 
 def listed(names: Iterable[str]) -> str:

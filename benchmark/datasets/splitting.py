@@ -85,19 +85,20 @@ def check_splits(
     for name, part in parts.items():
         if part is not None and name == "train":
             check_training(root, part, classes, notes)
-        elif part is not None and (absent := _absent(part, classes)):
+        elif part is not None and (absent := absent_classes(part, classes)):
             message = f"{root}: the {name} split has no image of class {', '.join(absent)}"
             warnings.warn(message, DataWarning, stacklevel=3)
 
 
 def check_training(root: Path, train: Arrays, classes: Sequence[str], notes: Sequence[str] = ()) -> None:
     """Raises DataError where there is no training image of a class. `notes` may say why."""
-    if absent := _absent(train, classes):
+    if absent := absent_classes(train, classes):
         raise DataError(
             f"{root}: no training image of class {', '.join(absent)}; expected some of every class: "
             + "; ".join(["add images, or groups that hold fewer of a class", *notes])
         )
 
 
-def _absent(part: Arrays, classes: Sequence[str]) -> list[str]:
+def absent_classes(part: Arrays, classes: Sequence[str]) -> list[str]:
+    """Those that no image of `part` shows."""
     return [label for k, label in enumerate(classes) if not (part.labels == k).any()]

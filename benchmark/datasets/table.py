@@ -24,9 +24,9 @@ from benchmark.datasets._spellings import plain_number
 from benchmark.datasets._stained import Stained, StainOption
 from benchmark.datasets._texts import Texts
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
-from benchmark.datasets.class_names import nearest, suspicions
+from benchmark.datasets.class_names import as_missing, nearest, suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
-from benchmark.datasets.splitting import SHARES, held_out, in_two_splits, split
+from benchmark.datasets.splitting import SHARES, absent_classes, held_out, in_two_splits, split
 from benchmark.option_text import located
 from benchmark.parsers import parse_toml
 from benchmark.seeds import seed_for
@@ -51,6 +51,8 @@ class _Annotated:
     unusable: Mapping[str, str]
     notes: tuple[str, ...]
     columns: Columns
+    rows: Mapping[str, Sequence[tuple[int, str]]]
+    """Of every class the first rows of its files, and these."""
 
 
 class Table(ListedImages, Stained):
@@ -146,7 +148,10 @@ class Table(ListedImages, Stained):
         kept = {file: one for file, one in by_file.items() if file in labels and (one.split or not columns.split)}
         self._check_patients(kept, columns)
         classes = self._classes({labels[file] for file in kept}, len(kept), columns)
-        notes += suspicions(classes, Counter(labels[file] for file in kept))
+        rows: dict[str, list[tuple[int, str]]] = {}
+        for row, file in sorted((one.row, file) for file, one in kept.items()):
+            rows.setdefault(labels[file], []).append((row, file))
+        notes += suspicions(classes, {name: len(of_class) for name, of_class in rows.items()}, cfg.missing)
         numbers = {name: k for k, name in enumerate(classes)}
         raters, foreign = _rated(kept, columns.raters, numbers)
         notes += foreign
@@ -164,7 +169,8 @@ class Table(ListedImages, Stained):
             )
             for file, one in kept.items()
         )
-        return _Annotated(classes, entries, unusable, (*sheet.notes, *columns.notes, *found.notes, *notes), columns)
+        notes = [*sheet.notes, *columns.notes, *found.notes, *notes]
+        return _Annotated(classes, entries, unusable, tuple(notes), columns, rows)
 
     def _of_sites(self, by_file: Mapping[str, Annotation]) -> Mapping[str, Annotation]:
         if not self.cfg.only_sites:
@@ -257,6 +263,27 @@ class Table(ListedImages, Stained):
 
     def decoded(self, listing: Listing, progress: Progress | None) -> Data:
         return self.with_stains(regrouped(super().decoded(listing, progress), self.cfg))
+
+    def check_training(self, data: Data) -> None:
+        rows = self._annotated.rows
+        for name in absent_classes(data.train, data.classes):
+            if name in rows:  # else it is one of several that were merged
+                raise DataError(self._without_training(name, rows[name]))
+        super().check_training(data)
+
+    def _without_training(self, name: str, rows: Sequence[tuple[int, str]]) -> str:
+        """Most often a cell is misspelled."""
+        cfg, columns = self.cfg, self._annotated.columns
+        where = f"the column {columns.label!r}" if columns.label else "the raters' majority"
+        meant = nearest(name, [other for other in self._annotated.classes if other != name])
+        hint = f"; did you mean {meant!r}? Expected" if meant else "; expected"
+        merged = f"take them for one with merge={meant}+{name}, " if meant else ""
+        (row, file), *_ = rows
+        return (
+            f"{cfg.path}: no training image of class {name!r}, which {where} gives {len(rows)} image(s), first in row "
+            f"{row} ({file}){hint} some of every class: mend the cell(s), {merged}leave the images out with "
+            f"{as_missing((*cfg.missing, name))}, or add images"
+        )
 
     def load_extra_test(self, progress: Progress | None = None) -> ExtraTest:
         """The test images, or all images of a table that has no column of splits."""

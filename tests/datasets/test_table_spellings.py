@@ -100,3 +100,31 @@ def test_labels_with_a_decimal_comma_are_the_same_numbers_and_leading_zeros_are_
     listing = table(path, root=images).listing()
     assert set(listing.classes) == {"1", "2", "02"}
     assert any("'1', '1,0' are numbers with and without decimals" in note for note in listing.notes)
+
+
+def test_a_class_name_misspelled_in_one_cell_is_told_with_its_row_and_what_mends_it(images: Path) -> None:
+    labels = ["Basophil", "Neutrophil"] * (IMAGES // 2)
+    labels[11] = "true"
+    split = ["train"] * 10 + ["test"] * 10
+    stray = write_csv(images.parent / "stray.csv", rows(label=labels, split=split))
+    told = (
+        r"stray\.csv: no training image of class 'true', which the column 'label' gives 1 image\(s\), first in row 13 "
+    )
+    with pytest.raises(DataError, match=told + r"\(11\.png\); expected some of every class: mend .*missing=\[x,true\]"):
+        load(stray, root=images, missing="x")
+    labels[11] = "Basophill"
+    path = write_csv(images.parent / "typo.csv", rows(label=labels, split=split))
+    with pytest.raises(DataError, match=r"\(11\.png\); did you mean 'Basophil'\? .*merge=Basophil\+Basophill"):
+        load(path, root=images)
+    assert load(path, root=images, merge="Basophil+Basophill").num_classes == 2
+    assert load(path, root=images, missing="Basophill").num_classes == 2
+
+
+def test_a_text_of_missing_that_no_cell_holds_is_told_with_the_near_one(images: Path) -> None:
+    path = write_csv(images.parent / "missing.csv", rows(label=["a", "b", "n/a", "b"] * (IMAGES // 4)))
+    wrong = table(path, root=images, missing="N/A").listing()
+    assert "missing names 'N/A', which no cell of the labels holds; did you mean 'n/a'?" in wrong.notes
+    assert any("leave these images out: missing=[N/A,n/a]" in note for note in wrong.notes)
+    right = table(path, root=images, missing="n/a").listing()
+    assert right.classes == ("a", "b")
+    assert not any("missing" in note for note in right.notes)
