@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 
@@ -45,8 +45,16 @@ class Annotations:
     notes: tuple[str, ...]
 
 
-def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Sequence[str] = ()) -> Annotations:
+def annotated(
+    sheet: Sheet,
+    columns: Columns,
+    files: Sequence[str],
+    missing: Sequence[str],
+    is_read: Callable[[Collection[str]], bool],
+) -> Annotations:
     """What the rows of `sheet` say of `files`; texts in `missing` are no labels.
+
+    How files were found is said of those whose sites are read.
 
     Rows of one file are merged where they do not contradict each other. Raises DataError for dates in the place of
     file names, and for splits of another name than train, val and test.
@@ -81,7 +89,8 @@ def annotated(sheet: Sheet, columns: Columns, files: Sequence[str], missing: Seq
             unusable[file] = one
         else:
             merged[file] = one
-    notes = [*found.notes, *_unused(missing, [text for name in labels for text in _texts(sheet, name)])]
+    read = {name for name, site in zip(names, sites, strict=True) if name and is_read({site} if site else ())}
+    notes = [*found.notes(read), *_unused(missing, [text for name in labels for text in _texts(sheet, name)])]
     if repeated := sum(len(of_file) - 1 for of_file in rows.values()):
         notes.append(f"{repeated} row(s) name a file that another row names too")
     if nameless := names.count(None):
@@ -178,7 +187,7 @@ def _merged(rows: Sequence[Annotation]) -> Annotation | str:
     raters = {name: _given([row.raters.get(name) for row in rows]) for name in names}
     for what, given in (*values.items(), *(("label of one rater", labels) for labels in raters.values())):
         if len(given) > 1:
-            return f"its rows differ in the {what}: {' and '.join(given)}"
+            return f"rows of one file differ in the {what}: {' and '.join(given)}"
     one = {name: given[0] if given else None for name, given in values.items()}
     return Annotation(**one, raters={name: labels[0] for name, labels in raters.items()}, row=rows[0].row)
 

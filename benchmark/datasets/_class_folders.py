@@ -26,7 +26,9 @@ JUNK = frozenset(
 """Names, in lower case, of what operating systems and unpacking leave behind, and of images without a class."""
 SPLIT_NAMES = {
     "train": re.compile(r"(train|training|trn)([ _-]?(set|data|images|split))?", re.IGNORECASE),
-    "val": re.compile(r"(val|valid|validation|validate|dev)([ _-]?(set|data|images|split))?", re.IGNORECASE),
+    "val": re.compile(
+        r"(val|valid|validation|validierung|validate|dev)([ _-]?(set|data|images|split))?", re.IGNORECASE
+    ),
     "test": re.compile(r"(test|testing|tst)([ _-]?(set|data|images|split))?", re.IGNORECASE),
 }
 SPLIT_WORDS = {

@@ -24,8 +24,11 @@ USUAL_NAMES = {
         "medicalrecordnumber", "patientin", "patientnr", "patnr", "patientennummer", "patientennr", "patientenid",
         "fall", "fallid", "fallnr", "fallnummer", "proband", "probandid",
     ),
-    "site": ("site", "siteid", "hospital", "hospitalid", "center", "centre", "institution", "clinic", "klinik"),
-    "split": ("split", "partition", "subset"),
+    "site": (
+        "site", "siteid", "hospital", "hospitalid", "center", "centre", "institution", "clinic", "klinik", "klinikum",
+        "krankenhaus", "standort", "haus", "zentrum",
+    ),
+    "split": ("split", "partition", "subset", "aufteilung", "teilmenge"),
 }  # fmt: skip
 """Names by which a column is guessed, in lower case and without blanks and signs."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -19,6 +19,11 @@ Key = Callable[[str], str]
 
 def _same(name: str) -> str:
     return name
+
+
+def _accents(name: str) -> str:
+    """With one sign for a letter such as ä, which a Mac writes as two."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _case(name: str) -> str:
@@ -47,6 +52,7 @@ def _number(name: str) -> str:
 
 RULES: Sequence[tuple[Key, str]] = (
     (_same, ""),
+    (_accents, "in another spelling of letters such as ä, as a Mac writes them"),
     (_case, "in another spelling of upper and lower case"),
     (_stem, "by their names without suffix"),
     (_last, "in another folder"),
@@ -64,12 +70,18 @@ class Found:
     """Name in the table -> name of the file."""
     unusable: dict[str, str] = field(default_factory=dict)
     """Name in the table -> why there is no such file."""
-    notes: tuple[str, ...] = ()
+    how: dict[str, str] = field(default_factory=dict)
+    """Of the names in `files` that are not those of the files, how these were found."""
+
+    def notes(self, names: Collection[str]) -> list[str]:
+        """How the files of `names` were found, a sentence for each way."""
+        ways = Counter(said for name, said in self.how.items() if name in names)
+        return [f"{count} file(s) were found {said}" for said, count in ways.items()]
 
 
 def find(names: Iterable[str], files: Sequence[str]) -> Found:
     """The ones of `files` that the `names` of a table stand for."""
-    found, rules = Found(), Counter[str]()
+    found = Found()
     indexes: dict[Key, dict[str, list[str]]] = {}
     for name in dict.fromkeys(names):
         wanted = _unified(name)
@@ -87,12 +99,12 @@ def find(names: Iterable[str], files: Sequence[str]) -> Found:
                     found.unusable[name] = f"stands for several files: {', '.join(fits[:3])}"
                 else:
                     found.files[name] = fits[0]
-                    rules[said] += 1
+                    if said:
+                        found.how[name] = said
                 break
         else:
             found.unusable[name] = "named in the table, and absent"
-    notes = tuple(f"{count} file(s) were found {said}" for said, count in rules.items() if said)
-    return Found(found.files, found.unusable, notes)
+    return found
 
 
 def _may_be_image(file: str) -> bool:

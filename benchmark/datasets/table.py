@@ -135,7 +135,7 @@ class Table(ListedImages, Stained):
         columns = choose(cfg.path, sheet.columns, given, cfg.raters, guess=cfg.guess)
         place = place_of(self.images_root)
         files = place.tree(is_junk).files
-        found = annotated(sheet, columns, files, cfg.missing)
+        found = annotated(sheet, columns, files, cfg.missing, self._is_read)
         if not found.by_file:
             raise DataError(
                 f"{self.images_root} holds none of the {len(found.unusable)} files that the column {columns.file!r} of "

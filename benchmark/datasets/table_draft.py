@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ MOST_CLASSES = 50
 IMAGES_A_CLASS = 10
 """Fewest on average of a column whose name does not say that it holds classes: a patient has fewer."""
 EXAMPLES = 3
+NEARLY_ALL = 0.8
+"""Share of a column's cells that name classes, from which it may hold a reader's labels."""
 MOST_FOLDERS = 100
 """Of one depth that are looked through."""
 ROLES = {
@@ -52,10 +54,14 @@ class _Column:
 
     def describe(self) -> str:
         counts = self.counts
-        shown = ", ".join(f"{text} ({count})" if count > 1 else text for text, count in counts.most_common(EXAMPLES))
-        more = ", ..." if len(counts) > EXAMPLES else ""
         empty = len(self.texts) - counts.total()
-        return f"{len(counts)} different: {shown}{more}" + (f"; {empty} empty" if empty else "")
+        return f"{len(counts)} different: {_shown(counts)}" + (f"; {empty} empty" if empty else "")
+
+
+def _shown(counts: Counter[str]) -> str:
+    """The commonest texts."""
+    shown = ", ".join(f"{text} ({count})" if count > 1 else text for text, count in counts.most_common(EXAMPLES))
+    return shown + (", ..." if len(counts) > EXAMPLES else "")
 
 
 def draft(table: Path, out: Path, *, root: Path | None = None, sheet: str | None = None) -> Draft:
@@ -74,13 +80,14 @@ def draft(table: Path, out: Path, *, root: Path | None = None, sheet: str | None
         roles["file"] = found.column
     free = [column for column in columns if column.name not in roles.values()]
     if "label" not in roles:
-        few = [column for column in free if _may_be_label(column)]
+        few = [column for column in free if _may_hold_classes(column) and _may_be_label(column)]
         if len(few) == 1:
             roles["label"] = few[0].name
     free = [column for column in free if column.name not in roles.values()]
-    raters = _raters(free, by_name.get(roles.get("label", "")))
+    readings = [column for column in free if _may_hold_classes(column)]
+    raters = _raters(readings, by_name.get(roles.get("label", "")))
     lines = [*read.notes, *(f"{role} = {name!r}" for role, name in roles.items())]
-    lines += [f"raters = {', '.join(map(repr, raters))}: they hold the same labels"] if raters else []
+    lines += _said_of_raters(readings, raters, by_name, roles.get("label"))
     lines += [f"no column was taken for the {role}" for role in ("file", "label") if role not in roles and not raters]
     if "patient" not in roles:
         others = [column for column in free if column.name not in raters and _may_be_patient(column)]
@@ -147,6 +154,35 @@ def _may_be_patient(column: _Column) -> bool:
     """Whether a column names many things, most of them in a few rows each."""
     counts = column.counts
     return len(counts) >= MOST_CLASSES / 2 and 2 * len(counts) <= counts.total()
+
+
+def _may_hold_classes(column: _Column) -> bool:
+    """Whether its name is not that of another thing, whose numbers may be those of the classes too."""
+    return not any(fitting((column.name,), role) for role in ("patient", "site", "split"))
+
+
+def _said_of_raters(
+    columns: Sequence[_Column], raters: Sequence[str], by_name: Mapping[str, _Column], label: str | None
+) -> list[str]:
+    """Which columns are those of raters, and which nearly are."""
+    said = []
+    if raters:
+        hold = "they hold the same labels" if len(raters) > 1 else f"it holds the same labels as {label!r}"
+        said.append(f"raters = {', '.join(map(repr, raters))}: {hold}")
+    pattern = label or next(iter(raters), None)
+    if pattern is None:
+        return said
+    classes = by_name[pattern].counts.keys()
+    for column in columns:
+        strange = {text: count for text, count in column.counts.items() if text not in classes}
+        share = 1 - sum(strange.values()) / max(1, column.counts.total())
+        if strange and share >= NEARLY_ALL:
+            named = _shown(Counter(strange))
+            said.append(
+                f"column {column.name!r} may be a reader's too: all but {sum(strange.values())} cell(s) hold names of "
+                f"classes ({named}); mend these cells, or name it in raters"
+            )
+    return said
 
 
 def _raters(columns: Sequence[_Column], label: _Column | None) -> tuple[str, ...]:

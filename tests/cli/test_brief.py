@@ -193,7 +193,7 @@ def test_from_a_folder_and_an_excel_file_to_the_page_in_five_commands(here, tmp_
 
     told = here("data", "info", "table:study.toml").stdout
     assert "120 patients" in told
-    assert "its rows differ in the label" in told
+    assert "rows of one file differ in the label" in told
 
     ranked = here("suspects", "-d", "table:study.toml", "--all-splits", "--out", "suspects")
     assert "estimated noise rate" in ranked.stdout
@@ -209,8 +209,8 @@ def test_from_a_folder_and_an_excel_file_to_the_page_in_five_commands(here, tmp_
     reader = PdfReader(io.BytesIO((tmp_path / "brief" / "brief.pdf").read_bytes()))
     on_paper = " ".join(" ".join(one.extract_text() for one in reader.pages).split())
     for said in (
-        f"479 images of 120 patients in 3 classes were read. Left out: 1 file(s): its rows differ in the label: "
-        f"eosinophil and basophil ({study.contradicted}).",
+        f"479 images of 120 patients in 3 classes were read. Left out: 1 file(s): rows of one file differ in the "
+        f"label: eosinophil and basophil ({study.contradicted}).",
         "No patient is in two of them.",
         "images from North",
         "2 row(s) name a file that another row names too",

@@ -306,7 +306,9 @@ def test_rows_of_one_file_are_merged_and_contradictions_are_named(small: Path) -
     assert once.train.files == twice.train.files
     assert any(note == "3 row(s) name a file that another row names too" for note in twice.notes)
     wrong = write_csv(small / "wrong.csv", [*rows, ["03.png", "a"], ["05.png", "a"]])
-    with pytest.raises(DataError, match=r"2 file\(s\): its rows differ in the label: b and a \(03\.png, 05\.png\)"):
+    with pytest.raises(
+        DataError, match=r"2 file\(s\): rows of one file differ in the label: b and a \(03\.png, 05\.png\)"
+    ):
         load(wrong, root=small / "images")
     left = load(wrong, root=small / "images", skip_corrupt=True)
     assert set(left.skipped) == {"03.png", "05.png"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmark.datasets._spellings import one_spelling
 from benchmark.datasets.base import DataError
+from benchmark.datasets.table_draft import draft
 from tests.datasets.hospital import write_excel
 from tests.datasets.test_table import known, load, paint, parts, table, write_csv
 
@@ -128,3 +131,53 @@ def test_a_text_of_missing_that_no_cell_holds_is_told_with_the_near_one(images: 
     right = table(path, root=images, missing="n/a").listing()
     assert right.classes == ("a", "b")
     assert not any("missing" in note for note in right.notes)
+
+
+def drafted(folder: Path, **columns: Sequence[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The options of a draft, and what is said of it."""
+    made = draft(write_excel(folder / "d.xlsx", rows(**columns)), folder / "d.toml")
+    return tomllib.loads(made.text), made.lines
+
+
+def test_a_draft_tells_readers_of_whom_a_few_cells_are_spelled_otherwise(images: Path) -> None:
+    reader = ["a", "b"] * (IMAGES // 2)
+    options, lines = drafted(images.parent, A=reader, B=["A", *reader[1:]], C=["x", "y"] * (IMAGES // 2))
+    assert options["raters"] == ["A"]
+    assert "raters = 'A': it holds the same labels as 'label'" in lines
+    told = [line for line in lines if "may be a reader's too" in line]
+    assert told == [
+        "column 'B' may be a reader's too: all but 1 cell(s) hold names of classes (A); mend these cells, or name it "
+        "in raters"
+    ]
+
+
+@pytest.mark.parametrize("name", ["Standort", "Klinik", "Haus", "Krankenhaus", "Zentrum", "Site"])
+def test_a_column_of_hospitals_is_no_reader_though_its_numbers_are_those_of_classes(images: Path, name: str) -> None:
+    numbers = [1, 2] * (IMAGES // 2)
+    options, _ = drafted(images.parent, label=numbers, A=numbers, **{name: numbers})
+    assert (options["site"], options["raters"]) == (name, ["A"])
+    options, _ = drafted(images.parent, label=numbers, A=numbers, Center=numbers, **{name: numbers})
+    assert (options.get("site"), options["raters"]) == (None, ["A"])
+
+
+@pytest.mark.parametrize("name", ["Aufteilung", "Teilmenge"])
+def test_a_german_column_of_splits_is_found_and_followed(images: Path, name: str) -> None:
+    splits = ["Training"] * 10 + ["Validierung"] * 4 + ["Test"] * 6
+    path = write_csv(images.parent / "split.csv", rows(**{name: splits}))
+    found = [entry.split for entry in table(path, root=images).listing().entries]
+    assert found == ["train"] * 10 + ["val"] * 4 + ["test"] * 6
+
+
+def test_letters_as_a_mac_writes_them_are_told_as_such(images: Path) -> None:
+    (images / "00.png").rename(images / unicodedata.normalize("NFC", "zelle_ä.png"))
+    files = [unicodedata.normalize("NFD", "zelle_ä.png"), *(f"{i:02d}.png" for i in range(1, IMAGES))]
+    notes = table(write_csv(images.parent / "mac.csv", rows(file=files)), root=images).listing().notes
+    assert "1 file(s) were found in another spelling of letters such as ä, as a Mac writes them" in notes
+    assert not any("upper and lower case" in note for note in notes)
+
+
+def test_how_files_were_found_is_said_of_the_sites_that_are_read(images: Path) -> None:
+    files = [f"{i:02d}" for i in range(IMAGES)]
+    path = write_csv(images.parent / "names.csv", rows(file=files, site=["n"] * 6 + ["s"] * 14))
+    notes = table(path, root=images, only_sites="n").listing().notes
+    assert "6 file(s) were found by their names without suffix" in notes
