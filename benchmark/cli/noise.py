@@ -155,10 +155,15 @@ def export(out: Path, index: str, **options: Any) -> None:
 
 
 def _draw(noisy: NoisyData, results: Path) -> tuple[DrawnNoise, Data]:
+    from benchmark.errors import UsageError
+    from benchmark.noise.base import NoiseError
     from benchmark.store.store import Store
 
     data = load(noisy, results)
-    return noisy.noise.draw(noisy.source, data, Store(results).cache("data")), data
+    try:
+        return noisy.noise.draw(noisy.source, data, Store(results).cache("data")), data
+    except NoiseError as error:  # options that do not fit the data, as those that do not fit the kind
+        raise UsageError(str(error)) from error
 
 
 def _manifests(noisy: NoisyData, drawn: DrawnNoise) -> dict[str, Manifest]:

@@ -152,6 +152,20 @@ class NoiseKind(ABC):
         """Noisy labels of one split. Raises NoiseError where the data do not fit the configuration."""
 
 
+def without_missing(labels: np.ndarray, split: Split, transition: np.ndarray | None = None) -> Corruption:
+    """Noisy `labels` [n] of which those that are -1 are left out."""
+    kept = labels >= 0
+    if kept.all():
+        return Corruption(labels, transition)
+    if not kept.any():
+        raise NoiseError(
+            f"every image of {split.dataset!r} ({split.name}) is without such a label (-1, or empty); expected labels "
+            f"from 0 to {split.num_classes - 1}: give some in the data, or name other labels"
+        )
+    note = f"{int((~kept).sum())} of {len(kept)} images of {split.name} have no label (-1) and are left out"
+    return Corruption(np.where(kept, labels, split.labels), transition, np.flatnonzero(kept), notes=(note,))
+
+
 def check_labels(labels: np.ndarray, num_classes: int, what: str) -> None:
     """Raises NoiseError unless all labels lie in [0, num_classes)."""
     if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):

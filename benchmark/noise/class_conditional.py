@@ -17,6 +17,8 @@ from benchmark.parsers import parse_json
 from benchmark.store.arrays import UNREADABLE
 
 Pairs = tuple[tuple[int, int], ...]
+OF_UNEQUAL_ROWS = ("inhomogeneous shape", "number of columns changed")
+"""What numpy says of them, of lists and of CSV files."""
 
 
 class Symmetric(NoiseKind):
@@ -200,7 +202,7 @@ def read_transition(path: Path) -> np.ndarray:
     except UNREADABLE as error:
         if isinstance(error, OSError):
             raise
-        raise NoiseError(f"{path} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None
+        raise _no_matrix(str(path), error) from None
     return transition_of(values, str(path))
 
 
@@ -214,7 +216,7 @@ def transition_of(values: Any, what: str, tolerance: float = 1e-6) -> np.ndarray
             raise TypeError("complex numbers")
         transition = np.array(values, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise NoiseError(f"{what} is not a matrix of numbers ({error}); expected K rows of K probabilities") from None
+        raise _no_matrix(what, error) from None
     if transition.ndim != 2 or transition.shape[0] != transition.shape[1] or len(transition) < 2:
         raise NoiseError(f"{what} has shape {transition.shape}; expected K rows of K probabilities, K >= 2")
     if not np.isfinite(transition).all() or (transition < 0).any():
@@ -225,3 +227,9 @@ def transition_of(values: Any, what: str, tolerance: float = 1e-6) -> np.ndarray
         hint = "; its columns sum to 1: transpose it" if np.allclose(transition.sum(0), 1) else ""
         raise NoiseError(f"{what}: row {worst} (clean class) sums to {sums[worst]:.6g}; expected 1{hint}")
     return transition / sums[:, None]
+
+
+def _no_matrix(what: str, error: Exception) -> NoiseError:
+    unequal = any(words in str(error) for words in OF_UNEQUAL_ROWS)
+    reason = "rows of unequal length" if unequal else error
+    return NoiseError(f"{what} is not a matrix of numbers ({reason}); expected K rows of K probabilities")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.noise.base import Corruption, NoiseError, Split, check_labels
+from benchmark.noise.base import Corruption, NoiseError, Split, check_labels, without_missing
 from benchmark.store.atomic import write_through
 
 INDEX = "index"
@@ -39,7 +39,7 @@ def read_csv(path: Path, split: Split) -> Corruption | None:
     """The noisy labels of `split`; None where the file holds none of it. Lines may come in any order.
 
     Raises NoiseError unless the file holds every sample of the split once, with its clean label and a label in
-    range (or none, for a sample that is left out).
+    range (or none, an empty one or -1, for a sample that is left out).
     """
     table = _table(path)
     whole = len(table)
@@ -58,21 +58,22 @@ def read_csv(path: Path, split: Split) -> Corruption | None:
         index = _numbers(path, table[INDEX], "index")
         _check_index(path, index, split)
     _check_complete(path, index, split)
-    left_out = table["noisy"].isna().to_numpy()
     clean = _numbers(path, table["clean"], "clean")
-    noisy = np.where(left_out, clean, _numbers(path, table["noisy"].fillna("0"), "noisy"))
+    noisy = _numbers(path, table["noisy"].fillna("-1"), "noisy")
     check_labels(clean, split.num_classes, f"{path}: clean labels")
-    check_labels(noisy, split.num_classes, f"{path}: noisy labels")
+    check_labels(noisy[noisy != -1], split.num_classes, f"{path}: noisy labels")
     order = np.argsort(index)
     _check_clean(path, clean[order], split)
-    selection = None if not left_out.any() else np.flatnonzero(~left_out[order])
-    return Corruption(noisy[order], selection=selection)
+    return without_missing(noisy[order], split)
 
 
 def _table(path: Path) -> pd.DataFrame:
     """The file's columns as text; empty entries are NaN."""
     try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
+        # By default pandas takes texts such as "NA" for empty ones.
+        table = pd.read_csv(
+            path, dtype=str, encoding="utf-8-sig", skipinitialspace=True, keep_default_na=False, na_values=[""]
+        )
     except (OSError, ValueError) as error:  # a ValueError: what pandas raises for files that are no CSV
         raise NoiseError(f"{path} cannot be read as noisy labels ({error}); expected the columns {HEADERS}") from None
     places = {INDEX, ORIGINAL} & set(table.columns)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, FilePath
 
-from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split, check_labels
+from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split, check_labels, without_missing
 from benchmark.noise.files import read_csv
 
 
@@ -75,8 +75,17 @@ class File(NoiseKind):
 def _missing(split: Split, name: str) -> str | None:
     if name in split.given:
         return None
-    known = ", ".join(sorted(split.given)) or "none at all"
-    return f"data set {split.dataset!r} ({split.name}) has no labels named {name!r}; it has {known}"
+    return f"data set {split.dataset!r} ({split.name}) has no labels named {name!r}; {labels_of(split)}"
+
+
+def labels_of(split: Split) -> str:
+    """Which labels come with the data, or where they would."""
+    if split.given:
+        return f"it has {', '.join(sorted(split.given))}"
+    return (
+        f"it has none at all; expected arrays {split.name}_labels_NAME of an npz file (npz:FILE), or a table whose "
+        "columns of readers are named (table:FILE,raters=A+B)"
+    )
 
 
 def _given(split: Split, name: str) -> Corruption:
@@ -97,14 +106,3 @@ def checked_labels(split: Split, name: str) -> np.ndarray:
         )
     check_labels(labels[labels != -1], split.num_classes, f"labels {name!r} of {split.dataset!r} ({split.name})")
     return labels.astype(np.int64)
-
-
-def without_missing(labels: np.ndarray, split: Split, transition: np.ndarray | None = None) -> Corruption:
-    """Noisy `labels` [n] of which those that are -1 are left out."""
-    kept = labels >= 0
-    if kept.all():
-        return Corruption(labels, transition)
-    if not kept.any():
-        raise NoiseError(f"no image of {split.dataset!r} ({split.name}) has such a label; expected some above -1")
-    note = f"{int((~kept).sum())} of {len(kept)} images of {split.name} have no label (-1) and are left out"
-    return Corruption(np.where(kept, labels, split.labels), transition, np.flatnonzero(kept), notes=(note,))

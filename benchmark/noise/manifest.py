@@ -174,5 +174,5 @@ def check_identifiable(transition: np.ndarray, *, allow_unidentifiable: bool = F
         return [reason]
     raise NoiseError(
         f"the noise is {reason}; expected the true class to stay the likeliest: lower the rate, "
-        "or say allow_unidentifiable = true"
+        "or say --allow-unidentifiable (in a suite: allow_unidentifiable = true)"
     )

@@ -16,9 +16,9 @@ from pydantic import Field, FilePath, ValidationInfo, field_validator
 from benchmark.noise._consensus import Consensus, counts_of, crowdlab, dawid_skene, likeliest, one_hot, shares
 from benchmark.noise._draws import choose, draw, uniforms
 from benchmark.noise._probabilities import checked_probabilities
-from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split
+from benchmark.noise.base import Corruption, NoiseError, NoiseKind, Settings, Split, without_missing
 from benchmark.noise.class_conditional import transition_of
-from benchmark.noise.given import checked_labels, without_missing
+from benchmark.noise.given import checked_labels, labels_of
 from benchmark.parsers import parse_json
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -113,13 +113,12 @@ class Raters(NoiseKind):
 
     def skip(self, split: Split) -> str | None:
         if self.cfg.source == COUNTS:
-            return None if split.counts is not None else f"data set {split.dataset!r} ({split.name}) has no counts"
+            return None if split.counts is not None else _no_counts(split)
         if self.cfg.source == RECORDED:
             absent = [name for name in self.cfg.raters or () if name not in split.given]
-            known = ", ".join(sorted(split.given)) or "none at all"
             if absent or not split.given:
                 what = f"no labels of the rater {absent[0]!r}" if absent else "no labels of raters"
-                return f"data set {split.dataset!r} ({split.name}) has {what}; it has {known}"
+                return f"data set {split.dataset!r} ({split.name}) has {what}; {labels_of(split)}"
         return None
 
     def corrupt(self, split: Split, seed: int) -> Corruption:
@@ -246,6 +245,14 @@ class Raters(NoiseKind):
             notes.append(f"{source}: {stored.source}")
             notes.append("classes taken as " + ", ".join(f"{k} {name}" for k, name in enumerate(names)))
         return notes
+
+
+def _no_counts(split: Split) -> str:
+    other = f"; {labels_of(split)}, which need no source=counts" if split.given else ""
+    return (
+        f"data set {split.dataset!r} ({split.name}) has no counts; expected an array {split.name}_counts "
+        f"[{len(split.labels)}, {split.num_classes}] of an npz file (npz:FILE), how many raters gave each class{other}"
+    )
 
 
 def _soft(consensus: Consensus, voted: np.ndarray) -> np.ndarray:

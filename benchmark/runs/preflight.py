@@ -179,7 +179,8 @@ class _Examination:
         parts = (source_of(job), noise_of(job), self.cache, extra_tests_of(job), job.spec.method.clean_set)
         prepared = self._named(job, lambda: prepare(*parts))
         label = job.labels.get("dataset", job.spec.dataset.name)
-        self._say(f"noise {job.spec.noise.name} on {label}: {warning}" for warning in prepared.manifest.warnings)
+        told = (*prepared.manifest.warnings, *prepared.manifest.notes)
+        self._say(f"noise {job.spec.noise.name} on {label}: {sentence}" for sentence in told)
         self._say(
             f"data set {label}: {part.shared_images} of the {len(part.noisy)} images of {name} are training images too"
             for name, part in {"test": prepared.test, **prepared.extra_tests}.items()

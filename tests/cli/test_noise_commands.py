@@ -94,6 +94,23 @@ def test_labels_without_validation_labels_hold_training_images_out_and_say_so(he
     assert record["noise"]["realized_rate"] != record["noise"]["realized_rate_all"], "of those trained on, and of all"
 
 
+def test_a_noise_file_with_empty_labels_says_how_many_images_it_leaves_out(here, tmp_path):
+    here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--out", "n.csv")
+    table = pd.read_csv(tmp_path / "n.csv", dtype=str)
+    table.loc[:58, "noisy"] = ""
+    table.to_csv(tmp_path / "n.csv", index=False)
+    told = "59 of 1078 images of train have no label (-1) and are left out"
+    grid = ("-d", "digits", "-m", "ce", "--seeds", "1", "--noise-file", "n.csv", "--dry-run")
+    assert f"noise file on digits: {told}" in here("run", *grid).stderr
+    assert told in here("noise", "show", "-d", "digits", "-n", "file:n.csv").stderr
+
+
+def test_a_matrix_that_does_not_fit_is_a_wrong_request_whatever_is_wrong_with_it(here, tmp_path):
+    for text in ("0.9,0.1\n0.1,0.9", "0.9,0.2\n0.1,0.9"):
+        (tmp_path / "t.csv").write_text(text)
+        here("noise", "show", "-d", "digits", "-n", "transition:t.csv", code=2)
+
+
 def test_labels_of_the_validation_set_alone_are_refused(here, tmp_path):
     here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--out", "n.csv")
     table = pd.read_csv(tmp_path / "n.csv")
@@ -141,7 +158,12 @@ def test_a_long_tail_is_exported_with_the_samples_that_are_left_out(here, tmp_pa
 BAD = {
     "two kinds at once": ("show", ("-n", "symmetric:0.2,0.4"), 2, "expected one"),
     "unknown truth": ("export", ("-n", "as_is", "--out", "x.csv"), 2, "unknown"),
-    "not identifiable": ("show", ("-n", "symmetric:0.95"), 1, "not identifiable"),
+    "not identifiable": (
+        "show",
+        ("-n", "symmetric:0.95"),
+        2,
+        "say --allow-unidentifiable (in a suite: allow_unidentifiable = true)",
+    ),
     "no such labels": ("show", ("-n", "given:worse"), 1, "no labels named 'worse'"),
     "rate out of range": ("show", ("-n", "pair:1"), 2, "less than 1"),
 }

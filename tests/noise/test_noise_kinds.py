@@ -167,7 +167,7 @@ def test_a_transition_file_of_any_format_gives_the_same_labels(suffix: str, tmp_
         ("nan,1\n0,1", "non-finite"),
         ("0.5,0.5", "shape"),
         ("a,b\nc,d", "matrix of numbers"),
-        ("0.5,0.5\n1", "matrix of numbers"),
+        ("0.5,0.5\n1", "rows of unequal length"),
     ],
 )
 def test_a_transition_file_that_is_no_transition_is_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -193,6 +193,9 @@ def test_a_transition_of_the_wrong_size_or_kind_is_refused(tmp_path: Path) -> No
     file.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"(" * 118)  # its header is Python source
     with pytest.raises(ValidationError, match="matrix of numbers"):
         make("transition", file=file)
+    (tmp_path / "ragged.json").write_text("[[0.5, 0.5], [1]]")
+    with pytest.raises(ValidationError, match="rows of unequal length"):
+        make("transition", file=tmp_path / "ragged.json")
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(ValidationError, match="nested too deeply"):
         make("transition", file=tmp_path / "deep.json")
@@ -330,6 +333,24 @@ def test_given_labels_that_are_missing_are_skipped_with_those_that_exist() -> No
         assert "it has aggre" in reason
     with pytest.raises(ValidationError, match="aggre"):
         make("human", labels="typo")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("given", {"labels": "worse"}, "train_labels_NAME of an npz file"),
+        ("raters", {"labels": "majority"}, "a table whose columns of readers are named"),
+        ("raters", {"labels": "majority", "source": "counts"}, "train_counts"),
+    ],
+)
+def test_what_a_data_set_lacks_is_said_with_what_would_hold_it(kind: str, options: Any, expected: str) -> None:
+    assert expected in (make(kind, **options).skip(make_split(5)) or "")
+
+
+def test_labels_that_no_image_has_are_refused_with_those_that_are_expected() -> None:
+    none = make_split(5, given={"worse": np.full(5, -1)})
+    with pytest.raises(NoiseError, match="expected labels from 0 to 8: give some in the data, or name other labels"):
+        make("given", labels="worse").corrupt(none, 0)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,10 @@ def test_a_file_without_validation_labels_says_so_by_none(tmp_path: Path) -> Non
         ("index,clean,noisy\n0,-1,0\n1,0,0\n", "clean labels go from -1"),
         ("index,clean,noisy\n0,0,0\n1,0,0\n", "gives sample 1 of train the clean label 0, 'shapes' has 1"),
         ("index,clean\n0,0\n1,0\n", "has the columns index,clean; expected"),
+        ("index,clean,noisy\n0,0,-2\n1,1,0\n", "noisy labels go from -2"),
+        ("index,clean,noisy\n0,0,NA\n1,1,0\n", "line 2: noisy is 'NA'; expected whole numbers"),
+        ("index,clean,noisy\n0,0,nan\n1,1,0\n", "line 2: noisy is 'nan'"),
+        ("index,clean,noisy\n0,0,\n1,1,-1\n", "every image of 'shapes' .train. is without such a label"),
         ("index,clean,noisy\n0,0,x\n1,0,0\n", "line 2: noisy is 'x'; expected whole numbers"),
         ("index,clean,noisy\n0,0,1.5\n1,0,0\n", "line 2: noisy is '1.5'"),
         ("index,clean,noisy\n0,0,0\n1\n", "line 3: clean is nan"),
@@ -203,6 +207,17 @@ def test_labels_that_do_not_fit_the_training_set_are_refused(text: str, message:
     file.write_text(text)
     with pytest.raises(NoiseError, match=message):
         read_csv(file, make_parts([0, 1]))
+
+
+@pytest.mark.parametrize("nothing", ["", "-1", " "])
+def test_samples_without_a_noisy_label_are_left_out_and_counted(nothing: str, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(f"index,clean,noisy\n0,0,{nothing}\n1,1,2\n")
+    read = read_csv(file, make_parts([0, 1]))
+    assert read is not None
+    assert read.selection is not None
+    assert read.selection.tolist() == [1]
+    assert read.notes == ("1 of 2 images of train have no label (-1) and are left out",)
 
 
 def test_a_missing_or_binary_label_file_is_refused(tmp_path: Path) -> None:
