@@ -6,6 +6,7 @@ is a literal: strings, numbers, tuples of them, `Phase("name", epochs=10)`, `Len
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -83,6 +84,15 @@ class Search:
     high: float
     log: bool = False
     """Whether points are drawn evenly in the logarithm."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            fault = "finite numbers, the lower one first"
+        elif self.log and self.low <= 0:
+            fault = "a range above 0, or no log=True"
+        else:
+            return
+        raise ValueError(f"the search range of {self.option!r} goes from {self.low} to {self.high}; expected {fault}")
 
 
 @dataclass(frozen=True)

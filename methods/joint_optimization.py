@@ -9,6 +9,7 @@ from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._history import PredictionWindow
 from methods._losses import pick
 from methods._mixup import one_hot, soft_cross_entropy
+from methods._options import ordered
 from methods._selection import report_all
 
 
@@ -63,6 +64,7 @@ class JointOptimization(Method):
         )
         retrain: float | None = Field(None, gt=0, lt=1, description="start of the second step, likewise")
         window: float = Field(10 / 320, gt=0, le=1, description="epochs that a pseudo label averages, as a fraction")
+        _steps = ordered("begin", "retrain")
 
     def build(self) -> None:
         super().build()

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from methods import Batch, Card, Field, Method, TrainSet, accuracy
 from methods._losses import pick
+from methods._options import ordered
 from methods._selection import keep_or_all, report_all
 
 FLOOR = 1e-3
@@ -63,6 +64,7 @@ class KNN(Method):
         k: int = Field(10, ge=3, le=1000, description="neighbours of `similarity`, itself counted")
         k_min: int = Field(11, ge=1, le=999, description="fewest neighbours of `reliability`")
         k_max: int = Field(51, ge=2, le=1000, description="most neighbours of `reliability`")
+        _sizes = ordered("k_min", "k_max")
 
     bank: Tensor | None
     labels: Tensor

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from methods import Batch, Card, Field, Method, Phase, Search, TrainSet
 from methods._losses import pick, stable_nll
+from methods._options import ordered
 
 
 class Peer(Method):
@@ -58,6 +59,7 @@ class Peer(Method):
         pairing: Literal["random", "prior"] = "random"
         warmup: float | None = Field(None, ge=0, le=1, description="a = 0, fraction; null: by the schedule rule")
         ramp_end: float | None = Field(None, gt=0, le=1, description="end of the rise of a to alpha, likewise")
+        _rise = ordered("warmup", "ramp_end")
 
     def build(self) -> None:
         super().build()

@@ -7,14 +7,11 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from backbones.settings import Settings
 from benchmark.checks import backbones, datasets, methods, noise
 from benchmark.checks.lab import one_thread
+from benchmark.checks.options import check_options
 from benchmark.checks.runner import CheckFailed, Finding, Runner
-from benchmark.errors import UsageError
-from benchmark.grid.faults import faults_of
 from benchmark.registry import Registry, RegistryError
 
 BY_KIND: Mapping[str, Mapping[str, Callable[..., None]]] = {
@@ -66,19 +63,6 @@ def has_a_config(registry: Registry[Any], name: str) -> None:
             f"its Config is no {registry.base}.Config, so that options would be neither checked nor part of a run's "
             f"identity; write `class Config({registry.base}.Config):`"
         )
-
-
-def check_options(registry: Registry[Any], name: str, options: dict[str, Any]) -> None:
-    """Raises UsageError with every fault of `options`; options that are absent but required are no fault here."""
-    config = registry.load(name).Config
-    try:
-        config.model_validate(options)
-    except ValidationError as error:
-        faults = [
-            fault for fault in faults_of(error, config.model_fields) if fault.split(":")[0].split(".")[0] in options
-        ]
-        if faults:
-            raise UsageError(f"{registry.kind} {name!r}: {'; '.join(faults)}") from None
 
 
 def overrides_something(registry: Registry[Any], name: str) -> None:

@@ -18,7 +18,10 @@ from torch import Tensor
 
 from benchmark.checks import under_noise
 from benchmark.checks.lab import Lab, differing, one_thread
+from benchmark.checks.options import check_options
 from benchmark.checks.runner import CheckFailed
+from benchmark.errors import UsageError
+from benchmark.grid.tuning import own_axes
 from benchmark.registry import METHODS
 from methods.base import HINT_NAMES, Batch, Method, MissingHint
 
@@ -333,6 +336,21 @@ def stays_finite_when_sure(method: str, options: dict[str, Any]) -> None:
                 )
 
 
+def search_ranges_are_options(method: str, options: dict[str, Any]) -> None:
+    """Both ends of every range that `--tune` searches are values of the option."""
+    plugin = METHODS.load(method)
+    for axis in own_axes(plugin):
+        for end in (axis.low, axis.high):
+            value = round(end) if axis.whole else end
+            try:
+                check_options(METHODS, method, {**options, axis.option: value})
+            except UsageError as error:
+                raise CheckFailed(
+                    f"the card searches {axis.option} from {axis.low:g} to {axis.high:g}, but {error}; narrow "
+                    f'`Search("{axis.option}", ...)` to what its Config takes'
+                ) from None
+
+
 def trains_on_odd_batches(method: str, options: dict[str, Any]) -> None:
     """Trains with two classes (or the card's `min_classes`) and with a last batch of two samples."""
     classes = max(2, METHODS.load(method).card.min_classes)
@@ -358,6 +376,7 @@ CHECKS: dict[str, Callable[..., None]] = {
         learns_clean_data,
         stays_finite_when_sure,
         trains_on_odd_batches,
+        search_ranges_are_options,
     )
 } | under_noise.CHECKS
 

@@ -38,7 +38,8 @@ def faults_of(error: ValidationError, known: Iterable[str] = (), places: Mapping
         else:
             given = str(fault["input"]) if isinstance(fault["input"], Path) else fault["input"]
             what = f"{fault['msg'].removeprefix('Value error, ')} (given: {given!r})"
-        messages.append(f"{where.lstrip('.')}: {what}")
+        # What is wrong with several options together is said without the place of one, and names them itself.
+        messages.append(f"{where.lstrip('.')}: {what}" if where else fault["msg"].removeprefix("Value error, "))
     return messages
 
 

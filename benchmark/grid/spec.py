@@ -18,6 +18,8 @@ from benchmark.store.content import id_of
 PROTOCOL = 3
 """Bump when the engine changes what a number means (evaluation, splits, seeding, estimator)."""
 
+LARGEST_LR = 10
+
 Track = Literal["blind", "oracle"]
 
 
@@ -45,7 +47,7 @@ class Recipe(Settings):
     epochs: int = Field(10, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = Field(1e-3, gt=0, le=10)
+    lr: float = Field(1e-3, gt=0, le=LARGEST_LR)
     weight_decay: float = Field(0.0, ge=0, le=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     """Of SGD; Adam keeps its (.9, .999)."""

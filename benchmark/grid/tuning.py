@@ -10,14 +10,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UsageError
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import method_options, resolve_method
+from benchmark.grid.spec import LARGEST_LR
 from benchmark.grid.suite import Suite
 from benchmark.registry import METHODS
 from benchmark.seeds import TUNING_SEED, seed_for
+
+if TYPE_CHECKING:
+    from methods.base import Method
 
 LR_SPAN = 10.0
 """The learning rate is searched from the recipe's, divided by this, to the recipe's times this."""
@@ -26,7 +30,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """One option of a search space: a range, drawn from evenly or in the logarithm."""
 
     option: str
@@ -64,10 +68,7 @@ def candidates(ref: PluginRef, budget: int, lr: float) -> list[PluginRef]:
 
     A larger budget begins with the points of a smaller one. `lr` is the recipe's learning rate.
     """
-    plugin = METHODS.load(ref.name)
-    whole = {name for name, field in plugin.Config.model_fields.items() if field.annotation is int}
-    own = [_Axis(one.option, one.low, one.high, one.log, one.option in whole) for one in plugin.card.search]
-    space = [_Axis("lr", lr / LR_SPAN, lr * LR_SPAN, log=True), *own]
+    space = [_lr_axis(lr), *own_axes(METHODS.load(ref.name))]
     _refuse_what_is_set(ref, space)
     points = _points(len(space), budget - 1, seed_for("tune", METHODS.plain_name(ref.name)))
     tried = [_at(ref, space, point) for point in points]
@@ -76,7 +77,25 @@ def candidates(ref: PluginRef, budget: int, lr: float) -> list[PluginRef]:
     return [ref, *tried]
 
 
-def _refuse_what_is_set(ref: PluginRef, space: Sequence[_Axis]) -> None:
+def own_axes(plugin: type[Method]) -> list[Axis]:
+    """The search space of a method's own options, as its card declares it."""
+    whole = {name for name, field in plugin.Config.model_fields.items() if field.annotation is int}
+    return [Axis(one.option, one.low, one.high, one.log, one.option in whole) for one in plugin.card.search]
+
+
+def _lr_axis(lr: float) -> Axis:
+    """Raises UsageError where learning rates of the range would be refused."""
+    largest = LARGEST_LR / LR_SPAN
+    if lr > largest:
+        raise UsageError(
+            f"--tune searches learning rates from {lr / LR_SPAN:g} to {lr * LR_SPAN:g}, as lr = {lr:g} in the recipe, "
+            f"and those above {LARGEST_LR} are refused; expected at most {largest:g}: --recipe lr={largest:g} "
+            f"(in a suite: [recipe] lr = {largest:g})"
+        )
+    return Axis("lr", lr / LR_SPAN, lr * LR_SPAN, log=True)
+
+
+def _refuse_what_is_set(ref: PluginRef, space: Sequence[Axis]) -> None:
     options, changes = method_options(ref)
     given = [axis.option for axis in space[1:] if axis.option in options] + ["recipe.lr"] * ("lr" in changes)
     if given:
@@ -93,14 +112,14 @@ def _points(dimensions: int, count: int, seed: int) -> Any:
     return Sobol(dimensions, scramble=True, seed=seed % 2**32).random(drawn)[:count]
 
 
-def _at(ref: PluginRef, space: Sequence[_Axis], point: Sequence[float]) -> PluginRef:
+def _at(ref: PluginRef, space: Sequence[Axis], point: Sequence[float]) -> PluginRef:
     """The method with the options of one point of its search space."""
     values = {axis.option: _value(axis, share) for axis, share in zip(space, point, strict=True)}
     recipe = {**method_options(ref)[1], "lr": values.pop("lr")}
     return ref.having(**values, recipe=recipe)
 
 
-def _value(axis: _Axis, share: float) -> float:
+def _value(axis: Axis, share: float) -> float:
     low, high = (math.log(axis.low), math.log(axis.high)) if axis.log else (axis.low, axis.high)
     value = low + share * (high - low)
     value = math.exp(value) if axis.log else value

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
 from benchmark.checks import noise
@@ -16,7 +17,7 @@ from benchmark.checks.runner import CheckFailed
 from benchmark.noise.base import Corruption, NoiseKind
 from benchmark.registry import METHODS, NOISE
 from methods._selection import as_mask, num_kept, smallest
-from methods.base import Card, Method, Phase, accuracy
+from methods.base import Card, Method, Phase, Search, accuracy
 from methods.elr import ELR
 from methods.gce import GCE
 from methods.small_loss import SmallLossControl
@@ -224,6 +225,17 @@ class KeepsAtRandom(Method):
         return each[kept].mean()
 
 
+class SearchesTooFar(Method):
+    card = Card(search=(Search("q", 0.0, 2.0),))
+
+    class Config(Method.Config):
+        q: float = Field(0.5, ge=0, le=1)
+
+
+class SearchesAnother(SearchesTooFar):
+    card = Card(search=(Search("p", 0.0, 1.0),))
+
+
 class CorrectsToTheUnlikeliest(Method):
     def loss(self, logits, batch):
         self.kit.report(batch.index, label=logits.argmin(1))
@@ -264,6 +276,12 @@ class CorrectsToTheUnlikeliest(Method):
         ("learns_clean_data", LearnsTheWrongClass, "on clean separable images"),
         ("stays_finite_when_sure", TakesLogarithmsOfProbabilities, "loss.* became infinite or NaN in epoch 1"),
         ("trains_on_odd_batches", NeedsThreeClasses, "out of range"),
+        (
+            "search_ranges_are_options",
+            SearchesTooFar,
+            "searches q from 0 to 2, but .*q: Input should be less",
+        ),
+        ("search_ranges_are_options", SearchesAnother, "searches p from 0 to 1, but .*p: unknown key"),
         (
             "beats_ce_under_noise",
             IsCrossEntropy,

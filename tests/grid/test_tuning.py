@@ -14,6 +14,7 @@ from benchmark.grid.resolve import resolve_method
 from benchmark.grid.tuning import LR_SPAN, candidates, trial_suite
 from benchmark.registry import METHODS
 from benchmark.seeds import TUNING_SEED
+from methods import Search
 
 NAMES = [entry.name for entry in METHODS.entries()]
 
@@ -97,6 +98,38 @@ def test_a_range_that_contradicts_a_bound_is_refused_with_the_option(tmp_path, m
     add_plugin_file(tmp_path / "own_search.py")
     with pytest.raises(UsageError, match=r"the search range of method 'own_search' contradicts its options.*q"):
         candidates(PluginRef("own_search"), 8, lr=1e-3)
+
+
+@pytest.mark.parametrize("lr", [1.5, 5.0])
+def test_a_recipe_whose_learning_rates_would_be_refused_is_told_the_one_to_type(lr):
+    with pytest.raises(UsageError, match=rf"as lr = {lr:g} in the recipe, .* expected at most 1: --recipe lr=1 "):
+        candidates(PluginRef("ce"), 8, lr=lr)
+    assert candidates(PluginRef("ce"), 8, lr=1.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "told"),
+    [
+        (2.0, 0.5, False, "from 2.0 to 0.5; expected finite numbers, the lower one first"),
+        (1.0, 1.0, False, "the lower one first"),
+        (0.0, math.inf, False, "finite"),
+        (math.nan, 1.0, False, "finite"),
+        (0.0, 1.0, True, "expected a range above 0, or no log=True"),
+    ],
+)
+def test_a_range_that_holds_nothing_is_refused_where_it_is_written(low, high, log, told):
+    with pytest.raises(ValueError, match=f"the search range of 'q' goes .*{told}"):
+        Search("q", low, high, log=log)
+
+
+def test_a_plugin_file_with_such_a_range_is_refused_with_its_place(here, tmp_path):
+    (tmp_path / "mine.py").write_text(OWN.replace("0.5, 2.0", "0.0, 1.0, log=True"))
+    done = here(
+        "run", "-d", "digits", "-m", "mine", "-n", "none", "--plugin", "mine.py", "--tune", "4", "--dry-run", code=2
+    )
+    assert "the search range of 'q' goes from 0.0 to 1.0; expected a range above 0" in done.stderr
+    assert "mend the file, then `noisybench check mine`" in done.stderr
+    assert "fault of noisybench" not in done.stderr
 
 
 def test_seeds_of_the_search_are_never_those_of_a_suite():

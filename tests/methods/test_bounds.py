@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,9 @@ from methods.batch_flip import BatchFlip
 from methods.dividemix import DivideMix
 from methods.elr import ELR
 from methods.gjs import GJS
+from methods.joint_optimization import JointOptimization
 from methods.knn import KNN
+from methods.peer import Peer
 from methods.plc import PLC
 from methods.sop import SOP
 from methods.t_revision import TRevision
@@ -162,3 +165,21 @@ def test_dividemix_tells_the_accuracy_of_its_first_network_in_warm_up() -> None:
             net.classifier.bias.copy_(torch.tensor(bias))
     y = torch.tensor([0, 0, 0, 1])
     assert method.step(batch_of(y))["accuracy"].item() == 0.75
+
+
+# ---- options that must stand in an order --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "lower", "upper", "value"),
+    [
+        (KNN.Config, "k_min", "k_max", 21),
+        (JointOptimization.Config, "begin", "retrain", 0.5),
+        (Peer.Config, "warmup", "ramp_end", 0.5),
+    ],
+)
+def test_the_lower_of_two_options_is_below_the_upper(config: Any, lower: str, upper: str, value: float) -> None:
+    config(**{lower: value / 3, upper: value})
+    for low in (value, value + value / 3):
+        with pytest.raises(ValidationError, match=f"{lower} is .*; expected {lower} below {upper}"):
+            config(**{lower: low, upper: value})
