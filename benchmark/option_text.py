@@ -30,7 +30,7 @@ def read_text(
 ) -> tuple[dict[str, Any], list[Any]]:
     """The named options in `text`, and its values without a name, as those of the field `positional`."""
     annotation = fields[positional].annotation if positional else Any
-    if text and _holds_path(annotation) and _exists(folder / expanded(text)):
+    if text and _holds_path(annotation) and exists(folder / expanded(text)):
         return {}, [text]
     return read_items(_split(text), fields, annotation)
 
@@ -98,7 +98,7 @@ def _located(value: Any, annotation: Any, folder: Path) -> Any:
     if not isinstance(value, (str, Path)) or not _holds_path(annotation) or value in list(_leaves(annotation)):
         return value
     path = folder.absolute() / expanded(value)
-    return value if str in _leaves(annotation) and not _exists(path) else path
+    return value if str in _leaves(annotation) and not exists(path) else path
 
 
 def _annotation(path: list[str], fields: Fields) -> Any:
@@ -143,7 +143,8 @@ def _holds_path(annotation: Any) -> bool:
     )
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder; what cannot be a name is none."""
     try:
         return path.exists()
     except (OSError, ValueError):  # too long for a name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -120,12 +121,28 @@ def _costs(path: Path) -> Callable[[tuple[str, ...]], NDArray[np.float64]]:
     """The matrix of the file, in the order of the classes that it is asked for. Raises UsageError."""
     import pandas as pd
 
+    from benchmark.datasets._sheets import read_sheet, text_of
+    from benchmark.datasets.base import DataError
+
     try:
-        read = pd.read_csv(path, index_col=0, dtype={0: str})
-    except Exception as error:  # pandas raises half a dozen types for a file that is no table
-        raise UsageError(f"{path} cannot be read as a CSV file: {error}") from error
-    read.index, read.columns = read.index.astype(str).str.strip(), read.columns.astype(str).str.strip()
-    return partial(_ordered, path, read.apply(pd.to_numeric, errors="coerce"))
+        sheet = read_sheet(path)
+    except DataError as error:
+        raise UsageError(f"no costs: {error}") from error
+    for note in sheet.notes:
+        click.echo(f"{path}: {note}", err=True)
+    names, *cells = zip(*([text_of(cell) or "" for cell in row] for row in sheet.rows), strict=True)
+    costs = {column: map(_cost, texts) for column, texts in zip(sheet.columns[1:], cells, strict=True)}
+    return partial(_ordered, path, pd.DataFrame(costs, index=list(names)))
+
+
+def _cost(text: str) -> float:
+    """The number that a spreadsheet program shows as `text`; nan where it is none, or "1,000", which may be two."""
+    if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+", text):
+        return float("nan")
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return float("nan")
 
 
 def _ordered(path: Path, costs: Any, classes: tuple[str, ...]) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ def compare(method: str, other: Path, rule: str, metric: str, arguments: tuple[s
     try:
         grid = plan_grid(parsed.params["suite"], options)
     except SuiteError as error:
-        if any("does not point to a file" in fault for fault in error.faults):
+        if any(absent in fault for fault in error.faults for absent in ("does not exist", "does not point to a file")):
             raise UsageError(f"{error}\n{_FILES_OF_YOURS}") from None
         raise
     build_tables(grid.store, [], others=(other,), rules=(rule,), metrics=(metric,))  # refuses them before a run is made

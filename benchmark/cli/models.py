@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.options import UserPath, results_option
-from benchmark.cli.selection import matching
+from benchmark.cli.selection import known_runs, matching
 
 if TYPE_CHECKING:
     from benchmark.store.content import Record
@@ -39,11 +39,26 @@ def record_of(beginning: str, store: Store) -> Record:
     """The record of the run whose id begins so. Raises UsageError where there is none, or several."""
     from benchmark.errors import UsageError
 
-    run_id = matching(beginning, store.finished(), str(store.folder))
+    run_id = ended(beginning, store)
     record = store.read(run_id)
     if record is None:
         raise UsageError(f"the record of {run_id} was moved by another process; repeat the command")
     return record
+
+
+def ended(beginning: str, store: Store) -> str:
+    """The id of the run with a record that begins so. Raises UsageError where there is none, or several."""
+    from benchmark.errors import UsageError
+    from benchmark.store.store import run_id_of
+
+    finished = store.finished()
+    others = {one for one in known_runs(store) - finished if one.startswith(beginning.lower())}
+    if not others or any(one.startswith(beginning.lower()) for one in finished):
+        return matching(beginning, finished, str(store.folder))
+    run_id = matching(beginning, others, str(store.folder))
+    if run_id in map(run_id_of, store.attempts()):
+        raise UsageError(f"run {run_id} failed; `noisybench logs {beginning}` shows why")
+    raise UsageError(f"run {run_id} has not ended; `noisybench status` says how far it is")
 
 
 def by_digest(weights: tuple[Path, ...]) -> dict[str, str]:

@@ -213,6 +213,7 @@ def _overrides(axes: dict[str, Any]) -> dict[str, Any]:
     from benchmark.errors import UsageError
     from benchmark.grid.plugin_ref import PluginRef
 
+    add_plugins(axes["plugins"])  # a data set of them may be named as a folder is
     overrides: dict[str, Any] = {key: _refs(axes[key], name) for key, name in PLUGIN_OPTIONS.items() if axes[key]}
     if axes["tracks"]:
         overrides["tracks"] = list(axes["tracks"])
@@ -247,9 +248,15 @@ def _refs(items: Iterable[str], option: str) -> list[PluginRef]:
     from benchmark.grid.plugin_ref import PluginRef
 
     try:
-        return [PluginRef.of(item) for item in items]
+        refs = [PluginRef.of(item) for item in items]
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+    if option == PLUGIN_OPTIONS["datasets"]:
+        from benchmark.cli.own_files import refuse_without_kind
+
+        for ref in refs:
+            refuse_without_kind(ref)
+    return refs
 
 
 def with_folder_options(datasets: Sequence[Any], group_by: str | None, skip_corrupt: bool) -> list[PluginRef]:

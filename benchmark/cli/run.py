@@ -134,12 +134,18 @@ def _planned(name: str, jobs: list[Job], place: Place, options: dict[str, Any]) 
     if planned.todo and not options["no_table"]:
         check_table(jobs)
     on_fetch = None if options["dry_run"] else fetch_progress
-    check(planned.todo, store, on_fetch=on_fetch, say=_say)
+    check(planned.todo, store, on_fetch=on_fetch, say=_say, of=len(jobs))
     if not options["dry_run"] and waiting(planned.todo):
         jobs = [_with_classifier(job) for job in jobs]
         known = {job.spec.id for job in planned.todo}
         planned = plan(jobs, store, again=options["again"])
-        check([job for job in planned.todo if job.spec.id not in known], store, on_fetch=on_fetch, say=_say)
+        check(
+            [job for job in planned.todo if job.spec.id not in known],
+            store,
+            on_fetch=on_fetch,
+            say=_say,
+            of=len(jobs),
+        )
     return PlannedGrid(
         name,
         jobs,

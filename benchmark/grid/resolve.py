@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from benchmark.grid.faults import faults_of
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.spec import Augment, NoisePart, Part, Recipe
 from benchmark.hint_names import CLEAN_SET
-from benchmark.option_text import quote
+from benchmark.option_text import exists, expanded, quote
 from benchmark.registry import BACKBONES, DATASETS, METHODS, NOISE, Registry
 from benchmark.store import digests
 
@@ -94,7 +95,19 @@ def make_dataset(ref: PluginRef, data_root: Path, heeded: Collection[str] = ()) 
     if ignored := sorted(choices.model_fields_set - set(heeded)):
         raise UsageError(f"data set {ref.name!r}: {', '.join(ignored)} would have no effect here; leave it out")
     options |= dict.fromkeys([positional] if values else [], *values)
+    if positional:
+        _refuse_absent(ref.name, options.get(positional))
     return plugin(DATASETS.plain_name(ref.name), _validated(DATASETS, ref, options), data_root), choices
+
+
+def _refuse_absent(name: str, given: Any) -> None:
+    """Raises UsageError where there is nothing at the path `given` of the data set `name`."""
+    if not isinstance(given, str | Path) or exists(path := expanded(given)):
+        return
+    beside = [one.name for one in path.parent.iterdir()] if exists(path.parent) and path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    hint = f"did you mean {near[0]}?" if near else "expected the path of a file or folder"
+    raise UsageError(f"data set {name!r}: {path} does not exist; {hint}")
 
 
 def resolve_dataset(ref: PluginRef, dataset: Any) -> Resolved:

@@ -35,11 +35,12 @@ class TooManyFailures(NoisybenchError):
         )
 
 
-def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: Callable[[str], None]) -> None:
+def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: Callable[[str], None], of: int) -> None:
     """Tries the data, noise and network of all `jobs`; `say` gets what people should know of them.
 
     Missing data is downloaded before; where `on_fetch` is None, its runs are not checked. Raises SuiteError where
-    runs cannot be carried out as they are described, with all reasons; DataError where data cannot be downloaded.
+    runs cannot be carried out as they are described, or all runs of the grid, `of` in number, will fail, with all
+    reasons; DataError where data cannot be downloaded.
     """
     if on_fetch is not None:
         kinds = {(id(job.spec.dataset), id(job.spec.noise)): job for job in jobs}  # runs of a grid share them
@@ -47,6 +48,8 @@ def check(jobs: Sequence[Job], store: Store, *, on_fetch: OnFetch | None, say: C
     findings = preflight.examine(jobs, store.cache("data"))
     for note in findings.notes:
         say(note)
+    if findings.failing.total() == of:  # the others would go on, and there are none
+        findings.refusals, findings.failing = findings.failing, Counter()
     for what, reasons in (("be skipped", findings.skipped), ("fail", findings.failing)):
         for reason, count in reasons.items():
             say(f"{count} of {len(jobs)} runs will {what}: {reason}")

@@ -98,7 +98,7 @@ def simulate(folder: Path, measured: Measured, say: Callable[[str], None]) -> No
     with measured.timed("plan", say):
         planned = plan(jobs, store)
     with measured.timed("check", say):
-        driver.check(planned.todo, store, on_fetch=None, say=lambda text: None)
+        driver.check(planned.todo, store, on_fetch=None, say=lambda text: None, of=len(jobs))
     with measured.timed("order", say):
         order.ordered(planned.todo, store)
     half = planned.todo[: runs // 2]

@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmark.cli.clinical import read_target
+from benchmark.cli.clinical import _costs, read_target
 from benchmark.errors import UsageError
 from benchmark.store import kept
 from benchmark.store.store import Store
@@ -19,6 +19,35 @@ def costs(tmp_path_factory):
     rows = [",".join([name, *("0" if name == other else "2" for other in names)]) for name in reversed(names)]
     path.write_text("\n".join([",".join(["", *names]), *rows]))
     return path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("true;a;b\na;0;2,5\nb;10;0\n", [[0, 2.5], [10, 0]]),
+        ("\tb\ta\nb\t0\t10\na\t2.5\t0\n", [[0, 2.5], [10, 0]]),
+        (",a,b\na,0,.5\nb,1e3,0\n", [[0, 0.5], [1000, 0]]),
+    ],
+)
+def test_costs_are_read_as_a_spreadsheet_program_writes_them(tmp_path, text, expected):
+    path = tmp_path / "costs.csv"
+    path.write_text(text, encoding="cp1252")
+    assert _costs(path)(("a", "b")).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("true;a;b\na;0;1,000\nb;1;0\n", "no number for a taken for b"),
+        ("true;a;b\na;0;x\nb;1;0\n", "no number for a taken for b"),
+        ("nothing", "no costs: .* has no row of two or more cells"),
+    ],
+)
+def test_costs_that_are_none_are_refused(tmp_path, text, told):
+    path = tmp_path / "costs.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=told):
+        _costs(path)(("a", "b"))
 
 
 def test_it_shows_rates_costs_and_what_to_refer(here, tmp_path, costs):

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from PIL import Image
@@ -248,3 +249,13 @@ def test_bad_requests_are_a_sentence(arguments, told, two_runs, tmp_path):
         archive.writestr("../out.png", b"x")
     run_id = min(Store(folder / "results").finished())
     assert told in command_line(folder, "predict", run_id, *arguments, "--out", "o.csv", code=None).stderr
+
+
+def test_a_run_that_failed_is_told_as_failed(two_runs, tmp_path):
+    folder = shutil.copytree(two_runs, tmp_path / "copy")
+    store = Store(folder / "results")
+    ended = orjson.loads(next(iter(store.loose())).read_bytes())
+    failed = {name: ended[name] for name in ("schema", "spec", "provenance")} | {"id": "f" * 16, "state": "failed"}
+    store.write_failure(failed | {"error": {"class": "E", "message": "m", "traceback": "", "log": "l"}})
+    told = command_line(folder, "predict", "fff", "one.png", "--out", "o.csv", code=2).stderr
+    assert f"run {'f' * 16} failed; `noisybench logs fff` shows why" in told

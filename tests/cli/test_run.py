@@ -103,6 +103,9 @@ def test_a_log_says_what_takes_its_time_before_the_first_epoch_and_only_where_it
 BAD = {
     "unknown method": (("-m", "gec"), "did you mean 'gce'"),
     "unknown data set": (("-d", "digist"), "did you mean 'digits'"),
+    "unknown file": (("-d", "table:cels.csv"), "cels.csv does not exist; did you mean cells.csv?\n"),
+    "a file without its kind": (("-d", "cells.csv"), "did you mean table:cells.csv?"),
+    "a folder without its kind": (("-d", "pictures:split_seed=1"), "did you mean folder:pictures,split_seed=1?"),
     "unknown noise": (("-n", "symetric:0.1"), "did you mean 'symmetric'"),
     "unknown backbone": (("-b", "cnm"), "did you mean 'cnn'"),
     "option out of range": (("-m", "gce:q=2"), "less than or equal to 1"),
@@ -123,10 +126,17 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_one_clear_sentence_and_code_2(here, tmp_path, arguments, told):
+    (tmp_path / "cells.csv").touch()
+    (tmp_path / "pictures").mkdir()
     done = here("run", "-d", "digits", "-m", "ce", "-n", "none", "--seeds", "1", *arguments, code=2)
     assert told in done.stderr
     assert done.stdout == ""
     assert not records(tmp_path / "results")
+
+
+def test_a_command_that_there_is_not_is_told_with_the_nearest_one(here):
+    assert "No such command 'rnu'; did you mean 'run'?" in here("rnu", code=2).stderr
+    assert "did you mean" not in here("zzz", code=2).stderr
 
 
 def test_a_suite_with_six_faults_reports_all_six(here, tmp_path):

@@ -206,6 +206,18 @@ def test_the_command_line_tells_every_cell_and_trains_nothing(here, tmp_path):
     assert "about" in allowed.stderr
 
 
+def test_a_grid_of_which_all_runs_would_fail_is_refused_and_one_of_which_some_would_goes_on(here, tmp_path):
+    (tmp_path / "broken.npz").write_bytes(b"no archive")
+    options = ("-m", "ce", "-n", "none", "--seeds", "1", "--epochs", "1")
+    for more in ((), ("--dry-run",)):
+        told = here("run", "-d", "npz:broken.npz", *options, *more, code=2).stderr
+        assert "the grid cannot be run: 1 fault(s)" in told
+        assert "cannot read" in told
+    assert not list(tmp_path.glob("results/failures/**/*.json"))
+    some = here("run", "-d", "npz:broken.npz", "-d", "digits:subset=100", *options, "--dry-run").stderr
+    assert "1 of 2 runs will fail: " in some
+
+
 def test_a_method_for_frozen_features_is_skipped_on_other_backbones_with_what_to_type(here):
     done = here(*grid("cnn", "-m", "knn", "--dry-run"))
     assert (
