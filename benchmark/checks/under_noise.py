@@ -1,4 +1,4 @@
-"""Checks of what every method promises under label noise: it resists, keeps right labels and corrects to right ones.
+"""Checks of what every method promises under label noise: it resists, and knows right labels from wrong ones.
 
 The problem is separable, and its network large enough to fit every wrong label: trained with cross entropy it reaches
 a test accuracy of .99 within some epochs and ends at .80, as it has memorized wrong labels.
@@ -19,6 +19,7 @@ from backbones.base import HALF, Network
 from benchmark.checks.lab import CPU, Lab
 from benchmark.checks.runner import CheckFailed
 from benchmark.grid.spec import Augment, Recipe
+from benchmark.metrics import auroc
 from benchmark.registry import METHODS
 from benchmark.training.kit import Build
 from benchmark.training.samples import Images
@@ -127,6 +128,8 @@ class Outcome:
     """The given labels that the method reported as kept in the last epoch."""
     corrected: Share
     """The labels that it reported in the last epoch where they differ from the given ones."""
+    ranking: float | None
+    """Mean AUROC of the scores that it reported in the last epoch, right against wrong labels; None without scores."""
 
 
 @cache
@@ -136,17 +139,21 @@ def _outcome(plugin: Hashable, method: str, options: str) -> Outcome:
     `plugin` is the class that `method` names: two classes may have had that name.
     """
     settings = METHODS.load(method).Config.model_validate_json(options).model_dump()
-    accuracies, kept, corrected = [], [0, 0], [0, 0]
+    accuracies, areas, kept, corrected = [], [], [0, 0], [0, 0]
     for seed in range(SEEDS):
         lab = NoisyLab(method, settings, seed=seed)
         accuracies.append(lab.run())
         reports = lab.kit.reports
-        chosen, label = reports.kept.cpu().numpy() == 1, reports.label.cpu().numpy()
+        chosen, label, score = (array.cpu().numpy() for array in (reports.kept == 1, reports.label, reports.score))
         changed = (label != -1) & (label != lab.noisy)
-        for count, right, of in ((kept, lab.noisy == lab.clean, chosen), (corrected, label == lab.clean, changed)):
+        given_right, scored = lab.noisy == lab.clean, ~np.isnan(score)
+        area = auroc(score[scored], given_right[scored])
+        areas += [] if area is None else [area]
+        for count, right, of in ((kept, given_right, chosen), (corrected, label == lab.clean, changed)):
             count[0] += int((right & of).sum())
             count[1] += int(of.sum())
-    return Outcome(float(np.mean(accuracies)), Share(*kept), Share(*corrected))
+    ranking = float(np.mean(areas)) if areas else None
+    return Outcome(float(np.mean(accuracies)), Share(*kept), Share(*corrected), ranking)
 
 
 def outcome(method: str, options: dict[str, Any]) -> Outcome:
@@ -220,6 +227,27 @@ def corrects_to_the_true_class(method: str, options: dict[str, Any]) -> None:
         )
 
 
+RANKED = 0.75
+"""Least AUROC of a score; built-in methods reach .98 to 1.0, l2rw .86, at random it is .50."""
+
+
+def scores_right_labels_above_wrong_ones(method: str, options: dict[str, Any]) -> None:
+    """Where it scores labels, a right one has the higher score than a wrong one in at least 75 % of all pairs."""
+    ranking = outcome(method, options).ranking
+    if ranking is not None and ranking < RANKED:
+        raise CheckFailed(
+            f"at 40 % symmetric noise a right label has the higher score than a wrong one in {100 * ranking:.0f} % of "
+            f"all pairs in the last epoch (mean of {SEEDS} seeds); expected {100 * RANKED:.0f} %. Report as `score` "
+            "how clean a label looks: higher is cleaner, so that a loss is reported with a minus"
+        )
+
+
 CHECKS: dict[str, Callable[..., None]] = {
-    check.__name__: check for check in (beats_ce_under_noise, keeps_right_labels, corrects_to_the_true_class)
+    check.__name__: check
+    for check in (
+        beats_ce_under_noise,
+        keeps_right_labels,
+        corrects_to_the_true_class,
+        scores_right_labels_above_wrong_ones,
+    )
 }
