@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -202,6 +203,20 @@ def test_random_peers_average_to_the_exact_peer_term(logits: Tensor) -> None:
 
 def method_term(logits: Tensor, y: Tensor) -> Tensor:
     return -(logits.softmax(1) + 1e-5).log().gather(1, y[:, None]).mean()
+
+
+@pytest.mark.parametrize("pairing", ["random", "prior"])
+def test_the_peer_term_has_an_eps_of_its_own(pairing: str) -> None:
+    config = {"eps": 0.2, "eps_base": 0.05, "alpha": 0.5, "pairing": pairing}
+    method = build("peer", config, K=2, N=2, epochs=10, epoch=9)
+    p = np.array([[0.7, 0.3], [0.4, 0.6]])
+    method.plan(9, TinyData(torch.zeros(2, 4, dtype=torch.float64), torch.tensor([0, 1]), 2))
+    base = -(np.log(0.7 + 0.05) + np.log(0.6 + 0.05)) / 2
+    # Of two samples each has the label of the other; in the mean over labels every sample has every label.
+    unrelated = np.array([0.3, 0.4]) if pairing == "random" else p
+    peer = -np.log(unrelated + 0.2).mean()
+    loss = method.loss(torch.from_numpy(np.log(p)), batch_of(torch.tensor([0, 1])))
+    assert loss.item() == pytest.approx(base - 0.5 * peer)
 
 
 def test_nls_starts_with_cross_entropy(logits: Tensor, y: Tensor) -> None:

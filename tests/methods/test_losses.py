@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -118,6 +119,22 @@ def test_gjs_of_two_equal_views_is_js(logits: Tensor, y: Tensor) -> None:
     method = build("gjs", {"weights": (0.7, 0.1, 0.2)}, K=7)
     gjs = method.loss(torch.cat([logits, logits]), batch_of(y))
     assert gjs.item() == pytest.approx(loss_of("js", logits, y, {"label_weight": 0.7}).item())
+
+
+def test_gjs_compares_the_label_with_the_predictions_of_two_different_views() -> None:
+    method = build("gjs", {"weights": (0.5, 0.2, 0.3)}, K=3, N=4)
+    views = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    batch = batch_of(torch.tensor([0, 1, 2, 0]), x=views)
+    label = np.eye(3)[[0, 1, 2, 0]]
+    first, second = (method.net(view).softmax(1).detach().numpy() for view in views)
+    mean = 0.5 * label + 0.2 * first + 0.3 * second
+    divergence = entropy(mean) - 0.2 * entropy(first) - 0.3 * entropy(second)  # the label's entropy is 0
+    expected = divergence.mean() / (-0.5 * np.log(0.5))
+    assert method.step(batch)["loss"].item() == pytest.approx(expected)
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    return -(p * np.log(p)).sum(1)
 
 
 def test_gjs_refuses_weights_that_do_not_sum_to_one() -> None:

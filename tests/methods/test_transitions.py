@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmark.checks.lab import Lab
+from benchmark.registry import METHODS
 from methods import Hints
 from methods._transition import anchor_rows, check_transition, row_normalize
 from methods.backward import Backward
 from methods.coteaching import Coteaching
 from methods.forward import Forward
-from tests.golden.harness import batch_of, make
+from tests.golden.harness import batch_of, make, recorded
 
 
 def test_forward_equals_the_exact_loss_on_extreme_logits() -> None:
@@ -56,3 +58,19 @@ def test_anchor_rows_pass_over_outliers_without_touching_other_columns() -> None
 
 def test_an_empty_row_becomes_the_identity() -> None:
     assert row_normalize(torch.tensor([[0.0, 0.0], [1.0, 3.0]])).tolist() == [[1.0, 0.0], [0.25, 0.75]]
+
+
+ESTIMATING = [entry.name for entry in METHODS.entries() if "held_share" in METHODS.load(entry.name).Config.model_fields]
+
+
+@pytest.mark.parametrize("name", ESTIMATING)
+def test_the_network_behind_t_stops_early_on_the_share_that_the_option_holds_out(name: str) -> None:
+    options = {"held_share": 0.3, **({"gan": 0.1} if name == "cgan_augment" else {})}
+    lab = Lab(name, options, epochs=1, num_samples=90)
+    lab.start(0)
+    with recorded(lab.kit, "_fit_early") as calls:
+        next(iter(lab.instance.plan(0, lab.data)))
+    (call,) = calls
+    _, fitted, held, *_ = call.args
+    assert (len(fitted), len(held)) == (63, 27)
+    assert sorted(torch.cat([fitted, held]).tolist()) == list(range(90))
