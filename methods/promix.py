@@ -34,8 +34,9 @@ class ProMix(Method):
 
     Reliable for a network are, of every class, the rho * N / K samples with its smallest losses, and those whose
     label has a probability above tau. In the last epochs (`expand`) samples are added whose class both networks give
-    alike with more than tau, until 90 % of the batch are reliable; their label is the network's own prediction. Per
-    network and head, with the logarithm of the mean prediction pi, times `debias`, added to all logits:
+    alike with more than tau, until 90 % of the batch are reliable; their label is the network's own prediction, with
+    log pi subtracted. Per network and head, with the logarithm of the mean prediction pi, times `debias`, added to
+    all logits:
         CE(view 1) + w(t) (CE(view 2) + CE(mixup) + CE(FMix)),
     over reliable samples, w a linear ramp from the first epoch on. The pseudo head adds beta(t) (CE(view 1) +
     w(t) CE(view 2)) over the others, whose targets are the network's predictions with log pi subtracted, sharpened;

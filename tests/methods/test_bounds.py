@@ -24,6 +24,7 @@ from methods.plc import PLC
 from methods.sop import SOP
 from methods.t_revision import TRevision
 from tests.golden.harness import TinyData, batch_of, make
+from tests.methods.loss_lab import build
 
 # ---- mixtures ----------------------------------------------------------------------------------------------
 
@@ -142,6 +143,25 @@ def test_a_sample_that_an_epoch_leaves_out_keeps_its_given_label_in_the_window()
     torch.testing.assert_close(window.mean(2), torch.tensor([[0.2, 0.8], [1.0, 0.0], [0.4, 0.6]]))
     torch.testing.assert_close(window.mean(1), torch.tensor([[0.4, 0.6], [1.0, 0.0], [0.8, 0.2]]))
     assert torch.equal(window.mean(0), window.mean(1))
+
+
+@pytest.mark.parametrize("name", ["plc", "joint_optimization"])
+def test_the_given_label_stands_in_for_the_prediction_of_an_epoch_that_left_a_sample_out(name: str) -> None:
+    """Two epochs are averaged: both saw sample 0, one saw sample 1, none saw sample 2."""
+    warmup = {"plc": {"warmup": 0.1}, "joint_optimization": {"begin": 0.2}}[name]
+    method = build(name, {"window": 0.2, **warmup}, K=2, N=3, epochs=10)
+    data = TinyData(torch.zeros(3, 4, dtype=torch.float64), torch.tensor([0, 0, 1]), 2)
+    list(method.plan(0, data))
+    method.after_step(batch_of(data.y[:1]), torch.tensor([[0.1, 0.9]]).log())
+    method.epoch = 1
+    method.after_step(batch_of(data.y[:2]), torch.tensor([[0.1, 0.9], [0.2, 0.8]]).log())
+    list(method.plan(2, data))
+    # Sample 1: (1, 0) and (.2, .8) have the mean (.6, .4).
+    if name == "plc":
+        assert method.label.tolist() == [1, 0, 1]
+    else:
+        expected = torch.tensor([[0.1, 0.9], [0.6, 0.4], [0.0, 1.0]]).double()
+        torch.testing.assert_close(method.label, expected)
 
 
 def test_batch_flip_of_no_share_flips_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

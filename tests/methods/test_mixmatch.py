@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from methods._mixmatch import forever, sized
-from methods.promix import fmix_mask, shuffled, smallest_of_classes
+from methods.pes_semi import PESSemi
+from methods.promix import ProMix, _Judged, fmix_mask, shuffled, smallest_of_classes
 from methods.unicon import contrast, uniform
-from tests.golden.harness import TinyData
+from tests.golden.harness import TinyData, make, recorded
 
 
 def data_of(count: int) -> TinyData:
@@ -76,3 +78,39 @@ def test_a_mask_of_fmix_covers_its_share_in_one_piece_along_the_last_axis() -> N
         rows = mask.reshape(-1, shape[-1])
         edges = (rows != rows.roll(1, 1)).sum(1)  # around the circle: a wave of the frequency 1 rises and falls once
         assert edges.max() == 2
+
+
+@pytest.mark.parametrize(
+    ("confident", "labelled", "beside"),
+    [(30, 6, 2), (24, 5, 3), (20, 4, 4), (10, 4, 4), (3, 3, 4), (36, 8, 0)],
+)
+def test_a_step_of_pes_semi_holds_both_kinds_in_proportion_and_at_most_half_of_it_is_unlabelled(
+    confident: int, labelled: int, beside: int
+) -> None:
+    """Of 40 samples, 8 a step: a kind of fewer samples gives all that it has, a lone unlabelled sample is left out."""
+    data = TinyData(torch.zeros(40, 4, dtype=torch.float64), torch.arange(40) % 2, 2)
+    method = make(PESSemi, K=2, N=40, epochs=8, epoch=7, steps_per_epoch=5)
+    batches = list(method.confident(7, data, torch.arange(40) < confident))
+    assert len(batches) == 5
+    for batch in batches:
+        assert len(batch.y) == labelled
+        assert (0 if batch.unlabelled is None else batch.unlabelled.shape[1]) == beside
+        assert (batch.index < confident).all()
+
+
+def test_promix_gives_an_added_sample_the_class_that_is_likeliest_for_how_often_the_network_predicts_it() -> None:
+    config = {"tau": 0.6, "debias": 0.5, "expand": 1.0}
+    method = make(ProMix, config, K=2, N=4, epochs=10, epoch=9)
+    often, seldom = 0.9, 0.1
+    method.bias.copy_(torch.tensor([often, seldom]).expand(2, 2, 2))
+    # Odds of class 0, of which half the logarithm of 9 is taken: above 3 they stay above 1.
+    odds = torch.tensor([2.0, 2.9, 3.1, 8.0], dtype=torch.float64)
+    logits = torch.stack([odds.log(), torch.zeros(4, dtype=torch.float64)], 1)
+    y = torch.ones(4, dtype=torch.int64)  # no label is believed: its probability is at most a third
+    batch = _Judged(torch.zeros(2, 4, 4, dtype=torch.float64), y, torch.arange(4), torch.zeros(2, 4, dtype=torch.bool))
+    p = logits.softmax(1).expand(2, 4, 2)
+    with recorded(method, "mixed") as calls:
+        method.network_loss(0, logits.expand(2, 2, 4, 2), p, batch)
+    _, _, _, label, kept, _ = calls[0].args
+    assert kept.tolist() == [False, True, True, True], "three of four are the most that may be reliable"
+    assert label[kept].tolist() == [1, 0, 0]

@@ -92,6 +92,16 @@ def test_a_warm_up_of_10_of_300_epochs_and_3910_steps(run: int, steps: int, expe
     assert Schedule(card, run, steps).starts() == (expected,)
 
 
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 30), (2, 24), (3, 16), (6, 8)])
+def test_official_steps_take_as_many_epochs_as_the_run_needs_for_them(steps: int, epochs: int) -> None:
+    card = Card(
+        phases=(Phase("warm-up", epochs=40, steps=48), Phase("late", epochs=760)), lengths=(Length("r", 40, 48),)
+    )
+    schedule = Schedule(card, 90, steps)
+    assert schedule.starts() == (epochs,)  # 48 / steps, and at most a third of the run
+    assert schedule.length("r") == epochs
+
+
 def test_a_given_fraction_is_taken_as_it_is() -> None:
     card = Card(
         phases=(Phase("a", epochs=10), Phase("b", epochs=10), Phase("c", epochs=180)), lengths=(Length("r", 1),)

@@ -84,3 +84,22 @@ def test_the_held_out_share_is_drawn_anew_for_every_seed_and_by_class() -> None:
     assert not torch.equal(draws[0], draws[2])
     assert [int((y[draw] == 1).sum()) for draw in draws] == [3, 3, 3]
     assert not held_out(torch.tensor([0, 1]), 0.5, 2).any(), "the only sample of a class is trained on"
+
+
+def test_of_epochs_that_agree_equally_well_the_earliest_is_kept(data: TinyData) -> None:
+    method = build("strong_ce", K=CLASSES, N=60, epochs=EPOCHS)
+    method.held.copy_(torch.arange(60) < 20)
+    bias = method.average.module.classifier.bias.data
+
+    def always(label: int, size: float) -> None:
+        """Makes the average predict `label` for everything, and ends the epoch."""
+        method.average.module.classifier.weight.data.zero_()
+        bias.copy_(size * F.one_hot(torch.tensor(label), CLASSES))
+        method.keep_the_best(data)
+
+    counts = torch.bincount(data.y[:20], minlength=CLASSES)
+    worst, best = int(counts.argmin()), int(counts.argmax())
+    assert counts[worst] < counts[best]
+    for label, size, kept in ((worst, 1, 1), (worst, 2, 1), (best, 3, 3), (best, 4, 3), (worst, 5, 3)):
+        always(label, size)
+        assert method.predict(data.x).max().item() == kept
