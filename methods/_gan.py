@@ -82,8 +82,8 @@ def _styled(x: Tensor, style: Tensor) -> Tensor:
 class Discriminator(nn.Module):
     """How real images [B, C, side, side] with the labels y [B] look: [B], larger is more real.
 
-    A projection discriminator (Miyato & Koyama, ICLR 2018); black counts as -1, white as 1. `normalize`, called after every step, keeps the largest
-    singular value of every weight near 1 (Miyato et al., ICLR 2018).
+    A projection discriminator (Miyato & Koyama, ICLR 2018); black counts as -1, white as 1. `normalize`, called after
+    every step, keeps the largest singular value of every weight near 1 (Miyato et al., ICLR 2018).
     """
 
     def __init__(self, num_classes: int, channels: int, side: int, width: int) -> None:

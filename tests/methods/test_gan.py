@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -64,7 +65,7 @@ def test_the_average_of_the_generator_reaches_back_10_steps_and_a_fifth_of_those
                 seen.append([value.detach().clone() for value in copies[0].result.parameters()])
             yield batch
 
-    with recorded(_gan.copy, "deepcopy") as copies:
+    with recorded(copy, "deepcopy") as copies:
         trained(average, given(), 5)
     seen.append(list(copies[0].result.parameters()))
     for step, weights in enumerate(seen):
@@ -87,6 +88,7 @@ def test_real_and_generated_images_of_a_step_are_shown_at_the_same_place(monkeyp
     """White images, real and generated: what is black shows where they were moved to."""
     average = generator()
     nn.init.zeros_(average.last.weight)
+    assert average.last.bias is not None
     nn.init.constant_(average.last.bias, 100.0)
     seen: list[Tensor] = []
 
