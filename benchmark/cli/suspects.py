@@ -83,7 +83,7 @@ def suspects(
     noisybench suspects -d bloodmnist --from 3f2a --out dropped
     """
     say_what_takes_time(f"examining {options['dataset']}")
-    from benchmark.cli.probes import make_probe
+    from benchmark.cli.probes import default_backbone, make_probe
     from benchmark.errors import UsageError
     from benchmark.labels import suspects as ranking
     from benchmark.labels.examined import in_all_splits, in_training_set
@@ -103,6 +103,8 @@ def suspects(
     names = tuple(name.strip() for name in raters.split(",")) if raters else ()
     if raters is None and run is None and len(known := noisy.source.dataset.raters) > 1:
         click.echo(f'the labels of {", ".join(known)} are not looked at; --raters "{",".join(known)}" does', err=True)
+    if run is None and not backbones and (larger := default_backbone()) != "cnn":
+        click.echo(f"the small network judges; `labels` judges by -b {larger}, whose weights are installed", err=True)
     started = time.perf_counter()
     about: dict[str, Any]
     if run is not None:
