@@ -53,8 +53,7 @@ def test_preview_draws_a_row_per_class(here, tmp_path):
 
 def test_a_folder_trains_with_its_patients_kept_together_and_its_damage_counted(here, tmp_path, image_folder):
     folder = ("-d", f"folder:{image_folder},size=8", "--group-by", r"^(patient\d+)_")
-    here(*RUN, *folder, code=1)
-    assert "1 of 81 files" in here("status", code=1).stdout, "damaged files are refused by default"
+    assert "1 of 81 files" in here(*RUN, *folder, code=2).stderr, "damaged files are refused by default"
     here(*RUN, *folder, "--skip-corrupt")
     (record,) = records(tmp_path / "results").values()
     assert record["sizes"]["skipped_files"] == 1

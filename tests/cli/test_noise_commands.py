@@ -161,7 +161,7 @@ BAD = {
     "not identifiable": (
         "show",
         ("-n", "symmetric:0.95"),
-        2,
+        1,
         "say --allow-unidentifiable (in a suite: allow_unidentifiable = true)",
     ),
     "no such labels": ("show", ("-n", "given:worse"), 1, "no labels named 'worse'"),

@@ -64,7 +64,7 @@ def test_crowdlab_is_trained_on_the_raters_and_runs_share_it(here, tmp_path, cel
     grid = ("-d", f"npz:{cells}", "-n", "raters:crowdlab,majority", "-m", "ce", "--seeds", "1", "--epochs", "1")
     done = here("run", *grid)
     assert "classifier: labels of raters" in done.stderr
-    assert "clean labels" not in done.stderr
+    assert "classifier: clean labels" not in done.stderr
     found = [json.loads(path.read_text()) for path in (tmp_path / "results" / "runs").rglob("*.json")]
     assert {record["state"] for record in found} == {"ok"}
     by_labels = {record["spec"]["noise"]["config"]["labels"]: record["spec"]["noise"] for record in found}

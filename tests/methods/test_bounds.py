@@ -198,8 +198,8 @@ def test_dividemix_tells_the_accuracy_of_its_first_network_in_warm_up() -> None:
         (Peer.Config, "warmup", "ramp_end", 0.5),
     ],
 )
-def test_the_lower_of_two_options_is_below_the_upper(config: Any, lower: str, upper: str, value: float) -> None:
-    config(**{lower: value / 3, upper: value})
-    for low in (value, value + value / 3):
-        with pytest.raises(ValidationError, match=f"{lower} is .*; expected {lower} below {upper}"):
-            config(**{lower: low, upper: value})
+def test_the_lower_of_two_options_is_not_above_the_upper(config: Any, lower: str, upper: str, value: float) -> None:
+    for low in (value / 3, value):
+        config(**{lower: low, upper: value})
+    with pytest.raises(ValidationError, match=f"{lower} is .*; expected {lower} at most {upper}"):
+        config(**{lower: value + value / 3, upper: value})

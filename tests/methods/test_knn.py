@@ -7,7 +7,6 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from methods import knn
 from methods.knn import FLOOR, smallest_explaining
 from tests.golden.harness import TinyData, batch_of
 from tests.methods.loss_lab import build
@@ -34,15 +33,8 @@ def shares(logits: torch.Tensor) -> np.ndarray:
     return (logits.exp() - FLOOR).clamp(min=0).numpy()
 
 
-@pytest.fixture
-def equally_reliable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All labels are explained by as many neighbours as there are at most."""
-    monkeypatch.setattr(knn, "smallest_explaining", lambda neighbours, y, low, high, classes: torch.full_like(y, high))
-
-
-@pytest.mark.usefixtures("equally_reliable")
 def test_equally_reliable_labels_vote_as_in_scikit_learn(data: TinyData, images: torch.Tensor) -> None:
-    method = build("knn", {"k_min": 5, "k_max": 7}, K=CLASSES, N=120)
+    method = build("knn", {"k_min": 7, "k_max": 7}, K=CLASSES, N=120)
     list(method.plan(0, data))
     oracle = KNeighborsClassifier(7).fit(data.x.numpy(), data.y.numpy())
     np.testing.assert_allclose(shares(method.predict(images)), oracle.predict_proba(images.numpy()), atol=1e-12)
@@ -95,9 +87,8 @@ def test_no_sample_votes_on_itself_alone_and_few_samples_are_enough(vote: str) -
     assert build("knn", {"vote": vote}, K=2, N=3).predict(x).unique().numel() == 1, "before the first epoch: no vote"
 
 
-@pytest.mark.usefixtures("equally_reliable")
 def test_the_accuracy_of_a_step_is_that_of_the_votes_of_the_others(data: TinyData) -> None:
-    method = build("knn", {"k_min": 5, "k_max": 7}, K=CLASSES, N=120)
+    method = build("knn", {"k_min": 7, "k_max": 7}, K=CLASSES, N=120)
     list(method.plan(0, data))
     others = []
     for i in range(120):
