@@ -66,6 +66,7 @@ def test_the_page_of_a_method_shows_its_card():
     assert "`coteaching`](coteaching.md) †" in dict(pages())["methods/index.md"]
 
 
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_without_the_network(site):
     assert (site / "index.html").is_file()
     for registry in ALL:
@@ -73,12 +74,14 @@ def test_the_site_is_built_without_a_warning_and_without_the_network(site):
     assert "ground floor" in (site / "rooms.svg").read_text()
 
 
+@pytest.mark.slow
 def test_no_page_asks_another_server_for_anything(site):
     for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
         request = OUTSIDE_REQUEST.search(path.read_text())
         assert not request, f"{path.relative_to(site)}: {request.group(0)}"
 
 
+@pytest.mark.slow
 def test_no_page_holds_a_path_of_this_machine(site):
     here = {str(ROOT), str(Path.home()), sys.prefix}
     for path in [*site.rglob("*.html"), *site.rglob("*.json")]:

@@ -124,6 +124,7 @@ def test_every_example_keeps_its_promises(inside, kind):
     assert "all promises kept" in inside("check", PLUGINS[kind])
 
 
+@pytest.mark.slow
 def test_the_four_examples_run_together_beside_the_built_in_ones(installed, packages):
     table = installed(
         "run", "-d", "shapes:per_class=30", "-b", "lenet5", "-m", "ce", "-m", "flooding", "-n", "fatigue:0.4",

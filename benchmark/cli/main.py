@@ -239,7 +239,7 @@ def _ending_on_signals() -> Iterator[None]:
         if isinstance(error, (Stopped, KeyboardInterrupt)):
             last = -REPEATED_SECONDS
             number = error.args[0] if isinstance(error, Stopped) else signal.SIGINT
-            threading.Timer(0.05, _thread.interrupt_main, [number]).start()
+            threading.Timer(0.05, _signal_main_thread, [number]).start()
         else:
             show_dropped(dropped)
 
@@ -255,6 +255,16 @@ def _ending_on_signals() -> Iterator[None]:
         sys.unraisablehook = show_dropped
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _signal_main_thread(number: int) -> None:
+    """A real signal where there is one: it ends what the thread waits for, which `interrupt_main` does not."""
+    if sys.platform == "win32":
+        _thread.interrupt_main(number)
+    else:
+        waiting = threading.main_thread().ident
+        assert waiting is not None, "it has been started"
+        signal.pthread_kill(waiting, number)
 
 
 @contextmanager

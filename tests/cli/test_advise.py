@@ -15,6 +15,7 @@ def advised(here, tmp_path):
     return advise
 
 
+@pytest.mark.slow
 def test_it_names_candidates_the_rate_and_what_to_type(advised):
     told, _ = advised("-d", "digits", "-n", "symmetric:0.3", "--seeds", "2", "--epochs", "2", "--subset", "500")
     assert "# Which method to use" in told

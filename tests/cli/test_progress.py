@@ -48,6 +48,7 @@ def ended(told):
     return sorted(re.findall(r"\[\d/4\] ok digits/cnn/(\w+)/symmetric:0\.2/(s\d) acc=\.\d{3}", plain))
 
 
+@pytest.mark.slow
 def test_finished_runs_with_their_accuracies_appear_in_a_terminal(tmp_path):
     pty = pytest.importorskip("pty")
     reader, terminal = pty.openpty()

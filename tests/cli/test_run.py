@@ -212,7 +212,9 @@ def test_a_failing_method_is_a_record_and_the_grid_goes_on(here, tmp_path):
 DEADLY = {"killed": "os.kill(os.getpid(), 9)", "exited": "os._exit(3)", "slow": "time.sleep(60)"}
 
 
-@pytest.mark.parametrize("what", DEADLY)
+@pytest.mark.parametrize(
+    "what", ["killed", *(pytest.param(what, marks=pytest.mark.slow) for what in ("exited", "slow"))]
+)
 def test_a_dead_worker_is_that_runs_failure_and_nobody_elses(here, tmp_path, what):
     (tmp_path / "deadly.py").write_text(
         '"""Ends its process."""\n'

@@ -65,6 +65,7 @@ def test_a_grid_killed_at_a_random_moment_resumes_to_the_same_records(here, tmp_
     assert records(tmp_path / "results") == expected
 
 
+@pytest.mark.slow
 def test_a_torn_checkpoint_starts_the_run_over_and_ends_in_the_same_record(here, tmp_path, undisturbed):
     expected, _ = undisturbed
     for run_id in expected:

@@ -51,6 +51,7 @@ WINDOWS = """
 """
 
 
+@pytest.mark.slow
 def test_a_grid_runs_where_python_has_what_it_has_on_windows(tmp_path):
     hidden = tmp_path / "hidden"
     hidden.mkdir()

@@ -48,7 +48,7 @@ OTHERS: st.SearchStrategy[object] = st.sampled_from(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_record_with_a_field_of_another_type_is_told_as_such(ran, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("changed")
