@@ -139,7 +139,7 @@ def _best(places: Sequence[Path], columns: Sequence[_Column], roles: dict[str, s
         files = place_of(place).tree(is_junk).files
         for column, tried in names.items():
             found = find(tried, files)
-            reached = (sum(name == file for name, file in found.files.items()), len(found.files))
+            reached = (len(found.files) - len(found.how), len(found.files))
             if reached > score:
                 best, folder, score = _Hit(column, found, len(tried)), place, reached
     return folder, best
