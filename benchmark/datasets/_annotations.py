@@ -11,7 +11,7 @@ from datetime import date, time
 from benchmark.datasets._class_folders import SPLIT_NAMES
 from benchmark.datasets._columns import Columns
 from benchmark.datasets._lookup import find
-from benchmark.datasets._sheets import Sheet, text_of
+from benchmark.datasets._sheets import Sheet, exact_text, text_of
 from benchmark.datasets._spellings import names_of, one_spelling
 from benchmark.datasets.base import DataError
 from benchmark.datasets.class_names import listed, nearest
@@ -59,7 +59,7 @@ def annotated(
     Rows of one file are merged where they do not contradict each other. Raises DataError for dates in the place of
     file names, and for splits of another name than train, val and test.
     """
-    names = _texts(sheet, columns.file)
+    names = [exact_text(cell) for cell in sheet.column(columns.file)]
     _refuse_dates(sheet, columns.file, "file names")
     labels = {name: _labels(sheet, name, missing) for name in (columns.label, *columns.raters) if name}
     labels, told = _without_decimals(labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -96,7 +97,7 @@ def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     except DataError as error:
         # What follows is advice for tables of labels, whose encoding and sheet a data set's options name.
         raise DataError(str(error).partition("; expected")[0]) from None
-    cells = {name: [unescaped(text_of(cell) or "") for cell in column] for name, column in columns.items()}
+    cells = {name: [unescaped(exact_text(cell) or "") for cell in column] for name, column in columns.items()}
     assumed = tuple(note.partition("; encoding=")[0] for note in sheet.notes)
     return pd.DataFrame(cells, index=list(sheet.numbers), dtype=str), assumed
 
@@ -108,7 +109,7 @@ def _with_header(path: Path, grid: list[tuple[Cell, ...]], notes: list[str]) -> 
         raise DataError(f"{path} has no row of two or more cells; expected column names, and rows below them")
     if any(map(_count, grid[:header])):
         notes.append(f"the first {header} row(s) of the table were left out as a title")
-    names = ["" if cell is None else str(cell).strip() for cell in grid[header]]
+    names = ["" if cell is None else unicodedata.normalize("NFC", str(cell).strip()) for cell in grid[header]]
     while not names[-1]:
         names.pop()
     rows, numbers = [], []
@@ -249,7 +250,16 @@ def _first_line(error: BaseException) -> str:
 
 
 def text_of(cell: Any) -> str | None:
-    """A cell as text without blanks around it; None where it is empty. Whole numbers have no ".0"."""
+    """A cell as text without blanks around it; None where it is empty. Whole numbers have no ".0".
+
+    A letter such as ä, which a Mac writes as two signs, is one: nobody sees the difference.
+    """
+    text = exact_text(cell)
+    return text and unicodedata.normalize("NFC", text)
+
+
+def exact_text(cell: Any) -> str | None:
+    """As `text_of`, with the signs that the cell holds: that of a file's name."""
     if cell is None or (isinstance(cell, float) and cell != cell):
         return None
     if isinstance(cell, bool):

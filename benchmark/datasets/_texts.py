@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 
 def texts(value: Any) -> Any:
@@ -16,4 +17,12 @@ def texts(value: Any) -> Any:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(texts)]
+def one_sign_a_letter(value: Any) -> Any:
+    """Texts in which a letter such as ä, which a Mac writes as two signs, is one, as in `_sheets.text_of`."""
+    if isinstance(value, tuple):
+        return tuple(map(one_sign_a_letter, value))
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+Name = Annotated[str, AfterValidator(one_sign_a_letter)]
+Texts = Annotated[tuple[str, ...], AfterValidator(one_sign_a_letter), BeforeValidator(texts)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -33,16 +34,19 @@ def suspicions(
 ) -> list[str]:
     """What may be wrong with the class names of a data set, a sentence each; `counts`: images of each, if known;
     `missing`: the value of the option of that name, of a data set that has it."""
+    alike = look_alikes(names)
     sentences = [
-        f"classes {listed(group)} differ by case or white space only: rename them if they are one class"
-        for group in look_alikes(names)
+        f"classes {listed(group)} differ by case or white space only: rename them if they are one class, or give "
+        f"{as_one([group])}"
+        for group in alike
     ]
     sentences += [f"the name of class {name!r} has blanks at an end" for name in names if name != name.strip()]
     numbers = [name for name in names if name.strip().removeprefix("-").isdecimal()]
+    equal = [group for group in _groups(numbers, lambda name: str(int(name))) if group not in alike]
     sentences += [
-        f"classes {listed(group)} are the same number: write it in one way if they are one class"
-        for group in _groups(numbers, lambda name: str(int(name)))
-        if group not in look_alikes(names)
+        f"classes {listed(group)} are the same number: write it in one way if they are one class, or give "
+        f"{as_one([group])}"
+        for group in equal
     ]
     if 0 < len(numbers) < len(names):
         sentences.append(f"classes {listed(numbers)} are numbers and the others words: are they meant as classes?")
@@ -51,8 +55,14 @@ def suspicions(
     sentences += [
         f"class {name!r} may mean that there is no label; if so, leave these images out{how}" for name in no_label
     ]
-    for rare, common in _misspelled(names, counts or {}):
-        sentences.append(f"class {rare!r} with few images may be {common!r} misspelled")
+    misspelled = [[common, rare] for rare, common in _misspelled(names, counts or {})]
+    sentences += [
+        f"class {rare!r} with few images may be {common!r} misspelled: mend it if so, or give "
+        f"{as_one([[common, rare]])}"
+        for common, rare in misspelled
+    ]
+    if len(together := _united([*alike, *equal, *misspelled])) > 1:
+        sentences.append(f"to take all classes that may be one for one each, give {as_one(together)}")
     return sentences
 
 
@@ -68,6 +78,18 @@ def as_missing(texts: Iterable[str]) -> str:
     return f"missing=[{','.join(map(printable, texts))}]"
 
 
+def as_one(groups: Sequence[Sequence[str]]) -> str:
+    """The option of a data set that makes one class of each group of `groups`, as it is typed, in a TOML file too.
+
+    A name that is a number might be taken for the number of another class.
+    """
+    if any(name != name.strip() or set(name) & set("+,[]\"'\\") for group in groups for name in group):
+        return f"merge={json.dumps(groups, ensure_ascii=False)}"
+    typed = ["+".join(f"class {name}" if name.isdecimal() else printable(name) for name in group) for group in groups]
+    text = typed[0] if len(typed) == 1 else f"[{','.join(typed)}]"
+    return f'merge="{text}"'
+
+
 def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(repr(printable(name)) for name in names))
 
@@ -77,6 +99,16 @@ def _groups(names: Iterable[str], key: Callable[[str], str]) -> list[list[str]]:
     for name in sorted(set(names)):
         groups.setdefault(key(name), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _united(groups: Iterable[list[str]]) -> list[list[str]]:
+    """Groups that share a member as one, each member once."""
+    united: list[list[str]] = []
+    for group in groups:
+        met = [other for other in united if not set(other).isdisjoint(group)]
+        united = [other for other in united if other not in met]
+        united.append(list(dict.fromkeys(name for one in (*met, group) for name in one)))
+    return united
 
 
 def _misspelled(names: Sequence[str], counts: Mapping[str, int]) -> Iterable[tuple[str, str]]:

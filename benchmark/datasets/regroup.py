@@ -25,7 +25,9 @@ def _names(value: Any) -> Any:
 
 
 def _groups(value: Any) -> Any:
-    """One group, "3+4" or [3, 4], or several, as tuples of texts."""
+    """One group, "3+4" or [3, 4], or several, "[3+4,0+1]" or [[3, 4], [0, 1]], as tuples of texts."""
+    if isinstance(value, str) and value[:1] + value[-1:] == "[]":
+        value = [part.strip() for part in value[1:-1].split(",")]
     if isinstance(value, (list, tuple)) and any(isinstance(one, (list, tuple)) or "+" in str(one) for one in value):
         return tuple(map(_names, value))
     return None if value is None else (_names(value),)
@@ -37,7 +39,8 @@ class Regrouping(Settings):
     added_later: ClassVar = frozenset({"merge", "without", "only", "alias"})
 
     merge: Annotated[tuple[tuple[str, ...], ...] | None, BeforeValidator(_groups)] = None
-    """Classes that become one, by number or name: 3+4; several groups as [[3, 4], [0, 1]]."""
+    """Classes that become one, by number or name: 3+4; several groups as [3+4,0+1]. Where classes are named by
+    numbers, `class 3` is the one of that name and `number 3` the fourth one."""
     without: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = None
     """Classes that are left out with all their images: 3, or 3+4."""
     only: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = None
@@ -114,7 +117,7 @@ def regroup(name: str, classes: tuple[str, ...], options: Regrouping, *, named: 
     """What becomes of the `classes` of the data set `name`."""
     if options.without and options.only:
         raise DataError(f"{name}: without and only say the same of different classes; give one of them")
-    numbers = {text: k for k, text in enumerate(classes)} | {str(k): k for k in range(len(classes))}
+    numbers = _said(classes)
     groups = [_numbers(name, group, numbers) for group in options.merge or ()]
     chosen = _numbers(name, options.only or options.without or (), numbers)
     gone = set(range(len(classes))) - chosen if options.only else chosen
@@ -137,11 +140,26 @@ def regroup(name: str, classes: tuple[str, ...], options: Regrouping, *, named: 
     return Regroup(target, new_names, f"its classes are now {said} (new number, former class){left_out}")
 
 
-def _numbers(name: str, wanted: tuple[str, ...], numbers: Mapping[str, int]) -> set[int]:
-    unknown = [text for text in wanted if text not in numbers]
-    if unknown:
-        raise DataError(f"{name} has no class {unknown[0]!r}; expected some of {', '.join(numbers)}")
-    found = {numbers[text] for text in wanted}
+def _said(classes: tuple[str, ...]) -> dict[str, set[int]]:
+    """What may be typed -> the numbers of the classes that it may mean."""
+    said: dict[str, set[int]] = {}
+    for k, text in enumerate(classes):
+        for typed in (text, str(k), f"class {text}", f"number {k}"):
+            said.setdefault(typed, set()).add(k)
+    return said
+
+
+def _numbers(name: str, wanted: tuple[str, ...], said: Mapping[str, set[int]]) -> set[int]:
+    for text in wanted:
+        if text not in said:
+            known = ", ".join(typed for typed in said if not typed.startswith(("class ", "number ")))
+            raise DataError(f"{name} has no class {text!r}; expected some of {known}")
+        if len(said[text]) > 1:
+            raise DataError(
+                f"{name}: {text!r} is the name of one class and the number, from 0 on, of another; expected "
+                f"'class {text}' for the one of that name, or 'number {text}'"
+            )
+    found = {number for text in wanted for number in said[text]}
     if len(found) < len(wanted):
         raise DataError(f"{name}: {'+'.join(wanted)} names a class twice")
     return found

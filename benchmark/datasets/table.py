@@ -22,9 +22,9 @@ from benchmark.datasets._listed import ListedImages, ListedOptions, Listing
 from benchmark.datasets._sheets import read_sheet
 from benchmark.datasets._spellings import plain_number
 from benchmark.datasets._stained import Stained, StainOption
-from benchmark.datasets._texts import Texts
+from benchmark.datasets._texts import Name, Texts
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
-from benchmark.datasets.class_names import as_missing, nearest, suspicions
+from benchmark.datasets.class_names import as_missing, as_one, nearest, suspicions
 from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
 from benchmark.datasets.splitting import SHARES, absent_classes, held_out, in_two_splits, split
 from benchmark.option_text import located
@@ -68,18 +68,18 @@ class Table(ListedImages, Stained):
         it replace those in it."""
         root: InputPlace | None = None
         """Folder, or zip archive, that the names of the files begin in; that of the table where it is left out."""
-        file: str | None = None
+        file: Name | None = None
         """Column that names the image files. This and the columns of label, patient, site and split are guessed by
         their names where exactly one fits."""
-        label: str | None = None
+        label: Name | None = None
         """Column of the labels, names or numbers; where it is left out and there are raters, their majority."""
         raters: Texts = ()
         """Columns that hold a rater's labels each, [A,B,C] or A+B+C; cells may be empty."""
-        patient: str | None = None
+        patient: Name | None = None
         """Column of the patients: all images of one are in one split."""
-        site: str | None = None
+        site: Name | None = None
         """Column of the hospitals, or whatever images come from."""
-        split: str | None = None
+        split: Name | None = None
         """Column that says train, val or test; without it images are split 70/10/20."""
         only_sites: Texts = ()
         """Take the images of these sites only, [A] or A+B."""
@@ -277,7 +277,7 @@ class Table(ListedImages, Stained):
         where = f"the column {columns.label!r}" if columns.label else "the raters' majority"
         meant = nearest(name, [other for other in self._annotated.classes if other != name])
         hint = f"; did you mean {meant!r}? Expected" if meant else "; expected"
-        merged = f"take them for one with merge={meant}+{name}, " if meant else ""
+        merged = f"take them for one with {as_one([[meant, name]])}, " if meant else ""
         (row, file), *_ = rows
         return (
             f"{cfg.path}: no training image of class {name!r}, which {where} gives {len(rows)} image(s), first in row "

@@ -11,6 +11,7 @@ import pytest
 from benchmark.datasets.base import DataError
 from benchmark.datasets.cache import identity
 from benchmark.datasets.npz import Npz
+from benchmark.datasets.regroup import GONE, Regrouping, regroup
 
 
 @pytest.fixture
@@ -66,6 +67,24 @@ def test_names_survive_and_can_be_used(file: Path, tmp_path: Path) -> None:
 
 def test_several_groups_are_a_list(file: Path) -> None:
     assert opened(file, merge=[[0, 1], [3, 4]]).load().train.labels[:5].tolist() == [0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("option", ["merge", "without", "only"])
+def test_a_number_that_is_the_name_of_another_class_is_refused_and_both_can_be_said(option: str) -> None:
+    def chosen(typed: str) -> list[int]:
+        options = Regrouping.model_validate({option: typed if option != "merge" else f"{typed}+class 4"})
+        target = regroup("mine", ("1", "2", "3", "4", "5"), options, named=True).target
+        wanted = target[3] if option == "merge" else GONE
+        return [
+            k for k in range(5) if (target[k] == wanted) != (option == "only") and not (option == "merge" and k == 3)
+        ]
+
+    with pytest.raises(DataError, match="'1' is the name of one class and the number, from 0 on, of another"):
+        chosen("1")
+    assert chosen("class 1") == [0]
+    assert chosen("number 1") == [1]
+    assert chosen("5") == [4]
+    assert chosen("0") == [0]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_a_class_name_misspelled_in_one_cell_is_told_with_its_row_and_what_mends
         load(stray, root=images, missing="x")
     labels[11] = "Basophill"
     path = write_csv(images.parent / "typo.csv", rows(label=labels, split=split))
-    with pytest.raises(DataError, match=r"\(11\.png\); did you mean 'Basophil'\? .*merge=Basophil\+Basophill"):
+    with pytest.raises(DataError, match=r"\(11\.png\); did you mean 'Basophil'\? .*merge=\"Basophil\+Basophill\""):
         load(path, root=images)
     assert load(path, root=images, merge="Basophil+Basophill").num_classes == 2
     assert load(path, root=images, missing="Basophill").num_classes == 2
@@ -166,6 +166,33 @@ def test_a_german_column_of_splits_is_found_and_followed(images: Path, name: str
     path = write_csv(images.parent / "split.csv", rows(**{name: splits}))
     found = [entry.split for entry in table(path, root=images).listing().entries]
     assert found == ["train"] * 10 + ["val"] * 4 + ["test"] * 6
+
+
+def test_letters_as_a_mac_writes_them_are_the_same_classes_patients_sites_readers_and_columns(images: Path) -> None:
+    def mac(text: str) -> str:
+        return unicodedata.normalize("NFD", text)
+
+    columns: dict[str, Sequence[str]] = {
+        "Prüfer": [("Thrombozyt", "Blutplättchen")[i % 2] for i in range(IMAGES)],
+        "label": [("Blutplättchen", "Granulozyt")[i % 2] for i in range(IMAGES)],
+        "patient": [f"Jäger {i // 4}" for i in range(IMAGES)],
+        "site": [("Süd", "Nord")[i // 4 % 2] for i in range(IMAGES)],
+    }
+    mixed = {
+        mac(name): [mac(text) if i % 3 else text for i, text in enumerate(column)] for name, column in columns.items()
+    }
+    plain = write_csv(images.parent / "plain.csv", rows(**columns))
+    typed = write_csv(images.parent / "typed.csv", rows(**mixed))
+    options = {"root": images, "raters": "Prüfer", "only_sites": "Süd", "label": "label"}
+    expected = load(plain, **options)
+    assert expected.classes == ("Blutplättchen", "Granulozyt")
+    for chosen in (options, {name: mac(str(value)) for name, value in options.items()}):
+        data = load(typed, **chosen)
+        assert [(part.labels.tolist(), part.groups, part.sites) for part in parts(data).values()] == [
+            (part.labels.tolist(), part.groups, part.sites) for part in parts(expected).values()
+        ]
+        assert data.classes == expected.classes
+        assert table(typed, **chosen).digest() == table(plain, **options).digest()
 
 
 def test_letters_as_a_mac_writes_them_are_told_as_such(images: Path) -> None:
