@@ -54,7 +54,7 @@ def annotated(
 ) -> Annotations:
     """What the rows of `sheet` say of `files`; texts in `missing` are no labels.
 
-    How files were found is said of those whose sites are read.
+    How files were found, and how many are named twice, is said of those whose sites are read.
 
     Rows of one file are merged where they do not contradict each other. Raises DataError for dates in the place of
     file names, and for splits of another name than train, val and test.
@@ -91,7 +91,8 @@ def annotated(
             merged[file] = one
     read = {name for name, site in zip(names, sites, strict=True) if name and is_read({site} if site else ())}
     notes = [*found.notes(read), *_unused(missing, [text for name in labels for text in _texts(sheet, name)])]
-    if repeated := sum(len(of_file) - 1 for of_file in rows.values()):
+    of_read = [found.files[name] for name in names if name in read and name in found.files]
+    if repeated := len(of_read) - len({*of_read}):
         notes.append(f"{repeated} row(s) name a file that another row names too")
     if nameless := names.count(None):
         notes.append(f"{nameless} row(s) name no file and were left out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,25 +13,29 @@ from benchmark.datasets.base import DataError
 USUAL_NAMES = {
     "file": (
         "file", "filename", "files", "filepath", "path", "imagepath", "imagefile", "imagefilename", "image", "images",
-        "imagename", "imageid", "img", "picture", "datei", "dateiname", "bild", "bilddatei",
+        "imagename", "imageid", "img", "picture", "datei", "dateiname", "bild", "bilddatei", "fichier", "nomdufichier",
+        "nomfichier", "cheminfichier",
     ),
     "label": (
         "label", "labels", "class", "classname", "diagnosis", "dx", "target", "category", "groundtruth", "diagnose",
-        "klasse", "befund",
+        "klasse", "befund", "classe", "diagnostic", "etiquette",
     ),
     "patient": (
         "patient", "patientid", "patientno", "patientnumber", "patientname", "pid", "patid", "subject", "subjectid",
         "patno", "subjectno", "subjectnumber", "person", "personid", "case", "caseid", "caseno", "casenumber", "mrn",
         "medicalrecordnumber", "patientin", "patientnr", "patnr", "patientennummer", "patientennr", "patientenid",
-        "fall", "fallid", "fallnr", "fallnummer", "proband", "probandid",
+        "fall", "fallid", "fallnr", "fallnummer", "proband", "probandid", "patiente", "idpatient", "nopatient",
+        "npatient", "numeropatient", "numerodupatient", "numpatient", "ipp",
     ),
     "site": (
         "site", "siteid", "hospital", "hospitalid", "center", "centre", "institution", "clinic", "klinik", "klinikum",
-        "krankenhaus", "standort", "haus", "zentrum",
+        "krankenhaus", "standort", "haus", "zentrum", "hopital", "clinique", "etablissement",
     ),
-    "split": ("split", "partition", "subset", "aufteilung", "teilmenge"),
+    "split": ("split", "partition", "subset", "aufteilung", "teilmenge", "partage"),
 }  # fmt: skip
-"""Names by which a column is guessed, in lower case and without blanks and signs."""
+"""Names by which a column is guessed, in lower case and without blanks, signs and accents."""
+MOST_NAMED = 30
+"""Columns that a message names."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Columns:
 
 
 def plain_name(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).casefold()
+    letters = "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign))
+    return re.sub(r"[\W_]+", "", letters).casefold()
 
 
 def fitting(columns: tuple[str, ...], role: str) -> list[str]:
@@ -106,4 +112,6 @@ def _nearest(name: str, columns: tuple[str, ...]) -> str:
 
 
 def _listed(columns: tuple[str, ...]) -> str:
-    return ", ".join(repr(name) for name in columns if name)
+    named = [repr(name) for name in columns if name]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return ", ".join(named[:MOST_NAMED]) + more

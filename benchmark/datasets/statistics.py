@@ -136,12 +136,18 @@ def about_names(part: Arrays) -> list[str]:
     lines = []
     for rater, labels in part.given.items():
         given = labels >= 0
-        wrong = float((labels != part.labels)[given].mean()) if given.any() else 0.0
-        share = "" if given.all() else f" of the {given.mean():.1%} that have one"
-        lines.append(f"labels {rater!r} differ from the main ones in {wrong:.4f}{share}")
+        if not given.any():
+            lines.append(f"labels {rater!r}: no image has one")
+            continue
+        wrong, count = int((labels != part.labels)[given].sum()), int(given.sum())
+        having = "images" if given.all() else "images that have one"
+        lines.append(
+            f"labels {rater!r} differ from the main ones in {wrong} of the {count} {having} ({wrong / count:.1%})"
+        )
     if part.groups is not None:
         sizes = Counter(part.groups).values()
-        lines.append(f"{len(sizes)} patients or other groups, {min(sizes)} to {max(sizes)} images each")
+        each = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{min(sizes)}"
+        lines.append(f"{len(sizes)} patients or other groups, {each} image(s) each")
     if part.sites is not None:
         sites = ", ".join(f"{site or 'unknown'} {count}" for site, count in Counter(part.sites).most_common())
         lines.append(f"images by site: {sites}")

@@ -24,6 +24,8 @@ IMAGES_A_CLASS = 10
 EXAMPLES = 3
 NEARLY_ALL = 0.8
 """Share of a column's cells that name classes, from which it may hold a reader's labels."""
+MOST_COLUMNS = 40
+"""Without a meaning that a draft describes."""
 MOST_FOLDERS = 100
 """Of one depth that are looked through."""
 ROLES = {
@@ -207,8 +209,13 @@ def _toml(
     out: Path,
     sheet: str | None,
 ) -> str:
-    width = max(len(column.name) for column in columns) + 2
-    listed = [f"#   {_quoted(column.name):{width}}  {column.describe()}" for column in columns]
+    meant = {*roles.values(), *raters}
+    others = [column.name for column in columns if column.name not in meant]
+    shown = [column for column in columns if column.name in {*meant, *others[:MOST_COLUMNS]}]
+    width = max(len(column.name) for column in shown) + 2
+    listed = [f"#   {_quoted(column.name):{width}}  {column.describe()}" for column in shown]
+    if hidden := len(columns) - len(shown):
+        listed.append(f"#   and {hidden} further columns, behind {_quoted(others[MOST_COLUMNS - 1])}")
     meanings = [
         f"{role} = {_quoted(roles[role])}  # {what}"
         if role in roles

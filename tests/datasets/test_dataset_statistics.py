@@ -117,3 +117,14 @@ def test_real_pbc_file_has_the_split_sizes_and_order_of_the_recipe(real, make_pb
     index = make_pbc.split(labels)
     for name, part in (("train", data.train), ("val", data.val), ("test", data.test)):
         assert np.array_equal(part.labels, labels[index[name]])
+
+
+def test_a_rater_of_whom_a_split_has_no_label_does_not_differ_in_none_of_them():
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 1, 0, 1])
+    given = {"A": np.array([0, 0, -1, -1]), "B": np.full(4, -1), "C": labels}
+    assert statistics.about_names(Arrays(images, labels, given=given, groups=("p", "p", "q", "q"))) == [
+        "labels 'A' differ from the main ones in 1 of the 2 images that have one (50.0%)",
+        "labels 'B': no image has one",
+        "labels 'C' differ from the main ones in 0 of the 4 images (0.0%)",
+        "2 patients or other groups, 2 image(s) each",
+    ]

@@ -185,7 +185,9 @@ def test_columns_are_guessed_where_one_fits_and_this_is_told(study: Study, tmp_p
         load(two, root=study.images)
 
 
-@pytest.mark.parametrize("name", ["Patienten-Nr", "PatientenNr.", "Fallnummer", "MRN", "Case ID", "Pat. No"])
+@pytest.mark.parametrize(
+    "name", ["Patienten-Nr", "PatientenNr.", "Fallnummer", "MRN", "Case ID", "N° patient", "Numéro du patient"]
+)
 def test_a_patient_column_is_found_under_the_names_that_hospitals_use(study: Study, tmp_path: Path, name: str) -> None:
     header = tuple(name if column == "Patient ID" else column for column in HEADER)
     data = load(write_excel(tmp_path / "named.xlsx", [header, *study.rows]), root=study.images, skip_corrupt=True)

@@ -203,6 +203,39 @@ def test_letters_as_a_mac_writes_them_are_told_as_such(images: Path) -> None:
     assert not any("upper and lower case" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    "names", [("Fichier", "Diagnostic", "Hôpital"), ("Nom du fichier", "Étiquette", "Établissement")]
+)
+def test_french_columns_are_found_with_and_without_accents(images: Path, names: tuple[str, ...]) -> None:
+    columns = [[f"{i:02d}.png" for i in range(IMAGES)], ["a", "b"] * 10, ["n", "s"] * 10]
+    for spelled in (names, [unicodedata.normalize("NFD", name) for name in names], [name.upper() for name in names]):
+        path = write_csv(images.parent / "french.csv", [spelled, *zip(*columns, strict=True)])
+        assert {entry.site for entry in table(path, root=images).listing().entries} == {"n", "s"}
+
+
+def test_a_draft_of_thousands_of_columns_stays_short_and_names_those_that_mean_something(images: Path) -> None:
+    genes = {f"gene {k}": [1, 2] * 10 for k in range(3000)}
+    columns = {"label": ["a", "b"] * 10, **genes, "patient": [f"P{i // 2}" for i in range(IMAGES)]}
+    path = write_csv(images.parent / "genes.csv", rows(**columns))
+    text = draft(path, images.parent / "d.toml").text
+    assert tomllib.loads(text)["patient"] == "patient"
+    assert len(text.splitlines()) < 100
+    assert '#   "patient"' in text
+    assert '#   "gene 39" ' in text
+    assert '#   and 2960 further columns, behind "gene 39"' in text
+    with pytest.raises(DataError, match=r"no column 'Pathient'; did you mean 'patient'\?") as refused:
+        table(path, root=images, patient="Pathient").listing()
+    assert len(str(refused.value)) < 1000
+
+
+def test_rows_that_name_a_file_twice_are_counted_at_the_sites_that_are_read(images: Path) -> None:
+    given = rows(site=["n"] * 6 + ["s"] * 14)
+    path = write_csv(images.parent / "twice.csv", [*given, given[2], given[11], given[12], given[12]])
+    for only, count in (("n", 1), ("s", 3), ("n+s", 4)):
+        notes = table(path, root=images, only_sites=only).listing().notes
+        assert f"{count} row(s) name a file that another row names too" in notes
+
+
 def test_how_files_were_found_is_said_of_the_sites_that_are_read(images: Path) -> None:
     files = [f"{i:02d}" for i in range(IMAGES)]
     path = write_csv(images.parent / "names.csv", rows(file=files, site=["n"] * 6 + ["s"] * 14))
