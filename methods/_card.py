@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from methods._facts import Facts, distinct, not_below
+
 VENUES = {
     "AAAI": "AAAI Conference on Artificial Intelligence",
     "CVPR": "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
@@ -37,9 +39,12 @@ UNDER_NOISE = {
 }
 """Why a method may end no better than cross entropy where wrong labels are memorized: a closed list."""
 
+HINT_NAMES = frozenset({"noise_rate", "transition", "clean_set", "soft_labels"})
+"""What a method may be told beside the noisy labels."""
+
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Facts):
     """A part of the training that `Method.phase` names, with its length in the paper's main experiment."""
 
     name: str
@@ -50,9 +55,13 @@ class Phase:
     plain: bool = False
     """Whether it is plain training with cross entropy: an epoch of it says nothing of the method."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        not_below(self, 1, "epochs", "steps")
+
 
 @dataclass(frozen=True)
-class Length:
+class Length(Facts):
     """A length in the paper's main experiment beside those of the phases: such as of a ramp."""
 
     name: str
@@ -64,9 +73,13 @@ class Length:
     """Its largest part of the run, by default that of the schedule rule. More than 1 for what is trained beside the
     run and takes no epoch from it."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        not_below(self, 1, "epochs", "steps")
+
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Facts):
     """An exponential average: m <- decay * m + (1 - decay) * new, once per step or epoch."""
 
     name: str
@@ -76,7 +89,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Facts):
     """The range of an option that `--tune` searches."""
 
     option: str
@@ -86,6 +99,11 @@ class Search:
     """Whether points are drawn evenly in the logarithm."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.option == "recipe":
+            raise ValueError(
+                "Search('recipe', ...): expected an option of the method; --tune searches the learning rate"
+            )
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             fault = "finite numbers, the lower one first"
         elif self.log and self.low <= 0:
@@ -96,7 +114,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(Facts):
     """What is known of a method beside its formula."""
 
     title: str = ""
@@ -159,6 +177,21 @@ class Card:
     """Why the trained weights may equal those of `ce`, where the method's mathematics says so."""
     reproduction: str = "not run"
     """The outcome of a repetition of a published experiment."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        not_below(self, 0, "cost")
+        not_below(self, 1, "min_classes", "networks_at_test")
+        if unknown := sorted({*self.needs} - HINT_NAMES):
+            raise ValueError(
+                f"Card(needs=...) names {', '.join(unknown)}; expected some of {', '.join(sorted(HINT_NAMES))}"
+            )
+        if not self.phases:
+            raise ValueError(
+                'Card(phases=()): expected one phase or more, such as phases=(Phase("train", epochs=100),)'
+            )
+        distinct(self, "phases", self.phase_names)
+        distinct(self, "search", (one.option for one in self.search))
 
     @property
     def plain_phases(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.settings import Settings as Settings
+from methods._card import HINT_NAMES as HINT_NAMES
 from methods._card import UNDER_NOISE as UNDER_NOISE
 from methods._card import Card as Card
 from methods._card import Length as Length
@@ -58,9 +59,6 @@ class TrainSet(Protocol):
     def scan(self, fn: Callable[[Tensor], Tensor], index: Tensor | None = None) -> Tensor:
         """`fn(x)` over ordered, unaugmented batches in eval mode without gradient, concatenated: [N, ...]."""
         ...
-
-
-HINT_NAMES = frozenset({"noise_rate", "transition", "clean_set", "soft_labels"})
 
 
 class MissingHint(LookupError):
@@ -282,7 +280,13 @@ class Method(nn.Module):
 
     def phase(self, epoch: int) -> str:
         """The name of the phase that `epoch` belongs to, one of the card's."""
-        begun = [name for name, start in zip(self.card.phase_names, (0, *self.starts()), strict=True) if epoch >= start]
+        names, starts = self.card.phase_names, (0, *self.starts())
+        if len(starts) != len(names):
+            raise ValueError(
+                f"starts() gave {len(starts) - 1} epochs; expected {len(names) - 1}, one for each phase of the card "
+                f"after the first: {', '.join(names)}"
+            )
+        begun = [name for name, start in zip(names, starts, strict=True) if epoch >= start]
         return begun[-1]
 
     def plan(self, epoch: int, data: TrainSet) -> Iterator[Batch]:

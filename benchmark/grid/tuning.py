@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from benchmark.errors import UsageError
 from benchmark.grid.plugin_ref import PluginRef
@@ -79,8 +79,19 @@ def candidates(ref: PluginRef, budget: int, lr: float) -> list[PluginRef]:
 
 def own_axes(plugin: type[Method]) -> list[Axis]:
     """The search space of a method's own options, as its card declares it."""
-    whole = {name for name, field in plugin.Config.model_fields.items() if field.annotation is int}
+    whole = {name for name, field in plugin.Config.model_fields.items() if _is_whole(field.annotation)}
+    for one in plugin.card.search:
+        if one.option in whole and not (float(one.low).is_integer() and float(one.high).is_integer()):
+            raise UsageError(
+                f"the card searches {one.option} from {one.low:g} to {one.high:g}, and it is a whole number; "
+                f'give `Search("{one.option}", ...)` whole numbers'
+            )
     return [Axis(one.option, one.low, one.high, one.log, one.option in whole) for one in plugin.card.search]
+
+
+def _is_whole(annotation: Any) -> bool:
+    """Whether an option of that type takes whole numbers alone, and perhaps None."""
+    return {*get_args(annotation), annotation} & {int, float} == {int}
 
 
 def _lr_axis(lr: float) -> Axis:
@@ -114,9 +125,9 @@ def _points(dimensions: int, count: int, seed: int) -> Any:
 
 def _at(ref: PluginRef, space: Sequence[Axis], point: Sequence[float]) -> PluginRef:
     """The method with the options of one point of its search space."""
-    values = {axis.option: _value(axis, share) for axis, share in zip(space, point, strict=True)}
-    recipe = {**method_options(ref)[1], "lr": values.pop("lr")}
-    return ref.having(**values, recipe=recipe)
+    lr, *own = (_value(axis, share) for axis, share in zip(space, point, strict=True))
+    values = {axis.option: value for axis, value in zip(space[1:], own, strict=True)}
+    return ref.having(**values, recipe={**method_options(ref)[1], "lr": lr})
 
 
 def _value(axis: Axis, share: float) -> float:

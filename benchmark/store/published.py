@@ -6,6 +6,7 @@ A published folder is named by its path, or by its name alone if it is one of th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,10 @@ def fault_of_readings() -> StoreError | None:
     """The first fault of the records that this process has read; None where all are as they are defined."""
     try:
         for place in sorted(readings.places):
-            for record in whole(place):
-                if problem := schema.fault(record):
-                    return damaged(place, f"the record of {record['id']} {problem}")
+            with suppress(UsageError):  # of a place without any record yet
+                for record in whole(place):
+                    if problem := schema.fault(record):
+                        return damaged(place, f"the record of {record['id']} {problem}")
     except StoreError as error:
         return error
     return None

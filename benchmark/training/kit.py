@@ -221,7 +221,7 @@ class EngineKit:
         self.reports.add(index, kept, score, label)
 
     def report_transition(self, transition: Tensor) -> None:
-        self.reports.transition = transition.detach().double()
+        self.reports.add_transition(transition)
 
     # For the engine
 

@@ -207,7 +207,7 @@ class Trainer:
                 weighted = value * size
                 totals[name] = totals[name] + weighted if name in totals else weighted
             count += size
-        entry: dict[str, Any] = {"epoch": epoch + 1, "lr": self.kit.lr, "phase": self.method.phase(epoch), "train": {}}
+        entry: dict[str, Any] = {"epoch": epoch + 1, "lr": self.kit.lr, "phase": self._phase(epoch), "train": {}}
         if not count:
             self.progress.diverged = (
                 f"the method's plan gave no batch in epoch {epoch + 1}: of {len(self.data)} samples it took none, "
@@ -220,6 +220,16 @@ class Trainer:
         if not math.isfinite(loss):
             self.progress.diverged = f"the training loss became {loss} in epoch {epoch + 1}"
         return entry
+
+    def _phase(self, epoch: int) -> str:
+        """Raises ValueError where the method is in a phase that its card does not name: tables look it up there."""
+        phase, named = self.method.phase(epoch), self.method.card.phase_names
+        if phase not in named:
+            raise ValueError(
+                f"the method's phase of epoch {epoch + 1} is {phase!r}, and its card names {', '.join(named)}; give "
+                f'one of these, or name it: `card = Card(phases=(Phase("{phase}"), ...))`'
+            )
+        return phase
 
     def _evaluate(self, entry: dict[str, Any]) -> None:
         """Scores the epoch that just ended and adds it to the curve, unless the predictions show divergence."""

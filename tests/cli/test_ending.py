@@ -13,6 +13,7 @@ import pytest
 
 from benchmark.cli import main
 from benchmark.errors import NoisybenchError, fault_of_the_system
+from benchmark.store import readings
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "noisybench"]
@@ -257,6 +258,15 @@ def test_other_errors_are_faults_of_noisybench_and_say_where_to_look(error, here
     assert main.OWN_FAULT in here("status", code=1).stderr
     with pytest.raises(type(error)):
         here("status", "--debug")
+
+
+def test_such_a_fault_is_told_too_where_a_results_folder_without_a_record_was_read(here, monkeypatch, tmp_path):
+    def fail(*_, **__):
+        readings.places.add(tmp_path / "results")
+        raise KeyError("x")
+
+    monkeypatch.setattr(main.cli, "main", fail)
+    assert main.OWN_FAULT in here("run", code=1).stderr
 
 
 def test_errors_that_a_user_can_mend_are_told_as_they_are(here, monkeypatch):

@@ -100,6 +100,31 @@ def test_a_range_that_contradicts_a_bound_is_refused_with_the_option(tmp_path, m
         candidates(PluginRef("own_search"), 8, lr=1e-3)
 
 
+def tried_of_own(tmp_path, monkeypatch, search, options):
+    """The 16 configurations that a search of a plugin with these literals tries."""
+    from benchmark.registry import add_plugin_file
+
+    monkeypatch.setattr(METHODS, "_added", {})
+    text = OWN.replace('Search("q", 0.5, 2.0)', search).replace("q: float = Field(0.7, gt=0, le=1)", options)
+    (tmp_path / "own_search.py").write_text(text)
+    add_plugin_file(tmp_path / "own_search.py")
+    return candidates(PluginRef("own_search"), 16, lr=1e-3)[1:]
+
+
+def test_an_option_of_the_name_lr_is_searched_beside_the_learning_rate(tmp_path, monkeypatch):
+    tried = tried_of_own(tmp_path, monkeypatch, 'Search("lr", 0.2, 0.5)', "lr: float = 0.3")
+    assert all(0.2 <= ref.options["lr"] <= 0.5 for ref in tried)
+    assert all(1e-4 <= ref.options["recipe"]["lr"] <= 1e-2 for ref in tried)
+
+
+@pytest.mark.parametrize("options", ["k: int = 2", "k: int | None = None"])
+def test_an_option_of_whole_numbers_is_searched_by_whole_numbers(options, tmp_path, monkeypatch):
+    tried = tried_of_own(tmp_path, monkeypatch, 'Search("k", 1, 5)', options)
+    assert {ref.options["k"] for ref in tried} == {1, 2, 3, 4, 5}
+    with pytest.raises(UsageError, match="searches k from 1.2 to 1.4, and it is a whole number"):
+        tried_of_own(tmp_path, monkeypatch, 'Search("k", 1.2, 1.4)', options)
+
+
 @pytest.mark.parametrize("lr", [1.5, 5.0])
 def test_a_recipe_whose_learning_rates_would_be_refused_is_told_the_one_to_type(lr):
     with pytest.raises(UsageError, match=rf"as lr = {lr:g} in the recipe, .* expected at most 1: --recipe lr=1 "):

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmark.registry import METHODS
-from methods import Card, Method, Phase
+from methods import Card, Length, Method, Phase, Search
 from methods._card import JOURNALS, VENUES
 from methods.base import HINT_NAMES
 from methods.gce import GCE
@@ -127,6 +127,35 @@ def test_the_link_is_arxiv_then_doi_then_the_papers_page():
 def test_a_fact_as_a_class_attribute_is_refused_with_what_to_write_instead(name, value):
     with pytest.raises(TypeError, match=rf"Mine sets the class attribute '{name}'.* write `card = Card\({name}="):
         type("Mine", (Method,), {name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "told"),
+    [
+        (Card, {"needs": None}, r"needs=None.* expected tuple\[str, \.\.\.\]"),
+        (Card, {"needs": "noise_rate"}, r"needs='noise_rate'.* a tuple of one ends with a comma"),
+        (Card, {"needs": ("noise_rat",)}, "names noise_rat; expected some of clean_set, noise_rate"),
+        (Card, {"min_classes": "many"}, "min_classes='many'.* expected int"),
+        (Card, {"min_classes": 0}, "expected a finite number from 1 on"),
+        (Card, {"cost": -3.0}, "expected a finite number from 0 on"),
+        (Card, {"cost": float("nan")}, "expected a finite number from 0 on"),
+        (Card, {"phases": ()}, "expected one phase or more"),
+        (Card, {"phases": Phase("train")}, "a tuple of one ends with a comma"),
+        (Card, {"phases": (Phase("a"), Phase("a", epochs=2))}, "names a twice"),
+        (Card, {"search": Search("q", 0.1, 1.0)}, "a tuple of one ends with a comma"),
+        (Card, {"search": {"q": (0.1, 1.0)}}, "expected tuple"),
+        (Card, {"search": (Search("q", 0.1, 0.5), Search("q", 0.6, 0.9))}, "names q twice"),
+        (Search, {"option": "q", "low": "0.1", "high": "0.5"}, "low='0.1'.* expected float"),
+        (Search, {"option": "recipe", "low": 0.1, "high": 0.5}, "expected an option of the method"),
+        (Phase, {"name": "warm-up", "epochs": 0}, "expected a finite number from 1 on"),
+        (Phase, {"name": "warm-up", "steps": -5}, "expected a finite number from 1 on"),
+        (Phase, {"name": "warm-up", "epochs": 2.5}, r"expected int \| None"),
+        (Length, {"name": "ramp", "epochs": 0}, "expected a finite number from 1 on"),
+    ],
+)
+def test_a_fact_that_no_reader_could_use_is_refused_where_it_is_written(kind, facts, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        kind(**facts)
 
 
 def test_a_derived_class_inherits_the_card_and_may_have_its_own():

@@ -203,3 +203,55 @@ def test_a_method_that_trains_nothing_goes_on_where_it_was_stopped(tmp_path: Pat
     again = trainer(Lab("knn", {}, epochs=6), tmp_path / "cut").run()
     assert [entry["test"] for entry in again.curve] == [entry["test"] for entry in whole.curve]
     assert again.outcomes == whole.outcomes
+
+
+@pytest.mark.parametrize("phase", ["zzz", None])
+def test_a_phase_that_the_card_does_not_name_is_refused(phase: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    lab = Lab("ce", {}, epochs=2)
+    monkeypatch.setattr(type(lab.instance), "phase", lambda self, epoch: phase)
+    with pytest.raises(ValueError, match=f"phase of epoch 1 is {phase!r}, and its card names train"):
+        trainer(lab, tmp_path).run()
+
+
+def test_starts_that_do_not_fit_the_phases_are_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    lab = Lab("ce", {}, epochs=2)
+    monkeypatch.setattr(type(lab.instance), "starts", lambda self: (1, 2))
+    with pytest.raises(ValueError, match=r"starts\(\) gave 2 epochs; expected 0"):
+        trainer(lab, tmp_path).run()
+
+
+SIX = torch.arange(6)
+
+
+@pytest.mark.parametrize(
+    ("index", "report", "told"),
+    [
+        (SIX, {"kept": torch.ones(7, dtype=torch.bool)}, r"shape \(7,\) for 6 samples; expected one value each"),
+        (SIX, {"kept": torch.ones(1, dtype=torch.bool)}, r"shape \(1,\) for 6 samples"),
+        (SIX, {"kept": torch.tensor(True)}, r"shape \(\) for 6 samples"),
+        (SIX, {"kept": torch.full((6,), 0.9)}, "torch.float32 values; expected bool"),
+        (SIX, {"label": torch.full((6,), 1.7)}, "torch.float32 values; expected integer"),
+        (SIX, {"score": torch.ones(6, dtype=torch.int64)}, "torch.int64 values; expected floating-point"),
+        (SIX, {"score": torch.ones(6, 1)}, r"shape \(6, 1\) for 6 samples"),
+        (SIX > 2, {"kept": torch.ones(6, dtype=torch.bool)}, "index of type torch.bool"),
+    ],
+)
+def test_a_report_that_is_not_one_value_per_sample_is_refused(
+    index: Tensor, report: dict[str, Tensor], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Lab("ce", {}).kit.report(index, **report)
+
+
+@pytest.mark.parametrize("label", [99, -7])
+def test_a_reported_label_that_is_no_class_is_refused_at_the_end_of_the_epoch(label: int) -> None:
+    lab = Lab("ce", {})
+    lab.kit.report(SIX, label=torch.full((6,), label))
+    with pytest.raises(ValueError, match=f"reported labels from .*{label}.*; expected classes from 0 to"):
+        lab.kit.reports.summary(lab.clean, lab.noisy, None)
+
+
+def test_a_transition_that_is_no_matrix_of_the_classes_is_refused() -> None:
+    lab = Lab("ce", {})
+    with pytest.raises(ValueError, match=rf"expected \({lab.num_classes}, {lab.num_classes}\)"):
+        lab.kit.report_transition(torch.ones(7, 7))
