@@ -67,8 +67,9 @@ def suspicions(
 
 
 def nearest(name: str, classes: Iterable[str]) -> str | None:
-    """The one of `classes` that `name` is likely another spelling of; None where there is none."""
-    spelled = {plain(one): one for one in classes}
+    """The one of `classes` that `name` is likely another spelling of, or of a former class that was merged into it;
+    None where there is none."""
+    spelled = {plain(part): one for one in classes for part in (*one.split(" + "), one)}
     near = difflib.get_close_matches(plain(name), spelled, n=1, cutoff=ALIKE)
     return spelled[near[0]] if near else None
 

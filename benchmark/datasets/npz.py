@@ -11,7 +11,7 @@ from benchmark.datasets._layout import read_npz, read_npz_test
 from benchmark.datasets._stained import Stained, StainOption
 from benchmark.datasets.base import Data, ExtraTest, InputFile, Progress
 from benchmark.datasets.class_names import suspicions
-from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
+from benchmark.datasets.regroup import Regrouping, former, regrouped, regrouped_test
 from benchmark.store import digests
 from benchmark.store.tree import readable
 
@@ -54,7 +54,7 @@ class Npz(Stained):
             val=splits.val,
             test=splits.test,
             named=splits.class_names is not None,
-            notes=tuple(suspicions(splits.class_names or ())),
+            notes=tuple(suspicions([*former(self.label, names, self.cfg)])) if (names := splits.class_names) else (),
         )
         return self.with_stains(regrouped(data, self.cfg))
 

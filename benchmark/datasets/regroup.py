@@ -113,6 +113,19 @@ def _used(options: Regrouping) -> bool:
     return any((options.merge, options.without, options.only))
 
 
+def mentioned(options: Regrouping) -> set[str]:
+    """The names of classes that may be meant by `options`."""
+    groups = [*(options.merge or ()), options.without or (), options.only or ()]
+    return {text.removeprefix("class ") for group in groups for text in group}
+
+
+def former(name: str, classes: tuple[str, ...], options: Regrouping) -> dict[str, list[str]]:
+    """The first one of the `classes` that become one -> all of these, for each class that there is then."""
+    target = regroup(name, classes, options, named=True).target
+    together = [[classes[k] for k in np.flatnonzero(target == new)] for new in range(target.max() + 1)]
+    return {members[0]: members for members in together}
+
+
 def regroup(name: str, classes: tuple[str, ...], options: Regrouping, *, named: bool) -> Regroup:
     """What becomes of the `classes` of the data set `name`."""
     if options.without and options.only:

@@ -25,7 +25,7 @@ from benchmark.datasets._stained import Stained, StainOption
 from benchmark.datasets._texts import Name, Texts
 from benchmark.datasets.base import Data, DataError, ExtraTest, InputFile, Progress
 from benchmark.datasets.class_names import as_missing, as_one, nearest, suspicions
-from benchmark.datasets.regroup import Regrouping, regrouped, regrouped_test
+from benchmark.datasets.regroup import Regrouping, former, mentioned, regrouped, regrouped_test
 from benchmark.datasets.splitting import SHARES, absent_classes, held_out, in_two_splits, split
 from benchmark.option_text import located
 from benchmark.parsers import parse_toml
@@ -147,11 +147,17 @@ class Table(ListedImages, Stained):
         notes += _left_out(by_file, labels, columns)
         kept = {file: one for file, one in by_file.items() if file in labels and (one.split or not columns.split)}
         self._check_patients(kept, columns)
-        classes = self._classes({labels[file] for file in kept}, len(kept), columns)
+        present = {labels[file] for file in kept}
+        # A class may be absent at the sites that are read, such as one that is misspelled at another.
+        anywhere = {label for one in found.by_file.values() for label in (one.label, *one.raters.values()) if label}
+        absent = mentioned(cfg) & anywhere - present
+        classes = self._classes(present, absent, len(kept), columns)
         rows: dict[str, list[tuple[int, str]]] = {}
         for row, file in sorted((one.row, file) for file, one in kept.items()):
             rows.setdefault(labels[file], []).append((row, file))
-        notes += suspicions(classes, {name: len(of_class) for name, of_class in rows.items()}, cfg.missing)
+        members = former(self.label, classes, cfg)
+        counts = {name: sum(len(rows.get(one, ())) for one in ones) for name, ones in members.items()}
+        notes += suspicions([*members], counts, cfg.missing)
         numbers = {name: k for k, name in enumerate(classes)}
         raters, foreign = _rated(kept, columns.raters, numbers)
         notes += foreign
@@ -219,7 +225,7 @@ class Table(ListedImages, Stained):
                 "(in Excel a merged cell fills its first row only)"
             )
 
-    def _classes(self, labels: set[str], images: int, columns: Columns) -> tuple[str, ...]:
+    def _classes(self, labels: set[str], absent: set[str], images: int, columns: Columns) -> tuple[str, ...]:
         where = f"{self.cfg.path}: " + (f"the column {columns.label!r}" if columns.label else "the raters' majority")
         if len(labels) < 2:
             raise DataError(f"{where} holds {len(labels)} class(es) ({', '.join(labels) or 'none'}), expected two")
@@ -228,8 +234,9 @@ class Table(ListedImages, Stained):
                 f"{where} holds {len(labels)} different labels of {images} images; expected few classes with several "
                 "images each: name the column of the classes, label=COLUMN"
             )
-        whole = all(label.removeprefix("-").isdecimal() for label in labels)
-        return tuple(sorted(labels, key=int) if whole else sorted(labels))
+        named = labels | absent
+        whole = all(label.removeprefix("-").isdecimal() for label in named)
+        return tuple(sorted(named, key=int) if whole else sorted(named))
 
     def listing(self) -> Listing:
         found, cfg = self._annotated, self.cfg

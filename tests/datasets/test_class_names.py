@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from benchmark.datasets.class_names import suspicions
+from benchmark.datasets.class_names import nearest, suspicions
 from benchmark.datasets.regroup import Regrouping, regroup
 from benchmark.option_text import read_text
 
@@ -32,6 +32,11 @@ def test_a_rare_class_of_nearly_the_name_of_a_common_one_may_be_misspelled() -> 
     counts = {"adenocarcinoma": 200, "adenocarcinom": 2, "adenoma": 150}
     (sentence,) = suspicions([*counts], counts)
     assert "class 'adenocarcinom' with few images may be 'adenocarcinoma' misspelled" in sentence
+
+
+def test_the_name_of_a_class_before_it_was_merged_leads_to_the_class() -> None:
+    assert nearest("Neutrophil", ["basophil", "Neutrophill + neutrophil"]) == "Neutrophill + neutrophil"
+    assert nearest("monocyte", ["basophil", "Neutrophill + neutrophil"]) is None
 
 
 @pytest.mark.parametrize(

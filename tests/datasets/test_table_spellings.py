@@ -123,6 +123,22 @@ def test_a_class_name_misspelled_in_one_cell_is_told_with_its_row_and_what_mends
     assert load(path, root=images, missing="Basophill").num_classes == 2
 
 
+def test_a_class_that_is_misspelled_at_one_hospital_is_merged_at_every_hospital(images: Path) -> None:
+    labels = ["Basophil", "Eosinophil"] * (IMAGES // 2)
+    labels[0], labels[15] = "basophil", "Eosinophill"
+    path = write_csv(images.parent / "sites.csv", rows(label=labels, site=["n"] * 10 + ["s"] * 10))
+    merge = "[Basophil+basophil,Eosinophil+Eosinophill]"
+    for only in ("n", "s"):
+        opened = table(path, root=images, only_sites=only, merge=merge)
+        assert opened.load_extra_test().classes == load(path, root=images, merge=merge).classes
+        assert load(path, root=images, only_sites=only, merge=merge).num_classes == 2
+        assert not any("one class" in note or "misspelled" in note for note in opened.listing().notes)
+    with pytest.raises(DataError, match="no class 'Basofil'"):
+        table(path, root=images, merge="Basophil+Basofil").listing()
+    notes = table(path, root=images, merge="Eosinophil+Eosinophill").listing().notes
+    assert any(note.startswith("classes 'Basophil', 'basophil' differ by case") for note in notes)
+
+
 def test_a_text_of_missing_that_no_cell_holds_is_told_with_the_near_one(images: Path) -> None:
     path = write_csv(images.parent / "missing.csv", rows(label=["a", "b", "n/a", "b"] * (IMAGES // 4)))
     wrong = table(path, root=images, missing="N/A").listing()
