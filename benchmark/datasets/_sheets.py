@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from benchmark.datasets.base import DataError
-from benchmark.store.spreadsheet import unescaped
+from benchmark.store.spreadsheet import composed, unescaped
 
 Cell: TypeAlias = str | int | float | bool | date | time | None
 """A `datetime` is a `date`. None: empty."""
@@ -97,7 +96,7 @@ def read_texts(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     except DataError as error:
         # What follows is advice for tables of labels, whose encoding and sheet a data set's options name.
         raise DataError(str(error).partition("; expected")[0]) from None
-    cells = {name: [unescaped(exact_text(cell) or "") for cell in column] for name, column in columns.items()}
+    cells = {name: [unescaped(text_of(cell) or "") for cell in column] for name, column in columns.items()}
     assumed = tuple(note.partition("; encoding=")[0] for note in sheet.notes)
     return pd.DataFrame(cells, index=list(sheet.numbers), dtype=str), assumed
 
@@ -109,7 +108,7 @@ def _with_header(path: Path, grid: list[tuple[Cell, ...]], notes: list[str]) -> 
         raise DataError(f"{path} has no row of two or more cells; expected column names, and rows below them")
     if any(map(_count, grid[:header])):
         notes.append(f"the first {header} row(s) of the table were left out as a title")
-    names = ["" if cell is None else unicodedata.normalize("NFC", str(cell).strip()) for cell in grid[header]]
+    names = ["" if cell is None else composed(str(cell).strip()) for cell in grid[header]]
     while not names[-1]:
         names.pop()
     rows, numbers = [], []
@@ -252,10 +251,10 @@ def _first_line(error: BaseException) -> str:
 def text_of(cell: Any) -> str | None:
     """A cell as text without blanks around it; None where it is empty. Whole numbers have no ".0".
 
-    A letter such as ä, which a Mac writes as two signs, is one: nobody sees the difference.
+    Letters are `composed`.
     """
     text = exact_text(cell)
-    return text and unicodedata.normalize("NFC", text)
+    return text and composed(text)
 
 
 def exact_text(cell: Any) -> str | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
+
+from benchmark.store.spreadsheet import composed
 
 
 def texts(value: Any) -> Any:
@@ -17,12 +18,6 @@ def texts(value: Any) -> Any:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
-def one_sign_a_letter(value: Any) -> Any:
-    """Texts in which a letter such as ä, which a Mac writes as two signs, is one, as in `_sheets.text_of`."""
-    if isinstance(value, tuple):
-        return tuple(map(one_sign_a_letter, value))
-    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
-
-
-Name = Annotated[str, AfterValidator(one_sign_a_letter)]
-Texts = Annotated[tuple[str, ...], AfterValidator(one_sign_a_letter), BeforeValidator(texts)]
+Name = Annotated[str, AfterValidator(composed)]
+"""As a table's cells are read."""
+Texts = Annotated[tuple[Name, ...], BeforeValidator(texts)]

@@ -17,6 +17,7 @@ import pandas as pd
 from benchmark.datasets._sheets import read_texts
 from benchmark.datasets.base import Arrays, Data, DataError
 from benchmark.store import digests
+from benchmark.store.spreadsheet import composed
 
 COLUMNS = ("split", "index", "file", "given", "label")
 """The file's columns; `file` is empty where an image is no file of its own, `given` is the label of the data set, and
@@ -98,7 +99,7 @@ class LabelSet:
         if rows.empty:
             return part
         index = _positions(self.path, rows["index"], split, len(part))
-        names = {name: k for k, name in enumerate(classes)}
+        names = {composed(name): k for k, name in enumerate(classes)}
         given, labels = (np.full(len(part), -1, dtype=np.int64) for _ in range(2))
         labels[index] = _classes(self.path, rows["label"], names)
         given[index] = _classes(self.path, rows["given"], names) if "given" in rows else part.labels[index]
@@ -110,7 +111,7 @@ class LabelSet:
                 f"{part.labels[first]} ({len(other)} differ): it was made for other data, or for another split of it"
             )
         if "file" in rows and part.files is not None:
-            moved = [(i, name) for i, name in zip(index, rows["file"], strict=True) if part.files[i] != name]
+            moved = [(i, name) for i, name in zip(index, rows["file"], strict=True) if composed(part.files[i]) != name]
             if moved:
                 raise DataError(
                     f"{self.path}: image {moved[0][0]} of {split} is {moved[0][1]} there and {part.files[moved[0][0]]} "
@@ -146,13 +147,13 @@ def _classes(path: Path, column: pd.Series, names: dict[str, int]) -> np.ndarray
 
 
 def table_of(data: Data) -> pd.DataFrame:
-    """All images of `data` with their labels, as the lines of a label set."""
+    """All images of `data` with their labels, as the lines of a label set; names are `composed`."""
     parts = []
     for split, part in (("train", data.train), ("val", data.val), ("test", data.test)):
         if part is None:
             continue
-        names = [data.classes[k] for k in part.labels]
-        files = part.files or [""] * len(part)
+        names = [composed(data.classes[k]) for k in part.labels]
+        files = [""] * len(part) if part.files is None else list(map(composed, part.files))
         parts.append(
             pd.DataFrame({"split": split, "index": range(len(part)), "file": files, "given": names, "label": names})
         )

@@ -19,7 +19,7 @@ from benchmark.errors import UsageError
 from benchmark.labels.review_files import ANSWERS, DECISIONS
 from benchmark.store import digests
 from benchmark.store.atomic import write_atomically
-from benchmark.store.spreadsheet import to_csv
+from benchmark.store.spreadsheet import composed, to_csv
 
 HISTORY = ".history.json"
 """Suffix of the file beside a label set that says how it came about."""
@@ -68,6 +68,8 @@ def reviewed(review: pd.DataFrame, rows: pd.DataFrame, classes: Sequence[str], n
             f"{name} has no column {', '.join(lacking)}; expected a table as `noisybench suspects` writes it, filled in"
         )
     _check_decided(review, name)
+    classes = [composed(one) for one in classes]
+    review = review.map(lambda cell: composed(cell) if isinstance(cell, str) else cell)
     places = _places(rows)
     labels = rows["label"].to_list()
     decided: dict[int, tuple[int, str]] = {}
@@ -155,7 +157,7 @@ def replaced(data: Data, labels: np.ndarray, name: str) -> Reviewed:
     `name` says where they come from.
     """
     rows = table_of(data)
-    after = [data.classes[k] if k >= 0 else before for k, before in zip(labels, rows["given"], strict=True)]
+    after = [composed(data.classes[k]) if k >= 0 else before for k, before in zip(labels, rows["given"], strict=True)]
     changes = [
         Change(row["split"], row["index"], row["file"], row["given"], new, "relabel", name, "")
         for row, new in zip(rows.to_dict("records"), after, strict=True)

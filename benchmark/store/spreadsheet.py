@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -19,6 +21,12 @@ def to_csv(table: pd.DataFrame) -> bytes:
 
 def escaped(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def composed(text: str) -> str:
+    """`text` in which a letter such as ä, which a Mac writes as two signs, is one: nobody sees the difference, and
+    Windows-1252, in which Excel saves, has no second sign."""
+    return unicodedata.normalize("NFC", text)
 
 
 def unescaped(text: str) -> str:

@@ -1,5 +1,7 @@
 """`noisybench relabel`: the round trip from a ranking to runs on corrected labels."""
 
+import unicodedata
+
 import numpy as np
 import orjson
 import pandas as pd
@@ -120,3 +122,23 @@ def test_a_simulated_reader_stays_within_the_bounds(here, tmp_path, cells):
     assert "nothing can be simulated" in here(
         "relabel", "simulate", "-d", f"npz:{cells}", "-n", "as_is", code=2
     ).stderr  # fmt: skip
+
+
+def test_names_as_a_mac_writes_them_survive_a_review_that_excel_saves_in_windows_1252(here, tmp_path, image_folder):
+    mac = unicodedata.normalize("NFD", "Blutplättchen")
+    (image_folder / "red").rename(image_folder / mac)
+    for path in sorted((image_folder / mac).iterdir()):
+        path.rename(path.with_name(unicodedata.normalize("NFD", f"Prüf{path.name}")))
+    folder = ("-d", f"folder:{image_folder}", "--skip-corrupt")
+    here("suspects", *folder, "--folds", "2", "--all-splits", "--out", "found")
+    table = pd.read_csv(tmp_path / "found" / "suspects.csv", dtype=str, keep_default_na=False)
+    place = table.index[table["given_class"] == "Blutplättchen"][0]
+    assert table.loc[place, "file"].startswith("Blutplättchen/Prüf")
+    table.loc[place, ["decision", "new_label"]] = ["relabel", "blue"]
+    other = table.index[table["given_class"] == "blue"][0]
+    table.loc[other, ["decision", "new_label"]] = ["relabel", "Blutplättchen"]
+    table.to_csv(tmp_path / "review.csv", index=False, sep=";", encoding="cp1252")
+    done = here("relabel", "apply", "review.csv", *folder, "--out", "labels.csv")
+    assert "2 labels read, 2 changed" in done.stdout
+    assert "labels of " in here("data", "info", f"folder:{image_folder},labels=labels.csv", "--skip-corrupt").stdout
+    here("relabel", "revert", "labels.csv", "--out", "before.csv")
