@@ -37,6 +37,15 @@ def test_a_matrix_that_is_not_a_transition_is_refused(matrix: list[list[float]],
         check_transition(torch.tensor(matrix), 2)
 
 
+def test_backward_is_unbiased_over_the_noisy_labels_of_every_class() -> None:
+    matrix = torch.tensor([[0.7, 0.2, 0.1], [0.05, 0.8, 0.15], [0.3, 0.02, 0.68]], dtype=torch.float64)
+    method = make(Backward, {"estimate": "oracle"}, K=3, hints=Hints(given_transition=matrix))
+    logits = torch.tensor([[1.5, -0.5, 0.2]], dtype=torch.float64)
+    by_label = torch.stack([method.loss(logits, batch_of(torch.tensor([label]))) for label in range(3)])
+    # Theorem 1 of the paper: sum_j T[i, j] l_j(backward) is the loss with the clean label i.
+    torch.testing.assert_close(matrix @ by_label, -logits.log_softmax(1)[0])
+
+
 def test_backward_refuses_a_given_matrix_without_inverse() -> None:
     hints = Hints(given_transition=torch.full((2, 2), 0.5))
     with pytest.raises(ValueError, match="singular"):
