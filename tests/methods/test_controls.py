@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods import _mixup
 from methods._mixup import beta_weight, mixup, one_hot
 from methods.base import Batch
 from methods.sam import frozen_statistics
-from tests.golden.harness import TinyData, batch_of
+from tests.golden.harness import TinyData, batch_of, recorded
 from tests.methods.loss_lab import FURTHER, LOSSES, build, loss_of, p_of_label, run
 
 
@@ -268,12 +269,17 @@ def test_mixup_step_trains_on_the_mixture(data: TinyData) -> None:
     torch.testing.assert_close(method.predict(data.x), twin.predict(data.x))
 
 
-def test_ema_predicts_with_the_average_that_its_decay_gives(data: TinyData) -> None:
-    method = build("ema", {"decay": 0.5}, K=3, N=24)
+@pytest.mark.parametrize(("name", "further", "drawn"), [("ema", {}, set()), ("mixup_ema", {"alpha": 0.3}, {(0.3,)})])
+def test_averages_are_what_their_decay_gives_and_mixtures_what_alpha_gives(
+    name: str, further: dict[str, float], drawn: set[tuple[float]], data: TinyData
+) -> None:
+    method = build(name, {"decay": 0.5, **further}, K=3, N=24)
     expected = method.net.body.weight.detach().clone()
     batches = list(method.plan(0, data))
     for step, batch in enumerate(batches):
-        method.step(batch)
+        with recorded(_mixup, "beta_weight") as draws:
+            method.step(batch)
+        assert {draw.args for draw in draws} == drawn
         decay = min(0.5, 1 - (1 + step) ** (-2 / 3))
         expected = decay * expected + (1 - decay) * method.net.body.weight.detach()
     torch.testing.assert_close(method.average.module.body.weight, expected)

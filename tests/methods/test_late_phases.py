@@ -43,10 +43,12 @@ def drawn(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def loss_and_slopes(
-    method: Any, z: np.ndarray, y: np.ndarray, *further: torch.Tensor
+    method: Any, z: np.ndarray, y: np.ndarray, *further: torch.Tensor, index: np.ndarray | None = None
 ) -> tuple[float, list[np.ndarray]]:
+    """The loss of logits `z` and labels `y` of the samples `index`, and its derivatives by `z` and by `further`."""
     leaf = torch.tensor(z, requires_grad=True)
-    loss = method.loss(leaf, batch_of(torch.tensor(y)))
+    batch = batch_of(torch.tensor(y), None if index is None else torch.tensor(index))
+    loss = method.loss(leaf, batch)
     return loss.item(), [grad.numpy() for grad in torch.autograd.grad(loss, [leaf, *further])]
 
 
@@ -80,49 +82,46 @@ def test_small_loss_trains_in_every_epoch_on_as_many_of_the_smallest_losses_as_i
 
 
 def test_cal_takes_the_covariance_around_the_means_of_the_last_epoch_off_the_loss_of_its_second_step() -> None:
-    size, alpha = 12, 0.7
+    size, alpha = 24, 0.7
     z, y = drawn(1, size)
     clean = np.where(np.arange(size) % 3 == 0, (y + 1) % CLASSES, y)
     data = TinyData(torch.zeros(size, 4, dtype=torch.float64), torch.tensor(y), CLASSES, size)
     method = make(CAL, {"sieve": 0.5, "alpha_first": 3.0, "alpha_second": alpha}, K=CLASSES, N=size, epochs=10)
     method.plan(0, data)
     method.adopt(torch.tensor(clean), data.y)
-    before = np.zeros((size, CLASSES))
-    for epoch, earlier in ((6, False), (7, True), (8, True)):  # the first step has ended with epoch 4
+    prior = np.bincount(y, minlength=CLASSES) / size
+    mean_loss = np.zeros((CLASSES, CLASSES))  # until an epoch of the second step has ended
+    for epoch in (6, 7, 8):  # the first step has ended with epoch 4
         method.epoch = epoch
         method.plan(epoch, data)
         z = z + np.random.default_rng(epoch).standard_normal(z.shape)
-        mean_loss = class_means(before, clean) if earlier else np.zeros((CLASSES, CLASSES))
-        if not earlier:
-            method.mean_loss.zero_()
+        weight = alpha * min(((epoch - 5) / 5 - 0.1) / 0.3, 1)
+        # Only over all samples do flips from their frequencies sum to 0, so that the means would not matter.
+        for index in np.random.default_rng(epoch).permutation(size).reshape(3, 8):
 
-        def expected(z: np.ndarray, epoch: int = epoch, mean_loss: np.ndarray = mean_loss) -> float:
-            p = softmax(z)
-            losses = -np.log(p + 1e-5)
-            prior = np.bincount(y, minlength=CLASSES) / size
-            weight = alpha * min(((epoch - 5) / 5 - 0.1) / 0.3, 1)
-            loss = -np.log(at(p, y) + 1e-8).mean() - weight * (losses @ prior).mean()
-            return loss - covariance(losses, y, clean, mean_loss)
+            def expected(at_z: np.ndarray, index: np.ndarray = index) -> float:
+                p = softmax(at_z)
+                losses = -np.log(p + 1e-5)
+                loss = -np.log(at(p, y[index]) + 1e-8).mean() - weight * (losses @ prior).mean()
+                return loss - covariance(losses, y, clean, index, mean_loss)
 
-        loss, (slope,) = loss_and_slopes(method, z, y)
-        assert loss == pytest.approx(expected(z), rel=1e-6)
-        np.testing.assert_allclose(slope, slopes(expected, z), atol=1e-6)
-        before = -np.log(softmax(z) + 1e-5)
-
-
-def class_means(losses: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """[K, K] mean losses of every class, of the samples that are of the clean class i."""
-    return np.stack([losses[clean == i].mean(0) for i in range(CLASSES)])
+            loss, (slope,) = loss_and_slopes(method, z[index], y[index], index=index)
+            assert loss == pytest.approx(expected(z[index]), rel=1e-6)
+            np.testing.assert_allclose(slope, slopes(expected, z[index]), atol=1e-6)
+        losses = -np.log(softmax(z) + 1e-5)
+        mean_loss = np.stack([losses[clean == i].mean(0) for i in range(CLASSES)])
 
 
-def covariance(losses: np.ndarray, y: np.ndarray, clean: np.ndarray, mean_loss: np.ndarray) -> float:
-    """sum_i P(d = i) sum_j Cov(1{y = j}, l_j | d = i), of all samples."""
+def covariance(losses: np.ndarray, y: np.ndarray, clean: np.ndarray, index: np.ndarray, mean_loss: np.ndarray) -> float:
+    """sum_i P(d = i) sum_j Cov(1{y = j}, l_j | d = i) over the batch `index` [B], of its `losses` [B, K]."""
     total = 0.0
     for i in range(CLASSES):
-        inside = clean == i
+        inside = clean[index] == i
         for j in range(CLASSES):
-            flipped = (y[inside] == j).astype(float)
-            total += inside.mean() * ((flipped - flipped.mean()) * (losses[inside, j] - mean_loss[i, j])).mean()
+            flipped = (y[index][inside] == j) - (y[clean == i] == j).mean()
+            total += (
+                (clean == i).mean() * (flipped * (losses[inside, j] - mean_loss[i, j])).sum() / max(inside.sum(), 1)
+            )
     return total
 
 
