@@ -27,8 +27,18 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Takes NaN and infinite numbers too, as Python writes them. Raises ValueError."""
+    """Takes NaN and infinite numbers too, as Python writes them. Raises ValueError; also where a key comes twice, of
+    which Python would take the last value."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} comes twice in one object")
+        found[key] = value
+    return found

@@ -47,6 +47,12 @@ def test_json_that_is_made_to_break_the_parser_is_refused(text):
         parse_json(text)
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"a": 1, "c": 2, "a": 1}}]'])
+def test_json_that_names_a_key_twice_is_refused_as_toml_is(text):
+    with pytest.raises(ValueError, match="the key 'a' comes twice"):
+        parse_json(text)
+
+
 @given(st.text() | st.binary())
 def test_json_is_read_or_refused(text):
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.noisy_data import load, read_noisy_data
-from benchmark.cli.options import UserPath, place_options, say_what_takes_time
+from benchmark.cli.options import UserPath, place_options, raters_named, say_what_takes_time
 from benchmark.errors import UsageError
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def labels(
 def raters_of(typed: str | None, dataset: Dataset, data: Data) -> tuple[str, ...]:
     """Names of the raters: as typed, else those that the data set knows and has."""
     if typed is not None:
-        names = tuple(filter(None, (name.strip() for name in typed.split(","))))
+        names = raters_named(typed)
         if len(names) < 2:
             raise UsageError(f"--raters {typed}: one rater cannot be compared; expected at least two names, A,B")
         return names

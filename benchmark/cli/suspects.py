@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.cli.noisy_data import load, read_noisy_data
-from benchmark.cli.options import UserPath, place_options, say_what_takes_time
+from benchmark.cli.options import UserPath, place_options, raters_named, say_what_takes_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +100,7 @@ def suspects(
     torch_device = str(pick_device(device))
     noisy = read_noisy_data(noise=noise or "as_is", seed=seed, device=torch_device, threads=threads, **options)
     data, store = load(noisy, options["results"]), Store(options["results"])
-    names = tuple(name.strip() for name in raters.split(",")) if raters else ()
+    names = raters_named(raters) if raters else ()
     if raters is None and run is None and len(known := noisy.source.dataset.raters) > 1:
         click.echo(f'the labels of {", ".join(known)} are not looked at; --raters "{",".join(known)}" does', err=True)
     if run is None and not backbones and (larger := default_backbone()) != "cnn":

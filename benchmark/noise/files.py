@@ -70,12 +70,27 @@ def read_csv(path: Path, split: Split) -> Corruption | None:
 def _table(path: Path) -> pd.DataFrame:
     """The file's columns as text; empty entries are NaN."""
     try:
-        # By default pandas takes texts such as "NA" for empty ones.
+        # By default pandas takes texts such as "NA" for empty ones, a first column without a name for an index, and
+        # calls a second column of one name otherwise: so the names are read as a line.
         table = pd.read_csv(
-            path, dtype=str, encoding="utf-8-sig", skipinitialspace=True, keep_default_na=False, na_values=[""]
+            path,
+            dtype=str,
+            encoding="utf-8-sig",
+            header=None,
+            skipinitialspace=True,
+            keep_default_na=False,
+            na_values=[""],
         )
     except (OSError, ValueError) as error:  # a ValueError: what pandas raises for files that are no CSV
-        raise NoiseError(f"{path} cannot be read as noisy labels ({error}); expected the columns {HEADERS}") from None
+        raise NoiseError(
+            f"{path} cannot be read as noisy labels ({str(error).strip()}); expected the columns {HEADERS}"
+        ) from None
+    names = table.iloc[0].fillna("").str.strip()
+    table = table.iloc[1:].set_axis(list(names), axis=1)
+    table.index -= 1  # of lines below the names, from 0 on
+    twice = [name for name in ("split", INDEX, ORIGINAL, "clean", "noisy") if (names == name).sum() > 1]
+    if twice:
+        raise NoiseError(f"{path} has the column {twice[0]} twice; expected {HEADERS}")
     places = {INDEX, ORIGINAL} & set(table.columns)
     if len(places) != 1 or not {"clean", "noisy"} <= set(table.columns):
         raise NoiseError(f"{path} has the columns {','.join(table.columns)[:100]}; expected {HEADERS}")

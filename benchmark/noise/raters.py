@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, FilePath, ValidationInfo, field_validator
+from pydantic import Field, FilePath, ValidationInfo, field_validator, model_validator
 
 from benchmark.noise._consensus import Consensus, counts_of, crowdlab, dawid_skene, likeliest, one_hot, shares
 from benchmark.noise._draws import choose, draw, uniforms
@@ -71,6 +71,13 @@ class Raters(NoiseKind):
         def _names(cls, value: Any) -> Any:
             return value.split("+") if isinstance(value, str) else value
 
+        @field_validator("raters")
+        @classmethod
+        def _each_once(cls, value: Any) -> Any:
+            if value is not None and len(set(value)) < len(value):
+                raise ValueError("expected names of different raters: none counts twice")
+            return value
+
         @field_validator("source", mode="before")
         @classmethod
         def _file_or_name(cls, value: Any) -> Any:
@@ -95,6 +102,12 @@ class Raters(NoiseKind):
             if value is not None and info.data.get("source", RECORDED) in (RECORDED, COUNTS):
                 raise ValueError("maps the rows of confusion matrices; recorded labels have the data set's own classes")
             return value
+
+        @model_validator(mode="after")
+        def _counts_name_nobody(self) -> Any:
+            if self.source == COUNTS and self.raters is not None:
+                raise ValueError("counts do not say which rater gave which label; leave `raters` out, or source=counts")
+            return self
 
     @property
     def classifier_on_own_labels(self) -> bool:  # type: ignore[override]
@@ -150,6 +163,11 @@ class Raters(NoiseKind):
         """The labels [n] of every rater by name, and the matrices that they were drawn from, if they were."""
         if self.cfg.source == RECORDED:
             names = self.cfg.raters or tuple(sorted(split.given))
+            if taken := sorted(KINDS & {*names}):
+                raise NoiseError(
+                    f"data set {split.dataset!r} ({split.name}) has labels named {taken[0]!r}, which is a consensus "
+                    f"here; name the raters, raters=a+b, or take these labels as they are, given:{taken[0]}"
+                )
             return {name: checked_labels(split, name) for name in names}, {}
         matrices = {name: self._fitted(matrix, name, split) for name, matrix in self._chosen().items()}
         drawn = {
@@ -267,7 +285,10 @@ def about(votes: Mapping[str, np.ndarray], split: Split) -> list[str]:
     said = []
     for name, labels in votes.items():
         given = labels >= 0
-        wrong = float((labels != split.labels)[given].mean()) if given.any() else 0.0
+        if not given.any():
+            said.append(f"{name} without labels")
+            continue
+        wrong = float((labels != split.labels)[given].mean())
         said.append(f"{name} {wrong:.3f}" + ("" if given.all() else f" ({given.mean():.0%} labeled)"))
     both = same = 0
     for one, other in combinations(votes.values(), 2):

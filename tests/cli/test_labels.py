@@ -155,6 +155,7 @@ def test_wrong_requests_are_told_what_to_type(here, rated):
         return here("labels", "-d", f"npz:{rated}", *options, code=2).stderr
 
     assert "one rater cannot be compared; expected at least two names" in refused("--raters", "a")
+    assert "a rater is named twice" in refused("--raters", "a,b,a")
     assert "no labels named typo; there are: a, b, c" in refused("--raters", "a,typo")
     assert "names no raters, so there is no consensus; expected --raters" in refused("--consensus", "majority")
     assert "leave out --noise" in refused("--all-splits", "-n", "symmetric:0.2")

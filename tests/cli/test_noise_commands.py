@@ -105,6 +105,22 @@ def test_a_noise_file_with_empty_labels_says_how_many_images_it_leaves_out(here,
     assert told in here("noise", "show", "-d", "digits", "-n", "file:n.csv").stderr
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda line, k: line + (",noisy" if k == 0 else "," + line[-1]), "has the column noisy twice"),
+        (lambda line, k: line + (",7" if k else ""), "Expected 4 fields in line 2, saw 5"),
+        (lambda line, k: line.partition(",")[2] + (",7" if k else ""), "Expected 3 fields in line 2, saw 4"),
+    ],
+    ids=["a column twice", "more entries than names", "the same without splits"],
+)
+def test_a_noise_file_in_which_an_entry_could_belong_to_another_column_is_refused(change, told, here, tmp_path):
+    here("noise", "export", "-d", "digits", "-n", "symmetric:0.3", "--out", "n.csv")
+    lines = (tmp_path / "n.csv").read_text().splitlines()
+    (tmp_path / "n.csv").write_text("\n".join(change(line, k) for k, line in enumerate(lines)))
+    assert told in here("noise", "show", "-d", "digits", "-n", "file:n.csv", code=2).stderr
+
+
 def test_a_matrix_that_does_not_fit_is_a_wrong_request_whatever_is_wrong_with_it(here, tmp_path):
     for text in ("0.9,0.1\n0.1,0.9", "0.9,0.2\n0.1,0.9"):
         (tmp_path / "t.csv").write_text(text)

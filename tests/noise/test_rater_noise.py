@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,8 @@ def test_raters_of_a_file_are_those_of_the_matrices_in_it(tmp_path: Path) -> Non
         ({"labels": "a", "source": "nowhere"}, "expected one of recorded, counts, chaoyang, a .json file"),
         ({"labels": "a", "source": {"a": [[0.5, 0.4], [0, 1]]}}, "row 0 .* sums to 0.9"),
         ({"labels": "a", "source": {"majority": [[1, 0], [0, 1]]}}, "which is a consensus"),
+        ({"labels": "majority", "raters": "a+b+a"}, "names of different raters"),
+        ({"labels": "majority", "raters": "a", "source": "counts"}, "counts do not say which rater"),
         ({"labels": "a", "classes": [1, 0]}, "recorded labels have the data set's own classes"),
     ],
 )
@@ -254,3 +257,25 @@ def test_raters_that_do_not_fit_the_data_are_refused() -> None:
     missing = make("raters", labels="eve", raters=["eve"]).skip(recorded([[0], [1]], [0, 1]))
     assert "it has ann" in (missing or "")
     assert "has no counts" in (make("raters", labels="majority", source="counts").skip(split) or "")
+
+
+def test_recorded_labels_of_the_name_of_a_consensus_are_never_taken_for_it_or_for_a_rater() -> None:
+    split = recorded([[0, 1, 1], [1, 1, 0]], [0, 1])
+    given = dict(zip(("a", "b", "majority"), split.given.values(), strict=False))
+    split = replace(split, given=given)
+    with pytest.raises(NoiseError, match=r"labels named 'majority', which is a consensus here.*given:majority"):
+        make("raters", labels="majority").corrupt(split, 0)
+    make("raters", labels="majority", raters=["a", "b"]).corrupt(split, 0)
+
+
+def test_of_a_rater_without_any_label_no_share_of_wrong_ones_is_told() -> None:
+    split = recorded([[0, -1], [1, -1]], [0, 1])
+    notes = make("raters", labels="majority").corrupt(split, 0).notes
+    assert any("without labels" in note for note in notes)
+    assert not any("0% labeled" in note for note in notes)
+
+
+def test_a_rater_that_a_file_names_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "raters.json").write_text('{"a": [[1, 0], [0, 1]], "a": [[0.5, 0.5], [0.5, 0.5]]}')
+    with pytest.raises(ValidationError, match="the key 'a' comes twice"):
+        make("raters", labels="a", source=str(tmp_path / "raters.json"))
