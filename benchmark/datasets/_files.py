@@ -179,13 +179,22 @@ InputPlace = Annotated[Path, BeforeValidator(expand_home), AfterValidator(_folde
 """A folder, or a zip archive."""
 
 
+def leads_out(name: str) -> bool:
+    """Whether a name in a list or an archive may be that of a file elsewhere: absolute, or by way of a folder above."""
+    parts = _parts(name)
+    return bool(parts) and (parts[0] == "/" or parts[0].endswith(":") or ".." in parts)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
 def _members(root: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The files by name. Raises DataError for what must not or cannot be read."""
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
-        name = member.filename.replace("\\", "/")
-        parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
+        parts = _parts(member.filename)
+        if leads_out(member.filename):
             raise DataError(
                 f"{root} holds {member.filename!r}, which leads out of the archive; expected names below its top: "
                 "pack it again"

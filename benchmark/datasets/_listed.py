@@ -14,6 +14,7 @@ from pydantic import Field
 
 from benchmark.datasets._decoding import ImageOptions
 from benchmark.datasets._entries import Entry, read_entries
+from benchmark.datasets._files import leads_out
 from benchmark.datasets.base import Data, DataError, Dataset, Progress, stratified_subset
 from benchmark.datasets.splitting import check_training
 from benchmark.seeds import seed_for
@@ -57,6 +58,12 @@ class ListedImages(Dataset):
     @cached_property
     def _listing(self) -> Listing:
         listing = self.listing()
+        for entry in listing.entries:
+            if leads_out(entry.file.name):
+                raise DataError(
+                    f"a list of {self.name} names {entry.file.name!r}, which leads out of {entry.file.place.root}; "
+                    "expected names of images below it"
+                )
         chosen = _chosen(listing.entries, self.cfg.train_images)
         _check_present(self.name, chosen)
         return replace(listing, entries=chosen)
@@ -124,11 +131,10 @@ def read_lines(path: Path, expected: str) -> list[str]:
 
 def number(text: object, classes: int, where: str) -> int:
     """A class number from 0 on. Raises DataError, which names `where` it stands."""
-    try:
-        value = int(str(text))
-    except ValueError:
-        value = -1
-    if not 0 <= value < classes:
+    digits = str(text).strip()
+    # `int` takes digits of other scripts too, and "1_0" for ten.
+    value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else classes
+    if value >= classes:
         raise DataError(f"{where}: the label is {text!r}, expected a number from 0 to {classes - 1}")
     return value
 

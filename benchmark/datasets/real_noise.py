@@ -81,10 +81,15 @@ class Clothing1M(ListedImages):
         return Listing(self.classes, entries, (DOUBTFUL, "its validation and test labels were checked by people"))
 
     def _labels(self, path: Path) -> dict[str, int]:
-        found = {}
+        found: dict[str, int] = {}
         for place, line in enumerate(read_lines(path, "lines of an image and its label"), 1):
             key, _, label = line.rpartition(" ")
-            found[key.strip()] = number(label, len(self.classes), f"{path}, line {place}")
+            value = number(label, len(self.classes), f"{path}, line {place}")
+            if found.setdefault(key.strip(), value) != value:
+                raise DataError(
+                    f"{path}, line {place}: {key.strip()} has the label {value} here and {found[key.strip()]} before; "
+                    "expected one label of each image"
+                )
         return found
 
 
@@ -137,6 +142,8 @@ class Food101N(ListedImages):
         root, clean = self.cfg.path, self.cfg.food101
         classes = _without_header(read_lines(root / "meta" / "classes.txt", "a class per line"), "class_name")
         numbers = {name: k for k, name in enumerate(classes)}
+        if len(numbers) < len(classes):
+            raise DataError(f"{root / 'meta' / 'classes.txt'} names a class twice; expected each once")
         listed = root / "meta" / "imagelist.tsv"
         train = _without_header(read_lines(listed, "an image CLASS/NAME per line"), "class_name/key")
         test_list = clean / "meta" / "test.txt"

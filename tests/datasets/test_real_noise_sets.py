@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.datasets._listed import number
 from benchmark.datasets.base import Data, DataError, Dataset
 from benchmark.datasets.cache import cached
 from benchmark.datasets.cifar import Cifar
@@ -141,6 +142,37 @@ def test_food101n_is_tested_on_food101(tmp_path: Path) -> None:
     (clean / "meta" / "test.txt").write_text("sushi/1")
     with pytest.raises(DataError, match="whose class 'sushi' is not in meta/classes"):
         opened(Food101N, path=noisy, food101=clean).load()
+    (noisy / "meta" / "classes.txt").write_text("\n".join([*classes, classes[0]]))
+    with pytest.raises(DataError, match=r"classes\.txt names a class twice"):
+        opened(Food101N, path=noisy, food101=clean).load()
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.jpg", "images/../../outside.jpg", "{root}/outside.jpg", "..\\\\outside.jpg"]
+)
+def test_a_list_leads_to_no_image_elsewhere(name: str, chaoyang: Path) -> None:
+    draw(chaoyang.parent / "outside.jpg", 10)
+    rows = json.loads((chaoyang / "train_label.json").read_text())
+    rows[0]["name"] = name.replace("{root}", str(chaoyang.parent))
+    (chaoyang / "train_label.json").write_text(json.dumps(rows))
+    with pytest.raises(DataError, match=r"outside\.jpg', which leads out of .*; expected names of images below it"):
+        opened(Chaoyang, path=chaoyang, skip_corrupt=True).load()
+
+
+@pytest.mark.parametrize("label", ["1_0", "\u0661", "+1", "1.0", "-1", "True", "9" * 5000, ""])
+def test_a_label_of_a_list_is_digits_alone(label: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected a number from 0 to 13"):
+        number(label, 14, "line 1")
+    assert (number("13", 14, "line 1"), number(3, 14, "line 1"), number("07", 14, "line 1")) == (13, 3, 7)
+
+
+def test_an_image_of_clothing1m_with_two_labels_is_refused(tmp_path: Path) -> None:
+    for list_of_keys in ("noisy_train_key_list.txt", "clean_val_key_list.txt", "clean_test_key_list.txt"):
+        (tmp_path / list_of_keys).write_text("images/0.jpg\n")
+    (tmp_path / "clean_label_kv.txt").write_text("images/0.jpg 1\n")
+    (tmp_path / "noisy_label_kv.txt").write_text("images/0.jpg 1\nimages/0.jpg 1\nimages/0.jpg 2\n")
+    with pytest.raises(DataError, match=r"line 3: images/0\.jpg has the label 2 here and 1 before"):
+        opened(Clothing1M, path=tmp_path).load()
 
 
 def test_faults_of_lists_are_told_with_what_was_expected(chaoyang: Path) -> None:
