@@ -18,10 +18,12 @@ class Facts:
     """A dataclass whose fields hold values of their types. Raises TypeError where it is made with another one."""
 
     def __post_init__(self) -> None:
+        kind: Any = type(self)  # mypy takes the hash of a class for that of its instances
+        adapters = _adapters(kind)
         for field in fields(self):
             value = getattr(self, field.name)
             try:
-                _adapters(type(self))[field.name].validate_python(value, strict=True)
+                adapters[field.name].validate_python(value, strict=True)
             except ValidationError:
                 comma = "" if not str(field.type).startswith("tuple") else "; a tuple of one ends with a comma: (...,)"
                 raise TypeError(
@@ -30,7 +32,7 @@ class Facts:
 
 
 @cache
-def _adapters(kind: type) -> dict[str, TypeAdapter[Any]]:
+def _adapters(kind: type[Any]) -> dict[str, TypeAdapter[Any]]:
     return {name: TypeAdapter(hint) for name, hint in get_type_hints(kind).items()}
 
 

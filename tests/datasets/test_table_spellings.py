@@ -231,7 +231,11 @@ def test_french_columns_are_found_with_and_without_accents(images: Path, names: 
 
 def test_a_draft_of_thousands_of_columns_stays_short_and_names_those_that_mean_something(images: Path) -> None:
     genes = {f"gene {k}": [1, 2] * 10 for k in range(3000)}
-    columns = {"label": ["a", "b"] * 10, **genes, "patient": [f"P{i // 2}" for i in range(IMAGES)]}
+    columns: dict[str, list[Any]] = {
+        "label": ["a", "b"] * 10,
+        **genes,
+        "patient": [f"P{i // 2}" for i in range(IMAGES)],
+    }
     path = write_csv(images.parent / "genes.csv", rows(**columns))
     text = draft(path, images.parent / "d.toml").text
     assert tomllib.loads(text)["patient"] == "patient"

@@ -189,7 +189,9 @@ FORMULAS = [
         {"epsilon": 0.3, "held": 0.2, "weight_decay": 0.01, "decay": 0.9},
         lambda p, y, epsilon, **_: smoothed(p, y, epsilon),
     ),
-    Formula("taylor_ce", {"order": 3}, lambda p, y, order: sum((1 - at(p, y)) ** n / n for n in (1, 2, 3))),
+    Formula(
+        "taylor_ce", {"order": 3}, lambda p, y, order: np.sum([(1 - at(p, y)) ** n / n for n in (1, 2, 3)], axis=0)
+    ),
 ]
 IDS = [f"{formula.method}-{number}" for number, formula in enumerate(FORMULAS)]
 WITHOUT = {"batch_flip", "gce_truncated"}
