@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,6 @@ def test_cal_takes_the_covariance_around_the_means_of_the_last_epoch_off_the_los
     method = make(CAL, {"sieve": 0.5, "alpha_first": 3.0, "alpha_second": alpha}, K=CLASSES, N=size, epochs=10)
     method.plan(0, data)
     method.adopt(torch.tensor(clean), data.y)
-    prior = np.bincount(y, minlength=CLASSES) / size
     mean_loss = np.zeros((CLASSES, CLASSES))  # until an epoch of the second step has ended
     for epoch in (6, 7, 8):  # the first step has ended with epoch 4
         method.epoch = epoch
@@ -98,18 +98,23 @@ def test_cal_takes_the_covariance_around_the_means_of_the_last_epoch_off_the_los
         weight = alpha * min(((epoch - 5) / 5 - 0.1) / 0.3, 1)
         # Only over all samples do flips from their frequencies sum to 0, so that the means would not matter.
         for index in np.random.default_rng(epoch).permutation(size).reshape(3, 8):
-
-            def expected(at_z: np.ndarray, index: np.ndarray = index) -> float:
-                p = softmax(at_z)
-                losses = -np.log(p + 1e-5)
-                loss = -np.log(at(p, y[index]) + 1e-8).mean() - weight * (losses @ prior).mean()
-                return loss - covariance(losses, y, clean, index, mean_loss)
-
+            expected = partial(second_step, y=y, clean=clean, index=index, weight=weight, mean_loss=mean_loss)
             loss, (slope,) = loss_and_slopes(method, z[index], y[index], index=index)
             assert loss == pytest.approx(expected(z[index]), rel=1e-6)
             np.testing.assert_allclose(slope, slopes(expected, z[index]), atol=1e-6)
         losses = -np.log(softmax(z) + 1e-5)
         mean_loss = np.stack([losses[clean == i].mean(0) for i in range(CLASSES)])
+
+
+def second_step(
+    z: np.ndarray, *, y: np.ndarray, clean: np.ndarray, index: np.ndarray, weight: float, mean_loss: np.ndarray
+) -> float:
+    """CAL's loss of the logits `z` [B, K] of the samples `index` [B], all of which have the labels `y` [N]."""
+    p = softmax(z)
+    losses = -np.log(p + 1e-5)
+    prior = np.bincount(y, minlength=CLASSES) / len(y)
+    loss = -np.log(at(p, y[index]) + 1e-8).mean() - weight * (losses @ prior).mean()
+    return loss - covariance(losses, y, clean, index, mean_loss)
 
 
 def covariance(losses: np.ndarray, y: np.ndarray, clean: np.ndarray, index: np.ndarray, mean_loss: np.ndarray) -> float:
