@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 LARGEST = 2**63 - 1
@@ -25,13 +33,23 @@ def _bound_integers(schema: Any) -> None:
 
 
 class Bounded(BaseModel):
-    """Refuses integers that do not fit into 64 bits: records, which are JSON, could not hold them."""
+    """Refuses integers that do not fit into 64 bits: records, which are JSON, could not hold them; and true and false
+    where numbers are expected, which pydantic takes for 1 and 0."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
         _bound_integers(schema)
         return schema
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_booleans_as_numbers(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for name in _numbers(cls) & values.keys():
+                if _holds_boolean(values[name]):
+                    raise ValueError(f"{name} is {values[name]}; expected a number, not true or false")
+        return values
 
 
 class Settings(Bounded):
@@ -60,3 +78,22 @@ def _added_later(kind: type[Settings]) -> tuple[tuple[str, Any], ...]:
     """The fields that were added later, with their defaults."""
     names = frozenset().union(*(vars(base).get("added_later", ()) for base in kind.__mro__))
     return tuple((name, kind.model_fields[name].default) for name in sorted(names))
+
+
+@cache
+def _numbers(kind: type[BaseModel]) -> frozenset[str]:
+    """The fields that hold numbers, alone or in lists, and no booleans."""
+    kinds = {name: _leaves(field.annotation) for name, field in kind.model_fields.items()}
+    return frozenset(name for name, leaves in kinds.items() if leaves & {int, float} and bool not in leaves)
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """Those of int, float and bool that an annotation is made of: of `list[int] | None`, int."""
+    inner = get_args(annotation)
+    return set().union(*map(_leaves, inner)) if inner else {kind for kind in (int, float, bool) if annotation is kind}
+
+
+def _holds_boolean(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_boolean, value.values()))
+    return any(map(_holds_boolean, value)) if isinstance(value, list | tuple) else isinstance(value, bool)

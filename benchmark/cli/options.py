@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,7 +235,7 @@ def _overrides(axes: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(
                 "--labels belongs to --dataset, and no data set was given; in a suite: labels = FILE there"
             )
-        overrides["datasets"] = [ref.having(labels=str(axes["labels"])) for ref in overrides["datasets"]]
+        overrides["datasets"] = [_given(ref, {"labels": str(axes["labels"])}) for ref in overrides["datasets"]]
     if axes["noise_files"]:
         file_noise = [PluginRef("file", {"csv": str(path)}) for path in axes["noise_files"]]
         overrides["noise"] = [*overrides.get("noise", []), *file_noise]
@@ -245,6 +245,8 @@ def _overrides(axes: dict[str, Any]) -> dict[str, Any]:
         overrides["allow_unidentifiable"] = True
     recipe = _recipe(axes["recipe"])
     if axes["epochs"] is not None:
+        if "epochs" in recipe:
+            raise UsageError("--epochs and --recipe epochs=N both say how many epochs; leave one of them out")
         recipe["epochs"] = axes["epochs"]
     if recipe:
         overrides["recipe"] = recipe
@@ -277,7 +279,20 @@ def with_folder_options(datasets: Sequence[Any], group_by: str | None, skip_corr
         raise UsageError("--group-by and --skip-corrupt belong to --dataset folder:DIR, and no data set was given")
     options = {"group_by": group_by, "skip_corrupt": skip_corrupt or None}
     added = {key: value for key, value in options.items() if value is not None}
-    return [ref.having(**added) for ref in _refs(datasets, "--dataset")]
+    return [_given(ref, added) for ref in _refs(datasets, "--dataset")]
+
+
+def _given(ref: PluginRef, options: Mapping[str, Any]) -> PluginRef:
+    """The data set with options of the command line. Raises UsageError where it sets one of them otherwise."""
+    from benchmark.errors import UsageError
+    from benchmark.option_text import read_text
+
+    own = {**read_text(ref.text, {})[0], **ref.options}
+    for key, value in options.items():
+        if key in own and str(own[key]).lower() != str(value).lower():
+            option = f"--{key.replace('_', '-')}"
+            raise UsageError(f"{ref!r} sets {key}, and so does {option}; leave one of them out")
+    return ref.having(**options)
 
 
 def read_extra_tests(items: tuple[str, ...]) -> dict[str, PluginRef]:

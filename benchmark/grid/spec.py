@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -52,7 +52,7 @@ class Recipe(Settings):
     momentum: float = Field(0.9, ge=0, lt=1)
     """Of SGD; Adam keeps its (.9, .999)."""
     schedule: Literal["constant", "cosine", "multistep"] = "constant"
-    milestones: tuple[float, ...] = (0.5, 0.75)
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
     """Fractions of the epochs at which `multistep` multiplies the learning rate by `gamma`."""
     gamma: float = Field(0.1, gt=0, le=1)
     clip: float | None = Field(None, gt=0)
