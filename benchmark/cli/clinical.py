@@ -54,8 +54,12 @@ def clinical(
 ) -> None:
     """Print sensitivity, specificity, PPV and NPV at an operating point, what to refer, and the cost of errors.
 
-    For runs with kept predictions (`run --keep predictions`). Other metrics of a clinic stand in every record:
-    `table --metric mcc`, auprc, brier, kappa (quadratic weights) and mae (ordinal classes).
+    For runs with kept predictions (`run --keep predictions`): those of a suite, or of --dataset, --backbone, --method
+    and --noise as typed for `run`. Without these all such runs of the results folder are shown: tables for each data
+    set, network and kind of noise, with a row for each method, mean over its seeds.
+
+    Other metrics of a clinic stand in every record: `table --metric mcc`, auprc, brier, kappa (quadratic weights) and
+    mae (ordinal classes).
 
     \b
     noisybench clinical --at sensitivity=.95 --positive melanoma
@@ -129,7 +133,7 @@ def _costs(path: Path) -> Callable[[tuple[str, ...]], NDArray[np.float64]]:
     except DataError as error:
         raise UsageError(f"no costs: {error}") from error
     for note in sheet.notes:
-        click.echo(f"{path}: {note}", err=True)
+        click.echo(f"{path}: {note.partition('; encoding=')[0]}", err=True)
     names, *cells = zip(*([text_of(cell) or "" for cell in row] for row in sheet.rows), strict=True)
     costs = {column: map(_cost, texts) for column, texts in zip(sheet.columns[1:], cells, strict=True)}
     return partial(_ordered, path, pd.DataFrame(costs, index=list(names)))
@@ -148,6 +152,13 @@ def _cost(text: str) -> float:
 def _ordered(path: Path, costs: Any, classes: tuple[str, ...]) -> NDArray[np.float64]:
     import numpy as np
 
+    from benchmark.datasets.class_names import plain
+
+    # By their names, in whatever case: a spreadsheet program and a Mac have spellings of their own.
+    known = {plain(name): name for name in classes}
+    if len(known) == len(classes):
+        costs = costs.rename(index=lambda name: known.get(plain(name), name))
+        costs = costs.rename(columns=lambda name: known.get(plain(name), name))
     expected = f"expected a row and a column for each of {', '.join(classes)}, in any order, with a number each"
     for names, axis in ((costs.index, "rows"), (costs.columns, "columns")):
         if sorted(names) != sorted(classes):

@@ -263,7 +263,7 @@ def _refs(items: Iterable[str], option: str) -> list[PluginRef]:
         refs = [PluginRef.of(item) for item in items]
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
-    if option == PLUGIN_OPTIONS["datasets"]:
+    if option == PLUGIN_OPTIONS["datasets"] or option.startswith("--extra-test"):
         from benchmark.cli.own_files import refuse_without_kind
 
         for ref in refs:

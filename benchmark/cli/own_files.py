@@ -17,10 +17,16 @@ def refuse_without_kind(ref: PluginRef) -> None:
     from benchmark.option_text import exists, expanded, quote
     from benchmark.registry import DATASETS
 
-    path = ref.folder / expanded(ref.name)
-    if DATASETS.get(ref.name) is not None or not exists(path):
+    if DATASETS.get(ref.name) is not None:
         return
+    # Without a kind there is no colon, and what follows a comma may be options.
+    ends = [*(place for place, letter in enumerate(ref.name) if letter == ","), len(ref.name)]
+    names = [ref.name[:end] for end in ends if ref.name[:end] and exists(ref.folder / expanded(ref.name[:end]))]
+    if not names:
+        return
+    path = ref.folder / expanded(names[-1])
     kind = "folder" if path.is_dir() else KINDS.get(path.suffix.lower().removeprefix("."))
     if kind is not None:
-        meant = ",".join(filter(None, [quote(ref.name), ref.text]))
-        raise UsageError(f"{ref.name!r} is a file or folder and names no data set; did you mean {kind}:{meant}?")
+        options = ref.name[len(names[-1]) :].removeprefix(",")
+        meant = ",".join(filter(None, [quote(names[-1]), options, ref.text]))
+        raise UsageError(f"{names[-1]!r} is a file or folder and names no data set; did you mean {kind}:{meant}?")

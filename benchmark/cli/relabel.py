@@ -139,7 +139,7 @@ def simulate(
     from benchmark.cli.probes import make_probe
     from benchmark.labels.detectors import default, named
     from benchmark.labels.examined import with_noise
-    from benchmark.labels.simulation import Labels, simulate
+    from benchmark.labels.simulation import LEGEND, Labels, simulate
     from benchmark.runs.assemble import pick_device
     from benchmark.store.spreadsheet import to_csv
     from benchmark.store.store import Store
@@ -163,6 +163,8 @@ def simulate(
         f"{data.name}: {n} labels ({per_split}), {errors} wrong ({errors / n:.3f}); reader right in {accuracy:.0%}"
     )
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
+    for name, meaning in LEGEND.items():
+        click.echo(f"{name}: {meaning}", err=True)
     if out is not None:
         from benchmark.store.atomic import write_atomically
 

@@ -194,11 +194,11 @@ def _judged(probes: list[Probe], detector: str | None, data: Data, threads: int)
 
 
 def _of_run(noisy: NoisyData, data: Data, store: Any, run: str) -> tuple[Examined, Verdict, dict[str, Any]]:
-    from benchmark.cli.selection import matching
+    from benchmark.cli.models import ended
     from benchmark.labels.examined import of_run
     from benchmark.labels.reports_of_run import verdict_of
 
-    run_id = matching(run, store.finished(), str(store.folder))
+    run_id = ended(run, store)
     examined, told = of_run(noisy, data, store, run_id)
     reported = sorted(told.keys() & {"kept", "score", "label"})
     said = f"its method reported {', '.join(reported)}" if reported else "its method reported nothing of single samples"

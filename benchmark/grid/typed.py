@@ -50,9 +50,14 @@ def run_command(spec: RunSpec, files: Mapping[str, str], *options: str, data: Se
 
 def explained(command: str) -> str:
     """`command` in backquotes, and what stands in the place of the paths that it cannot know."""
+    said = of_unknown(command)
+    return f"`{command}`" + (f" ({said})" if said else "")
+
+
+def of_unknown(command: str) -> str:
+    """What stands in the place of the paths that `command` cannot know; "" where it knows all."""
     unknown = re.search(rf"[ =\[]{UNKNOWN}\b", command)
-    said = f" (for {UNKNOWN} type your paths, of which the record holds the digests alone)" if unknown else ""
-    return f"`{command}`{said}"
+    return f"for {UNKNOWN} type your paths, of which the record holds the digests alone" if unknown else ""
 
 
 def _plugin(

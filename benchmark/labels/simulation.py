@@ -21,6 +21,21 @@ WINDOW = 50
 WORTH = 0.1
 """Share of them that must have been wrong to go on: one in ten, the reader's time against an error found."""
 
+LEGEND = {
+    "detector": "what the doubt about a label is told by",
+    "order": "in which labels are read: quality (the most doubtful first), uncertainty (those of images of which the "
+    "networks are least sure), both (doubtful ones of which the networks are sure), class-balanced (the most doubtful "
+    "one of each class in turn), random, and perfect (all wrong ones first)",
+    "read": "labels that have been read",
+    "found": "wrong ones among them",
+    "share_of_ceiling": "these, as a share of what the perfect order finds",
+    "lift": "these, as a multiple of what is found on average at random",
+    "left": "share of all labels that is wrong afterwards, the reader's own errors among them",
+    "stop": f"labels after which a reader stops who does so once fewer than one in {1 / WORTH:.0f} of the last "
+    f"{WINDOW} had to be changed",
+}
+"""What the columns of `simulate` hold."""
+
 
 @dataclass(frozen=True)
 class Labels:

@@ -1,5 +1,7 @@
 """`noisybench clinical` shows figures of kept predictions, and says what it lacks."""
 
+import unicodedata
+
 import numpy as np
 import orjson
 import pytest
@@ -33,6 +35,16 @@ def test_costs_are_read_as_a_spreadsheet_program_writes_them(tmp_path, text, exp
     path = tmp_path / "costs.csv"
     path.write_text(text, encoding="cp1252")
     assert _costs(path)(("a", "b")).tolist() == expected
+
+
+def test_costs_are_found_by_the_names_of_the_classes_in_any_spelling_of_their_letters(tmp_path, capsys):
+    path = tmp_path / "costs.csv"
+    path.write_text("wahr;blutplättchen;Basophil \nBLUTPLÄTTCHEN;0;2\nbasophil;3;0\n", encoding="cp1252")
+    mac = unicodedata.normalize("NFD", "Blutplättchen")
+    assert _costs(path)(("Basophil", mac)).tolist() == [[0, 3], [2, 0]]
+    assert "encoding=" not in capsys.readouterr().err  # there is no such option here
+    with pytest.raises(UsageError, match="has the rows BLUTPLÄTTCHEN, basophil"):
+        _costs(path)(("basophil", "Basophil"))
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,10 @@ def test_a_simulated_reader_stays_within_the_bounds(here, tmp_path, cells):
     )
     assert "240 train, 60 val, 60 test" in done.stdout
     table = pd.read_csv(tmp_path / "s.csv")
+    for name in table:
+        assert any(line.startswith(f"{name}: ") for line in done.stderr.splitlines())
+    for order in set(table["order"]):
+        assert order in done.stderr
     assert (table[table["order"] == "perfect"]["share_of_ceiling"] == 1).all()
     assert (table["share_of_ceiling"] <= 1).all()
     quality = table[table["order"] == "quality"]

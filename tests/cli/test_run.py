@@ -106,6 +106,11 @@ BAD = {
     "unknown file": (("-d", "table:cels.csv"), "cels.csv does not exist; did you mean cells.csv?\n"),
     "a file without its kind": (("-d", "cells.csv"), "did you mean table:cells.csv?"),
     "a folder without its kind": (("-d", "pictures:split_seed=1"), "did you mean folder:pictures,split_seed=1?"),
+    "options without a kind": (("-d", "cells.csv,size=32"), "did you mean table:cells.csv,size=32?"),
+    "extra test without its kind": (
+        ("--extra-test", "there=pictures,split_seed=1"),
+        "did you mean folder:pictures,spl",
+    ),
     "unknown noise": (("-n", "symetric:0.1"), "did you mean 'symmetric'"),
     "unknown backbone": (("-b", "cnm"), "did you mean 'cnn'"),
     "option out of range": (("-m", "gce:q=2"), "less than or equal to 1"),

@@ -134,6 +134,12 @@ def test_a_run_says_which_labels_its_method_dropped(here, tmp_path, cells):
     assert "expected the data set of the run" in here(
         "suspects", "-d", "digits", "--from", runs["ce"], "--out", "x", code=2
     ).stderr  # fmt: skip
+    store = Store(tmp_path / "results")
+    ended = json.loads(next(iter(store.loose())).read_bytes())
+    failed = {name: ended[name] for name in ("schema", "spec", "provenance")} | {"id": "f" * 16, "state": "failed"}
+    store.write_failure(failed | {"error": {"class": "E", "message": "m", "traceback": "", "log": "l"}})
+    told = here("suspects", "-d", f"npz:{cells}", "--from", "fff", "--out", "x", code=2).stderr
+    assert f"run {'f' * 16} failed; `noisybench logs fff` shows why" in told
 
 
 def test_wrong_requests_are_told_what_to_type(here, cells):

@@ -108,6 +108,12 @@ def test_what_is_lacking_is_named_with_its_command(facts):
     assert "recognis" not in said
 
 
+def test_what_stands_in_the_command_for_a_file_that_is_not_known_is_said(facts):
+    for command, said in (("noisybench run -b resnet18:weights=FILE -m ce", True), (facts.methods.command, False)):
+        page = html(replace(facts, methods=replace(facts.methods, command=command)))
+        assert ("for FILE type your paths" in page) == said
+
+
 def test_patients_that_are_unknown_or_shared_are_said(facts):
     unknown = replace(facts.data, patients={}, all_patients=0)
     assert "Which images are of one patient is not known" in html(replace(facts, data=unknown))
