@@ -22,6 +22,8 @@ SAMPLE = 4_000_000
 """Values looked at in all images together, for percentiles."""
 TOO_DARK = 32
 """Colors of 16 bits whose largest upper 8 bits are below this would be nearly black."""
+FAR = 4
+"""How many times as large as the usual image one must be to be told, or as small."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def doubts(looks: Sequence[Look], how: Conversion) -> Iterable[str]:
     """What else was done, and what may be wrong with the rule; a sentence each."""
     if transparent := sum(look.transparent for look in looks):
         yield f"{transparent} image(s) have an alpha channel: their transparent parts are white"
+    yield from _far_from_usual(looks)
     deep = [look for look in looks if look.sample is not None]
     if how.values is None or not deep:
         return
@@ -130,6 +133,20 @@ def doubts(looks: Sequence[Look], how: Conversion) -> Iterable[str]:
             f"nearly all gray values lie between {seen[0]:g} and {seen[1]:g} of {low:g} to {high:g}, so that images "
             "have little contrast: pixels=percentile uses the whole range"
         )
+
+
+def _far_from_usual(looks: Sequence[Look]) -> Iterable[str]:
+    """Images of other sizes than the rest: icons, overviews of a slide, cuts that failed."""
+    usual = float(np.median([max(look.width, look.height) for look in looks])) if looks else 0.0
+    small = [look for look in looks if FAR * max(look.width, look.height) < usual]
+    large = [look for look in looks if max(look.width, look.height) > FAR * usual]
+    for few, what, end in ((small, "less than a quarter of", min), (large, f"more than {FAR} times", max)):
+        if few:
+            one = end(few, key=lambda look: look.width * look.height)
+            yield (
+                f"{len(few)} image(s) have {what} the usual {usual:g} px a side, such as {one.width}x{one.height} px: "
+                "look whether they show the same as the others"
+            )
 
 
 def describe(images: Images) -> str:

@@ -458,3 +458,20 @@ def test_any_split_by_patient_keeps_patients_whole(small: Path, data: st.DataObj
         places.setdefault(str(entry.group), set()).add(entry.split)
     assert all(len(splits) == 1 for splits in places.values())
     assert len(listing.entries) == 20
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ({3: (1, 1), 4: (1, 1)}, "2 image(s) have less than a quarter of the usual 8 px a side, such as 1x1 px"),
+        ({5: (40, 8)}, "1 image(s) have more than 4 times the usual 8 px a side, such as 40x8 px"),
+        ({3: (2, 2), 5: (32, 32)}, None),
+    ],
+)
+def test_images_far_from_the_usual_size_are_told(
+    small: Path, odd: dict[int, tuple[int, int]], told: str | None
+) -> None:
+    for i, size in odd.items():
+        Image.new("L", size, 9).save(small / "images" / f"{i:02d}.png")
+    notes = load(write_csv(small / "t.csv", small_rows()), root=small / "images").notes
+    assert [note.split(":")[0] for note in notes if "the usual" in note] == ([told] if told else [])
