@@ -162,6 +162,11 @@ def without_missing(labels: np.ndarray, split: Split, transition: np.ndarray | N
             f"every image of {split.dataset!r} ({split.name}) is without such a label (-1, or empty); expected labels "
             f"from 0 to {split.num_classes - 1}: give some in the data, or name other labels"
         )
+    if split.name == "train" and kept.sum() == 1:
+        raise NoiseError(
+            f"one image of {split.dataset!r} (train) has such a label, which is too few to train on; give more, or "
+            "name other labels"
+        )
     note = f"{int((~kept).sum())} of {len(kept)} images of {split.name} have no label (-1) and are left out"
     return Corruption(np.where(kept, labels, split.labels), transition, np.flatnonzero(kept), notes=(note,))
 

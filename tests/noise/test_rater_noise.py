@@ -114,10 +114,11 @@ def test_images_without_any_label_are_left_out_and_counted() -> None:
     assert made.selection.tolist() == [0, 2]
     assert made.labels.tolist() == [0, 1, 2]
     assert make("raters", labels="majority", raters="ann+bob").cfg.raters == ("ann", "bob")
+    split = replace(split, name="val")
     alone = make("raters", labels="bob").corrupt(split, 0)
     assert alone.selection is not None
     assert alone.selection.tolist() == [2]
-    assert any("2 of 3 images of train have no label (-1)" in note for note in alone.notes)
+    assert any("2 of 3 images of val have no label (-1)" in note for note in alone.notes)
     manifest = make_manifest(make("raters", labels="bob"), {}, split, alone)
     assert (manifest.num_samples, manifest.realized_rate) == (1, 1.0)
 
@@ -279,3 +280,11 @@ def test_a_rater_that_a_file_names_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "raters.json").write_text('{"a": [[1, 0], [0, 1]], "a": [[0.5, 0.5], [0.5, 0.5]]}')
     with pytest.raises(ValidationError, match="the key 'a' comes twice"):
         make("raters", labels="a", source=str(tmp_path / "raters.json"))
+
+
+@pytest.mark.parametrize(("kind", "options"), [("given", {}), ("raters", {"raters": ["ann"]})])
+def test_a_training_set_of_one_label_is_refused(kind: str, options: dict[str, Any]) -> None:
+    split = recorded([[0, 1], [-1, 1], [-1, 0]], [0, 1, 0])
+    with pytest.raises(NoiseError, match="one image of 'made' .*too few to train on"):
+        make(kind, labels="ann", **options).corrupt(split, 0)
+    assert len(make(kind, labels="ann", **options).corrupt(replace(split, name="val"), 0).selection) == 1
