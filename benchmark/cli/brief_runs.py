@@ -18,7 +18,7 @@ from benchmark.errors import UsageError
 from benchmark.grid.plugin_ref import PluginRef
 from benchmark.grid.resolve import ResolvedBackbone, resolve_backbone
 from benchmark.grid.spec import RunSpec
-from benchmark.grid.typed import run_command
+from benchmark.grid.typed import of_unknown, run_command
 from benchmark.registry import METHODS
 from benchmark.report.brief.facts import MethodFacts, Recognition, Share
 from benchmark.report.layouts.advice import shows_a_gain
@@ -69,17 +69,19 @@ def find_methods(store: Store, noisy: NoisyData, typed: Sequence[str], backbone:
     ids = sorted(chosen.runs["id"][chosen.runs["method"] == method])
     runs = [(by_id[run], arrays) for run in ids if (arrays := _kept(store, by_id[run])) is not None]
     names = [str(name) for name in dict.fromkeys(chosen.runs["method"])]
+    command = run_command(
+        max((RunSpec.model_validate(record["spec"]) for record, _ in runs), key=lambda spec: spec.seeds.order),
+        {} if asked is None else asked.files,
+        *("--keep", "model"),
+        data=typed,
+    )
     return MethodFacts(
         advice=advice,
         method=method,
         about={name: _about(name) for name in names},
         network=chosen.place.backbone,
-        command=run_command(
-            max((RunSpec.model_validate(record["spec"]) for record, _ in runs), key=lambda spec: spec.seeds.order),
-            {} if asked is None else asked.files,
-            *("--keep", "model"),
-            data=typed,
-        ),
+        command=command,
+        unknown=of_unknown(command),
         ids=tuple(ids),
         tests=tuple(_recognition(runs, test) for test in ["test", *runs[0][0]["tests"]["extra"]]),
         certainty=_mean(

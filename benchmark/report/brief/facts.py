@@ -135,6 +135,8 @@ class MethodFacts:
     network: str
     command: str
     """Trains it on these labels, as the runs were."""
+    unknown: str
+    """What stands in the command for paths that it cannot know; "" where it knows all."""
     ids: tuple[str, ...]
     """Of its runs."""
     tests: tuple[Recognition, ...]

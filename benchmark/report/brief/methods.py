@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from benchmark.grid.typed import of_unknown
 from benchmark.report.brief.facts import MethodFacts, Recognition, Share
 from benchmark.report.brief.numbers import SIGN, count, percent, points, share
 from benchmark.report.document import Grid, Section, Span, grid, plain, strong
@@ -76,8 +75,7 @@ def _method(facts: MethodFacts) -> Section:
     if facts.other_runs:
         said.append(f"{count(facts.other_runs, 'run')} of other networks, settings or labels are not shown here.")
     grids = () if advice.methods is None else (_methods(advice.methods, advice),)
-    unknown = of_unknown(facts.command)
-    command = (Span("To train it: "), Span(facts.command, "code"), Span(f" ({unknown})" if unknown else ""))
+    command = (Span("To train it: "), Span(facts.command, "code"), Span(f" ({facts.unknown})" if facts.unknown else ""))
     return Section("Which training method, and why", (*map(plain, said), command), grids)
 
 

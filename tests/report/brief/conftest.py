@@ -55,6 +55,7 @@ def read(advice: Advice, *tests: tuple[str, float]) -> MethodFacts:
         about,
         "small",
         "train -m better",
+        "",
         ("a1", "b2"),
         tuple(recognised),
         bands,

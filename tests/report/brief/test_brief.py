@@ -10,6 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from benchmark.errors import UsageError
+from benchmark.grid.typed import of_unknown
 from benchmark.report.brief import pdf as paper
 from benchmark.report.brief.facts import Lacking, Reading, Share
 from benchmark.report.brief.numbers import count, percent, points, share
@@ -109,9 +110,10 @@ def test_what_is_lacking_is_named_with_its_command(facts):
 
 
 def test_what_stands_in_the_command_for_a_file_that_is_not_known_is_said(facts):
-    for command, said in (("noisybench run -b resnet18:weights=FILE -m ce", True), (facts.methods.command, False)):
-        page = html(replace(facts, methods=replace(facts.methods, command=command)))
-        assert ("for FILE type your paths" in page) == said
+    said = of_unknown("noisybench run -b resnet18:weights=FILE -m ce")
+    assert "for FILE type your paths" in html(replace(facts, methods=replace(facts.methods, unknown=said)))
+    assert of_unknown(facts.methods.command) == facts.methods.unknown == ""
+    assert "()" not in html(facts)
 
 
 def test_patients_that_are_unknown_or_shared_are_said(facts):
