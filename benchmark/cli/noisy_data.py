@@ -69,3 +69,13 @@ def load(noisy: NoisyData, results: Path) -> Data:
             if source is not None:
                 source.dataset.fetch(report)
     return noisy.source.load(Store(results).cache("data"))
+
+
+def raters_named(typed: str) -> tuple[str, ...]:
+    """The names that --raters gives. Raises UsageError where one comes twice: nobody counts twice."""
+    from benchmark.errors import UsageError
+
+    names = tuple(filter(None, (name.strip() for name in typed.split(","))))
+    if len(set(names)) < len(names):
+        raise UsageError(f"--raters {typed}: a rater is named twice; expected different names, A,B,C")
+    return names

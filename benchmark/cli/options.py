@@ -23,16 +23,6 @@ _PLACES = {"results", "data_root", "plugins", "suite"}
 PLUGIN_OPTIONS = {"datasets": "--dataset", "backbones": "--backbone", "methods": "--method", "noise": "--noise"}
 
 
-def raters_named(typed: str) -> tuple[str, ...]:
-    """The names that --raters gives. Raises UsageError where one comes twice: nobody counts twice."""
-    from benchmark.errors import UsageError
-
-    names = tuple(filter(None, (name.strip() for name in typed.split(","))))
-    if len(set(names)) < len(names):
-        raise UsageError(f"--raters {typed}: a rater is named twice; expected different names, A,B,C")
-    return names
-
-
 class UserPath(click.Path):
     """A path in which "~" is the home folder: a shell expands it at the start of a word, not in --results=~/x."""
 

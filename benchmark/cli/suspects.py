@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.cli.noisy_data import load, read_noisy_data
-from benchmark.cli.options import UserPath, place_options, raters_named, say_what_takes_time
+from benchmark.cli.noisy_data import load, raters_named, read_noisy_data
+from benchmark.cli.options import UserPath, place_options, say_what_takes_time
 
 if TYPE_CHECKING:
     import pandas as pd
