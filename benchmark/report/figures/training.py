@@ -36,10 +36,10 @@ def curves(material: Material) -> Page:
     blocks, repeated = shown.without_repetition(
         [one.first(METHODS_OF_CURVES, material.baseline).few_columns() for one in material.blocks]
     )
-    drawn, left_out = _cells(blocks)
-    values = {id(one): _curves(one, material) for one in {id(one): one for one, _, _ in drawn}.values()}
+    values = {id(one): _curves(one, material) for one in blocks}
     if all(rows.empty for rows in values.values()):
         raise _nothing("curve")
+    drawn, notes = _cells(blocks, values)
     wide = min(CELLS_IN_A_ROW, len(drawn))
     groups = -(-len(drawn) // wide)
     page = canvas.page(f"Training curves: loss and {metric_name(material)}", 2 * groups, wide, heights=1.75)
@@ -73,7 +73,7 @@ def curves(material: Material) -> Page:
         *_unrecorded(together, blocks),
         drawn_columns(blocks, material, CLEAN_AND_WORST),
         repeated,
-        left_out,
+        *notes,
     )
     return page
 
@@ -136,11 +136,20 @@ def memorization(material: Material) -> Page:
     return page
 
 
-def _cells(blocks: list[Shown]) -> tuple[list[tuple[Shown, str, str]], str]:
-    """The (block, method, noise) that there is room for, and a sentence on the others."""
+def _cells(
+    blocks: list[Shown], values: Mapping[int, pd.DataFrame]
+) -> tuple[list[tuple[Shown, str, str]], tuple[str, str]]:
+    """The (block, method, noise) with a curve that there is room for, and sentences on the others."""
     cells = [(one, method, noise) for one in blocks for method in one.methods for noise in one.noise]
-    left_out = [f"{method} at {noise}" for _, method, noise in cells[MOST_CELLS:]]
-    return cells[:MOST_CELLS], shown.for_want_of_room(left_out)
+    begun = [cell for cell in cells if cell[1:] in _pairs(shown.runs(cell[0]))]
+    nothing = [f"{method} at {noise}" for one, method, noise in cells if (one, method, noise) not in begun]
+    ended = [cell for cell in begun if cell[1:] in _pairs(values[id(cell[0])])]
+    left_out = [f"{method} at {noise}" for _, method, noise in ended[MOST_CELLS:]]
+    return ended[:MOST_CELLS], (without("run", nothing), shown.for_want_of_room(left_out))
+
+
+def _pairs(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(rows["method"], rows["noise"], strict=True))
 
 
 def _curves(one: Shown, material: Material) -> pd.DataFrame:

@@ -183,6 +183,9 @@ def test_one_seed_a_missing_clean_column_and_missing_runs_are_drawn_and_said(gri
         told = here("plot", kind, "--results", holes, "--out", "a.svg").stderr
         assert "no figure, drawn as a gap: forward at symmetric:0.4 (no runs)" in told
     assert "not ranked" in here("plot", "ranks", "--results", holes, "--out", "a.svg").stderr
+    told = here("plot", "curves", "--results", holes, "--out", "a.svg").stderr
+    assert "no run there: forward at symmetric:0.4" in told
+    assert (tmp_path / "a.svg").read_bytes().count(b"<!-- epoch -->") == 3
 
 
 def test_measured_cost_is_drawn_and_needs_the_baseline(grid, here, tmp_path):
