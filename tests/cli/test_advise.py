@@ -29,6 +29,7 @@ def test_it_names_candidates_the_rate_and_what_to_type(advised):
     assert "0 to run" in progress
 
 
+@pytest.mark.slow
 def test_too_few_validation_images_name_no_method(advised, tmp_path):
     generator = np.random.default_rng(0)
     arrays: dict[str, Any] = {}

@@ -23,6 +23,7 @@ def skeletons(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_skeleton_passes_its_own_test_which_runs_every_check(skeletons):
     options = ["-v", "-n", "0", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", "--rootdir", skeletons]
     tests = [skeletons / f"test_fresh_{kind}.py" for kind in KINDS]

@@ -50,6 +50,7 @@ def test_suspects_tell_how_well_open_set_images_are_found(here, tmp_path, cells,
     assert 0 <= json.loads((tmp_path / "found" / "summary.json").read_text())["found_open_set"]["auroc"] <= 1
 
 
+@pytest.mark.slow
 def test_crowdlab_is_trained_on_the_raters_and_runs_share_it(here, tmp_path, cells):
     with np.load(cells) as arrays:
         added: dict[str, Any] = {}

@@ -180,7 +180,7 @@ def test_a_file_without_validation_labels_says_so_by_none(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("", "cannot be read"),
-        ("0,0,0\n", "has the columns 0,0.1,0.2; expected split,index,clean,noisy"),
+        ("0,0,0\n", "has the columns 0,0,0; expected split,index,clean,noisy"),
         ("index,clean,noisy\n", "index 0 of train comes 0 times among 0 lines"),
         ("index,clean,noisy\n0,0,0\n", "index 1 of train comes 0 times"),
         ("index,clean,noisy\n0,0,0\n0,0,0\n", "index 0 of train comes 2 times"),
@@ -212,12 +212,12 @@ def test_labels_that_do_not_fit_the_training_set_are_refused(text: str, message:
 @pytest.mark.parametrize("nothing", ["", "-1", " "])
 def test_samples_without_a_noisy_label_are_left_out_and_counted(nothing: str, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
-    file.write_text(f"index,clean,noisy\n0,0,{nothing}\n1,1,2\n")
-    read = read_csv(file, make_parts([0, 1]))
+    file.write_text(f"index,clean,noisy\n0,0,{nothing}\n1,1,2\n2,1,1\n")
+    read = read_csv(file, make_parts([0, 1, 1]))
     assert read is not None
     assert read.selection is not None
-    assert read.selection.tolist() == [1]
-    assert read.notes == ("1 of 2 images of train have no label (-1) and are left out",)
+    assert read.selection.tolist() == [1, 2]
+    assert read.notes == ("1 of 3 images of train have no label (-1) and are left out",)
 
 
 def test_a_missing_or_binary_label_file_is_refused(tmp_path: Path) -> None:

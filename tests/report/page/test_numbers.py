@@ -86,7 +86,7 @@ def shown(grid):
 
 @given(st.integers(0, 10**6), st.sampled_from(["accuracy", "nll"]))
 @example(688078, "accuracy")  # a column in which no method has a value
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
 def test_cells_ranks_places_and_groups_are_those_of_the_table(page, number, metric):
     records = list(grid(random.Random(number)))
     first = build(records, metric=metric)

@@ -14,6 +14,9 @@ import pytest
 
 from tests.conftest import command_line
 
+# One process: each would run the grid and write the page for itself.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
+
 READY = "html[data-ready]"
 SHOWN = "article > section:not([hidden]) .scroll table"
 
