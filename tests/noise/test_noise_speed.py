@@ -64,8 +64,10 @@ def test_instance_noise_beats_a_loop_over_samples_at_least_fivefold() -> None:
 
     kind = make("instance", rate=0.2)
     kind.corrupt(split, 0)
-    ours = min(seconds(lambda: kind.corrupt(split, 0)) for _ in range(3))
-    assert min(seconds(loop) for _ in range(3)) > 5 * ours
+    # In turns: the processor's speed drifts by 2x, and ours takes but milliseconds.
+    rounds = [(seconds(lambda: kind.corrupt(split, 0)), seconds(loop)) for _ in range(10)]
+    ours, looped = map(min, zip(*rounds, strict=True))
+    assert looped > 5 * ours
 
 
 def test_importing_every_kind_loads_neither_scipy_nor_torch() -> None:
