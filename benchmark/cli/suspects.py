@@ -232,7 +232,7 @@ def _write(
     import orjson
 
     from benchmark.store.atomic import write_atomically
-    from benchmark.store.spreadsheet import composed, to_csv
+    from benchmark.store.spreadsheet import composed_cells, to_csv
 
     content = io.BytesIO()
     labels = examined.part.noisy
@@ -242,7 +242,7 @@ def _write(
     )
     write_atomically(out / "probabilities.npz", content.getvalue())
     write_atomically(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    write_atomically(out / TABLE, to_csv(review.map(lambda cell: composed(cell) if isinstance(cell, str) else cell)))
+    write_atomically(out / TABLE, to_csv(composed_cells(review)))
 
 
 def _write_tasks(out: Path, head: pd.DataFrame, by_rank: Any, examined: Examined, data: Data, detector: str) -> None:

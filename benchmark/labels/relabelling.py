@@ -19,7 +19,7 @@ from benchmark.errors import UsageError
 from benchmark.labels.review_files import ANSWERS, DECISIONS
 from benchmark.store import digests
 from benchmark.store.atomic import write_atomically
-from benchmark.store.spreadsheet import composed, to_csv
+from benchmark.store.spreadsheet import composed, composed_cells, to_csv
 
 HISTORY = ".history.json"
 """Suffix of the file beside a label set that says how it came about."""
@@ -69,7 +69,7 @@ def reviewed(review: pd.DataFrame, rows: pd.DataFrame, classes: Sequence[str], n
         )
     _check_decided(review, name)
     classes = [composed(one) for one in classes]
-    review = review.map(lambda cell: composed(cell) if isinstance(cell, str) else cell)
+    review = composed_cells(review)
     places = _places(rows)
     labels = rows["label"].to_list()
     decided: dict[int, tuple[int, str]] = {}

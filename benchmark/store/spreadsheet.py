@@ -29,6 +29,11 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def composed_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with its texts `composed`."""
+    return table.map(lambda cell: composed(cell) if isinstance(cell, str) else cell)
+
+
 def unescaped(text: str) -> str:
     """The inverse of `escaped`, without white space around it."""
     text = text.strip()
